@@ -1,0 +1,28 @@
+# How emotion recognition scales with labelled data: the targets, and the rules in the order in
+# which the data flows. What each rule does is in workflow/rules, how it does it in
+# workflow/emoscale; the study is chosen with --configfile config/<study>.yaml.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+if "study" not in config:
+
+    configfile: "config/demo.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/study.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/protocol.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/results.smk"
+
+
+rule all:
+    input:
+        rules.tabulate.output,
+        rules.draw_figures.output,
+    default_target: True

@@ -1,0 +1,29 @@
+"""Give every recording the study's class; write the utterance table."""
+
+from pathlib import Path
+
+import click
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.corpus import LabelSettings
+from emoscale.corpus.labels import give_labels
+from emoscale.tables import RECORDINGS, UTTERANCES, read_table, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help="The study's `labels`, as JSON.")
+@click.option("--recordings", required=True, type=click.Path(path_type=Path))
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(settings: str, recordings: Path, utterances: Path) -> None:
+    labels: LabelSettings = parse_settings(LabelSettings, settings, "--settings")
+    table = give_labels(read_table(recordings, RECORDINGS), labels)
+    write_table(table, utterances, UTTERANCES)
+    for name in labels.classes:
+        click.echo(f"{name}: {len(table.filter(table['label'] == name))}")
+    click.echo(f"outside the study: {table['label'].null_count()}")
+
+
+if __name__ == "__main__":
+    main()

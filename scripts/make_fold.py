@@ -1,0 +1,33 @@
+"""Give every labelled utterance its role in one fold and its place in each training order."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.protocol import SeededProtocolSettings
+from emoscale.protocol.orders import make_fold
+from emoscale.tables import UTTERANCES, protocol_schema, read_table, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help="The study's `protocol` and seed, as JSON.")
+@click.option("--fold", required=True, help="fold1, fold2 …")
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(settings: str, fold: str, utterances: Path, output: Path) -> None:
+    protocol: SeededProtocolSettings = parse_settings(
+        SeededProtocolSettings, settings, "--settings"
+    )
+    number = int(fold.removeprefix("fold")) - 1
+    table = make_fold(read_table(utterances, UTTERANCES), protocol, number, protocol.seed)
+    write_table(table, output, protocol_schema(protocol.repeats))
+    for role, count in table.group_by("role").agg(pl.len()).sort("role").iter_rows():
+        click.echo(f"{fold}: {role} {count}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Gather the runs of a study into its tables: runs, scores, confusion, predictions."""
+
+import json
+from pathlib import Path
+
+import click
+
+from emoscale.command import shows_sentences
+from emoscale.evaluation.runs import CellName, collect_runs, predictions_of_study, runs_schema
+from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
+from emoscale.tables import write_csv, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--study", required=True)
+@click.option("--corpus", required=True, help="What the corpus is called in the tables.")
+@click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder of all runs.")
+@click.option("--cells", required=True, help='JSON: {"experiment": [], "fold": [], "size": []}.')
+@click.option("--checks", required=True, type=click.Path(path_type=Path), help="Protocol checks.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
+@shows_sentences
+def main(study: str, corpus: str, runs: Path, cells: str, checks: Path, output: Path) -> None:
+    wanted = json.loads(cells)
+    names = [
+        CellName(experiment, fold, size)
+        for experiment in wanted["experiment"]
+        for size in wanted["size"]
+        for fold in wanted["fold"]
+    ]
+    notes = "; ".join(json.loads(checks.read_text(encoding="utf-8"))["warnings"])
+    run_table, predictions, classes = collect_runs(runs, names, study, corpus, notes)
+    scores = score_table(run_table, predictions, classes)
+    for name, table, schema in (
+        ("runs", run_table, runs_schema(classes)),
+        ("scores", scores, scores_schema(classes)),
+        ("confusion", confusion_table(predictions, classes), CONFUSION),
+    ):
+        write_table(table, output / f"{name}.parquet", schema)
+        write_csv(table, output / f"{name}.csv")
+    write_table(predictions, output / "predictions.parquet", predictions_of_study(classes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Train all repeats of one experiment, fold and training size."""
+
+from pathlib import Path
+
+import click
+import torch
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.models.registry import module_of
+from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
+from emoscale.store.index import FeatureStore
+from emoscale.tables import protocol_schema, read_table, repeats_of
+from emoscale.training.cell import Cell, CellSettings, choose_device, train_cell
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help="Model, training and seed, as JSON.")
+@click.option("--experiment", required=True)
+@click.option("--fold", required=True)
+@click.option("--size", required=True, help="A total, a number-per-class, or all.")
+@click.option("--protocol", required=True, type=click.Path(path_type=Path), help="The fold's table.")
+@click.option(
+    "--features",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Index of a representation's features; once for each representation.",
+)
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--threads", default=1, show_default=True)
+@shows_sentences
+def main(
+    settings: str,
+    experiment: str,
+    fold: str,
+    size: str,
+    protocol: Path,
+    features: tuple[Path, ...],
+    output: Path,
+    device: str,
+    threads: int,
+) -> None:
+    torch.set_num_threads(threads)
+    parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")
+    (index,) = features  # every model so far reads one representation; the study checks that
+    store = FeatureStore(index)
+    canonical = canonical_json(parsed.model_dump(mode="json"))
+    origin = {
+        "settings": canonical,
+        "settings_sha256": digest(canonical),
+        "code_sha256": code_digest(Path(__file__), module_of(parsed.model.kind)),
+        "protocol_sha256": file_sha256(protocol),
+        "representations": [index.parent.name],
+        "features_sha256": [store.sha256],
+    }
+    table = read_table(protocol, protocol_schema(repeats_of(protocol)))
+    train_cell(
+        Cell(experiment, fold, size), parsed, table, store, output, choose_device(device), origin
+    )
+
+
+if __name__ == "__main__":
+    main()

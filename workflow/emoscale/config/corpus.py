@@ -1,0 +1,106 @@
+"""Which corpus, how it is read, and which of its labels are the study's classes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from emoscale.config.settings import Name, Settings
+
+
+class AudioChecks(Settings):
+    """When a recording is fit to be used; what is not goes to `rejected.parquet` with the reason."""
+
+    minimum_seconds: float = Field(default=0.1, ge=0.03)
+    """Shorter utterances are rejected: the representations need at least one frame."""
+
+    silence_peak: float = Field(default=1e-4, ge=0.0, lt=1.0)
+    """An utterance whose largest sample (full scale 1) is not above this is rejected as silent."""
+
+
+class IemocapCorpus(Settings):
+    """IEMOCAP, the release as the University of Southern California sends it."""
+
+    reader: Literal["iemocap"]
+
+    root: str = Field(min_length=1)
+    """Folder that holds Session1 … Session5 (or `IEMOCAP_full_release` with them)."""
+
+
+class EmodbCorpus(Settings):
+    """EMO-DB, the Berlin database of emotional speech; file names carry everything."""
+
+    reader: Literal["emodb"]
+
+    root: str = Field(min_length=1)
+    """Folder that holds the recordings, or the release's folder with `wav/` in it."""
+
+
+class CsvCorpus(Settings):
+    """Any folder of recordings with a table of file, speaker and emotion."""
+
+    reader: Literal["csv"]
+
+    root: str = Field(min_length=1)
+    """Folder to which the table's file names are relative."""
+
+    table: str = "utterances.csv"
+    """The table, relative to `root`; comma- or tab-separated by its ending (.csv, .tsv)."""
+
+    columns: dict[str, str] = {}
+    """The table's own column names, where they differ: for example {speaker: spk_id}."""
+
+    emotions: list[str] | None = None
+    """The corpus's label set; a row with another label is rejected. Null: any label is known."""
+
+
+class DemoCorpus(Settings):
+    """A synthetic corpus in IEMOCAP's layout, generated before it is read."""
+
+    reader: Literal["demo"]
+
+    root: str = Field(min_length=1)
+    """Folder to generate it in."""
+
+    sessions: int = Field(default=5, ge=2, le=9)
+    """Recording sessions, each with a woman and a man of its own."""
+
+    utterances: int = Field(default=180, ge=24, le=5000)
+    """Utterances a session, before the few that are made faulty on purpose."""
+
+    expressiveness: float = Field(default=1.0, ge=0.0, le=3.0)
+    """How far voices move with emotion, against how far speakers differ; 0: not at all."""
+
+    seed: int = Field(default=1, ge=0)
+    """Seed of everything random in the generated corpus."""
+
+
+CorpusSettings = Annotated[
+    IemocapCorpus | EmodbCorpus | CsvCorpus | DemoCorpus, Field(discriminator="reader")
+]
+
+
+class LabelSettings(Settings):
+    """The study's classes, and the part of the corpus that they are taken from."""
+
+    classes: dict[Name, list[str]] = Field(min_length=2)
+    """Each class of the study and the corpus labels that it gathers: {happiness: [hap, exc]}."""
+
+    styles: list[Literal["improvised", "scripted"]] | None = Field(default=None, min_length=1)
+    """Only utterances of these styles take part; null: all."""
+
+    @model_validator(mode="after")
+    def _each_label_in_one_class(self) -> LabelSettings:
+        seen: dict[str, str] = {}
+        for name, labels in self.classes.items():
+            if not labels:
+                raise ValueError(f"class {name} gathers no label; name at least one")
+            for label in labels:
+                if label in seen:
+                    raise ValueError(
+                        f"label {label} stands in the classes {seen[label]} and {name}; "
+                        "keep it in one"
+                    )
+                seen[label] = name
+        return self

@@ -1,0 +1,71 @@
+"""What each representation of speech can be told."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from emoscale.config.settings import Settings
+
+
+class SpectralSettings(Settings):
+    """What log-mel and MFCC share: the short-time spectrum."""
+
+    window_seconds: float = Field(default=0.025, gt=0.0, le=0.2)
+    """Length of the analysis window."""
+
+    hop_seconds: float = Field(default=0.010, gt=0.0, le=0.1)
+    """Time from one frame to the next."""
+
+    bands: int = Field(default=80, ge=8, le=256)
+    """Bands of the mel filter bank."""
+
+
+class LogMelSettings(SpectralSettings):
+    """Logarithm of the energies in mel bands."""
+
+    kind: Literal["logmel"]
+
+
+class MfccSettings(SpectralSettings):
+    """Mel-frequency cepstral coefficients, with their time derivatives where asked."""
+
+    kind: Literal["mfcc"]
+
+    coefficients: int = Field(default=40, ge=2, le=256)
+    """Cepstral coefficients, the zeroth (energy) among them."""
+
+    deltas: Literal[0, 1, 2] = 0
+    """0: none; 1: first derivatives appended; 2: first and second."""
+
+    @model_validator(mode="after")
+    def _no_more_coefficients_than_bands(self) -> MfccSettings:
+        if self.coefficients > self.bands:
+            raise ValueError(
+                f"{self.coefficients} coefficients cannot come from {self.bands} mel bands; "
+                "raise bands or lower coefficients"
+            )
+        return self
+
+
+class ExternalSettings(Settings):
+    """A representation from outside the project, named as `module:Class`."""
+
+    kind: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+
+    options: dict[str, Any] = {}
+    """Given to the class as keyword arguments."""
+
+
+def _which(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "external" if isinstance(kind, str) and ":" in kind else str(kind)
+
+
+RepresentationSettings = Annotated[
+    Annotated[LogMelSettings, Tag("logmel")]
+    | Annotated[MfccSettings, Tag("mfcc")]
+    | Annotated[ExternalSettings, Tag("external")],
+    Discriminator(_which),
+]

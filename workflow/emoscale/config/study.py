@@ -1,0 +1,192 @@
+"""A study: a corpus, a protocol and experiments; its slices are what the steps see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+
+from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
+from emoscale.config.protocol import ProtocolSettings, SizesSettings
+from emoscale.config.representations import RepresentationSettings
+from emoscale.config.settings import Name, Settings
+from emoscale.config.training import ModelSettings, TrainingSettings
+from emoscale.errors import ConfigurationError
+from emoscale.provenance import canonical_json
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Experiment(Settings):
+    """One curve of the study: a representation, a model, and what its training does otherwise."""
+
+    representations: list[Name] = Field(min_length=1)
+    """Names under `representations`; how many a model reads, the model says."""
+
+    model: Name
+    """A name under `models`."""
+
+    training: dict[str, Any] = {}
+    """Overrides of the study's `training`, for this experiment only."""
+
+
+class Execution(Settings):
+    """Where things run; changes no result, so it makes nothing rerun."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a CUDA GPU when one is there. cuda: needs one; jobs then count the resource `gpu`."""
+
+
+class Study(Settings):
+    """The whole configuration file."""
+
+    study: Name
+    """Name of the study; its results go to `<results>/<study>/`."""
+
+    results: str = "results"
+    """Folder of all results."""
+
+    seed: int = Field(default=1, ge=0)
+    """Seed of training orders and initialisations."""
+
+    corpus: CorpusSettings
+    """Which corpus."""
+
+    shards: int = Field(default=8, ge=1, le=1000)
+    """Parts the corpus is dealt to: features are extracted, and extracted again, a shard a job."""
+
+    audio: AudioChecks = AudioChecks()
+    """When a recording is fit to be used."""
+
+    labels: LabelSettings
+    """The study's classes."""
+
+    representations: dict[Name, RepresentationSettings] = Field(min_length=1)
+    """What is extracted from each utterance, each under a name of its own."""
+
+    protocol: ProtocolSettings
+    """Folds, development sets and training orders."""
+
+    sizes: list[int | str] = Field(min_length=1)
+    """Amounts of training data: totals (500), numbers a class (125-per-class) or all."""
+
+    models: dict[Name, ModelSettings] = Field(min_length=1)
+    """The classifiers, each under a name of its own."""
+
+    training: TrainingSettings = TrainingSettings()
+    """How they are trained."""
+
+    experiments: dict[Name, Experiment] = Field(min_length=1)
+    """The curves of the study."""
+
+    execution: Execution = Execution()
+    """Where things run."""
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Study:
+        SizesSettings(sizes=self.sizes)
+        for name, experiment in self.experiments.items():
+            used = [("representation", wanted) for wanted in experiment.representations]
+            for kind, wanted in [*used, ("model", experiment.model)]:
+                known = self.models if kind == "model" else self.representations
+                if wanted not in known:
+                    raise ValueError(
+                        f"experiment {name} uses the {kind} {wanted}, which is not listed under "
+                        f"{kind}s (there: {', '.join(sorted(known))})"
+                    )
+            if len(used) != 1:
+                raise ValueError(
+                    f"experiment {name}: a {self.models[experiment.model].kind} model reads one "
+                    f"representation, not {len(used)}"
+                )
+            self.training_of(name)
+        return self
+
+    @property
+    def folder(self) -> str:
+        """Where this study's results are."""
+        return f"{self.results}/{self.study}"
+
+    def size_names(self) -> list[str]:
+        """Training sizes as they appear in file names."""
+        return [str(size) for size in self.sizes]
+
+    def fold_names(self) -> list[str]:
+        """Folds as they appear in file names."""
+        return [f"fold{number}" for number in range(1, self.protocol.folds + 1)]
+
+    def shard_names(self) -> list[str]:
+        """Shards as they appear in file names."""
+        digits = max(2, len(str(self.shards - 1)))
+        return [f"{number:0{digits}d}" for number in range(self.shards)]
+
+    def training_of(self, experiment: str) -> TrainingSettings:
+        """The study's training settings with the experiment's own overrides."""
+        own = self.experiments[experiment].training
+        return TrainingSettings.model_validate({**self.training.model_dump(), **own})
+
+    # The slices: canonical JSON of exactly what a step depends on.
+
+    def corpus_slice(self) -> str:
+        """For generating and reading the corpus."""
+        return canonical_json(self.corpus.model_dump(mode="json"))
+
+    def audio_slice(self) -> str:
+        """For checking its recordings."""
+        return canonical_json(self.audio.model_dump(mode="json"))
+
+    def labels_slice(self) -> str:
+        """For giving utterances their classes."""
+        return canonical_json(self.labels.model_dump(mode="json"))
+
+    def representation_slice(self, name: str) -> str:
+        """For extracting one representation."""
+        return canonical_json(self.representations[name].model_dump(mode="json"))
+
+    def protocol_slice(self) -> str:
+        """For making folds and training orders."""
+        return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
+
+    def training_slice(self, experiment: str) -> str:
+        """For training one experiment, at any fold and size."""
+        return canonical_json(
+            {
+                "model": self.models[self.experiments[experiment].model].model_dump(mode="json"),
+                "training": self.training_of(experiment).model_dump(mode="json"),
+                "seed": self.seed,
+            }
+        )
+
+
+def parse_study(config: Mapping[str, Any]) -> Study:
+    """Check a configuration; raises `ConfigurationError` with a sentence for each mistake."""
+    return parse_settings(Study, config, "the configuration")
+
+
+def parse_settings(model: type[Model] | Any, value: Any, where: str) -> Any:
+    """Check `value` (a mapping, or JSON text) against `model`; mistakes become sentences."""
+    adapter = TypeAdapter(model)
+    try:
+        if isinstance(value, str):
+            return adapter.validate_json(value)
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise ConfigurationError(f"{where}: {_sentences(error)}") from None
+
+
+def _sentences(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            message = f"unknown key {problem['loc'][-1]}; remove it or mend its spelling"
+        elif problem["type"] == "missing":
+            message = "is missing"
+        elif problem["type"] == "union_tag_invalid":
+            context = problem["ctx"]
+            message = f"{context['tag']} is not known; choose one of {context['expected_tags']}"
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{place}: {message}" if place else message)
+    return "; ".join(lines)

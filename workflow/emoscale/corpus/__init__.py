@@ -1,0 +1,1 @@
+"""From a corpus as it is delivered to the utterance table."""

@@ -1,0 +1,157 @@
+"""Any folder of recordings with a table of file, speaker and emotion (CSV or TSV)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from emoscale.config.corpus import CsvCorpus
+from emoscale.corpus.reading import Reading, Utterance
+from emoscale.errors import CorpusError
+
+REQUIRED = ("file", "speaker", "emotion")
+OPTIONAL = ("utterance", "session", "sex", "style", "dialog", "transcript", "start", "end")
+
+_SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "": None}
+_STYLES = {"improvised": "improvised", "scripted": "scripted", "": None}
+
+
+class _RowError(Exception):
+    """A row cannot be used: short reason and sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def read(settings: CsvCorpus) -> Reading:
+    """Every row of the table; raises `CorpusError` where the table or a needed column is missing."""
+    root = Path(settings.root)
+    table = root / settings.table
+    reading = Reading("csv")
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise CorpusError(
+            f"{table} does not exist: looked for a table with the columns {', '.join(REQUIRED)}; "
+            "set corpus.root and corpus.table"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{table}: byte {error.start} is not UTF-8; save the table as UTF-8"
+        ) from None
+    rows = csv.reader(
+        io.StringIO(text, newline=""), delimiter="\t" if table.suffix.lower() == ".tsv" else ","
+    )
+    try:
+        _read_rows(rows, settings, table, reading)
+    except csv.Error as error:
+        raise CorpusError(f"{table}, line {rows.line_num}: {error}") from None
+    if not reading.utterances:
+        raise CorpusError(f"{table}: no row can be used; the first reason: {_first(reading)}")
+    return reading
+
+
+def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) -> None:
+    columns = _columns(next(rows, []), settings, table)
+    for cells in rows:
+        if not any(cell.strip() for cell in cells):
+            continue
+        place = f"line {rows.line_num}"
+        row = {
+            name: cells[position].strip() if position < len(cells) else ""
+            for name, position in columns.items()
+        }
+        try:
+            reading.add(_utterance(row, settings), settings.table, place)
+        except _RowError as error:
+            reading.reject(
+                settings.table,
+                error.reason,
+                str(error),
+                utterance=row.get("utterance") or row["file"] or None,
+                place=place,
+            )
+
+
+def _columns(header: list[str], settings: CsvCorpus, table: Path) -> dict[str, int]:
+    """Position of each column that is known, under our name for it."""
+    unknown = sorted(set(settings.columns) - {*REQUIRED, *OPTIONAL})
+    if unknown:
+        raise CorpusError(
+            f"corpus.columns names {unknown[0]}, which is none of {', '.join(REQUIRED + OPTIONAL)}"
+        )
+    positions = {name.strip(): number for number, name in enumerate(header)}
+    columns: dict[str, int] = {}
+    for name in (*REQUIRED, *OPTIONAL):
+        theirs = settings.columns.get(name, name)
+        if theirs in positions:
+            columns[name] = positions[theirs]
+        elif name in REQUIRED or name in settings.columns:
+            raise CorpusError(
+                f"{table} has no column {theirs} (there: {', '.join(positions) or 'none'}); "
+                "name it under corpus.columns"
+            )
+    return columns
+
+
+def _utterance(row: dict[str, str], settings: CsvCorpus) -> Utterance:
+    for name in REQUIRED:
+        if not row[name]:
+            raise _RowError("empty field", f"the row has no {name}")
+    path = PurePosixPath(row["file"].replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts:
+        raise _RowError("outside the corpus", f"{row['file']} is not within the corpus root")
+    if settings.emotions is not None and row["emotion"] not in settings.emotions:
+        raise _RowError(
+            "unknown label",
+            f"the label {row['emotion']} is none of {', '.join(settings.emotions)}",
+        )
+    start, end = _seconds(row, "start"), _seconds(row, "end")
+    key = str(path.with_suffix(""))
+    if start is not None or end is not None:
+        key += f"#{row.get('start', '')}-{row.get('end', '')}"
+    return Utterance(
+        utterance=row.get("utterance") or key,
+        audio=str(path),
+        start=start,
+        end=end,
+        speaker=row["speaker"],
+        emotion=row["emotion"],
+        sex=_one_of(row, "sex", _SEXES),
+        session=row.get("session") or None,
+        dialog=row.get("dialog") or None,
+        style=_one_of(row, "style", _STYLES),
+        transcript=row.get("transcript") or None,
+    )
+
+
+def _seconds(row: dict[str, str], name: str) -> float | None:
+    text = row.get(name, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value < 1e7:
+        raise _RowError("field not understood", f"{name} is {text}, not a time in seconds")
+    return value
+
+
+def _one_of(row: dict[str, str], name: str, known: dict[str, str | None]) -> str | None:
+    text = row.get(name, "").lower()
+    if text not in known:
+        raise _RowError(
+            "field not understood",
+            f"{name} is {row[name]}; write one of {', '.join(word for word in known if word)}",
+        )
+    return known[text]
+
+
+def _first(reading: Reading) -> str:
+    if not reading.rejected:
+        return "the table has no rows"
+    return f"{reading.rejected[0].place}: {reading.rejected[0].detail}"

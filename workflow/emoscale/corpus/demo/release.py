@@ -1,0 +1,217 @@
+"""Writes the demo corpus in IEMOCAP's release layout, with the release's oddities."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from emoscale.audio import SAMPLE_RATE
+from emoscale.config.corpus import DemoCorpus
+from emoscale.corpus.demo.script import Turn, plan_session
+from emoscale.corpus.demo.voice import Voice, draw_speaker, draw_voice, sound
+from emoscale.corpus.reading import text_key
+from emoscale.errors import UserError
+from emoscale.progress import WorkProgress
+
+APPLE_DOUBLE = bytes.fromhex("00051607") + bytes(28)
+
+
+def generate_demo(settings: DemoCorpus) -> int:
+    """Write the corpus to `settings.root`, replacing what is there; gives the number of utterances.
+
+    Equal settings give equal files, byte for byte. Raises `UserError` without espeak-ng.
+    """
+    root = Path(settings.root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as temporary:
+        release = Path(temporary) / "release"
+        for session in range(1, settings.sessions + 1):
+            turns = plan_session(settings, session)
+            _write_session(release / f"Session{session}", turns, settings, session)
+            count += len(turns)
+        (release / "README.txt").write_text(
+            "A synthetic corpus in IEMOCAP's layout: no person speaks here.\n"
+            f"Generated from {settings.model_dump_json(exclude={'root'})}\n"
+        )
+        if root.exists():
+            shutil.rmtree(root)
+        release.rename(root)
+    return count
+
+
+def _write_session(folder: Path, turns: list[Turn], settings: DemoCorpus, session: int) -> None:
+    generator = np.random.default_rng([settings.seed, 31, session])
+    speakers = {sex: draw_speaker(settings.seed, session, sex) for sex in "FM"}
+    voices = {
+        turn.name: draw_voice(generator, speakers[turn.sex], turn.played, settings.expressiveness)
+        for turn in turns
+    }
+    times: dict[str, tuple[float, float]] = {}
+    clock = 5.0
+    with tempfile.TemporaryDirectory() as spoken_folder:
+        words = _speak(turns, voices, Path(spoken_folder))
+        with WorkProgress(f"session {session}", len(turns), "utterances") as progress:
+            for turn in turns:
+                spoken, rate = soundfile.read(
+                    Path(spoken_folder) / f"{turn.name}.wav", dtype="float32"
+                )
+                voice = voices[turn.name]
+                samples = sound(spoken, rate, voice)
+                _write_wav(folder, turn, samples)
+                _write_alignment(folder, turn, words[turn.name], voice)
+                times[turn.name] = (clock, clock + len(samples) / SAMPLE_RATE)
+                clock = times[turn.name][1] - 0.2  # turns overlap a little
+                progress.advance(1)
+    line_end = "\r\n" if session == 2 else "\n"
+    for dialog in sorted({turn.dialog for turn in turns}):
+        of_dialog = [turn for turn in turns if turn.dialog == dialog]
+        _write_labels(folder, dialog, of_dialog, times, generator, line_end)
+        _write_transcripts(folder, dialog, of_dialog, times, line_end)
+    _add_oddities(folder, turns, session)
+
+
+def _speak(
+    turns: list[Turn], voices: dict[str, Voice], folder: Path
+) -> dict[str, list[dict[str, object]]]:
+    requests = "".join(
+        json.dumps(
+            {
+                "id": turn.name,
+                "text": (text_key(turn.text) and _spoken_text(turn.text)) or "hm",
+                "voice": voices[turn.name].name,
+                "rate": voices[turn.name].rate,
+                "pitch": voices[turn.name].pitch,
+                "range": voices[turn.name].range,
+            }
+        )
+        + "\n"
+        for turn in turns
+    )
+    program = [sys.executable, "-m", "emoscale.corpus.demo.speak", str(folder)]
+    ran = subprocess.run(program, input=requests, capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        reason = (ran.stderr.strip() or "no reason given").splitlines()[-1]
+        raise UserError(
+            f"the demo corpus is spoken by espeak-ng, which did not run: {reason}; "
+            "install it with: pip install -c envs/constraints.txt -e '.[demo]'"
+        )
+    return {
+        answer["id"]: answer["words"]
+        for answer in (json.loads(line) for line in ran.stdout.splitlines())
+    }
+
+
+def _spoken_text(text: str) -> str:
+    """The text without tags: nobody says `[LAUGHTER]`."""
+    return " ".join(word for word in text.split() if not word.startswith("["))
+
+
+def _write_wav(folder: Path, turn: Turn, samples: NDArray[np.float32]) -> None:
+    path = _wav_path(folder, turn)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+
+
+def _wav_path(folder: Path, turn: Turn) -> Path:
+    return folder / "sentences" / "wav" / turn.dialog / f"{turn.name}.wav"
+
+
+def _alignment_path(folder: Path, turn: Turn) -> Path:
+    return folder / "sentences" / "ForcedAlignment" / turn.dialog / f"{turn.name}.wdseg"
+
+
+def _write_alignment(
+    folder: Path, turn: Turn, words: list[dict[str, object]], voice: Voice
+) -> None:
+    rows = [("<s>", 0, round(voice.lead_seconds * 100) - 1)]
+    for word in words:
+        first = round((voice.lead_seconds + float(str(word["start"]))) * 100)
+        last = round((voice.lead_seconds + float(str(word["end"]))) * 100) - 1
+        name = "".join(c for c in str(word["word"]).upper() if c.isalnum() or c == "'")
+        rows.append((name, max(first, rows[-1][2] + 1), max(last, first, rows[-1][2] + 1)))
+    end = rows[-1][2] + 1
+    rows.append(("</s>", end, end + round(voice.trail_seconds * 100)))
+    lines = [f"{'SFrm':>5} {'EFrm':>5} {'SegAScr':>10} Word"]
+    lines += [f"{first:5d} {last:5d} {-1000 * (last - first):10d} {w}" for w, first, last in rows]
+    lines.append(f" Total score: {-1000 * end:>12d}")
+    path = _alignment_path(folder, turn)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _write_labels(
+    folder: Path,
+    dialog: str,
+    turns: list[Turn],
+    times: dict[str, tuple[float, float]],
+    generator: np.random.Generator,
+    line_end: str,
+) -> None:
+    lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
+    for turn in turns:
+        start, end = times[turn.name]
+        ratings = ", ".join(f"{value:.4f}" for value in turn.ratings)
+        lines.append(f"[{start:.4f} - {end:.4f}]\t{turn.name}\t{turn.label}\t[{ratings}]")
+        lines += [f"C-{rater}:\t{'; '.join(labels)};\t()" for rater, labels in turn.votes]
+        valence, activation, dominance = (round(value) for value in turn.ratings)
+        lines.append(f"A-E3:\tval {valence}; act {activation}; dom  {dominance};\t()")
+        own = "" if generator.random() < 0.1 else str(dominance)
+        lines.append(f"A-{turn.sex}1:\tval {valence}; act {activation}; dom  {own};\t()")
+        lines.append("")
+    _write_lines(folder / "dialog" / "EmoEvaluation" / f"{dialog}.txt", lines, line_end)
+    single = ["", f"{turns[0].name} :neutral; ()"]  # a single rater's file, never to be read
+    rater = folder / "dialog" / "EmoEvaluation" / "Categorical"
+    _write_lines(rater / f"{dialog}_e1_cat.txt", single, line_end)
+
+
+def _write_transcripts(
+    folder: Path,
+    dialog: str,
+    turns: list[Turn],
+    times: dict[str, tuple[float, float]],
+    line_end: str,
+) -> None:
+    lines = []
+    for turn in turns:
+        start, end = times[turn.name]
+        lines.append(f"{turn.name} [{start:08.4f}-{end:08.4f}]: {turn.text}")
+    _write_lines(folder / "dialog" / "transcriptions" / f"{dialog}.txt", lines, line_end)
+
+
+def _write_lines(path: Path, lines: list[str], line_end: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(line_end.join([*lines, ""]).encode())
+
+
+def _add_oddities(folder: Path, turns: list[Turn], session: int) -> None:
+    """What real copies have, too: the reader must cope, and say what it left out."""
+    first, dialog = turns[0], turns[0].dialog
+    labels = folder / "dialog" / "EmoEvaluation" / f"{dialog}.txt"
+    transcripts = folder / "dialog" / "transcriptions" / f"{dialog}.txt"
+    (labels.parent / f"._{dialog}.txt").write_bytes(APPLE_DOUBLE)
+    _wav_path(folder, first).with_name(f"._{first.name}.wav").write_bytes(APPLE_DOUBLE)
+    with open(transcripts, "ab") as file:
+        file.write(f"M: sorry\n{dialog}_FXX0 [001.0000-002.0000]: Wait: what?\n".encode())
+    _alignment_path(folder, turns[1]).unlink()
+    if session != 1:
+        return
+    wavs = [_wav_path(folder, turn) for turn in turns[2:8]]
+    wavs[0].unlink()  # missing
+    samples, rate = soundfile.read(wavs[1], dtype="float32")
+    soundfile.write(wavs[1], np.zeros_like(samples), rate, subtype="PCM_16")  # silent
+    content = wavs[2].read_bytes()
+    wavs[2].write_bytes(content[: len(content) // 2])  # truncated
+    wavs[3].write_bytes(b"")  # empty
+    samples, rate = soundfile.read(wavs[4], dtype="float32")  # stereo: is averaged
+    soundfile.write(wavs[4], np.stack([samples, samples], axis=1), rate, subtype="PCM_16")
+    samples, rate = soundfile.read(wavs[5], dtype="float32")  # 8 kHz: is resampled
+    soundfile.write(wavs[5], samples[::2], rate // 2, subtype="PCM_16")

@@ -1,0 +1,251 @@
+"""IEMOCAP: the release as the University of Southern California sends it (Busso et al. 2008).
+
+Labels come from `dialog/EmoEvaluation/<dialog>.txt`, text from `dialog/transcriptions/`, audio
+from `sentences/wav/`, word times from `sentences/ForcedAlignment/` where a copy has them. Files of
+single raters, `._` files and everything else of the release are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emoscale.config.corpus import DemoCorpus, IemocapCorpus
+from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
+from emoscale.corpus.reading import Reading, Utterance
+from emoscale.errors import CorpusError
+
+EMOTIONS = frozenset("neu hap exc ang sad fru fea sur dis oth xxx".split())
+"""Consensus labels; xxx: the raters did not agree."""
+
+UTTERANCE = re.compile(
+    r"^(?P<dialog>(?P<session>Ses0[1-9])[FM]_(?P<style>impro|script)\w+)_(?P<sex>[FM])\d{3}$"
+)
+"""The speaker is the LAST letter: the first says who wore the markers."""
+
+_LABEL = re.compile(
+    r"^\[(?P<start>[\d.]+) - (?P<end>[\d.]+)\]\t(?P<utterance>\S+)\t(?P<emotion>\S+)"
+    r"\t\[(?P<ratings>[^\]]*)\]\s*$"
+)
+_VOTE = re.compile(r"^C-(?P<rater>\w+):\s*(?P<labels>[^()]*)")
+_TRANSCRIPT = re.compile(r"^(?P<utterance>\S+) \[\d+(?:\.\d+)?-\d+(?:\.\d+)?\]: ?(?P<text>.*)$")
+_STYLES = {"impro": "improvised", "script": "scripted"}
+
+
+@dataclass
+class _Label:
+    emotion: str
+    place: str
+    ratings: tuple[float | None, float | None, float | None]
+    votes: list[dict[str, str]] = field(default_factory=list)
+
+
+def read(settings: IemocapCorpus | DemoCorpus) -> Reading:
+    """Every labelled utterance of the release; raises `CorpusError` where there is none."""
+    root = Path(settings.root)
+    reading = Reading(settings.reader)
+    for session in session_folders(release_root(root)):
+        _read_session(root, session, reading)
+    if not reading.utterances:
+        raise CorpusError(
+            f"{root}: no label was found in Session*/dialog/EmoEvaluation/*.txt; "
+            "the copy seems to be incomplete"
+        )
+    return reading
+
+
+def release_root(root: Path) -> Path:
+    """The folder that holds the sessions; raises `CorpusError` where it is not to be found."""
+    for candidate in (root, root / "IEMOCAP_full_release"):
+        if session_folders(candidate):
+            return candidate
+    state = "is not an IEMOCAP release" if root.is_dir() else "does not exist"
+    raise CorpusError(
+        f"{root} {state}: looked for Session1/dialog/EmoEvaluation in it and in its "
+        "IEMOCAP_full_release folder; set corpus.root to the folder that holds Session1 to Session5"
+    )
+
+
+def session_folders(root: Path) -> list[Path]:
+    """The release's sessions that are there."""
+    return sorted(
+        folder
+        for folder in root.glob("Session[1-9]")
+        if (folder / "dialog" / "EmoEvaluation").is_dir()
+    )
+
+
+def _read_session(root: Path, session: Path, reading: Reading) -> None:
+    transcripts, unlabelled = _read_transcripts(root, session, reading)
+    labelled: set[str] = set()
+    for file in _texts(session / "dialog" / "EmoEvaluation"):
+        name = str(file.relative_to(root))
+        for utterance, label in _read_labels(file, name, reading):
+            labelled.add(utterance)
+            match = UTTERANCE.match(utterance)
+            if match is None:
+                reading.reject(
+                    name,
+                    "name not understood",
+                    f"{utterance} is not an utterance name of the release",
+                    utterance=utterance,
+                    place=label.place,
+                )
+                continue
+            if label.emotion not in EMOTIONS:
+                reading.reject(
+                    name,
+                    "unknown label",
+                    f"{utterance} has the label {label.emotion}; "
+                    f"known are {', '.join(sorted(EMOTIONS))}",
+                    utterance=utterance,
+                    place=label.place,
+                )
+                continue
+            folder = session / "sentences"
+            valence, activation, dominance = label.ratings
+            reading.add(
+                Utterance(
+                    utterance=utterance,
+                    audio=str(
+                        (folder / "wav" / match["dialog"] / f"{utterance}.wav").relative_to(root)
+                    ),
+                    speaker=match["session"] + match["sex"],
+                    sex=match["sex"],
+                    session=match["session"],
+                    dialog=match["dialog"],
+                    style=_STYLES[match["style"]],
+                    emotion=label.emotion,
+                    valence=valence,
+                    activation=activation,
+                    dominance=dominance,
+                    votes=label.votes,
+                    transcript=transcripts.get(utterance),
+                    words=_read_words(root, folder, match["dialog"], utterance, reading),
+                ),
+                name,
+                label.place,
+            )
+    for utterance, (file_name, place) in unlabelled.items():
+        if utterance not in labelled:
+            reading.reject(
+                file_name,
+                "no label",
+                f"{utterance} has a transcript and no label",
+                utterance=utterance,
+                place=place,
+            )
+    _reject_unlabelled_audio(root, session, labelled | unlabelled.keys(), reading)
+
+
+def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str, _Label]]:
+    """Each label line with the votes below it; blocks vary in length, so they are told by '['."""
+    utterance, current = "", None
+    for number, line in enumerate(_lines(file), start=1):
+        if line.startswith("["):
+            if current is not None:
+                yield utterance, current
+            current = None
+            match = _LABEL.match(line)
+            if match is None:
+                reading.reject(
+                    name,
+                    "label not understood",
+                    f"the line is not '[start - end] <tab> name <tab> label <tab> [v, a, d]': {line}",
+                    place=f"line {number}",
+                )
+                continue
+            utterance = match["utterance"]
+            current = _Label(match["emotion"], f"line {number}", _ratings(match["ratings"]))
+        elif current is not None and (vote := _VOTE.match(line)):
+            current.votes.extend(
+                {"rater": vote["rater"], "label": label.strip()}
+                for label in vote["labels"].split(";")
+                if label.strip()
+            )
+    if current is not None:
+        yield utterance, current
+
+
+def _ratings(text: str) -> tuple[float | None, float | None, float | None]:
+    """Valence, activation, dominance; null where there is no value on the scale from 1 to 5."""
+    values: list[float | None] = []
+    for part in text.split(","):
+        try:
+            value = float(part)
+        except ValueError:
+            value = float("nan")
+        values.append(value if 1.0 <= value <= 5.0 else None)
+    return (values[0], values[1], values[2]) if len(values) == 3 else (None, None, None)
+
+
+def _read_transcripts(
+    root: Path, session: Path, reading: Reading
+) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """Text of each utterance, and the place of each; lines that are no utterance are rejected."""
+    texts: dict[str, str] = {}
+    places: dict[str, tuple[str, str]] = {}
+    for file in _texts(session / "dialog" / "transcriptions"):
+        name = str(file.relative_to(root))
+        for number, line in enumerate(_lines(file), start=1):
+            if not line.strip():
+                continue
+            match = _TRANSCRIPT.match(line)
+            if match is None:
+                reading.reject(
+                    name, "not an utterance", f"the line has no utterance: {line}",
+                    place=f"line {number}",
+                )  # fmt: skip
+                continue
+            texts.setdefault(match["utterance"], match["text"].strip())
+            places.setdefault(match["utterance"], (name, f"line {number}"))
+    return texts, places
+
+
+def _read_words(
+    root: Path, folder: Path, dialog: str, utterance: str, reading: Reading
+) -> list[dict[str, str | float]] | None:
+    path = folder / "ForcedAlignment" / dialog / f"{utterance}.wdseg"
+    try:
+        return read_word_segments(_lines(path))
+    except FileNotFoundError:
+        return None
+    except AlignmentError as error:
+        reading.reject(
+            str(path.relative_to(root)),
+            "alignment not understood",
+            f"{error}; the utterance is kept without word times",
+            utterance=utterance,
+            place=error.place,
+        )
+        return None
+
+
+def _reject_unlabelled_audio(
+    root: Path, session: Path, known: set[str], reading: Reading
+) -> None:
+    for file in sorted((session / "sentences" / "wav").glob("*/*.wav")):
+        if not file.name.startswith("._") and file.stem not in known:
+            reading.reject(
+                str(file.relative_to(root)),
+                "no label",
+                f"{file.stem} has a recording and no label",
+                utterance=file.stem,
+            )
+
+
+def _texts(folder: Path) -> list[Path]:
+    """The folder's own text files: not those of its folders (single raters), not `._` files."""
+    return sorted(file for file in folder.glob("*.txt") if not file.name.startswith("._"))
+
+
+def _lines(file: Path) -> list[str]:
+    """Lines of a text file, whatever its line ends; bytes that are not UTF-8 are read as Latin-1."""
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return [line.rstrip("\r") for line in text.split("\n")]

@@ -1,0 +1,55 @@
+"""Word segments as the Sphinx-3 aligner writes them (`.wdseg`)."""
+
+from __future__ import annotations
+
+import re
+
+FRAMES_PER_SECOND = 100
+
+_ROW = re.compile(r"^\s*(?P<first>\d+)\s+(?P<last>\d+)\s+-?\d+\s+(?P<word>\S+)\s*$")
+_HEADER = ["SFrm", "EFrm", "SegAScr", "Word"]
+_SILENCE = {"<s>", "</s>", "<sil>"}
+_ALTERNATIVE = re.compile(r"\(\d+\)$")
+
+
+class AlignmentError(Exception):
+    """A file is not a word segmentation; `place` is its line."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def read_word_segments(lines: list[str]) -> list[dict[str, str | float]]:
+    """Words with their start and end in seconds from the utterance's start.
+
+    Silences are left out; noises (`++LAUGHTER++`) are given as transcripts write them
+    (`[LAUGHTER]`); alternative pronunciations (`WORD(2)`) as their word. The last frame of a word
+    belongs to it, so a word of frames 10 to 19 ends at 0.20 s.
+    """
+    words: list[dict[str, str | float]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.split() == _HEADER or line.lstrip().startswith("Total score"):
+            continue
+        match = _ROW.match(line)
+        if match is None:
+            raise AlignmentError(f"line {number}", f"not a row of first, last, score, word: {line}")
+        if match["word"] in _SILENCE:
+            continue
+        first, last = int(match["first"]), int(match["last"])
+        if last < first:
+            raise AlignmentError(f"line {number}", f"a word ends before it begins: {line}")
+        words.append(
+            {
+                "word": _word(match["word"]),
+                "start": first / FRAMES_PER_SECOND,
+                "end": (last + 1) / FRAMES_PER_SECOND,
+            }
+        )
+    return words
+
+
+def _word(token: str) -> str:
+    if token.startswith("++") and token.endswith("++") and len(token) > 4:
+        return f"[{token[2:-2]}]"
+    return _ALTERNATIVE.sub("", token)

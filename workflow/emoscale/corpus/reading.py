@@ -1,0 +1,117 @@
+"""The contract of a corpus reader, and the readers there are."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from emoscale.config.corpus import CorpusSettings
+
+READERS = {
+    "iemocap": "emoscale.corpus.iemocap",
+    "emodb": "emoscale.corpus.emodb",
+    "csv": "emoscale.corpus.csv_table",
+    "demo": "emoscale.corpus.demo",
+}
+"""Module of each reader; it has `read(settings) -> Reading`."""
+
+_TAG = re.compile(r"\[[^\]]*\]")
+_NOT_A_WORD = re.compile(r"[^\w' ]+")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a reader says of one utterance; the audio itself is checked later."""
+
+    utterance: str
+    audio: str
+    speaker: str
+    emotion: str
+    start: float | None = None
+    end: float | None = None
+    sex: str | None = None
+    session: str | None = None
+    dialog: str | None = None
+    style: str | None = None
+    valence: float | None = None
+    activation: float | None = None
+    dominance: float | None = None
+    votes: list[dict[str, str]] | None = None
+    transcript: str | None = None
+    words: list[dict[str, str | float]] | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Something of the corpus that was left out."""
+
+    file: str
+    reason: str
+    detail: str
+    utterance: str | None = None
+    place: str | None = None
+
+
+@dataclass
+class Reading:
+    """Everything that a reader found: each utterance once, and what it left out."""
+
+    corpus: str
+    utterances: list[Utterance] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    _place_of: dict[str, str] = field(default_factory=dict)
+
+    def add(self, utterance: Utterance, file: str, place: str | None = None) -> None:
+        """Add an utterance that stands in `file`; a second one of the same key is rejected."""
+        here = f"{file}, {place}" if place else file
+        first = self._place_of.get(utterance.utterance)
+        if first is not None:
+            self.reject(
+                file,
+                "duplicate key",
+                f"{utterance.utterance} was already found in {first}; the first one is kept",
+                utterance=utterance.utterance,
+                place=place,
+            )
+            return
+        self._place_of[utterance.utterance] = here
+        self.utterances.append(utterance)
+
+    def reject(
+        self,
+        file: str,
+        reason: str,
+        detail: str,
+        utterance: str | None = None,
+        place: str | None = None,
+    ) -> None:
+        """Note that something was left out."""
+        self.rejected.append(Rejected(file, reason, detail, utterance, place))
+
+
+def read_corpus(settings: CorpusSettings) -> Reading:
+    """Read a corpus with the reader that its settings name.
+
+    Raises `CorpusError` where the corpus root is not what the reader expects.
+    """
+    read: Callable[[CorpusSettings], Reading] = importlib.import_module(
+        READERS[settings.reader]
+    ).read
+    return read(settings)
+
+
+def text_key(transcript: str | None) -> str | None:
+    """Normalised transcript: two utterances with the same words have the same key.
+
+    Tags in brackets, punctuation and case do not count; without any word the key is empty.
+
+    >>> text_key("Excuse me.  [LAUGHTER] Don't!")
+    "excuse me don't"
+    """
+    if transcript is None:
+        return None
+    text = unicodedata.normalize("NFKC", transcript).casefold().replace("’", "'")
+    return " ".join(_NOT_A_WORD.sub(" ", _TAG.sub(" ", text)).replace("_", " ").split())

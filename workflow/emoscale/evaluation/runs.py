@@ -1,0 +1,186 @@
+"""The table of runs: a row a training, with its scores and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from emoscale.errors import StoreError
+from emoscale.evaluation.metrics import confusion_matrix, metrics_of
+from emoscale.tables import described, predictions_schema, read_table
+
+
+@dataclass(frozen=True)
+class CellName:
+    """Where a cell's results are: `<runs>/<experiment>/<fold>/<size>/`."""
+
+    experiment: str
+    fold: str
+    size: str
+
+    def folder(self, runs: Path) -> Path:
+        """The cell's folder."""
+        return runs / self.experiment / self.fold / self.size
+
+
+def runs_schema(classes: list[str]) -> pa.Schema:
+    """A row a training."""
+    return pa.schema(
+        [
+            described("study", pa.string(), "name of the study"),
+            described("corpus", pa.string(), "corpus; a generated one is called synthetic"),
+            described("experiment", pa.string(), "representation and model, by the study's name"),
+            described("representations", pa.string(), "what is learned from"),
+            described("model", pa.string(), "kind of classifier"),
+            described("fold", pa.string(), "which part of the corpus is tested"),
+            described("size", pa.string(), "training size as asked for"),
+            described("repeat", pa.int32(), "training order and initialisation"),
+            described("training_utterances", pa.int32(), "labels learned from"),
+            *(described(f"training_{c}", pa.int32(), "of this class") for c in classes),
+            described("training_speakers", pa.int32(), "speakers learned from"),
+            described("development_utterances", pa.int32(), "that chose the step"),
+            described("test_utterances", pa.int32(), "that the scores are of"),
+            described("ua", pa.float64(), "unweighted accuracy: mean recall over classes, 0 to 1"),
+            described("wa", pa.float64(), "accuracy, 0 to 1"),
+            described("macro_f1", pa.float64(), "mean F1 over classes, 0 to 1"),
+            *(described(f"recall_{c}", pa.float64(), "recall, 0 to 1") for c in classes),
+            described("best_development_ua", pa.float64(), "of the kept weights, 0 to 1"),
+            described("steps", pa.int32(), "optimiser steps taken"),
+            described("best_step", pa.int32(), "step of the kept weights"),
+            described("stopped", pa.string(), "patience or budget"),
+            described("seconds", pa.float64(), "wall time of this training"),
+            described("cell_seconds", pa.float64(), "wall time of the job with all its repeats"),
+            described("peak_memory_megabytes", pa.float64(), "of the job"),
+            described("device", pa.string(), "what it ran on"),
+            described("execution", pa.string(), "how the repeats of the job were run"),
+            described("notes", pa.string(), "what weakens the protocol"),
+            described("settings", pa.string(), "model and training, canonical JSON"),
+            described("settings_sha256", pa.string(), "digest of the settings"),
+            described("code_sha256", pa.string(), "digest of the training code"),
+            described("protocol_sha256", pa.string(), "digest of the fold's table"),
+            described("features_sha256", pa.string(), "digest of the features"),
+            described("versions", pa.string(), "package versions, JSON"),
+        ]
+    )
+
+
+def predictions_of_study(classes: list[str]) -> pa.Schema:
+    """All predictions of a study: those of a cell, with the cell's name."""
+    return pa.schema(
+        [
+            *predictions_schema(classes),
+            described("experiment", pa.string(), "representation and model, by the study's name"),
+            described("fold", pa.string(), "which part of the corpus is tested"),
+            described("size", pa.string(), "training size as asked for"),
+        ]
+    )
+
+
+def collect_runs(
+    runs: Path, cells: Iterable[CellName], study: str, corpus: str, notes: str
+) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """The table of runs, all predictions with their cell, and the classes.
+
+    Raises `StoreError` where a cell is missing or its predictions are not those of its run.
+    """
+    rows: list[dict[str, object]] = []
+    predictions: list[pl.DataFrame] = []
+    classes: list[str] = []
+    for cell in cells:
+        folder = cell.folder(runs)
+        run = _read_run(folder / "run.json")
+        if classes and run["classes"] != classes:
+            raise StoreError(f"{folder}: was trained on other classes; remove it and run again")
+        classes = run["classes"]
+        table = read_table(folder / "predictions.parquet", predictions_schema(classes))
+        for repeat in run["repeats"]:
+            own = table.filter(pl.col("repeat") == repeat["repeat"])
+            if len(own) != run["test_utterances"]:
+                raise StoreError(
+                    f"{folder}/predictions.parquet: repeat {repeat['repeat']} has {len(own)} "
+                    f"predictions, run.json says {run['test_utterances']}; remove both, run again"
+                )
+            rows.append(_row(run, repeat, own, study, corpus, notes))
+        predictions.append(
+            table.with_columns(
+                experiment=pl.lit(cell.experiment), fold=pl.lit(cell.fold), size=pl.lit(cell.size)
+            )
+        )
+    if not rows:
+        raise StoreError(f"{runs}: there is no run to tabulate")
+    return pl.DataFrame(rows, infer_schema_length=None), pl.concat(predictions), classes
+
+
+def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
+    """[classes, classes] counts of a table with `label` and `predicted`; rows are the truth."""
+    number = {name: place for place, name in enumerate(classes)}
+    return confusion_matrix(
+        [number[label] for label in predictions["label"]],
+        [number[label] for label in predictions["predicted"]],
+        len(classes),
+    )
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist; run the training that makes it") from None
+    except json.JSONDecodeError as error:
+        raise StoreError(f"{path}: is not JSON ({error}); remove it and run again") from None
+    return run
+
+
+def _row(
+    run: dict[str, Any],
+    repeat: dict[str, Any],
+    predictions: pl.DataFrame,
+    study: str,
+    corpus: str,
+    notes: str,
+) -> dict[str, object]:
+    classes = run["classes"]
+    metrics = metrics_of(confusion_of(predictions, classes))
+    origin = run["origin"]
+    return {
+        "study": study,
+        "corpus": corpus,
+        "experiment": run["experiment"],
+        "representations": "+".join(origin["representations"]),
+        "model": run["settings"]["model"]["kind"],
+        "fold": run["fold"],
+        "size": run["size"],
+        "repeat": repeat["repeat"],
+        "training_utterances": repeat["training_utterances"],
+        **{f"training_{name}": repeat["training_counts"][name] for name in classes},
+        "training_speakers": repeat["training_speakers"],
+        "development_utterances": run["development_utterances"],
+        "test_utterances": run["test_utterances"],
+        "ua": metrics.unweighted_accuracy,
+        "wa": metrics.accuracy,
+        "macro_f1": metrics.macro_f1,
+        **{f"recall_{name}": metrics.recalls[place] for place, name in enumerate(classes)},
+        "best_development_ua": repeat["best_development_ua"],
+        "steps": repeat["steps"],
+        "best_step": repeat["best_step"],
+        "stopped": repeat["stopped"],
+        "seconds": repeat["seconds"],
+        "cell_seconds": run["seconds"],
+        "peak_memory_megabytes": run["peak_memory_megabytes"],
+        "device": run["device"],
+        "execution": run["execution"],
+        "notes": notes,
+        "settings": origin["settings"],
+        "settings_sha256": origin["settings_sha256"],
+        "code_sha256": origin["code_sha256"],
+        "protocol_sha256": origin["protocol_sha256"],
+        "features_sha256": "+".join(origin["features_sha256"]),
+        "versions": json.dumps(run["versions"], sort_keys=True),
+    }

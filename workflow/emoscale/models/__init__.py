@@ -1,0 +1,1 @@
+"""Classifiers of utterances; all speak one contract."""

@@ -1,0 +1,1 @@
+"""Folds, development sets, nested training orders, and the checks before any training."""

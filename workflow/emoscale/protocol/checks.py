@@ -1,0 +1,170 @@
+"""What must hold before anything is trained, and what a reader of the scores must know."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import polars as pl
+
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.errors import ProtocolError
+from emoscale.protocol.folds import ROLES
+from emoscale.protocol.orders import subset
+
+
+def check_folds(
+    utterances: pl.DataFrame,
+    folds: dict[str, pl.DataFrame],
+    sizes: list[str],
+    settings: ProtocolSettings,
+) -> dict[str, Any]:
+    """Raise `ProtocolError` where a fold leaks or cannot be trained; give what weakens the protocol.
+
+    Errors: an utterance, a speaker (development and training may share speakers where
+    `settings.development` is random) or identical audio in two roles; a role without one of the classes; a
+    training size that a fold does not have. Reported: repeated transcripts, and how far the speaker
+    alone predicts the label.
+    """
+    classes = sorted(utterances["label"].drop_nulls().unique())
+    report: dict[str, Any] = {"folds": {}, "classes": classes}
+    for name, fold in folds.items():
+        joined = fold.join(
+            utterances.select("utterance", "audio_sha256", "text_key", "style"), on="utterance"
+        )
+        if len(joined) != len(fold):
+            raise ProtocolError(f"{name}: holds utterances that the corpus does not have")
+        _check_disjoint(name, joined, settings.development)
+        _check_classes(name, fold, classes)
+        for repeat in range(settings.repeats):
+            for size in sizes:
+                try:
+                    subset(fold, repeat, size)
+                except ProtocolError as error:
+                    raise ProtocolError(f"{name}: {error}") from None
+        report["folds"][name] = {
+            "utterances": {role: len(fold.filter(pl.col("role") == role)) for role in ROLES},
+            "speakers": {role: _speakers(fold, role) for role in ROLES},
+            "repeated_text": _repeated_text(joined),
+        }
+    _check_each_tested_once(folds)
+    report["identical_audio"] = _identical_audio(utterances)
+    report["development_shares_speakers"] = settings.development == "random"
+    report["labels_shuffled"] = settings.shuffle_labels
+    report["speaker_predicts_label"] = _speaker_predicts_label(utterances, classes)
+    return report
+
+
+def warnings_of(report: dict[str, Any]) -> list[str]:
+    """Sentences that belong beside the scores."""
+    warnings = []
+    if report["labels_shuffled"]:
+        warnings.append("negative control: training and development labels are permuted")
+    if report["development_shares_speakers"]:
+        warnings.append("the development set shares its speakers with training")
+    if report["identical_audio"]:
+        first = report["identical_audio"][0]
+        warnings.append(
+            f"{len(report['identical_audio'])} recordings stand under several keys "
+            f"(the first: {', '.join(first)})"
+        )
+    for style in sorted({s for fold in report["folds"].values() for s in fold["repeated_text"]}):
+        shares = [
+            fold["repeated_text"][style]
+            for fold in report["folds"].values()
+            if style in fold["repeated_text"]
+        ]
+        if max(shares) > 0:
+            warnings.append(
+                f"{style}: {min(shares):.0%} to {max(shares):.0%} of a fold's test utterances with "
+                "a transcript have the same text in training"
+            )
+    return warnings
+
+
+def _check_disjoint(name: str, fold: pl.DataFrame, development: str) -> None:
+    for column, what in (
+        ("utterance", "utterance"),
+        ("speaker", "speaker"),
+        ("audio_sha256", "identical audio of"),
+    ):
+        for one, other in combinations(ROLES, 2):
+            if (
+                column == "speaker"
+                and development == "random"
+                and {one, other} == {"train", "dev"}
+            ):
+                continue
+            left = fold.filter(pl.col("role") == one)
+            right = fold.filter(pl.col("role") == other)
+            shared = left.join(right.select(column).unique(), on=column, how="semi").sort(
+                "utterance"
+            )
+            if len(shared):
+                key = shared["utterance" if column == "audio_sha256" else column][0]
+                raise ProtocolError(
+                    f"{name}: {what} {key} is in the roles {one} and {other}; "
+                    "a score would measure memory, so nothing is trained"
+                )
+
+
+def _check_classes(name: str, fold: pl.DataFrame, classes: list[str]) -> None:
+    for role in ROLES:
+        there = set(fold.filter(pl.col("role") == role)["label"])
+        missing = [label for label in classes if label not in there]
+        if missing:
+            raise ProtocolError(
+                f"{name}: the role {role} has no utterance of class {missing[0]}; "
+                "use other folds or fewer classes"
+            )
+
+
+def _check_each_tested_once(folds: dict[str, pl.DataFrame]) -> None:
+    tested = pl.concat(
+        fold.filter(pl.col("role") == "test").select("utterance", fold=pl.lit(name))
+        for name, fold in folds.items()
+    )
+    twice = tested.filter(pl.col("utterance").is_duplicated())
+    if len(twice):
+        raise ProtocolError(f"{twice['utterance'][0]} is tested in more than one fold")
+
+
+def _speakers(fold: pl.DataFrame, role: str) -> list[str]:
+    return sorted(fold.filter(pl.col("role") == role)["speaker"].unique())
+
+
+def _repeated_text(fold: pl.DataFrame) -> dict[str, float]:
+    """Share of the test utterances with words whose exact words are in training, by style."""
+    worded = fold.filter(pl.col("text_key").fill_null("") != "")
+    known = worded.filter(pl.col("role") == "train").select("text_key").unique()
+    tested = worded.filter(pl.col("role") == "test").with_columns(
+        pl.col("style").fill_null("no style")
+    )
+    return {
+        str(style): len(group.join(known, on="text_key", how="semi")) / len(group)
+        for (style,), group in sorted(tested.group_by("style"), key=lambda item: str(item[0]))
+    }
+
+
+def _identical_audio(utterances: pl.DataFrame) -> list[list[str]]:
+    groups = (
+        utterances.group_by("audio_sha256")
+        .agg(pl.col("utterance").sort())
+        .filter(pl.col("utterance").list.len() > 1)
+    )
+    return sorted(groups["utterance"].to_list())
+
+
+def _speaker_predicts_label(utterances: pl.DataFrame, classes: list[str]) -> dict[str, float]:
+    """Unweighted accuracy of guessing each speaker's most frequent class, beside chance."""
+    counts = (
+        utterances.filter(pl.col("label").is_not_null())
+        .group_by("speaker", "label")
+        .len()
+        .sort("len", "label", descending=[True, False])
+    )
+    guessed = counts.group_by("speaker", maintain_order=True).first()
+    right = dict(guessed.group_by("label").agg(pl.col("len").sum()).iter_rows())
+    total = dict(counts.group_by("label").agg(pl.col("len").sum()).iter_rows())
+    recalls = [right.get(label, 0) / total[label] for label in classes]
+    return {"unweighted_accuracy": sum(recalls) / len(recalls), "chance": 1 / len(classes)}

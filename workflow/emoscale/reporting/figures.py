@@ -1,0 +1,31 @@
+"""What all figures share: colours that colour-blind readers tell apart, and how they are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import altair as alt
+
+from emoscale.files import atomic_path
+
+# Okabe and Ito (2008), without the yellow, which is faint on white.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
+
+
+def scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Colour and point shape of each name, in order; they repeat after seven and after fifty."""
+    colours = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
+    shapes = [SHAPES[(place + place // len(COLOURS)) % len(SHAPES)] for place in range(len(names))]
+    return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=shapes)
+
+
+def save(chart: alt.TopLevelMixin, html: Path, svg: Path) -> None:
+    """Write a chart as a page that needs no network, and as a drawing."""
+    styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(  # type: ignore[attr-defined]
+        labelFontSize=12, titleFontSize=13
+    )
+    with atomic_path(html) as temporary:
+        styled.save(str(temporary), format="html", inline=True)
+    with atomic_path(svg) as temporary:
+        styled.save(str(temporary), format="svg")

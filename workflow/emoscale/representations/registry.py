@@ -1,0 +1,53 @@
+"""Builds the representation that a configuration names."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from emoscale.config.representations import ExternalSettings
+from emoscale.errors import ConfigurationError
+from emoscale.representations.contract import Representation
+
+BUILT_IN = {
+    "logmel": "emoscale.representations.spectral:LogMel",
+    "mfcc": "emoscale.representations.spectral:Mfcc",
+}
+"""Class of each kind; it is imported when it is used, so a kind needs only its own packages."""
+
+
+def module_of(kind: str) -> str:
+    """Dotted name of the module that computes this kind."""
+    return BUILT_IN.get(kind, kind).partition(":")[0]
+
+
+def sources_of(kind: str) -> list[str]:
+    """Modules whose code decides what this kind gives; an external one counts by its name only."""
+    return [] if kind not in BUILT_IN else [module_of(kind)]
+
+
+def build_representation(settings: Any) -> Representation:
+    """The representation for checked settings (see `emoscale.config.representations`).
+
+    Raises `ConfigurationError` where an external class cannot be imported or breaks the contract.
+    """
+    if not isinstance(settings, ExternalSettings):
+        made = _import(BUILT_IN[settings.kind])(settings)
+    else:
+        try:
+            made = _import(settings.kind)(**settings.options)
+        except (ImportError, AttributeError, TypeError) as error:
+            raise ConfigurationError(
+                f"representation {settings.kind} cannot be made: {error}"
+            ) from error
+    if not isinstance(made, Representation):
+        raise ConfigurationError(
+            f"representation {settings.kind} lacks a part of the contract: modality, dimension, "
+            "frame_rate, dtype or extract"
+        )
+    return made
+
+
+def _import(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,86 @@
+"""Log-mel energies and mel-frequency cepstral coefficients, through torchaudio's transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emoscale.audio import SAMPLE_RATE
+from emoscale.config.representations import LogMelSettings, MfccSettings, SpectralSettings
+from emoscale.representations.contract import Waveform
+from emoscale.torchaudio_guard import import_torchaudio
+
+torchaudio = import_torchaudio()
+
+_FLOOR = 1e-6
+"""Added to energies before the logarithm, as torchaudio's MFCC does with `log_mels`."""
+
+
+class _Spectral:
+    """Frames are centred on multiples of the hop; the ends are mirrored.
+
+    Utterances are computed one by one: padding would change the last frames, and on a CPU batches
+    gain nothing.
+    """
+
+    modality: Literal["audio", "text"] = "audio"
+    dtype = "float16"
+
+    def __init__(self, settings: SpectralSettings) -> None:
+        window = round(settings.window_seconds * SAMPLE_RATE)
+        hop = round(settings.hop_seconds * SAMPLE_RATE)
+        self.frame_rate: float | None = SAMPLE_RATE / hop
+        self._spectrum = {
+            "n_fft": max(512, 1 << (window - 1).bit_length()),
+            "win_length": window,
+            "hop_length": hop,
+            "n_mels": settings.bands,
+        }
+
+    @torch.inference_mode()
+    def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
+        """Frames [T_i, dimension] of each waveform; T_i = samples // hop + 1."""
+        return [
+            self._frames(torch.from_numpy(waveform)).T.numpy().astype(self.dtype)
+            for waveform in batch
+        ]
+
+    def _frames(self, waveform: torch.Tensor) -> torch.Tensor:
+        """[dimension, T] of one waveform [samples]."""
+        raise NotImplementedError
+
+
+class LogMel(_Spectral):
+    """Natural logarithm of the energies in mel bands."""
+
+    def __init__(self, settings: LogMelSettings) -> None:
+        super().__init__(settings)
+        self.dimension = settings.bands
+        self._transform = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, **self._spectrum)
+
+    def _frames(self, waveform: torch.Tensor) -> torch.Tensor:
+        return torch.log(self._transform(waveform) + _FLOOR)
+
+
+class Mfcc(_Spectral):
+    """Orthonormal cosine transform of log-mel energies, with derivatives appended where asked."""
+
+    def __init__(self, settings: MfccSettings) -> None:
+        super().__init__(settings)
+        self._deltas = settings.deltas
+        self.dimension = settings.coefficients * (1 + settings.deltas)
+        # log_mels: torchaudio's decibels are clipped 80 dB below the loudest frame of the BATCH,
+        # so an utterance's features would depend on its neighbours.
+        self._transform = torchaudio.transforms.MFCC(
+            SAMPLE_RATE, n_mfcc=settings.coefficients, log_mels=True, melkwargs=self._spectrum
+        )
+
+    def _frames(self, waveform: torch.Tensor) -> torch.Tensor:
+        parts = [self._transform(waveform)]
+        for _ in range(self._deltas):
+            parts.append(torchaudio.functional.compute_deltas(parts[-1]))
+        return torch.cat(parts)

@@ -1,0 +1,14 @@
+"""The sharded feature store: written once and verified, joined by utterance key only."""
+
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardContents, ShardHeader, read_header, read_shard, write_shard
+
+__all__ = [
+    "FeatureStore",
+    "ShardContents",
+    "ShardHeader",
+    "index_shards",
+    "read_header",
+    "read_shard",
+    "write_shard",
+]

@@ -1,0 +1,192 @@
+"""One shard: an HDF5 file of ragged frames, flat and contiguous, with a digest a dataset.
+
+    frames     [N, D]   all utterances' frames, one after the other
+    offsets    [n + 1]  int64; utterance i has the frames offsets[i] to offsets[i + 1]
+    utterance  [n]      keys, UTF-8 of fixed length
+
+Attributes of the file: `schema`, `representation` (canonical JSON of its settings), `dimension`,
+`frame_rate` (0 where frames are not equally spaced), `checkpoint_sha256` (empty without one),
+`code_sha256`, `shard_sha256` (of the rows it was made from), and `complete`, written last. The
+digests are computed before writing and compared with what is read back, so neither a killed writer
+nor a changed bit goes unseen. Equal contents give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from emoscale.errors import StoreError
+from emoscale.files import atomic_path
+
+SCHEMA = "emoscale-features-1"
+_DATASETS = ("frames", "offsets", "utterance")
+
+
+@dataclass(frozen=True)
+class ShardHeader:
+    """What a shard was made from."""
+
+    representation: str
+    """Canonical JSON of the representation's settings."""
+
+    dimension: int
+    """Values a frame."""
+
+    frame_rate: float | None
+    """Frames a second; None where frames are not equally spaced."""
+
+    code_sha256: str
+    """Digest of the code that extracted it."""
+
+    shard_sha256: str
+    """Digest of the rows of the corpus shard that it was made from."""
+
+    checkpoint_sha256: str = ""
+    """Digest of the pre-trained weights; empty without any."""
+
+
+@dataclass(frozen=True)
+class ShardContents:
+    """The arrays of a shard."""
+
+    frames: NDArray[np.generic]
+    """[N, dimension]"""
+
+    offsets: NDArray[np.int64]
+    """[n + 1]"""
+
+    utterances: list[str]
+    """[n]"""
+
+
+def write_shard(
+    path: Path | str,
+    header: ShardHeader,
+    utterances: Sequence[str],
+    features: Sequence[NDArray[np.generic]],
+    dtype: str,
+) -> None:
+    """Write a shard, verify what is on disk, and only then give it its name.
+
+    `features[i]` is [T_i, dimension] with T_i of at least 1. Raises `StoreError` where an array
+    does not fit, has a value that is not finite (in the stored type), or a key stands twice.
+    """
+    keys = _fixed_length_keys(path, utterances)
+    stored = [
+        _checked(array, header.dimension, np.dtype(dtype), name, path)
+        for name, array in zip(utterances, features, strict=True)
+    ]
+    lengths = [len(array) for array in stored]
+    contents: dict[str, NDArray[np.generic]] = {
+        "frames": np.concatenate([np.empty((0, header.dimension), dtype), *stored]),
+        "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        "utterance": keys,
+    }
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            for name, array in contents.items():
+                dataset = file.create_dataset(name, data=array)
+                dataset.attrs["sha256"] = _sha256(array)
+            file.attrs["schema"] = SCHEMA
+            file.attrs["representation"] = header.representation
+            file.attrs["dimension"] = header.dimension
+            file.attrs["frame_rate"] = header.frame_rate or 0.0
+            file.attrs["checkpoint_sha256"] = header.checkpoint_sha256
+            file.attrs["code_sha256"] = header.code_sha256
+            file.attrs["shard_sha256"] = header.shard_sha256
+            file.attrs["complete"] = True
+        read_shard(temporary)
+
+
+def read_header(path: Path | str) -> ShardHeader:
+    """What a shard was made from; raises `StoreError` where it is damaged or incomplete."""
+    with _open(path) as file:
+        return _header(file)
+
+
+def read_shard(path: Path | str) -> ShardContents:
+    """All arrays of a shard, checked against their digests; raises `StoreError` where they differ."""
+    with _open(path) as file:
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for name in _DATASETS:
+            try:
+                dataset = file[name]
+                arrays[name] = dataset[()]
+                promised = dataset.attrs["sha256"]
+            except (KeyError, OSError) as error:
+                raise StoreError(f"{path}: {name} cannot be read ({error}); {_WAY_OUT}") from None
+            if _sha256(arrays[name]) != promised:
+                raise StoreError(f"{path}: {name} is not what was written; {_WAY_OUT}")
+    keys = [bytes(key).rstrip(b"\0").decode() for key in arrays["utterance"]]
+    return ShardContents(arrays["frames"], arrays["offsets"].astype(np.int64), keys)
+
+
+def shard_digest(path: Path | str) -> str:
+    """One digest for a shard's content and origin."""
+    with _open(path) as file:
+        parts = [file[name].attrs["sha256"] for name in _DATASETS]
+        header = _header(file)
+    return hashlib.sha256(" ".join([*parts, repr(header)]).encode()).hexdigest()
+
+
+_WAY_OUT = "remove the file and run again"
+
+
+def _open(path: Path | str) -> h5py.File:
+    try:
+        # A finished shard is never written again, so no lock is needed (and NFS may have none).
+        file = h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist; run the step that makes it") from None
+    except OSError as error:
+        raise StoreError(f"{path}: is no HDF5 file or damaged ({error}); {_WAY_OUT}") from None
+    if file.attrs.get("schema") != SCHEMA or not file.attrs.get("complete", False):
+        file.close()
+        raise StoreError(f"{path}: is not a complete feature shard; {_WAY_OUT}")
+    return file
+
+
+def _header(file: h5py.File) -> ShardHeader:
+    return ShardHeader(
+        representation=str(file.attrs["representation"]),
+        dimension=int(file.attrs["dimension"]),
+        frame_rate=float(file.attrs["frame_rate"]) or None,
+        code_sha256=str(file.attrs["code_sha256"]),
+        shard_sha256=str(file.attrs["shard_sha256"]),
+        checkpoint_sha256=str(file.attrs["checkpoint_sha256"]),
+    )
+
+
+def _sha256(array: NDArray[np.generic]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def _fixed_length_keys(path: Path | str, utterances: Sequence[str]) -> NDArray[np.bytes_]:
+    encoded = [key.encode() for key in utterances]
+    if len(set(encoded)) < len(encoded):
+        raise StoreError(f"{path}: an utterance stands twice")
+    if any(not key or b"\0" in key for key in encoded):
+        raise StoreError(f"{path}: an utterance key is empty or holds a zero byte")
+    longest = max((len(key) for key in encoded), default=1)
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", longest))
+
+
+def _checked(
+    array: NDArray[np.generic], dimension: int, dtype: np.dtype, name: str, path: Path | str
+) -> NDArray[np.generic]:
+    if array.ndim != 2 or array.shape[1] != dimension or not len(array):
+        raise StoreError(
+            f"{path}: {name} has features of shape {array.shape}; expected at least one frame of "
+            f"{dimension} values"
+        )
+    stored = array.astype(dtype, copy=False)
+    if np.issubdtype(dtype, np.floating) and not np.isfinite(stored).all():
+        raise StoreError(f"{path}: {name} has a value that is not finite in {dtype}")
+    return stored

@@ -1,0 +1,217 @@
+"""Parquet tables with a schema at every boundary: checked on writing and on reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emoscale.errors import StoreError
+from emoscale.files import atomic_path
+
+VOTE = pa.struct([("rater", pa.string()), ("label", pa.string())])
+WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64())])
+
+
+def described(name: str, kind: pa.DataType, meaning: str, *, null: bool = False) -> pa.Field:
+    """A column with what it means; null only where it says so."""
+    return pa.field(name, kind, nullable=null, metadata={"meaning": meaning})
+
+
+_RECORDING_FIELDS = [
+    described("utterance", pa.string(), "unique key"),
+    described("corpus", pa.string(), "corpus it comes from"),
+    described("audio", pa.string(), "path relative to the corpus root"),
+    described("start", pa.float64(), "seconds within that file; null: from its beginning", null=True),
+    described("end", pa.float64(), "seconds within that file; null: to its end", null=True),
+    described("seconds", pa.float64(), "duration, seconds"),
+    described("sample_rate", pa.int32(), "of the file, Hz; features are computed at 16,000 Hz"),
+    described("channels", pa.int32(), "of the file; several are averaged to one"),
+    described("speaker", pa.string(), "who speaks"),
+    described("sex", pa.string(), "F, M or null", null=True),
+    described("session", pa.string(), "recording session", null=True),
+    described("dialog", pa.string(), "dialog the utterance belongs to", null=True),
+    described("style", pa.string(), "improvised, scripted or null", null=True),
+    described("emotion", pa.string(), "the corpus's own label"),
+    described("valence", pa.float64(), "mean rating, in the corpus's units", null=True),
+    described("activation", pa.float64(), "mean rating, in the corpus's units", null=True),
+    described("dominance", pa.float64(), "mean rating, in the corpus's units", null=True),
+    described("votes", pa.list_(VOTE), "each rater's labels", null=True),
+    described("transcript", pa.string(), "as the corpus writes it", null=True),
+    described("words", pa.list_(WORD), "alignment, seconds from the utterance's start", null=True),
+    described("text_key", pa.string(), "normalised transcript, for finding repeated text", null=True),
+    described("audio_sha256", pa.string(), "of the decoded samples, their rate and channels"),
+]
+
+RECORDINGS = pa.schema(_RECORDING_FIELDS)
+"""Every usable utterance of the corpus, before the study's classes are known."""
+
+UTTERANCES = pa.schema(
+    [
+        *_RECORDING_FIELDS,
+        described("label", pa.string(), "the study's class; null: outside the study", null=True),
+    ]
+)
+"""The utterance table: recordings with the study's classes."""
+
+REJECTED = pa.schema(
+    [
+        described("utterance", pa.string(), "key, where there is one", null=True),
+        described("file", pa.string(), "path relative to the corpus root"),
+        described("place", pa.string(), "line or part of the file", null=True),
+        described("reason", pa.string(), "short code of the reason"),
+        described("detail", pa.string(), "the reason in a sentence"),
+    ]
+)
+"""What was left out, and why."""
+
+SHARD = pa.schema(
+    [
+        field
+        for field in _RECORDING_FIELDS
+        if field.name in ("utterance", "audio", "start", "end", "seconds", "transcript", "words")
+        or field.name == "audio_sha256"
+    ]
+)
+"""What extraction needs to know of an utterance; labels are not in it, so they re-extract nothing."""
+
+FEATURE_INDEX = pa.schema(
+    [
+        described("utterance", pa.string(), "unique key"),
+        described("shard", pa.string(), "file that holds it, beside the index"),
+        described("row", pa.int64(), "its position in that shard"),
+        described("frames", pa.int64(), "number of frames"),
+    ]
+)
+"""Where the features of each utterance are; the shards' digests are in the table's metadata."""
+
+HISTORY = pa.schema(
+    [
+        described("repeat", pa.int32(), "which training of the cell, from 0"),
+        described("step", pa.int32(), "optimiser steps so far"),
+        described("train_loss", pa.float64(), "mean weighted cross-entropy since the last row, nats"),
+        described("development_loss", pa.float64(), "weighted cross-entropy, nats"),
+        described("development_ua", pa.float64(), "unweighted accuracy, 0 to 1"),
+        described("best", pa.bool_(), "whether these weights were kept as the best so far"),
+    ]
+)
+"""A row an evaluation of a training."""
+
+
+def protocol_schema(repeats: int) -> pa.Schema:
+    """A fold: the role of every labelled utterance, and its rank in each repeat's training order."""
+    return pa.schema(
+        [
+            described("utterance", pa.string(), "unique key"),
+            described("role", pa.string(), "train, dev or test"),
+            described("label", pa.string(), "class learned or tested (permuted where labels are)"),
+            described("speaker", pa.string(), "who speaks"),
+            *(
+                described(f"rank_{repeat}", pa.int32(), "place in this training order", null=True)
+                for repeat in range(repeats)
+            ),
+        ]
+    )
+
+
+def repeats_of(protocol: Path | str) -> int:
+    """Number of training orders in a fold's table."""
+    return sum(name.startswith("rank_") for name in _read_schema(protocol).names)
+
+
+def predictions_schema(classes: list[str]) -> pa.Schema:
+    """A row a repeat and test utterance."""
+    return pa.schema(
+        [
+            described("utterance", pa.string(), "unique key"),
+            described("repeat", pa.int32(), "which training of the cell, from 0"),
+            described("label", pa.string(), "true class"),
+            described("predicted", pa.string(), "class of the highest probability"),
+            *(described(f"p_{name}", pa.float64(), "probability of this class") for name in classes),
+        ]
+    )
+
+
+def write_table(
+    table: pl.DataFrame,
+    path: Path | str,
+    schema: pa.Schema,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write `table` as Parquet with exactly the columns and types of `schema`, atomically.
+
+    Raises `StoreError` when a column is missing, unknown, of another type, or null where it must
+    not be. `metadata` is kept in the file (see `read_metadata`).
+    """
+    unknown = [name for name in table.columns if name not in schema.names]
+    missing = [name for name in schema.names if name not in table.columns]
+    if unknown or missing:
+        raise StoreError(f"{path}: columns missing: {missing}, columns unknown: {unknown}")
+    try:
+        arrow = table.select(schema.names).to_arrow().cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise StoreError(f"{path}: does not fit its schema: {error}") from None
+    for field in schema:
+        if not field.nullable and arrow[field.name].null_count:
+            raise StoreError(f"{path}: column {field.name} has nulls and must have none")
+    arrow = arrow.replace_schema_metadata(metadata or {})
+    with atomic_path(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd", store_schema=True)
+
+
+def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
+    """Read a table written by `write_table`; raises `StoreError` when it is damaged or another's."""
+    try:
+        arrow = pq.read_table(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist; run the step that makes it") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(
+            f"{path} cannot be read as Parquet ({error}); remove it and run again"
+        ) from None
+    try:
+        arrow = arrow.cast(schema)
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise StoreError(f"{path}: is not the table expected here: {error}") from None
+    frame = pl.from_arrow(arrow)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """The metadata that `write_table` was given."""
+    raw = _read_schema(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
+
+
+def _read_schema(path: Path | str) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist; run the step that makes it") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(
+            f"{path} cannot be read as Parquet ({error}); remove it and run again"
+        ) from None
+
+
+def frame_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:
+    """A data frame with the columns and types of `schema` from a list of rows."""
+    arrow = pa.Table.from_pylist(rows, schema=pa.schema([field for field in schema]))
+    frame = pl.from_arrow(arrow)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def write_csv(table: pl.DataFrame, path: Path | str) -> None:
+    """Write a table for reading by people and spreadsheets; nested values become JSON."""
+    nested = [name for name, kind in table.schema.items() if kind.is_nested()]
+    flat = table.with_columns(
+        pl.Series(name, [json.dumps(value) for value in table[name].to_list()], dtype=pl.String)
+        for name in nested
+    )
+    with atomic_path(path) as temporary:
+        flat.write_csv(temporary, float_precision=6)

@@ -1,0 +1,178 @@
+"""A cell: one experiment, fold and training size, with all its repeats in one process."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from safetensors.torch import save_file
+
+from emoscale.config.settings import Settings
+from emoscale.config.training import ModelSettings, TrainingSettings
+from emoscale.errors import UserError
+from emoscale.files import atomic_path, write_json
+from emoscale.models.registry import build_model
+from emoscale.progress import WorkProgress
+from emoscale.protocol.orders import subset
+from emoscale.provenance import package_versions
+from emoscale.store.index import FeatureStore
+from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
+from emoscale.training.engine import Training, probabilities_of, train_model
+from emoscale.training.material import Material, label_numbers
+from emoscale.training.seeds import seed_of
+
+
+class CellSettings(Settings):
+    """The part of the configuration that one experiment's trainings depend on."""
+
+    model: ModelSettings
+    training: TrainingSettings
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which training this is."""
+
+    experiment: str
+    fold: str
+    size: str
+
+
+def train_cell(
+    cell: Cell,
+    settings: CellSettings,
+    fold: pl.DataFrame,
+    store: FeatureStore,
+    folder: Path,
+    device: torch.device,
+    origin: dict[str, Any],
+) -> None:
+    """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
+
+    `fold` is the protocol table; `origin` (digests of inputs and code) goes into `run.json`. Raises
+    `UserError` where the subset or a feature is missing.
+    """
+    began = time.perf_counter()
+    torch.use_deterministic_algorithms(True)
+    repeats = sum(name.startswith("rank_") for name in fold.columns)
+    subsets = [subset(fold, repeat, cell.size) for repeat in range(repeats)]
+    development = fold.filter(pl.col("role") == "dev")["utterance"].to_list()
+    tested = fold.filter(pl.col("role") == "test")["utterance"].to_list()
+    classes = sorted(fold["label"].unique())
+    label_of = dict(fold.select("utterance", "label").iter_rows())
+    needed = sorted({key for keys in subsets for key in keys}) + development + tested
+    labels = label_numbers([label_of[key] for key in needed], classes)
+    material = Material(needed, store.load(needed), labels, device)
+
+    history, predictions, weights, runs = [], [], {}, []
+    with WorkProgress("/".join((cell.experiment, cell.fold, cell.size)), repeats, "repeats") as bar:
+        for repeat, keys in enumerate(subsets):
+            name = (settings.seed, cell.fold, cell.size, repeat)
+            torch.manual_seed(seed_of(*name, "weights"))
+            model = build_model(settings.model, store.dimension, len(classes)).to(device)
+            places = material.places(keys)
+            model.standardise.set_statistics(*material.statistics(places))  # type: ignore[operator, union-attr]
+            training = train_model(
+                model,
+                material,
+                places,
+                material.places(development),
+                settings.training,
+                len(classes),
+                name,
+            )
+            probabilities = probabilities_of(model, material, material.places(tested))
+            history += [{"repeat": repeat, **row} for row in training.history]
+            predictions.append(_predictions(repeat, tested, label_of, classes, probabilities))
+            weights |= {
+                f"repeat_{repeat}.{key}": value.cpu().contiguous()
+                for key, value in model.state_dict().items()
+            }
+            runs.append(_run_row(repeat, keys, fold, classes, training))
+            bar.advance(1)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(pl.concat(predictions), folder / "predictions.parquet", predictions_schema(classes))
+    write_table(frame_of(history, HISTORY), folder / "history.parquet", HISTORY)
+    with atomic_path(folder / "model.safetensors") as temporary:
+        save_file(weights, temporary)
+    write_json(
+        folder / "run.json",
+        {
+            "experiment": cell.experiment,
+            "fold": cell.fold,
+            "size": cell.size,
+            "classes": classes,
+            "dimension": store.dimension,
+            "settings": settings.model_dump(mode="json"),
+            "repeats": runs,
+            "development_utterances": len(development),
+            "test_utterances": len(tested),
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "execution": "repeats one after the other, packed frames",
+            "seconds": time.perf_counter() - began,
+            "peak_memory_megabytes": _peak_memory_megabytes(),
+            "origin": origin,
+            "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
+        },
+    )
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`; raises `UserError` where the GPU that is wanted is not there."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("execution.device is cuda and torch sees no GPU; use auto or cpu")
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+def _predictions(
+    repeat: int,
+    utterances: list[str],
+    label_of: dict[str, str],
+    classes: list[str],
+    probabilities: Any,
+) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "utterance": utterances,
+            "repeat": [repeat] * len(utterances),
+            "label": [label_of[key] for key in utterances],
+            "predicted": [classes[place] for place in probabilities.argmax(axis=1)],
+            **{f"p_{name}": probabilities[:, place] for place, name in enumerate(classes)},
+        },
+        schema_overrides={"repeat": pl.Int32},
+    )
+
+
+def _run_row(
+    repeat: int, keys: list[str], fold: pl.DataFrame, classes: list[str], training: Training
+) -> dict[str, Any]:
+    chosen = fold.filter(pl.col("utterance").is_in(keys))
+    counts = Counter(chosen["label"])
+    return {
+        "repeat": repeat,
+        "training_utterances": len(keys),
+        "training_counts": {name: counts[name] for name in classes},
+        "training_speakers": chosen["speaker"].n_unique(),
+        "steps": training.steps,
+        "best_step": training.best_step,
+        "best_development_ua": max(float(row["development_ua"]) for row in training.history),
+        "stopped": training.stopped,
+        "seconds": training.seconds,
+    }
+
+
+def _peak_memory_megabytes() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 if sys.platform != "darwin" else 1024**2)

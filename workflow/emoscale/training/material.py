@@ -1,0 +1,71 @@
+"""The features of a cell in memory, packed without padding, and the batches made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emoscale.models.contract import PackedFrames
+from emoscale.store.index import Features
+
+
+class Material:
+    """Frames and labels of all utterances that a cell trains, chooses and is tested on."""
+
+    def __init__(
+        self,
+        utterances: Sequence[str],
+        features: Features,
+        labels: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        self.place_of = {key: place for place, key in enumerate(utterances)}
+        self.lengths = [int(length) for length in features.lengths]
+        self.labels = torch.tensor(labels, dtype=torch.int64, device=device)
+        self.device = device
+        frames = torch.from_numpy(features.frames).to(device)
+        self._utterances = frames.split(self.lengths)
+        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def places(self, utterances: Sequence[str]) -> Tensor:
+        """[utterances] places of the given keys."""
+        return torch.tensor([self.place_of[key] for key in utterances], dtype=torch.int64)
+
+    def batch(self, places: Tensor) -> PackedFrames:
+        """The utterances at these places, packed."""
+        chosen = places.tolist()
+        frames = torch.cat([self._utterances[place] for place in chosen]).float()
+        return PackedFrames(frames, [self.lengths[place] for place in chosen])
+
+    def statistics(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [dimension] over all frames of these utterances."""
+        sums = [self._sums_of(place) for place in places.tolist()]
+        count = sum(self.lengths[place] for place in places.tolist())
+        mean = torch.stack([first for first, _ in sums]).sum(dim=0) / count
+        square = torch.stack([second for _, second in sums]).sum(dim=0) / count
+        deviation = (square - mean**2).clamp(min=0.0).sqrt()
+        return mean.float(), deviation.float()
+
+    def _sums_of(self, place: int) -> tuple[Tensor, Tensor]:
+        """Sum and sum of squares over an utterance's frames, in float64, kept for other repeats."""
+        if place not in self._sums:
+            frames = self._utterances[place].double()
+            self._sums[place] = (frames.sum(dim=0), (frames**2).sum(dim=0))
+        return self._sums[place]
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """[classes] weights under which each class counts the same; 0 for a class that is absent."""
+    counts = torch.bincount(labels.cpu(), minlength=classes).double()
+    present = int((counts > 0).sum())
+    weights = torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), 0.0)
+    return weights.float().to(labels.device)
+
+
+def label_numbers(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Place of each label in `classes`."""
+    number = {name: place for place, name in enumerate(classes)}
+    return list(np.fromiter((number[label] for label in labels), dtype=int, count=len(labels)))

@@ -1,0 +1,44 @@
+# Roles and training orders of each fold, and the checks that come before any training.
+rule make_fold:
+    input:
+        utterances=rules.label_corpus.output.utterances,
+    output:
+        f"{OUT}/protocol/{{fold}}.parquet",
+    log:
+        f"{OUT}/logs/make_fold/{{fold}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/make_fold/{{fold}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=STUDY.protocol_slice(),
+        code=code_of("make_fold.py"),
+    message:
+        "{wildcards.fold}: deal roles and training orders"
+    shell:
+        "python {SCRIPTS}/make_fold.py --settings {params.settings:q} --fold {wildcards.fold}"
+        " --utterances {input.utterances} --output {output} > {log} 2>&1"
+
+
+rule check_protocol:
+    input:
+        utterances=rules.label_corpus.output.utterances,
+        folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
+    output:
+        f"{OUT}/protocol/checks.json",
+    log:
+        f"{OUT}/logs/check_protocol.log",
+    benchmark:
+        f"{OUT}/benchmarks/check_protocol.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=STUDY.protocol_slice(),
+        sizes=canonical_json({"sizes": STUDY.size_names()}),
+        code=code_of("check_protocol.py"),
+    message:
+        "check the protocol before anything is trained"
+    shell:
+        "python {SCRIPTS}/check_protocol.py --settings {params.settings:q}"
+        " --sizes {params.sizes:q} --utterances {input.utterances} --output {output} {input.folds}"
+        " > {log} 2>&1"

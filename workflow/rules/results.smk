@@ -1,0 +1,86 @@
+# Tables and figures over all cells.
+rule tabulate:
+    input:
+        expand(rules.train.output.run, **CELLS),
+        expand(rules.train.output.predictions, **CELLS),
+        checks=rules.check_protocol.output,
+    output:
+        multiext(
+            f"{OUT}/tables/",
+            "runs.parquet",
+            "runs.csv",
+            "scores.parquet",
+            "confusion.parquet",
+            "confusion.csv",
+            "predictions.parquet",
+        ),
+        scores_csv=report(
+            f"{OUT}/tables/scores.csv",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"table": "scores"},
+        ),
+    log:
+        f"{OUT}/logs/tabulate.log",
+    benchmark:
+        f"{OUT}/benchmarks/tabulate.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        study=STUDY.study,
+        corpus=corpus_name(),
+        cells=canonical_json(CELLS),
+        runs=f"{OUT}/runs",
+        folder=f"{OUT}/tables",
+        code=code_of("tabulate.py"),
+    message:
+        "gather all runs into tables"
+    shell:
+        "python {SCRIPTS}/tabulate.py --study {params.study} --corpus {params.corpus:q}"
+        " --runs {params.runs} --cells {params.cells:q} --checks {input.checks}"
+        " --output {params.folder} > {log} 2>&1"
+
+
+rule draw_figures:
+    input:
+        scores=f"{OUT}/tables/scores.parquet",
+        confusion=f"{OUT}/tables/confusion.parquet",
+    output:
+        report(
+            f"{OUT}/figures/learning_curves.html",
+            caption="../report/learning_curves.rst",
+            category="Figures",
+            labels={"figure": "learning curves", "form": "interactive"},
+        ),
+        report(
+            f"{OUT}/figures/learning_curves.svg",
+            caption="../report/learning_curves.rst",
+            category="Figures",
+            labels={"figure": "learning curves", "form": "drawing"},
+        ),
+        report(
+            f"{OUT}/figures/confusion.html",
+            caption="../report/confusion.rst",
+            category="Figures",
+            labels={"figure": "confusion", "form": "interactive"},
+        ),
+        report(
+            f"{OUT}/figures/confusion.svg",
+            caption="../report/confusion.rst",
+            category="Figures",
+            labels={"figure": "confusion", "form": "drawing"},
+        ),
+    log:
+        f"{OUT}/logs/draw_figures.log",
+    benchmark:
+        f"{OUT}/benchmarks/draw_figures.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        folder=f"{OUT}/figures",
+        code=code_of("draw_figures.py"),
+    message:
+        "draw learning curves and confusion matrices"
+    shell:
+        "python {SCRIPTS}/draw_figures.py --scores {input.scores} --confusion {input.confusion}"
+        " --output {params.folder} > {log} 2>&1"

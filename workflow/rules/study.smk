@@ -1,0 +1,92 @@
+# The checked configuration, and the slices of it that the rules see.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+PROJECT = Path(workflow.basedir)
+LIBRARY = str(PROJECT / "workflow")
+# The library is used from this checkout, by rules that run in another environment too; and plain
+# `python` in a rule is the one that runs Snakemake, unless an environment is activated for it.
+sys.path.insert(0, LIBRARY)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [LIBRARY, os.environ.get("PYTHONPATH", "").removeprefix(LIBRARY + os.pathsep)])
+)
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+from emoscale.config import parse_study
+from emoscale.corpus.reading import READERS
+from emoscale.errors import UserError
+from emoscale.models.registry import module_of as model_module
+from emoscale.provenance import canonical_json, code_digest, tree_listing_digest
+from emoscale.representations.registry import sources_of
+
+try:
+    STUDY = parse_study(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+OUT = STUDY.folder
+SCRIPTS = PROJECT / "scripts"
+ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
+IS_DEMO = STUDY.corpus.reader == "demo"
+
+
+wildcard_constraints:
+    shard=r"\d+",
+    representation="|".join(STUDY.representations),
+    experiment="|".join(STUDY.experiments),
+    fold="|".join(STUDY.fold_names()),
+    size=r"\d+|\d+-per-class|all",
+
+
+def code_of(script, *modules):
+    """Digest of a program and the library modules it imports: comments do not count."""
+    return code_digest(SCRIPTS / script, *modules)
+
+
+def corpus_listing():
+    """Changes with any file of a corpus that is the user's; a generated one is an input."""
+    return "" if IS_DEMO else tree_listing_digest(STUDY.corpus.root)
+
+
+def corpus_name():
+    """What the corpus is called in tables and figures."""
+    return "demo (synthetic speech)" if IS_DEMO else STUDY.corpus.reader
+
+
+def generated_corpus():
+    """The folder that must be generated before recordings can be read."""
+    return [ancient(STUDY.corpus.root)] if IS_DEMO else []
+
+
+def representation_settings(wildcards):
+    return STUDY.representation_slice(wildcards.representation)
+
+
+def representation_code(wildcards):
+    kind = STUDY.representations[wildcards.representation].kind
+    return code_of("extract_features.py", *sources_of(kind))
+
+
+def experiment_settings(wildcards):
+    return STUDY.training_slice(wildcards.experiment)
+
+
+def experiment_code(wildcards):
+    kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
+    return code_of("train.py", model_module(kind))
+
+
+def experiment_features(wildcards):
+    names = STUDY.experiments[wildcards.experiment].representations
+    return [f"{OUT}/features/{name}/index.parquet" for name in names]
+
+
+# Every training job of the study.
+CELLS = {
+    "experiment": list(STUDY.experiments),
+    "fold": STUDY.fold_names(),
+    "size": STUDY.size_names(),
+}

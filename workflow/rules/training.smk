@@ -1,0 +1,36 @@
+# A job an experiment, fold and training size; its repeats train together.
+rule train:
+    input:
+        # Checked before anything is trained; a new size checks again and retrains nothing else.
+        ancient(rules.check_protocol.output),
+        protocol=rules.make_fold.output,
+        features=experiment_features,
+    output:
+        predictions=f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}/predictions.parquet",
+        history=f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}/history.parquet",
+        run=f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}/run.json",
+        model=f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}/model.safetensors",
+    log:
+        f"{OUT}/logs/train/{{experiment}}/{{fold}}/{{size}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/train/{{experiment}}/{{fold}}/{{size}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        gpu=int(STUDY.execution.device == "cuda"),
+        # A resource, because another device is no reason to train again.
+        device=STUDY.execution.device,
+    params:
+        settings=experiment_settings,
+        features=lambda wildcards, input: [f"--features={path}" for path in input.features],
+        folder=lambda wildcards, output: os.path.dirname(output.run),
+        code=experiment_code,
+    message:
+        "{wildcards.experiment}: train on {wildcards.size}, test {wildcards.fold}"
+    shell:
+        "python {SCRIPTS}/train.py --settings {params.settings:q}"
+        " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
+        " --protocol {input.protocol} {params.features} --output {params.folder}"
+        " --device {resources.device} --threads {threads} > {log} 2>&1"
