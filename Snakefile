@@ -23,6 +23,6 @@ include: "workflow/rules/results.smk"
 
 rule all:
     input:
-        rules.tabulate.output,
+        rules.make_tables.output,
         rules.draw_figures.output,
     default_target: True

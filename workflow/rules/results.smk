@@ -1,5 +1,5 @@
 # Tables and figures over all cells.
-rule tabulate:
+rule make_tables:
     input:
         expand(rules.train.output.run, **CELLS),
         expand(rules.train.output.predictions, **CELLS),
@@ -21,9 +21,9 @@ rule tabulate:
             labels={"table": "scores"},
         ),
     log:
-        f"{OUT}/logs/tabulate.log",
+        f"{OUT}/logs/make_tables.log",
     benchmark:
-        f"{OUT}/benchmarks/tabulate.tsv"
+        f"{OUT}/benchmarks/make_tables.tsv"
     conda:
         ENVIRONMENT
     params:
@@ -32,11 +32,11 @@ rule tabulate:
         cells=canonical_json(CELLS),
         runs=f"{OUT}/runs",
         folder=f"{OUT}/tables",
-        code=code_of("tabulate.py"),
+        code=code_of("make_tables.py"),
     message:
         "gather all runs into tables"
     shell:
-        "python {SCRIPTS}/tabulate.py --study {params.study} --corpus {params.corpus:q}"
+        "python {SCRIPTS}/make_tables.py --study {params.study} --corpus {params.corpus:q}"
         " --runs {params.runs} --cells {params.cells:q} --checks {input.checks}"
         " --output {params.folder} > {log} 2>&1"
 

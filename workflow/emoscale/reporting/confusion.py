@@ -12,13 +12,21 @@ from emoscale.reporting.figures import save
 
 def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
     """A matrix an experiment, at its largest training size; the shares of a row sum to 1."""
-    largest = scores.sort("training_utterances_mean").group_by("experiment", maintain_order=True).last()  # fmt: skip
+    largest = (
+        scores.with_row_index("row")
+        .sort("training_utterances_mean", "row")
+        .group_by("experiment")
+        .last()
+        .sort("row")
+    )
     data = confusion.join(largest.select("experiment", "size", "ua"), on=["experiment", "size"])
     data = data.with_columns(
         panel=pl.format(
             "{} (UA {} %)", pl.col("experiment"), (pl.col("ua") * 100).round(1).cast(pl.String)
         )
     )
+    data = data.join(largest.select("experiment", order=pl.int_range(pl.len())), on="experiment")
+    panels = data.sort("order")["panel"].unique(maintain_order=True).to_list()
     classes = sorted(data["label"].unique())
     base = alt.Chart(data).encode(
         x=alt.X("predicted:N", title="predicted class", sort=classes).axis(labelAngle=-35),
@@ -44,7 +52,7 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
     chart = (
         alt.layer(cells, numbers)
         .properties(width=size, height=size)
-        .facet(facet=alt.Facet("panel:N", title=None), columns=3)
+        .facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=3)
         .properties(
             title=alt.TitleParams(
                 "Which class is taken for which, at the largest training size",

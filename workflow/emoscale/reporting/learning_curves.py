@@ -27,9 +27,10 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
     names = scores["experiment"].unique(maintain_order=True).to_list()
     colours, shapes = scales(names)
     low, high = _limits(data)
-    x = alt.X("labels:Q", title="training utterances (mean over folds)").scale(type="log", nice=False)  # fmt: skip
+    x = alt.X("labels:Q", title="training utterances (mean over folds)").scale(type="log", nice=False, padding=12)  # fmt: skip
     y_scale = alt.Scale(domain=[low, high], nice=False)
-    colour = alt.Color("experiment:N", title="experiment", scale=colours)
+    legend = alt.Legend(symbolOpacity=1)
+    colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)
     base = alt.Chart(data).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q")
     line = base.mark_line(strokeWidth=2).encode(
@@ -37,7 +38,7 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         y="ua:Q",
-        shape=alt.Shape("experiment:N", title="experiment", scale=shapes),
+        shape=alt.Shape("experiment:N", title="experiment", scale=shapes, legend=legend),
         tooltip=[
             alt.Tooltip("experiment:N"),
             alt.Tooltip("size:N", title="training size"),

@@ -61,7 +61,8 @@ def train_cell(
     `UserError` where the subset or a feature is missing.
     """
     began = time.perf_counter()
-    torch.use_deterministic_algorithms(True)
+    if device.type == "cuda":  # on a CPU every operation here is deterministic as it is
+        torch.use_deterministic_algorithms(True)
     repeats = sum(name.startswith("rank_") for name in fold.columns)
     subsets = [subset(fold, repeat, cell.size) for repeat in range(repeats)]
     development = fold.filter(pl.col("role") == "dev")["utterance"].to_list()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from emoscale.config.training import TrainingSettings
 from emoscale.evaluation.metrics import confusion_matrix, metrics_of
 from emoscale.training.material import Material, class_weights
+from emoscale.training.optimiser import AdamW
 from emoscale.training.seeds import seed_of, stream
 
 _EVALUATION_BATCH = 64
@@ -61,9 +62,7 @@ def train_model(
     else:
         weights = torch.ones(classes, device=material.device)
     loss_of = nn.CrossEntropyLoss(weight=weights)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimiser = AdamW(model.parameters(), settings.learning_rate, settings.weight_decay)
     history: list[dict[str, float | int | bool]] = []
     best, best_step, best_weights = (-1.0, 0.0), 0, _copy_of(model)
     waited, step, stopped = 0, 0, "budget"
@@ -75,7 +74,7 @@ def train_model(
             queue = training[torch.randperm(len(training), generator=order)]
         places, queue = queue[: settings.batch_utterances], queue[settings.batch_utterances :]
         loss = loss_of(model(material.batch(places)), material.labels[places.to(material.device)])
-        optimiser.zero_grad()
+        optimiser.clear_gradients()
         loss.backward()
         if settings.gradient_clip is not None:
             nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emoscale.config.corpus import DemoCorpus
-from emoscale.corpus.demo.sentences import CUES, PLAIN, TAGS
+from emoscale.corpus.demo.sentences import CUES, PLAIN, SLOTS, TAGS
 
 EMOTION_SHARES = {
     "neu": 0.26,
@@ -130,7 +130,9 @@ def _draw_emotion(generator: np.random.Generator) -> str:
 
 
 def _draw_text(generator: np.random.Generator, emotion: str) -> str:
-    sentences = [str(generator.choice(PLAIN))]
+    words = {slot: str(generator.choice(choices)) for slot, choices in SLOTS.items()}
+    plain = str(generator.choice(PLAIN)).format(**words)
+    sentences = [plain[0].upper() + plain[1:]]
     if emotion in CUES and generator.random() < _CUE_SHARE:
         sentences.insert(int(generator.integers(2)), str(generator.choice(CUES[emotion])))
     if generator.random() < _TAG_SHARE:

@@ -1,32 +1,40 @@
 """The words of the demo corpus: most say nothing of emotion, some do."""
 
 PLAIN = [
-    "I left the papers on the table.",
-    "The bus stops right across the street.",
-    "Did you talk to them about the room?",
-    "We have to be there before seven.",
-    "I think the office is on the second floor.",
-    "Somebody called while you were out.",
-    "There is a letter for you in the kitchen.",
-    "She said the train comes every hour.",
-    "You can put the boxes over there.",
-    "I will ask my brother about the car.",
-    "They moved the meeting to Thursday.",
-    "He has been working there since March.",
-    "Just fill in the form and sign it.",
-    "The store closes early on Sundays.",
-    "My number is on the back of the card.",
-    "We could take the other road home.",
-    "What did he say about the tickets?",
-    "I need to see the manager about this.",
-    "The window in the hall is open.",
-    "It was the blue one, I believe.",
-    "You know I was there this morning.",
-    "Let me look at the list again.",
-    "They will send it in a week or two.",
-    "I have your keys in my bag.",
+    "I left the {thing} on the {place}.",
+    "The bus stops right across from the {place}.",
+    "Did you talk to {person} about the {thing}?",
+    "We have to be there before {hour}.",
+    "I think the {thing} is in the {place}.",
+    "{person} called at {hour} while you were out.",
+    "There is a {thing} for you in the {place}.",
+    "{person} said the train comes at {hour}.",
+    "You can put the {thing} over there by the {place}.",
+    "I will ask {person} about the {thing}.",
+    "They moved the meeting to {day}.",
+    "{person} has been working there since {day}.",
+    "Just give the {thing} to {person} and sign it.",
+    "The {place} closes early on {day}.",
+    "We could go to the {place} on {day}.",
+    "What did {person} say about {day}?",
+    "I need to see {person} about this {thing}.",
+    "The window in the {place} is open.",
+    "It was the other {thing}, I believe.",
+    "You know I was in the {place} at {hour}.",
+    "Let me look at the {thing} again.",
+    "They will send the {thing} on {day}.",
+    "I have your {thing} in my bag.",
 ]
-"""Sentences that fit any emotion."""
+"""Sentences that fit any emotion, with places for the words below."""
+
+SLOTS = {
+    "thing": "letter form ticket box key card paper phone bag list picture bill".split(),
+    "place": "kitchen office hall station garden library basement school corner lobby".split(),
+    "person": ["Anna", "my brother", "the manager", "Tom", "her mother", "the driver", "Julia"],
+    "hour": "seven noon eight midnight four nine".split(),
+    "day": "Monday Thursday Sunday Friday March Saturday".split(),
+}
+"""Words for the places."""
 
 CUES = {
     "neu": [

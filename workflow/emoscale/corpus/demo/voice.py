@@ -32,8 +32,8 @@ _SPREAD = np.array([22.0, 11.0, 17.0, 3.5, 2.2])
 """One unit: words a minute, espeak pitch and range points, dB, dB an octave."""
 
 _BASE = {"F": np.array([165.0, 55.0, 45.0, -27.0, 0.0]), "M": np.array([160.0, 42.0, 40.0, -27.0, 0.0])}  # fmt: skip
-_SPEAKER_SCATTER = 0.7
-_UTTERANCE_SCATTER = 0.75
+_SPEAKER_SCATTER = 0.3
+_UTTERANCE_SCATTER = 0.9
 # Variants with breath noise (f2, f3, f5) are left out: they sound different at every start.
 _VARIANTS = {"F": ["f1", "linda", "f4", "steph", "Annie"], "M": ["m1", "m3", "m7", "john", "Lee"]}
 _ACCENTS = ["en-us", "en"]
@@ -86,7 +86,7 @@ def draw_voice(
     generator: np.random.Generator, speaker: Speaker, emotion: str, expressiveness: float
 ) -> Voice:
     """The voice of one utterance."""
-    intensity = expressiveness * generator.uniform(0.4, 1.3)
+    intensity = expressiveness * generator.uniform(0.9, 2.3)
     units = (
         intensity * EMOTIONS[emotion]
         + speaker.offsets
