@@ -26,7 +26,9 @@ def environment() -> str:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
     pins = pinned_versions()
-    lines = [f"      - {name}=={pins[name]}\n" for name in sorted(Requirement(w).name for w in wanted)]
+    lines = [
+        f"      - {name}=={pins[name]}\n" for name in sorted(Requirement(w).name for w in wanted)
+    ]
     return HEADER + "".join(lines)
 
 

@@ -19,7 +19,9 @@ from emoscale.training.cell import Cell, CellSettings, choose_device, train_cell
 @click.option("--experiment", required=True)
 @click.option("--fold", required=True)
 @click.option("--size", required=True, help="A total, a number-per-class, or all.")
-@click.option("--protocol", required=True, type=click.Path(path_type=Path), help="The fold's table.")
+@click.option(
+    "--protocol", required=True, type=click.Path(path_type=Path), help="The fold's table."
+)
 @click.option(
     "--features",
     required=True,

@@ -41,10 +41,10 @@ class Recording:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return self.samples.shape[1]
+        return int(self.samples.shape[1])
 
     def sha256(self) -> str:
-        """Digest of the samples, their rate and channels; the file's header and name do not count."""
+        """Digest of the samples, their rate and channels; header and name do not count."""
         state = hashlib.sha256(f"{self.sample_rate} {self.channels} ".encode())
         state.update(np.ascontiguousarray(self.samples, dtype="<f4").tobytes())
         return state.hexdigest()
@@ -103,7 +103,7 @@ def read_recording(
 
 
 def check_recording(recording: Recording, checks: AudioChecks, name: str) -> None:
-    """Raise `AudioError` (`too short`, `not finite`, `silent`) where a recording is not fit for use."""
+    """Raise `AudioError` (`too short`, `not finite`, `silent`) for a recording not fit for use."""
     if recording.seconds < checks.minimum_seconds:
         raise AudioError(
             "too short",
@@ -144,7 +144,7 @@ def _check_riff_is_whole(path: Path) -> None:
 
 
 def _riff_data_bytes(file: BinaryIO) -> int | None:
-    """Size that the `data` chunk claims, the file then standing at its first byte; None: no such chunk."""
+    """Size that the `data` chunk claims, the file left at its first byte; None: no such chunk."""
     while len(head := file.read(8)) == 8:
         name, size = struct.unpack("<4sI", head)
         if name == b"data":

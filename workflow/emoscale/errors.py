@@ -1,10 +1,10 @@
-"""The errors that a person can mend: each message is one sentence with the place and the way out."""
+"""The errors that a person can mend: each message has the place and the way out."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something that the person at the keyboard can mend; shown as a sentence, without a traceback."""
+    """Something that the person at the keyboard can mend; shown without a traceback."""
 
 
 class ConfigurationError(UserError):

@@ -1,4 +1,4 @@
-"""Digests that say where a number came from: of configuration, code, inputs and package versions."""
+"""Digests that say where a number came from: configuration, code, inputs, versions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from emoscale import __version__
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -109,16 +111,15 @@ def _name_of(path: Path) -> str:
     return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _meaning(path: Path, _modified: int) -> tuple[str, tuple[Path, ...]]:
     """Digest of a file's syntax tree without docstrings, and the emoscale files it imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported: set[Path] = set()
     for node in ast.walk(tree):
         imported.update(_imports_of(node, path))
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     text = ast.dump(tree, annotate_fields=False, include_attributes=False)
     return hashlib.sha256(text.encode()).hexdigest(), tuple(sorted(imported))
 

@@ -25,7 +25,9 @@ _RECORDING_FIELDS = [
     described("utterance", pa.string(), "unique key"),
     described("corpus", pa.string(), "corpus it comes from"),
     described("audio", pa.string(), "path relative to the corpus root"),
-    described("start", pa.float64(), "seconds within that file; null: from its beginning", null=True),
+    described(
+        "start", pa.float64(), "seconds within that file; null: from its beginning", null=True
+    ),
     described("end", pa.float64(), "seconds within that file; null: to its end", null=True),
     described("seconds", pa.float64(), "duration, seconds"),
     described("sample_rate", pa.int32(), "of the file, Hz; features are computed at 16,000 Hz"),
@@ -42,7 +44,9 @@ _RECORDING_FIELDS = [
     described("votes", pa.list_(VOTE), "each rater's labels", null=True),
     described("transcript", pa.string(), "as the corpus writes it", null=True),
     described("words", pa.list_(WORD), "alignment, seconds from the utterance's start", null=True),
-    described("text_key", pa.string(), "normalised transcript, for finding repeated text", null=True),
+    described(
+        "text_key", pa.string(), "normalised transcript, for finding repeated text", null=True
+    ),
     described("audio_sha256", pa.string(), "of the decoded samples, their rate and channels"),
 ]
 
@@ -76,7 +80,7 @@ SHARD = pa.schema(
         or field.name == "audio_sha256"
     ]
 )
-"""What extraction needs to know of an utterance; labels are not in it, so they re-extract nothing."""
+"""What extraction needs of an utterance; no labels, so that these re-extract nothing."""
 
 FEATURE_INDEX = pa.schema(
     [
@@ -92,7 +96,9 @@ HISTORY = pa.schema(
     [
         described("repeat", pa.int32(), "which training of the cell, from 0"),
         described("step", pa.int32(), "optimiser steps so far"),
-        described("train_loss", pa.float64(), "mean weighted cross-entropy since the last row, nats"),
+        described(
+            "train_loss", pa.float64(), "mean weighted cross-entropy since the last row, nats"
+        ),
         described("development_loss", pa.float64(), "weighted cross-entropy, nats"),
         described("development_ua", pa.float64(), "unweighted accuracy, 0 to 1"),
         described("best", pa.bool_(), "whether these weights were kept as the best so far"),
@@ -102,7 +108,7 @@ HISTORY = pa.schema(
 
 
 def protocol_schema(repeats: int) -> pa.Schema:
-    """A fold: the role of every labelled utterance, and its rank in each repeat's training order."""
+    """A fold: the role of every labelled utterance, its rank in each training order."""
     return pa.schema(
         [
             described("utterance", pa.string(), "unique key"),
@@ -130,7 +136,10 @@ def predictions_schema(classes: list[str]) -> pa.Schema:
             described("repeat", pa.int32(), "which training of the cell, from 0"),
             described("label", pa.string(), "true class"),
             described("predicted", pa.string(), "class of the highest probability"),
-            *(described(f"p_{name}", pa.float64(), "probability of this class") for name in classes),
+            *(
+                described(f"p_{name}", pa.float64(), "probability of this class")
+                for name in classes
+            ),
         ]
     )
 
@@ -163,7 +172,7 @@ def write_table(
 
 
 def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
-    """Read a table written by `write_table`; raises `StoreError` when it is damaged or another's."""
+    """Read a table of `write_table`; raises `StoreError` when it is damaged or another's."""
     try:
         arrow = pq.read_table(path)
     except FileNotFoundError:
@@ -200,7 +209,7 @@ def _read_schema(path: Path | str) -> pa.Schema:
 
 def frame_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:
     """A data frame with the columns and types of `schema` from a list of rows."""
-    arrow = pa.Table.from_pylist(rows, schema=pa.schema([field for field in schema]))
+    arrow = pa.Table.from_pylist(rows, schema=schema)
     frame = pl.from_arrow(arrow)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -10,7 +10,7 @@ from emoscale.config.settings import Name, Settings
 
 
 class AudioChecks(Settings):
-    """When a recording is fit to be used; what is not goes to `rejected.parquet` with the reason."""
+    """When a recording is fit to be used; what is not goes to `rejected.parquet`."""
 
     minimum_seconds: float = Field(default=0.1, ge=0.03)
     """Shorter utterances are rejected: the representations need at least one frame."""
@@ -48,7 +48,7 @@ class CsvCorpus(Settings):
     table: str = "utterances.csv"
     """The table, relative to `root`; comma- or tab-separated by its ending (.csv, .tsv)."""
 
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
     """The table's own column names, where they differ: for example {speaker: spk_id}."""
 
     emotions: list[str] | None = None

@@ -54,7 +54,7 @@ class ExternalSettings(Settings):
 
     kind: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Given to the class as keyword arguments."""
 
 

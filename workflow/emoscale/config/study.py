@@ -27,7 +27,7 @@ class Experiment(Settings):
     model: Name
     """A name under `models`."""
 
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the study's `training`, for this experiment only."""
 
 
@@ -161,7 +161,8 @@ class Study(Settings):
 
 def parse_study(config: Mapping[str, Any]) -> Study:
     """Check a configuration; raises `ConfigurationError` with a sentence for each mistake."""
-    return parse_settings(Study, config, "the configuration")
+    study: Study = parse_settings(Study, config, "the configuration")
+    return study
 
 
 def parse_settings(model: type[Model] | Any, value: Any, where: str) -> Any:

@@ -10,7 +10,7 @@ from emoscale.config.settings import Settings
 
 
 class PooledSettings(Settings):
-    """Project each frame, ReLU, mean over the utterance's frames, linear (Yang et al. 2021, SUPERB)."""
+    """Project each frame, ReLU, mean over frames, linear: SUPERB's head (Yang et al. 2021)."""
 
     kind: Literal["pooled"]
 

@@ -27,7 +27,7 @@ class _RowError(Exception):
 
 
 def read(settings: CsvCorpus) -> Reading:
-    """Every row of the table; raises `CorpusError` where the table or a needed column is missing."""
+    """Every row of the table; raises `CorpusError` where it or a needed column is missing."""
     root = Path(settings.root)
     table = root / settings.table
     reading = Reading("csv")

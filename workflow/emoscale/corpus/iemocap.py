@@ -17,7 +17,7 @@ from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.errors import CorpusError
 
-EMOTIONS = frozenset("neu hap exc ang sad fru fea sur dis oth xxx".split())
+EMOTIONS = frozenset(["neu", "hap", "exc", "ang", "sad", "fru", "fea", "sur", "dis", "oth", "xxx"])
 """Consensus labels; xxx: the raters did not agree."""
 
 UTTERANCE = re.compile(
@@ -141,7 +141,7 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
 
 
 def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str, _Label]]:
-    """Each label line with the votes below it; blocks vary in length, so they are told by '['."""
+    """Each label line with the votes below it; blocks vary in length: a '[' begins one."""
     utterance, current = "", None
     for number, line in enumerate(_lines(file), start=1):
         if line.startswith("["):
@@ -153,7 +153,7 @@ def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str,
                 reading.reject(
                     name,
                     "label not understood",
-                    f"the line is not '[start - end] <tab> name <tab> label <tab> [v, a, d]': {line}",
+                    f"not '[start - end] <tab> name <tab> label <tab> [v, a, d]': {line}",
                     place=f"line {number}",
                 )
                 continue
@@ -195,9 +195,11 @@ def _read_transcripts(
             match = _TRANSCRIPT.match(line)
             if match is None:
                 reading.reject(
-                    name, "not an utterance", f"the line has no utterance: {line}",
+                    name,
+                    "not an utterance",
+                    f"the line has no utterance: {line}",
                     place=f"line {number}",
-                )  # fmt: skip
+                )
                 continue
             texts.setdefault(match["utterance"], match["text"].strip())
             places.setdefault(match["utterance"], (name, f"line {number}"))
@@ -223,9 +225,7 @@ def _read_words(
         return None
 
 
-def _reject_unlabelled_audio(
-    root: Path, session: Path, known: set[str], reading: Reading
-) -> None:
+def _reject_unlabelled_audio(root: Path, session: Path, known: set[str], reading: Reading) -> None:
     for file in sorted((session / "sentences" / "wav").glob("*/*.wav")):
         if not file.name.startswith("._") and file.stem not in known:
             reading.reject(
@@ -242,7 +242,7 @@ def _texts(folder: Path) -> list[Path]:
 
 
 def _lines(file: Path) -> list[str]:
-    """Lines of a text file, whatever its line ends; bytes that are not UTF-8 are read as Latin-1."""
+    """Lines of a text file, whatever its line ends; what is not UTF-8 is read as Latin-1."""
     content = file.read_bytes()
     try:
         text = content.decode("utf-8-sig")

@@ -16,7 +16,7 @@ def shard_of(utterance: str, shards: int) -> int:
 
 
 def deal_shards(recordings: pl.DataFrame, shards: int) -> list[pl.DataFrame]:
-    """The recordings' extraction columns, a table a shard, each sorted by key; some may be empty."""
+    """The recordings' extraction columns, a table a shard, sorted by key; some may be empty."""
     numbered = recordings.select(SHARD.names).with_columns(
         _shard=pl.Series([shard_of(key, shards) for key in recordings["utterance"]], dtype=pl.Int64)
     )

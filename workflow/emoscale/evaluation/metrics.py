@@ -27,7 +27,9 @@ class Metrics:
 
 
 def confusion_matrix(
-    truth: Sequence[int] | NDArray[np.int64], predicted: Sequence[int] | NDArray[np.int64], classes: int
+    truth: Sequence[int] | NDArray[np.int64],
+    predicted: Sequence[int] | NDArray[np.int64],
+    classes: int,
 ) -> NDArray[np.int64]:
     """[classes, classes] counts; rows are the truth, columns the predictions."""
     places = np.asarray(truth, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from emoscale.models.normalisation import Standardise
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,15 @@ class PackedFrames:
     """Frames of each utterance; they sum to the total."""
 
 
-class Classifier(Protocol):
-    """A `torch.nn.Module` built from settings, the input's dimension and the number of classes.
+class Classifier(nn.Module):
+    """Built from its settings, the input's dimension and the number of classes.
 
-    `forward` gives the logits [utterances, classes] of a packed batch. What an utterance gets does
-    not depend on the others in its batch.
+    What an utterance gets does not depend on the others in its batch.
     """
 
-    def forward(self, batch: PackedFrames) -> Tensor: ...
+    standardise: Standardise
+    """Applied to the frames first; the training sets its statistics."""
+
+    @abstractmethod
+    def forward(self, batch: PackedFrames) -> Tensor:
+        """Logits [utterances, classes]."""

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.training import PooledSettings
-from emoscale.models.contract import PackedFrames
+from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.normalisation import Standardise
 
 
-class Pooled(nn.Module):
+class Pooled(Classifier):
     """Standardise, linear and ReLU a frame, mean over an utterance's frames, dropout, linear."""
 
     def __init__(self, settings: PooledSettings, dimension: int, classes: int) -> None:
@@ -23,5 +23,6 @@ class Pooled(nn.Module):
     def forward(self, batch: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""
         projected = torch.relu(self.project(self.standardise(batch.frames)))
-        means = [utterance.mean(dim=0) for utterance in projected.split(batch.lengths)]
-        return self.classify(self.dropout(torch.stack(means)))
+        means = [utterance.mean(dim=0) for utterance in torch.split(projected, batch.lengths)]
+        logits: Tensor = self.classify(self.dropout(torch.stack(means)))
+        return logits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from torch import nn
+from emoscale.models.contract import Classifier
 
 BUILT_IN = {"pooled": "emoscale.models.pooled:Pooled"}
 """Class of each kind; it is imported when it is used."""
@@ -16,8 +16,8 @@ def module_of(kind: str) -> str:
     return BUILT_IN[kind].partition(":")[0]
 
 
-def build_model(settings: Any, dimension: int, classes: int) -> nn.Module:
+def build_model(settings: Any, dimension: int, classes: int) -> Classifier:
     """The classifier for checked settings (see `emoscale.config.training`)."""
     module, _, name = BUILT_IN[settings.kind].partition(":")
-    model: nn.Module = getattr(importlib.import_module(module), name)(settings, dimension, classes)
+    model: Classifier = getattr(importlib.import_module(module), name)(settings, dimension, classes)
     return model

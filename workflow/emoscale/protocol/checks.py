@@ -19,12 +19,12 @@ def check_folds(
     sizes: list[str],
     settings: ProtocolSettings,
 ) -> dict[str, Any]:
-    """Raise `ProtocolError` where a fold leaks or cannot be trained; give what weakens the protocol.
+    """Raise `ProtocolError` where a fold leaks or cannot be trained; tell what weakens it.
 
     Errors: an utterance, a speaker (development and training may share speakers where
-    `settings.development` is random) or identical audio in two roles; a role without one of the classes; a
-    training size that a fold does not have. Reported: repeated transcripts, and how far the speaker
-    alone predicts the label.
+    `settings.development` is random) or identical audio in two roles; a role without one of the
+    classes; a training size that a fold does not have. Reported: repeated transcripts, and how far
+    the speaker alone predicts the label.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
     report: dict[str, Any] = {"folds": {}, "classes": classes}
@@ -89,11 +89,7 @@ def _check_disjoint(name: str, fold: pl.DataFrame, development: str) -> None:
         ("audio_sha256", "identical audio of"),
     ):
         for one, other in combinations(ROLES, 2):
-            if (
-                column == "speaker"
-                and development == "random"
-                and {one, other} == {"train", "dev"}
-            ):
+            if column == "speaker" and development == "random" and {one, other} == {"train", "dev"}:
                 continue
             left = fold.filter(pl.col("role") == one)
             right = fold.filter(pl.col("role") == other)

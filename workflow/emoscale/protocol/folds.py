@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -52,7 +54,7 @@ def assign_roles(
     labelled = utterances.filter(pl.col("label").is_not_null()).sort("utterance")
     groups = fold_groups(labelled, settings)
     column = "session" if settings.fold_unit == "session" else "speaker"
-    role = pl.when(pl.col(column).is_in(groups[fold])).then(pl.lit("test"))
+    role: Any = pl.when(pl.col(column).is_in(groups[fold])).then(pl.lit("test"))
     if settings.development == "unit":
         if len(groups) < 3:
             raise ProtocolError(

@@ -34,7 +34,9 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
     )
     cells = base.mark_rect().encode(
         color=alt.Color(
-            "share:Q", title="share of the true class", scale=alt.Scale(domain=[0, 1], scheme="blues")
+            "share:Q",
+            title="share of the true class",
+            scale=alt.Scale(domain=[0, 1], scheme="blues"),
         ).legend(format=".0%"),
         tooltip=[
             alt.Tooltip("experiment:N"),

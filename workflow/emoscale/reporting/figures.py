@@ -22,7 +22,7 @@ def scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
 
 def save(chart: alt.TopLevelMixin, html: Path, svg: Path) -> None:
     """Write a chart as a page that needs no network, and as a drawing."""
-    styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(  # type: ignore[attr-defined]
+    styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(
         labelFontSize=12, titleFontSize=13
     )
     with atomic_path(html) as temporary:

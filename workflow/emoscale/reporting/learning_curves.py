@@ -27,7 +27,8 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
     names = scores["experiment"].unique(maintain_order=True).to_list()
     colours, shapes = scales(names)
     low, high = _limits(data)
-    x = alt.X("labels:Q", title="training utterances (mean over folds)").scale(type="log", nice=False, padding=12)  # fmt: skip
+    x = alt.X("labels:Q", title="training utterances (mean over folds)")
+    x = x.scale(type="log", nice=False, padding=12)
     y_scale = alt.Scale(domain=[low, high], nice=False)
     legend = alt.Legend(symbolOpacity=1)
     colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)

@@ -112,7 +112,7 @@ def read_header(path: Path | str) -> ShardHeader:
 
 
 def read_shard(path: Path | str) -> ShardContents:
-    """All arrays of a shard, checked against their digests; raises `StoreError` where they differ."""
+    """All arrays of a shard; raises `StoreError` where they differ from their digests."""
     with _open(path) as file:
         arrays: dict[str, NDArray[np.generic]] = {}
         for name in _DATASETS:

@@ -73,14 +73,17 @@ def train_cell(
     labels = label_numbers([label_of[key] for key in needed], classes)
     material = Material(needed, store.load(needed), labels, device)
 
-    history, predictions, weights, runs = [], [], {}, []
+    history: list[dict[str, object]] = []
+    predictions: list[pl.DataFrame] = []
+    weights: dict[str, torch.Tensor] = {}
+    runs: list[dict[str, Any]] = []
     with WorkProgress("/".join((cell.experiment, cell.fold, cell.size)), repeats, "repeats") as bar:
         for repeat, keys in enumerate(subsets):
             name = (settings.seed, cell.fold, cell.size, repeat)
             torch.manual_seed(seed_of(*name, "weights"))
             model = build_model(settings.model, store.dimension, len(classes)).to(device)
             places = material.places(keys)
-            model.standardise.set_statistics(*material.statistics(places))  # type: ignore[operator, union-attr]
+            model.standardise.set_statistics(*material.statistics(places))
             training = train_model(
                 model,
                 material,
@@ -129,7 +132,7 @@ def train_cell(
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`; raises `UserError` where the GPU that is wanted is not there."""
+    """The device for `auto`, `cpu` or `cuda`; raises `UserError` for `cuda` without a GPU."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise UserError("execution.device is cuda and torch sees no GPU; use auto or cpu")
     if wanted == "auto":

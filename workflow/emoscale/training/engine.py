@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from emoscale.config.training import TrainingSettings
 from emoscale.evaluation.metrics import confusion_matrix, metrics_of
+from emoscale.models.contract import Classifier
 from emoscale.training.material import Material, class_weights
 from emoscale.training.optimiser import AdamW
 from emoscale.training.seeds import seed_of, stream
@@ -40,7 +41,7 @@ class Training:
 
 
 def train_model(
-    model: nn.Module,
+    model: Classifier,
     material: Material,
     training: Tensor,
     development: Tensor,
@@ -86,7 +87,9 @@ def train_model(
         logits = logits_of(model, material, development)
         truth = material.labels[development.to(material.device)]
         development_loss = float(loss_of(logits, truth))
-        confusion = confusion_matrix(truth.cpu().numpy(), logits.argmax(dim=1).cpu().numpy(), classes)
+        confusion = confusion_matrix(
+            truth.cpu().numpy(), logits.argmax(dim=1).cpu().numpy(), classes
+        )
         score = metrics_of(confusion).unweighted_accuracy
         better = (score, -development_loss) > best
         history.append(
@@ -112,17 +115,19 @@ def train_model(
 
 
 @torch.inference_mode()
-def logits_of(model: nn.Module, material: Material, places: Tensor) -> Tensor:
+def logits_of(model: Classifier, material: Material, places: Tensor) -> Tensor:
     """Logits [utterances, classes] of the utterances at `places`, in evaluation mode."""
     model.eval()
-    return torch.cat([model(material.batch(part)) for part in places.split(_EVALUATION_BATCH)])
+    return torch.cat(
+        [model(material.batch(part)) for part in torch.split(places, _EVALUATION_BATCH)]
+    )
 
 
-def probabilities_of(model: nn.Module, material: Material, places: Tensor) -> NDArray[np.float64]:
+def probabilities_of(model: Classifier, material: Material, places: Tensor) -> NDArray[np.float64]:
     """Class probabilities [utterances, classes]."""
     logits = logits_of(model, material, places)
     return torch.softmax(logits.double(), dim=1).cpu().numpy()
 
 
-def _copy_of(model: nn.Module) -> dict[str, Tensor]:
+def _copy_of(model: Classifier) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

@@ -27,7 +27,7 @@ class Material:
         self.labels = torch.tensor(labels, dtype=torch.int64, device=device)
         self.device = device
         frames = torch.from_numpy(features.frames).to(device)
-        self._utterances = frames.split(self.lengths)
+        self._utterances = torch.split(frames, self.lengths)
         self._sums: dict[int, tuple[Tensor, Tensor]] = {}
 
     def places(self, utterances: Sequence[str]) -> Tensor:

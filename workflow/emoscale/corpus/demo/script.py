@@ -174,7 +174,9 @@ def _votes(
         three = [emotion, emotion, emotion]
         if generator.random() < 0.35:
             three[int(generator.integers(3))] = str(generator.choice(_CONFUSED_WITH[emotion]))
-    votes = [(f"E{rater}", (VOTE_WORDS[vote],)) for rater, vote in enumerate(three, start=1)]
+    votes: list[tuple[str, tuple[str, ...]]] = [
+        (f"E{rater}", (VOTE_WORDS[vote],)) for rater, vote in enumerate(three, start=1)
+    ]
     if generator.random() < 0.2:  # some raters give two labels
         rater, labels = votes[0]
         other = str(generator.choice(list(VOTE_WORDS.values())))

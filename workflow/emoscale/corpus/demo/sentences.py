@@ -28,11 +28,35 @@ PLAIN = [
 """Sentences that fit any emotion, with places for the words below."""
 
 SLOTS = {
-    "thing": "letter form ticket box key card paper phone bag list picture bill".split(),
-    "place": "kitchen office hall station garden library basement school corner lobby".split(),
+    "thing": [
+        "letter",
+        "form",
+        "ticket",
+        "box",
+        "key",
+        "card",
+        "paper",
+        "phone",
+        "bag",
+        "list",
+        "picture",
+        "bill",
+    ],
+    "place": [
+        "kitchen",
+        "office",
+        "hall",
+        "station",
+        "garden",
+        "library",
+        "basement",
+        "school",
+        "corner",
+        "lobby",
+    ],
     "person": ["Anna", "my brother", "the manager", "Tom", "her mother", "the driver", "Julia"],
-    "hour": "seven noon eight midnight four nine".split(),
-    "day": "Monday Thursday Sunday Friday March Saturday".split(),
+    "hour": ["seven", "noon", "eight", "midnight", "four", "nine"],
+    "day": ["Monday", "Thursday", "Sunday", "Friday", "March", "Saturday"],
 }
 """Words for the places."""
 

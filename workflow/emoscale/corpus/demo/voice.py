@@ -31,7 +31,10 @@ EMOTIONS = {
 _SPREAD = np.array([22.0, 11.0, 17.0, 3.5, 2.2])
 """One unit: words a minute, espeak pitch and range points, dB, dB an octave."""
 
-_BASE = {"F": np.array([165.0, 55.0, 45.0, -27.0, 0.0]), "M": np.array([160.0, 42.0, 40.0, -27.0, 0.0])}  # fmt: skip
+_BASE = {
+    "F": np.array([165.0, 55.0, 45.0, -27.0, 0.0]),
+    "M": np.array([160.0, 42.0, 40.0, -27.0, 0.0]),
+}
 _SPEAKER_SCATTER = 0.3
 _UTTERANCE_SCATTER = 0.9
 # Variants with breath noise (f2, f3, f5) are left out: they sound different at every start.
@@ -121,7 +124,8 @@ def sound(spoken: NDArray[np.float32], rate: int, voice: Voice) -> NDArray[np.fl
     )
     noise = np.random.default_rng(voice.noise_seed).normal(0.0, 1.0, len(whole))
     whole += 10 ** (voice.noise / 20) * noise
-    return np.clip(whole, -0.99, 0.99).astype(np.float32)
+    limited: NDArray[np.float32] = np.clip(whole, -0.99, 0.99).astype(np.float32)
+    return limited
 
 
 def _tilt(speech: NDArray[np.float64], decibels_an_octave: float) -> NDArray[np.float64]:

@@ -1,0 +1,63 @@
+# make demo    install what is needed, run the default study, say where its results are
+# make test    install what is needed and run everything that checks
+# make bench   time what is timed in docs/benchmarks.md
+# make format  bring code and rules into their form
+# make schema  write the configuration's JSON schema and the conda environment again
+
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := results/demo
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
+INPUTS := pyproject.toml envs/constraints.txt
+
+.PHONY: demo test bench format schema clean-demo
+
+demo: $(VENV)/.demo
+	$(BIN)/snakemake --cores $(CORES)
+	@$(MAKE) --no-print-directory $(DEMO)/workflow-report.html
+	@$(BIN)/python scripts/show_results.py $(DEMO)
+
+# Snakemake's own report: needs no network, and is made again only when the tables changed.
+$(DEMO)/workflow-report.html: $(DEMO)/tables/scores.parquet
+	$(BIN)/snakemake --cores 1 --report $@
+	@touch $@
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(BIN)/pytest
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/plan_large_study.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+schema: $(VENV)/.dev
+	$(BIN)/python scripts/write_schema.py
+	$(BIN)/python scripts/pin_environment.py
+
+clean-demo:
+	rm -rf $(DEMO)
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name yours: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: name a newer one, for example make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
+	@echo "installing the pinned packages into $(VENV): a minute or two"
+	$(INSTALL) -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python $(INPUTS)
+	@echo "installing the pinned packages into $(VENV): a minute or two"
+	$(INSTALL) -e '.[demo,dev]'
+	@touch $@
