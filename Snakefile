@@ -22,7 +22,7 @@ include: "workflow/rules/results.smk"
 
 
 rule all:
+    default_target: True
     input:
         rules.make_tables.output,
         rules.draw_figures.output,
-    default_target: True

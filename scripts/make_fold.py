@@ -1,4 +1,7 @@
-"""Give every labelled utterance its role in one fold and its place in each training order."""
+"""Give every labelled utterance its role in one fold and its place in each training order.
+
+A fold that leaks is not written.
+"""
 
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import polars as pl
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings
+from emoscale.protocol.checks import check_fold
 from emoscale.protocol.orders import make_fold
 from emoscale.tables import UTTERANCES, protocol_schema, read_table, write_table
 
@@ -23,7 +27,9 @@ def main(settings: str, fold: str, utterances: Path, output: Path) -> None:
         SeededProtocolSettings, settings, "--settings"
     )
     number = int(fold.removeprefix("fold")) - 1
-    table = make_fold(read_table(utterances, UTTERANCES), protocol, number, protocol.seed)
+    corpus = read_table(utterances, UTTERANCES)
+    table = make_fold(corpus, protocol, number, protocol.seed)
+    check_fold(fold, table, corpus, protocol.development)
     write_table(table, output, protocol_schema(protocol.repeats))
     for role, count in table.group_by("role").agg(pl.len()).sort("role").iter_rows():
         click.echo(f"{fold}: {role} {count}")

@@ -163,9 +163,6 @@ def write_table(
         arrow = table.select(schema.names).to_arrow().cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise StoreError(f"{path}: does not fit its schema: {error}") from None
-    for field in schema:
-        if not field.nullable and arrow[field.name].null_count:
-            raise StoreError(f"{path}: column {field.name} has nulls and must have none")
     arrow = arrow.replace_schema_metadata(metadata or {})
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", store_schema=True)

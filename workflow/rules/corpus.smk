@@ -17,12 +17,12 @@ if IS_DEMO:
         message:
             "generate the synthetic demo corpus"
         shell:
-            "python {SCRIPTS}/generate_demo.py --settings {params.settings:q} > {log} 2>&1"
+            'python "$EMOSCALE_SCRIPTS"/generate_demo.py --settings {params.settings:q} > {log:q} 2>&1'
 
 
 rule read_corpus:
     input:
-        [STUDY.corpus.root] if IS_DEMO else [],
+        generated_corpus(),
     output:
         recordings=f"{OUT}/corpus/recordings.parquet",
         rejected=f"{OUT}/corpus/rejected.parquet",
@@ -47,9 +47,9 @@ rule read_corpus:
     message:
         "read the corpus and check every recording"
     shell:
-        "python {SCRIPTS}/read_corpus.py --settings {params.settings:q} --audio {params.audio:q}"
-        " --recordings {output.recordings} --rejected {output.rejected} --threads {threads}"
-        " > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/read_corpus.py --settings {params.settings:q} --audio {params.audio:q}'
+        " --recordings {output.recordings:q} --rejected {output.rejected:q} --threads {threads}"
+        " > {log:q} 2>&1"
 
 
 rule label_corpus:
@@ -69,8 +69,8 @@ rule label_corpus:
     message:
         "give every utterance the study's class"
     shell:
-        "python {SCRIPTS}/label_corpus.py --settings {params.settings:q}"
-        " --recordings {input.recordings} --utterances {output.utterances} > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/label_corpus.py --settings {params.settings:q}'
+        " --recordings {input.recordings:q} --utterances {output.utterances:q} > {log:q} 2>&1"
 
 
 rule deal_shards:
@@ -89,4 +89,4 @@ rule deal_shards:
     message:
         "deal the utterances to shards"
     shell:
-        "python {SCRIPTS}/deal_shards.py --recordings {input.recordings} {output} > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/deal_shards.py --recordings {input.recordings:q} {output:q} > {log:q} 2>&1'

@@ -16,14 +16,14 @@ rule extract_features:
         mem_mb=2000,
     params:
         settings=representation_settings,
-        root=STUDY.corpus.root,
+        root=lambda wildcards: STUDY.corpus.root,
         code=representation_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard}"
     shell:
-        "python {SCRIPTS}/extract_features.py --settings {params.settings:q}"
-        " --root {params.root:q} --shard {input.shard} --output {output} --threads {threads}"
-        " > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/extract_features.py --settings {params.settings:q}'
+        " --root {params.root:q} --shard {input.shard:q} --output {output:q} --threads {threads}"
+        " > {log:q} 2>&1"
 
 
 rule index_features:
@@ -45,4 +45,4 @@ rule index_features:
     message:
         "{wildcards.representation}: verify all shards"
     shell:
-        "python {SCRIPTS}/index_features.py --output {output} {input} > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/index_features.py --output {output:q} {input:q} > {log:q} 2>&1'

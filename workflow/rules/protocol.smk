@@ -16,8 +16,8 @@ rule make_fold:
     message:
         "{wildcards.fold}: deal roles and training orders"
     shell:
-        "python {SCRIPTS}/make_fold.py --settings {params.settings:q} --fold {wildcards.fold}"
-        " --utterances {input.utterances} --output {output} > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/make_fold.py --settings {params.settings:q} --fold {wildcards.fold}'
+        " --utterances {input.utterances:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule check_protocol:
@@ -30,6 +30,10 @@ rule check_protocol:
         f"{OUT}/logs/check_protocol.log",
     benchmark:
         f"{OUT}/benchmarks/check_protocol.tsv"
+    # Before any training: a size that no fold has ends the run here. It is no input of the
+    # trainings (each fold is checked when it is made), or a new size would train all sizes again;
+    # and `ancient` would hide other changes from Snakemake (docs/decisions.md).
+    priority: 100
     conda:
         ENVIRONMENT
     params:
@@ -39,6 +43,6 @@ rule check_protocol:
     message:
         "check the protocol before anything is trained"
     shell:
-        "python {SCRIPTS}/check_protocol.py --settings {params.settings:q}"
-        " --sizes {params.sizes:q} --utterances {input.utterances} --output {output} {input.folds}"
-        " > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/check_protocol.py --settings {params.settings:q}'
+        " --sizes {params.sizes:q} --utterances {input.utterances:q} --output {output:q} {input.folds:q}"
+        " > {log:q} 2>&1"

@@ -30,15 +30,15 @@ rule make_tables:
         study=STUDY.study,
         corpus=corpus_name(),
         cells=canonical_json(CELLS),
-        runs=f"{OUT}/runs",
-        folder=f"{OUT}/tables",
+        runs=lambda wildcards: f"{OUT}/runs",
+        folder=lambda wildcards, output: os.path.dirname(output.scores_csv),
         code=code_of("make_tables.py"),
     message:
         "gather all runs into tables"
     shell:
-        "python {SCRIPTS}/make_tables.py --study {params.study} --corpus {params.corpus:q}"
-        " --runs {params.runs} --cells {params.cells:q} --checks {input.checks}"
-        " --output {params.folder} > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q} --corpus {params.corpus:q}'
+        " --runs {params.runs:q} --cells {params.cells:q} --checks {input.checks:q}"
+        " --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule draw_figures:
@@ -77,10 +77,10 @@ rule draw_figures:
     conda:
         ENVIRONMENT
     params:
-        folder=f"{OUT}/figures",
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code_of("draw_figures.py"),
     message:
         "draw learning curves and confusion matrices"
     shell:
-        "python {SCRIPTS}/draw_figures.py --scores {input.scores} --confusion {input.confusion}"
-        " --output {params.folder} > {log} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/draw_figures.py --scores {input.scores:q} --confusion {input.confusion:q}'
+        " --output {params.folder:q} > {log:q} 2>&1"

@@ -1,19 +1,22 @@
 # The checked configuration, and the slices of it that the rules see.
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 PROJECT = Path(workflow.basedir)
 LIBRARY = str(PROJECT / "workflow")
+SCRIPTS = PROJECT / "scripts"
 # The library is used from this checkout, by rules that run in another environment too; and plain
 # `python` in a rule is the one that runs Snakemake, unless an environment is activated for it.
 sys.path.insert(0, LIBRARY)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [LIBRARY, os.environ.get("PYTHONPATH", "").removeprefix(LIBRARY + os.pathsep)])
+os.environ.update(
+    EMOSCALE_SCRIPTS=str(SCRIPTS),
+    PYTHONPATH=os.pathsep.join([LIBRARY, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep),
+    PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
 )
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
 from emoscale.config import parse_study
 from emoscale.corpus.reading import READERS
@@ -28,7 +31,6 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = STUDY.folder
-SCRIPTS = PROJECT / "scripts"
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
 IS_DEMO = STUDY.corpus.reader == "demo"
 
@@ -41,6 +43,7 @@ wildcard_constraints:
     size=r"\d+|\d+-per-class|all",
 
 
+@cache
 def code_of(script, *modules):
     """Digest of a program and the library modules it imports: comments do not count."""
     return code_digest(SCRIPTS / script, *modules)
@@ -58,7 +61,7 @@ def corpus_name():
 
 def generated_corpus():
     """The folder that must be generated before recordings can be read."""
-    return [ancient(STUDY.corpus.root)] if IS_DEMO else []
+    return [STUDY.corpus.root] if IS_DEMO else []
 
 
 def representation_settings(wildcards):

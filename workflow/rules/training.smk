@@ -1,8 +1,6 @@
 # A job an experiment, fold and training size; its repeats train together.
 rule train:
     input:
-        # Checked before anything is trained; a new size checks again and retrains nothing else.
-        ancient(rules.check_protocol.output),
         protocol=rules.make_fold.output,
         features=experiment_features,
     output:
@@ -30,7 +28,7 @@ rule train:
     message:
         "{wildcards.experiment}: train on {wildcards.size}, test {wildcards.fold}"
     shell:
-        "python {SCRIPTS}/train.py --settings {params.settings:q}"
+        'python "$EMOSCALE_SCRIPTS"/train.py --settings {params.settings:q}'
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
-        " --protocol {input.protocol} {params.features} --output {params.folder}"
-        " --device {resources.device} --threads {threads} > {log} 2>&1"
+        " --protocol {input.protocol:q} {params.features:q} --output {params.folder:q}"
+        " --device {resources.device} --threads {threads} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StrictInt, StrictStr, field_validator
 
 from emoscale.config.settings import Settings
 
@@ -58,7 +58,7 @@ def check_size(size: int | str) -> str:
 class SizesSettings(Settings):
     """The amounts of training data at which each experiment is trained."""
 
-    sizes: list[int | str] = Field(min_length=1)
+    sizes: list[StrictInt | StrictStr] = Field(min_length=1)
     """Totals (500), numbers a class (125-per-class) or all."""
 
     @field_validator("sizes")

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
@@ -68,7 +76,7 @@ class Study(Settings):
     protocol: ProtocolSettings
     """Folds, development sets and training orders."""
 
-    sizes: list[int | str] = Field(min_length=1)
+    sizes: list[StrictInt | StrictStr] = Field(min_length=1)
     """Amounts of training data: totals (500), numbers a class (125-per-class) or all."""
 
     models: dict[Name, ModelSettings] = Field(min_length=1)
@@ -124,7 +132,10 @@ class Study(Settings):
     def training_of(self, experiment: str) -> TrainingSettings:
         """The study's training settings with the experiment's own overrides."""
         own = self.experiments[experiment].training
-        return TrainingSettings.model_validate({**self.training.model_dump(), **own})
+        merged = {**self.training.model_dump(), **own}
+        where = f"experiments.{experiment}.training"
+        training: TrainingSettings = parse_settings(TrainingSettings, merged, where)
+        return training
 
     # The slices: canonical JSON of exactly what a step depends on.
 

@@ -13,6 +13,19 @@ from emoscale.protocol.folds import ROLES
 from emoscale.protocol.orders import subset
 
 
+def check_fold(name: str, fold: pl.DataFrame, utterances: pl.DataFrame, development: str) -> None:
+    """Raise `ProtocolError` where a fold leaks or lacks a class in a role.
+
+    A leak is an utterance, a speaker or identical audio in two roles; with a `random` development
+    set, training and development may share speakers.
+    """
+    joined = fold.join(utterances.select("utterance", "audio_sha256"), on="utterance")
+    if len(joined) != len(fold):
+        raise ProtocolError(f"{name}: holds utterances that the corpus does not have")
+    _check_disjoint(name, joined, development)
+    _check_classes(name, fold, sorted(utterances["label"].drop_nulls().unique()))
+
+
 def check_folds(
     utterances: pl.DataFrame,
     folds: dict[str, pl.DataFrame],
@@ -21,21 +34,14 @@ def check_folds(
 ) -> dict[str, Any]:
     """Raise `ProtocolError` where a fold leaks or cannot be trained; tell what weakens it.
 
-    Errors: an utterance, a speaker (development and training may share speakers where
-    `settings.development` is random) or identical audio in two roles; a role without one of the
-    classes; a training size that a fold does not have. Reported: repeated transcripts, and how far
-    the speaker alone predicts the label.
+    Errors: what `check_fold` finds; a training size that a fold does not have; an utterance that
+    is tested twice. Reported: repeated transcripts, identical audio within a role, and how far the
+    speaker alone predicts the label.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
     report: dict[str, Any] = {"folds": {}, "classes": classes}
     for name, fold in folds.items():
-        joined = fold.join(
-            utterances.select("utterance", "audio_sha256", "text_key", "style"), on="utterance"
-        )
-        if len(joined) != len(fold):
-            raise ProtocolError(f"{name}: holds utterances that the corpus does not have")
-        _check_disjoint(name, joined, settings.development)
-        _check_classes(name, fold, classes)
+        check_fold(name, fold, utterances, settings.development)
         for repeat in range(settings.repeats):
             for size in sizes:
                 try:
@@ -45,7 +51,7 @@ def check_folds(
         report["folds"][name] = {
             "utterances": {role: len(fold.filter(pl.col("role") == role)) for role in ROLES},
             "speakers": {role: _speakers(fold, role) for role in ROLES},
-            "repeated_text": _repeated_text(joined),
+            "repeated_text": _repeated_text(fold, utterances),
         }
     _check_each_tested_once(folds)
     report["identical_audio"] = _identical_audio(utterances)
@@ -129,9 +135,10 @@ def _speakers(fold: pl.DataFrame, role: str) -> list[str]:
     return sorted(fold.filter(pl.col("role") == role)["speaker"].unique())
 
 
-def _repeated_text(fold: pl.DataFrame) -> dict[str, float]:
+def _repeated_text(fold: pl.DataFrame, utterances: pl.DataFrame) -> dict[str, float]:
     """Share of the test utterances with words whose exact words are in training, by style."""
-    worded = fold.filter(pl.col("text_key").fill_null("") != "")
+    joined = fold.join(utterances.select("utterance", "text_key", "style"), on="utterance")
+    worded = joined.filter(pl.col("text_key").fill_null("") != "")
     known = worded.filter(pl.col("role") == "train").select("text_key").unique()
     tested = worded.filter(pl.col("role") == "test").with_columns(
         pl.col("style").fill_null("no style")

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from emoscale.config import parse_study
+from emoscale.errors import ConfigurationError
+from tests.test_pins import load_script
+
+BASE: dict[str, Any] = {
+    "study": "small",
+    "corpus": {"reader": "emodb", "root": "data/emodb"},
+    "labels": {"classes": {"anger": ["anger"], "calm": ["neutral", "boredom"]}},
+    "representations": {"mfcc": {"kind": "mfcc"}, "logmel": {"kind": "logmel"}},
+    "protocol": {"fold_unit": "speakers", "folds": 5},
+    "sizes": [10, "5-per-class", "all"],
+    "models": {"mean": {"kind": "pooled"}},
+    "experiments": {"mfcc": {"representations": ["mfcc"], "model": "mean"}},
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(BASE)
+    place = config
+    *parents, last = path.split(".")
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return config
+
+
+def test_names_of_files() -> None:
+    study = parse_study(BASE)
+    assert study.folder == "results/small"
+    assert study.size_names() == ["10", "5-per-class", "all"]
+    assert study.fold_names() == ["fold1", "fold2", "fold3", "fold4", "fold5"]
+    assert study.shard_names()[0] == "00"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("sizs", [1], "unknown key sizs"),
+        ("corpus.reader", "iemocop", "iemocop is not known; choose one of"),
+        ("corpus.root", "", "corpus.emodb.root"),
+        ("corpus.colour", "red", "unknown key colour"),
+        ("labels.classes", {"anger": ["anger"]}, "at least 2"),
+        ("labels.classes", {"a": ["x"], "b": ["x"]}, "label x stands in the classes a and b"),
+        ("labels.classes", {"a": ["x"], "b": []}, "class b gathers no label"),
+        ("labels.classes", {"a": ["x"], "../b": ["y"]}, "pattern"),
+        ("labels.styles", ["spontaneous"], "'improvised' or 'scripted'"),
+        ("representations.mfcc.kind", "mfc", "mfc is not known; choose one of 'logmel', 'mfcc'"),
+        ("representations.mfcc.coefficients", 100, "100 coefficients cannot come from 80 mel"),
+        ("protocol.folds", 1, "greater than or equal to 2"),
+        ("protocol.repeats", 0, "greater than or equal to 1"),
+        ("sizes", [0], "training size 0 is not understood"),
+        ("sizes", ["many"], "training size 'many' is not understood"),
+        ("sizes", [True], "should be a valid integer"),
+        ("sizes", [10, "10"], "listed twice"),
+        ("sizes", [], "at least 1"),
+        ("training.learning_rate", 0, "greater than 0"),
+        ("study", "../escape", "pattern"),
+        ("experiments", {}, "at least 1"),
+        (
+            "experiments.mfcc.representations",
+            ["wav2vec"],
+            "uses the representation wav2vec, which is not listed under representations",
+        ),
+        ("experiments.mfcc.representations", ["mfcc", "logmel"], "reads one representation"),
+        ("experiments.mfcc.model", "svm", "uses the model svm"),
+        ("experiments.mfcc.training", {"learning_rat": 1}, "mfcc.training: .*unknown key"),
+    ],
+)
+def test_a_mistake_is_a_sentence(path: str, value: Any, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        parse_study(changed(path, value))
+
+
+def test_a_missing_part_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"corpus\.emodb\.root: is missing"):
+        parse_study(changed("corpus", {"reader": "emodb"}))
+    with pytest.raises(ConfigurationError, match="labels: is missing"):
+        parse_study({key: value for key, value in BASE.items() if key != "labels"})
+
+
+def test_slices_hold_what_a_step_depends_on_and_nothing_else() -> None:
+    base = parse_study(BASE)
+    rate = parse_study(changed("training.learning_rate", 0.5))
+    assert rate.training_slice("mfcc") != base.training_slice("mfcc")
+    for name in ("corpus_slice", "audio_slice", "labels_slice", "protocol_slice"):
+        assert getattr(rate, name)() == getattr(base, name)()
+    assert rate.representation_slice("mfcc") == base.representation_slice("mfcc")
+    sizes = parse_study(changed("sizes", [10, 20]))
+    assert sizes.protocol_slice() == base.protocol_slice()
+    assert sizes.training_slice("mfcc") == base.training_slice("mfcc")
+    device = parse_study(changed("execution.device", "cpu"))
+    assert device.training_slice("mfcc") == base.training_slice("mfcc")
+
+
+def test_a_slice_states_defaults_so_that_spelling_them_out_changes_nothing() -> None:
+    spelled = parse_study(changed("representations.mfcc.coefficients", 40))
+    assert spelled.representation_slice("mfcc") == parse_study(BASE).representation_slice("mfcc")
+
+
+def test_an_experiment_overrides_training() -> None:
+    study = parse_study(changed("experiments.mfcc.training", {"learning_rate": 0.5}))
+    assert study.training_of("mfcc").learning_rate == 0.5
+    assert study.training_of("mfcc").patience == study.training.patience
+
+
+def test_the_schema_is_in_step_with_the_models(project: Path) -> None:
+    path = project / "workflow" / "schemas" / "study.schema.json"
+    assert path.read_text() == load_script(project, "write_schema").schema_text(), "make schema"
+
+
+def test_every_key_says_what_it_means(project: Path) -> None:
+    schema = json.loads((project / "workflow" / "schemas" / "study.schema.json").read_text())
+    silent = [
+        f"{part}.{key}"
+        for part, model in [("Study", schema), *schema["$defs"].items()]
+        for key, value in model.get("properties", {}).items()
+        if "description" not in value and "const" not in value and key != "kind"
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", ["demo", "emodb", "iemocap"])
+def test_the_studies_that_come_with_the_project_are_valid(project: Path, name: str) -> None:
+    config = yaml.safe_load((project / "config" / f"{name}.yaml").read_text())
+    assert parse_study(config).study == name

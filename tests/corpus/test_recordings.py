@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emoscale.config.corpus import AudioChecks
+from emoscale.corpus.reading import Reading, Utterance, text_key
+from emoscale.corpus.recordings import check_recordings
+from emoscale.errors import CorpusError
+from emoscale.tables import RECORDINGS, REJECTED, read_table, write_table
+from tests.conftest import WriteWav
+
+
+def utterance(name: str, **more: object) -> Utterance:
+    return Utterance(utterance=name, audio=f"{name}.wav", speaker="a", emotion="sad", **more)  # type: ignore[arg-type]
+
+
+def test_each_utterance_is_in_exactly_one_table(tmp_path: Path, write_wav: WriteWav) -> None:
+    write_wav("good.wav", rate=8_000, channels=2)
+    write_wav("silent.wav", level=0.0)
+    (tmp_path / "empty.wav").touch()
+    reading = Reading("csv")
+    words: list[dict[str, str | float]] = [{"word": "No", "start": 0.1, "end": 0.2}]
+    reading.add(utterance("good", transcript="No, [LAUGHTER] NO!", words=words), "table")
+    for name in ("silent", "empty", "missing"):
+        reading.add(utterance(name), "table")
+    reading.reject("table", "no label", "why", utterance="other")
+    usable, rejected = check_recordings(reading, tmp_path, AudioChecks(), threads=2)
+    write_table(usable, tmp_path / "a.parquet", RECORDINGS)
+    write_table(rejected, tmp_path / "b.parquet", REJECTED)
+    assert read_table(tmp_path / "a.parquet", RECORDINGS).equals(usable)
+    (row,) = usable.to_dicts()
+    assert (row["utterance"], row["sample_rate"], row["channels"]) == ("good", 8_000, 2)
+    assert row["seconds"] == pytest.approx(0.5)
+    assert (row["text_key"], row["words"]) == ("no no", words)
+    assert {(r["utterance"], r["reason"]) for r in rejected.to_dicts()} == {
+        ("silent", "silent"),
+        ("empty", "empty"),
+        ("missing", "missing"),
+        ("other", "no label"),
+    }
+
+
+def test_a_corpus_without_any_usable_recording_is_an_error(tmp_path: Path) -> None:
+    reading = Reading("csv")
+    reading.add(utterance("missing"), "table")
+    with pytest.raises(CorpusError, match=r"none of 1 recordings can be used.*no such file"):
+        check_recordings(reading, tmp_path, AudioChecks())
+
+
+@pytest.mark.parametrize(
+    ("transcript", "key"),
+    [
+        (None, None),
+        ("", ""),
+        ("[LAUGHTER]", ""),
+        ("Don't -- go!", "don't go"),
+        ("DON’T go.", "don't go"),
+        ("Über_all  ", "über all"),
+    ],
+)
+def test_text_key(transcript: str | None, key: str | None) -> None:
+    assert text_key(transcript) == key

@@ -1,0 +1,130 @@
+"""Each planted defect is found before anything is trained."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.errors import ProtocolError
+from emoscale.protocol.checks import check_folds, warnings_of
+from emoscale.protocol.orders import make_fold
+from tests.protocol.test_orders import corpus
+
+PROTOCOL = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
+
+
+def utterances() -> pl.DataFrame:
+    table = corpus()
+    return table.with_columns(
+        audio_sha256=pl.col("utterance"),
+        text_key=pl.lit("text ") + pl.col("utterance"),
+        style=pl.when(pl.col("sex") == "F")
+        .then(pl.lit("improvised"))
+        .otherwise(pl.lit("scripted")),
+    )
+
+
+def folds(table: pl.DataFrame, protocol: ProtocolSettings = PROTOCOL) -> dict[str, pl.DataFrame]:
+    return {f"fold{n + 1}": make_fold(table, protocol, n, 1) for n in range(protocol.folds)}
+
+
+def set_role(fold: pl.DataFrame, chosen: pl.Expr, role: str) -> pl.DataFrame:
+    return fold.with_columns(role=pl.when(chosen).then(pl.lit(role)).otherwise(pl.col("role")))
+
+
+def test_a_sound_protocol_passes_without_warnings() -> None:
+    report = check_folds(utterances(), folds(utterances()), ["10", "2-per-class", "all"], PROTOCOL)
+    assert warnings_of(report) == []
+    assert report["folds"]["fold1"]["speakers"]["test"] == ["s0F", "s0M"]
+    assert report["identical_audio"] == []
+
+
+def test_a_speaker_in_two_roles() -> None:
+    made = folds(utterances())
+    made["fold1"] = set_role(made["fold1"], pl.col("utterance") == "s0F001", "train")
+    with pytest.raises(ProtocolError, match=r"fold1: speaker s0F is in the roles train and test"):
+        check_folds(utterances(), made, ["all"], PROTOCOL)
+
+
+def test_an_utterance_in_two_roles() -> None:
+    made = folds(utterances())
+    tested = made["fold1"].filter(pl.col("role") == "test")
+    again = tested.head(1).with_columns(role=pl.lit("dev"))
+    made["fold1"] = pl.concat([made["fold1"], again])
+    with pytest.raises(
+        ProtocolError, match=r"fold1: utterance s0F001 is in the roles dev and test"
+    ):
+        check_folds(utterances(), made, ["all"], PROTOCOL)
+
+
+def test_identical_audio_in_two_roles() -> None:
+    table = utterances()
+    twin = pl.when(pl.col("utterance").is_in(["s0F000", "s3M001"])).then(pl.lit("same"))
+    table = table.with_columns(
+        audio_sha256=twin.otherwise(pl.col("audio_sha256")),
+        label=pl.col("label").fill_null("anger"),
+    )
+    with pytest.raises(ProtocolError, match=r"identical audio of .* in the roles train and test"):
+        check_folds(table, folds(table), ["all"], PROTOCOL)
+
+
+def test_identical_audio_in_one_role_is_a_warning() -> None:
+    table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
+    twin = pl.when(pl.col("utterance").is_in(["s0F000", "s0M001"])).then(pl.lit("same"))
+    table = table.with_columns(audio_sha256=twin.otherwise(pl.col("audio_sha256")))
+    report = check_folds(table, folds(table), ["all"], PROTOCOL)
+    assert report["identical_audio"] == [["s0F000", "s0M001"]]
+    assert "s0F000, s0M001" in warnings_of(report)[0]
+
+
+def test_a_class_that_is_missing_from_a_fold() -> None:
+    table = utterances().with_columns(
+        label=pl.when((pl.col("session") == "s2") & (pl.col("label") == "sadness"))
+        .then(pl.lit("anger"))
+        .otherwise(pl.col("label"))
+    )
+    with pytest.raises(ProtocolError, match=r"fold2: the role dev has no utterance of class sad"):
+        check_folds(table, folds(table), ["all"], PROTOCOL)
+
+
+def test_a_size_that_is_too_large() -> None:
+    with pytest.raises(ProtocolError, match=r"fold\d: training size 5000: this fold has only"):
+        check_folds(utterances(), folds(utterances()), ["10", "5000"], PROTOCOL)
+
+
+def test_an_utterance_tested_twice() -> None:
+    made = folds(utterances())
+    made["fold2"] = made["fold1"]
+    with pytest.raises(ProtocolError, match=r"is tested in more than one fold"):
+        check_folds(utterances(), made, ["all"], PROTOCOL)
+
+
+def test_repeated_text_is_reported_by_style() -> None:
+    table = utterances().with_columns(
+        text_key=pl.when(pl.col("style") == "scripted")
+        .then(pl.lit("the same line"))
+        .otherwise(pl.lit(""))
+    )
+    report = check_folds(table, folds(table), ["all"], PROTOCOL)
+    assert report["folds"]["fold1"]["repeated_text"] == {"scripted": 1.0}
+    assert warnings_of(report) == [
+        "scripted: 100% to 100% of a fold's test utterances with a transcript have the same text "
+        "in training"
+    ]
+
+
+def test_labels_that_follow_speakers_are_reported() -> None:
+    table = utterances().with_columns(
+        label=pl.when(pl.col("sex") == "F").then(pl.lit("a")).otherwise(pl.lit("b"))
+    )
+    report = check_folds(table, folds(table), ["all"], PROTOCOL)
+    assert report["speaker_predicts_label"] == {"unweighted_accuracy": 1.0, "chance": 0.5}
+
+
+def test_a_random_development_set_and_shuffled_labels_are_said() -> None:
+    protocol = PROTOCOL.model_copy(update={"development": "random", "shuffle_labels": True})
+    report = check_folds(utterances(), folds(utterances(), protocol), ["all"], protocol)
+    warnings = warnings_of(report)
+    assert any("negative control" in warning for warning in warnings)
+    assert any("shares its speakers" in warning for warning in warnings)

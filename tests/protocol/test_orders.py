@@ -1,0 +1,166 @@
+"""Properties that every fold and every training order must have."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.errors import ProtocolError
+from emoscale.protocol.folds import fold_groups
+from emoscale.protocol.orders import balanced_order, make_fold, subset
+
+CLASSES = ["anger", "happiness", "neutral", "sadness"]
+
+
+def corpus(sessions: int = 5, per_speaker: int = 24, seed: int = 0) -> pl.DataFrame:
+    generator = np.random.default_rng(seed)
+    rows = [
+        {
+            "utterance": f"s{session}{sex}{number:03d}",
+            "session": f"s{session}",
+            "speaker": f"s{session}{sex}",
+            "sex": sex,
+            "label": [*CLASSES, CLASSES[0], None][generator.integers(6)],
+        }
+        for session in range(sessions)
+        for sex in "FM"
+        for number in range(per_speaker)
+    ]
+    return pl.DataFrame(rows)
+
+
+corpora = st.builds(corpus, st.integers(3, 6), st.integers(20, 40), st.integers(0, 1000))
+protocols = st.builds(
+    ProtocolSettings,
+    fold_unit=st.sampled_from(["session", "speakers"]),
+    folds=st.just(5),
+    development=st.sampled_from(["unit", "random"]),
+    repeats=st.integers(1, 3),
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(utterances=corpora, protocol=protocols, seed=st.integers(0, 10))
+def test_no_speaker_in_two_roles_and_everyone_tested_once(
+    utterances: pl.DataFrame, protocol: ProtocolSettings, seed: int
+) -> None:
+    sessions = utterances["session"].n_unique()
+    protocol = protocol.model_copy(update={"folds": sessions})
+    tested: list[str] = []
+    for number in range(sessions):
+        fold = make_fold(utterances, protocol, number, seed)
+        assert set(fold["utterance"]) == set(utterances.drop_nulls("label")["utterance"])
+        assert fold["utterance"].n_unique() == len(fold)
+        speakers = {
+            role: set(fold.filter(pl.col("role") == role)["speaker"])
+            for role in ("train", "dev", "test")
+        }
+        assert not speakers["test"] & (speakers["train"] | speakers["dev"])
+        if protocol.development == "unit":
+            assert not speakers["dev"] & speakers["train"]
+        tested += fold.filter(pl.col("role") == "test")["utterance"].to_list()
+    assert Counter(tested) == Counter(utterances.drop_nulls("label")["utterance"].to_list())
+
+
+@settings(max_examples=15, deadline=None)
+@given(utterances=corpora, protocol=protocols, seed=st.integers(0, 10))
+def test_subsets_nest_and_are_balanced_as_long_as_every_class_lasts(
+    utterances: pl.DataFrame, protocol: ProtocolSettings, seed: int
+) -> None:
+    protocol = protocol.model_copy(update={"folds": utterances["session"].n_unique()})
+    fold = make_fold(utterances, protocol, 0, seed)
+    label_of = dict(fold.select("utterance", "label").iter_rows())
+    pool = fold.filter(pl.col("role") == "train")
+    scarce = min(Counter(pool["label"]).values())
+    for repeat in range(protocol.repeats):
+        whole = subset(fold, repeat, "all")
+        assert sorted(whole) == sorted(pool["utterance"])
+        for size in {*range(1, len(whole), 7), scarce * len(CLASSES), len(whole)}:
+            part = subset(fold, repeat, str(size))
+            assert part == whole[:size]
+            counts = [Counter(label_of[key] for key in part)[name] for name in CLASSES]
+            if size <= scarce * len(CLASSES):
+                assert max(counts) - min(counts) <= 1
+        for size in (1, scarce):
+            part = subset(fold, repeat, f"{size}-per-class")
+            assert part == whole[: size * len(CLASSES)]
+
+
+def test_speakers_take_turns_within_a_class() -> None:
+    keys = [f"{speaker}{number}" for speaker in "abc" for number in range(10)]
+    order = balanced_order(keys, ["x"] * 30, [key[0] for key in keys], np.random.default_rng(0))
+    for size in range(1, 31):
+        counts = Counter(key[0] for key in order[:size])
+        assert max(counts.values()) - min(counts[name] for name in "abc") <= 1
+
+
+def test_orders_differ_between_repeats_and_folds_and_follow_the_seed() -> None:
+    protocol = ProtocolSettings(fold_unit="session", folds=5, repeats=2)
+    fold = make_fold(corpus(), protocol, 0, seed=1)
+    assert fold.equals(make_fold(corpus(), protocol, 0, seed=1))
+    shuffled = corpus().sample(fraction=1.0, shuffle=True, seed=3)
+    assert fold.equals(make_fold(shuffled, protocol, 0, seed=1))  # joined by key, not by position
+    assert subset(fold, 0, "all") != subset(fold, 1, "all")
+    assert subset(fold, 0, "all") != subset(make_fold(corpus(), protocol, 0, seed=2), 0, "all")
+
+
+def test_one_more_repeat_leaves_the_others_as_they_are() -> None:
+    two = ProtocolSettings(fold_unit="session", folds=5, repeats=2)
+    three = two.model_copy(update={"repeats": 3})
+    fewer, more = make_fold(corpus(), two, 0, 1), make_fold(corpus(), three, 0, 1)
+    assert more.drop("rank_2").equals(fewer)
+
+
+def test_speaker_groups_are_even_in_size_and_sex() -> None:
+    protocol = ProtocolSettings(fold_unit="speakers", folds=5)
+    groups = fold_groups(corpus(), protocol)
+    assert [sorted(name[-1] for name in group) for group in groups] == [["F", "M"]] * 5
+
+
+def test_shuffled_labels_are_a_permutation_of_training_and_development_only() -> None:
+    plain = ProtocolSettings(fold_unit="session", folds=5)
+    control = plain.model_copy(update={"shuffle_labels": True})
+    fold, shuffled = make_fold(corpus(), plain, 0, 1), make_fold(corpus(), control, 0, 1)
+    for role in ("train", "dev", "test"):
+        true = fold.filter(pl.col("role") == role)["label"].to_list()
+        other = shuffled.filter(pl.col("role") == role)["label"].to_list()
+        assert Counter(true) == Counter(other)
+        assert (true == other) == (role == "test")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"folds": 4}, r"5 sessions \(s0, s1, s2, s3, s4\) and protocol.folds is 4; make it 5"),
+        ({"fold_unit": "speakers", "folds": 11}, "10 speakers and protocol.folds is 11"),
+        ({"fold_unit": "speakers", "folds": 2}, "nothing is left to train on"),
+    ],
+)
+def test_folds_that_cannot_be(change: dict[str, object], sentence: str) -> None:
+    protocol = ProtocolSettings.model_validate({"fold_unit": "session", "folds": 5, **change})
+    with pytest.raises(ProtocolError, match=sentence):
+        make_fold(corpus(), protocol, 0, 1)
+
+
+def test_a_corpus_without_sessions() -> None:
+    table = corpus().with_columns(session=pl.lit(None, dtype=pl.String))
+    with pytest.raises(ProtocolError, match=r"has no session; use protocol.fold_unit: speakers"):
+        make_fold(table, ProtocolSettings(fold_unit="session", folds=5), 0, 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 10_000))
+def test_a_size_that_a_fold_does_not_have(size: int) -> None:
+    fold = make_fold(corpus(), ProtocolSettings(fold_unit="session", folds=5), 0, 1)
+    pool = Counter(fold.filter(pl.col("role") == "train")["label"])
+    assume(size > sum(pool.values()))
+    with pytest.raises(ProtocolError, match=rf"has only {sum(pool.values())} training utterances"):
+        subset(fold, 0, str(size))
+    with pytest.raises(ProtocolError, match=rf"has only {min(pool.values())} training"):
+        subset(fold, 0, f"{size}-per-class")

@@ -1,0 +1,118 @@
+"""Log-mel and MFCC: their values against scipy's definitions, their independence of the batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoscale.config.representations import ExternalSettings, LogMelSettings, MfccSettings
+from emoscale.errors import ConfigurationError
+from emoscale.representations.contract import Representation
+from emoscale.representations.registry import build_representation
+
+MFCC = build_representation(MfccSettings(kind="mfcc", deltas=2))
+LOGMEL = build_representation(LogMelSettings(kind="logmel"))
+
+
+def noise(seconds: float, seed: int = 1) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return (0.1 * generator.normal(size=round(16_000 * seconds))).astype(np.float32)
+
+
+def mel_filters(bands: int, bins: int) -> np.ndarray:
+    """[bins, bands] triangular filters on the HTK mel scale (Young et al., The HTK Book)."""
+    mel = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), bands + 2)
+    edges = 700 * (10 ** (mel / 2595) - 1)
+    frequencies = np.linspace(0, 8000, bins)[:, None]
+    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
+    return np.maximum(0, np.minimum(rising, falling))
+
+
+def test_log_mel_is_the_textbook_one() -> None:
+    waveform = noise(0.5).astype(np.float64)
+    padded = np.pad(waveform, 256, mode="reflect")
+    window = np.zeros(512)
+    window[56:456] = scipy.signal.get_window("hann", 400)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, 512)[::160]
+    power = np.abs(np.fft.rfft(frames * window)) ** 2
+    expected = np.log(power @ mel_filters(80, 257) + 1e-6)
+    (given_frames,) = LOGMEL.extract([waveform.astype(np.float32)])
+    np.testing.assert_allclose(given_frames.astype(np.float64), expected, atol=0.01)
+
+
+def test_mfcc_is_the_cosine_transform_of_log_mel() -> None:
+    (mel,), (mfcc,) = LOGMEL.extract([noise(1.0)]), MFCC.extract([noise(1.0)])
+    expected = scipy.fft.dct(mel.astype(np.float64), norm="ortho")[:, :40]
+    np.testing.assert_allclose(mfcc[:, :40].astype(np.float64), expected, atol=0.05)
+    frames = mfcc[:, :40].astype(float)
+    delta = (frames[6] - frames[4] + 2 * (frames[7] - frames[3])) / 10
+    np.testing.assert_allclose(mfcc[5, 40:80].astype(float), delta, atol=0.02)
+
+
+@pytest.mark.parametrize("representation", [MFCC, LOGMEL], ids=["mfcc", "logmel"])
+@settings(max_examples=25, deadline=None)
+@given(lengths=st.lists(st.integers(480, 12_000), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_an_utterance_does_not_depend_on_its_batch(
+    representation: Representation, lengths: list[int], seed: int
+) -> None:
+    batch = [noise(length / 16_000, seed + place) for place, length in enumerate(lengths)]
+    batch = [waveform * 10.0 ** (place - 2) for place, waveform in enumerate(batch)]
+    together = representation.extract(batch)
+    for waveform, frames in zip(batch, together, strict=True):
+        (alone,) = representation.extract([waveform])
+        assert frames.dtype == np.float16
+        assert frames.shape == (len(waveform) // 160 + 1, representation.dimension)
+        assert np.array_equal(frames, alone)
+
+
+def test_dimensions_and_rates() -> None:
+    for deltas in (0, 1, 2):
+        made = build_representation(MfccSettings(kind="mfcc", coefficients=13, deltas=deltas))
+        assert made.dimension == 13 * (deltas + 1)
+        assert made.extract([noise(0.3)])[0].shape[1] == made.dimension
+    slow = build_representation(LogMelSettings(kind="logmel", hop_seconds=0.02, bands=40))
+    assert (slow.frame_rate, slow.dimension) == (50.0, 40)
+
+
+class Loudness:
+    """A representation as somebody else may write it."""
+
+    modality = "audio"
+    dimension = 1
+    frame_rate = 100.0
+    dtype = "float32"
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
+    def extract(self, batch: list[np.ndarray]) -> list[np.ndarray]:
+        hops = [np.abs(waveform[: len(waveform) // 160 * 160]) for waveform in batch]
+        return [self.scale * hop.reshape(-1, 160, 1).mean(axis=1) for hop in hops]
+
+
+def test_a_representation_from_outside() -> None:
+    made = build_representation(
+        ExternalSettings(kind=f"{Loudness.__module__}:Loudness", options={"scale": 2.0})
+    )
+    assert made.extract([noise(0.1)])[0].shape == (10, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "sentence"),
+    [
+        ("no.such.module:Class", {}, "No module named"),
+        ("emoscale.audio:Nothing", {}, "no attribute 'Nothing'"),
+        ("emoscale.audio:Recording", {"colour": 1}, "unexpected keyword argument"),
+        ("pathlib:Path", {}, "lacks a part of the contract"),
+    ],
+)
+def test_what_is_no_representation_is_a_sentence(
+    kind: str, options: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        build_representation(ExternalSettings(kind=kind, options=options))

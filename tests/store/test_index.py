@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emoscale.errors import StoreError
+from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+
+HEADER = ShardHeader('{"kind":"mfcc"}', 2, 100.0, "code", "rows")
+KEYS = [f"u{number}" for number in range(9)]
+
+
+def frames_of(key: str) -> np.ndarray:
+    number = int(key[1:])
+    return np.full((number + 1, 2), number, dtype=np.float16)
+
+
+def write_store(folder: Path) -> Path:
+    for shard in range(3):
+        keys = KEYS[shard::3]
+        write_shard(
+            folder / f"{shard:02d}.h5", HEADER, keys, [frames_of(key) for key in keys], "float16"
+        )
+    index_shards(sorted(folder.glob("*.h5")), folder / "index.parquet")
+    return folder / "index.parquet"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    return FeatureStore(write_store(tmp_path_factory.mktemp("mfcc")))
+
+
+@given(st.lists(st.sampled_from(KEYS)))
+def test_utterances_are_found_by_key_in_any_order(store: FeatureStore, keys: list[str]) -> None:
+    features = store.load(keys)
+    assert features.lengths.tolist() == [int(key[1:]) + 1 for key in keys]
+    expected = np.concatenate([np.empty((0, 2), np.float16), *(frames_of(key) for key in keys)])
+    assert np.array_equal(features.frames, expected)
+
+
+def test_what_the_store_knows(store: FeatureStore) -> None:
+    assert (store.dimension, store.frame_rate, len(store.sha256)) == (2, 100.0, 64)
+
+
+def test_a_missing_utterance_is_named(store: FeatureStore) -> None:
+    with pytest.raises(StoreError, match="no features of x1 and 1 others"):
+        store.load(["u0", "x1", "x2"])
+
+
+def test_a_shard_that_changed_since_is_refused(tmp_path: Path) -> None:
+    index = write_store(tmp_path)
+    write_shard(tmp_path / "01.h5", HEADER, ["u1"], [np.ones((2, 2))], "float16")
+    store = FeatureStore(index)
+    assert store.load(["u0"]).lengths.tolist() == [1]
+    with pytest.raises(StoreError, match=r"01\.h5 is not the shard that was indexed"):
+        store.load(["u1"])
+
+
+def test_shards_of_different_origin_are_not_mixed(tmp_path: Path) -> None:
+    write_store(tmp_path)
+    other = dataclasses.replace(HEADER, code_sha256="newer")
+    write_shard(tmp_path / "01.h5", other, ["u1"], [np.ones((2, 2))], "float16")
+    with pytest.raises(StoreError, match=r"01\.h5 was extracted with other settings"):
+        index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")
+
+
+def test_an_utterance_in_two_shards_is_refused(tmp_path: Path) -> None:
+    write_store(tmp_path)
+    write_shard(tmp_path / "03.h5", HEADER, ["u1"], [np.ones((2, 2))], "float16")
+    with pytest.raises(StoreError, match="u1 stands in two shards"):
+        index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")

@@ -1,0 +1,141 @@
+"""What goes into a shard comes out of it to the bit, or is refused."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emoscale.errors import StoreError
+from emoscale.store import ShardHeader, read_header, read_shard, write_shard
+from emoscale.store.shard import shard_digest
+
+HEADER = ShardHeader('{"kind":"mfcc"}', 3, 100.0, "code", "rows")
+
+
+def features_of(lengths: list[int], dtype: str, seed: int = 0) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    scaled = [100 * generator.normal(size=(length, 3)) for length in lengths]
+    return [array.astype(dtype) for array in scaled]
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    lengths=st.lists(st.integers(1, 50), max_size=8),
+    dtype=st.sampled_from(["float16", "float32", "int16"]),
+    keys=st.lists(
+        st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=12),
+        min_size=8,
+        max_size=8,
+        unique=True,
+    ),
+)
+def test_round_trip_is_bit_exact(
+    tmp_path: Path, lengths: list[int], dtype: str, keys: list[str]
+) -> None:
+    features = features_of(lengths, dtype)
+    names = keys[: len(lengths)]
+    path = tmp_path / "00.h5"
+    write_shard(path, HEADER, names, features, dtype)
+    contents = read_shard(path)
+    assert read_header(path) == HEADER
+    assert contents.utterances == names
+    assert contents.frames.dtype == np.dtype(dtype)
+    for place, array in enumerate(features):
+        first, last = contents.offsets[place : place + 2]
+        assert contents.frames[first:last].tobytes() == array.tobytes()
+
+
+def test_a_rebuild_is_byte_identical_and_contiguous(tmp_path: Path) -> None:
+    features = features_of([5, 7], "float16")
+    for name in ("one.h5", "two.h5"):
+        write_shard(tmp_path / name, HEADER, ["a", "b"], features, "float16")
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+    assert shard_digest(tmp_path / "one.h5") == shard_digest(tmp_path / "two.h5")
+    with h5py.File(tmp_path / "one.h5") as file:
+        offset = file["frames"].id.get_offset()  # so the file can be memory-mapped
+        assert file["frames"].chunks is None
+    mapped = np.memmap(tmp_path / "one.h5", "float16", "r", offset, (12, 3))
+    assert mapped.tobytes() == np.concatenate(features).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("names", "features", "sentence"),
+    [
+        (["a", "a"], features_of([2, 2], "float16"), "stands twice"),
+        (["a", ""], features_of([2, 2], "float16"), "empty or holds a zero byte"),
+        (["a"], [np.zeros((0, 3))], "a has features of shape"),
+        (["a"], [np.zeros((2, 4))], "expected at least one frame of 3 values"),
+        (["a"], [np.full((2, 3), np.nan)], "not finite"),
+        (["a"], [np.full((2, 3), 1e6)], "not finite in float16"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_what_cannot_be_stored_is_refused(
+    tmp_path: Path, names: list[str], features: list[np.ndarray], sentence: str
+) -> None:
+    with pytest.raises(StoreError, match=sentence):
+        write_shard(tmp_path / "00.h5", HEADER, names, features, "float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dataset", ["frames", "offsets", "utterance"])
+def test_one_changed_bit_is_seen(tmp_path: Path, dataset: str) -> None:
+    path = tmp_path / "00.h5"
+    write_shard(path, HEADER, ["a", "b"], features_of([5, 7], "float16"), "float16")
+    with h5py.File(path) as file:
+        offset = file[dataset].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[offset + 1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(StoreError, match=f"{dataset} is not what was written; remove the file"):
+        read_shard(path)
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "00.h5"
+    write_shard(path, HEADER, ["a"], features_of([50], "float16"), "float16")
+    content = path.read_bytes()
+    for length in range(0, len(content), max(1, len(content) // 60)):
+        path.write_bytes(content[:length])
+        with pytest.raises(StoreError):
+            read_shard(path)
+
+
+def test_incomplete_other_and_missing_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "00.h5"
+    with pytest.raises(StoreError, match="does not exist"):
+        read_shard(path)
+    write_shard(path, HEADER, ["a"], features_of([5], "float16"), "float16")
+    with h5py.File(path, "a") as file:
+        file.attrs["complete"] = False
+    with pytest.raises(StoreError, match="not a complete feature shard"):
+        read_shard(path)
+    path.write_bytes(b"something else")
+    with pytest.raises(StoreError, match="no HDF5 file"):
+        read_shard(path)
+
+
+def test_a_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
+    program = """
+import os, sys, signal
+import numpy as np
+from emoscale.store import ShardHeader, write_shard
+import emoscale.store.shard as shard
+shard.read_shard = lambda path: os.kill(os.getpid(), signal.SIGKILL)
+write_shard(sys.argv[1], ShardHeader("{}", 3, None, "", ""), ["a"], [np.ones((4, 3))], "float16")
+"""
+    target = tmp_path / "00.h5"
+    ran = subprocess.run([sys.executable, "-c", program, str(target)])
+    assert ran.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert all(path.name.startswith(".") for path in tmp_path.iterdir())

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.conftest import WriteWav
+
+from emoscale.audio import check_recording, read_recording, read_waveform
+from emoscale.config.corpus import AudioChecks
+from emoscale.errors import AudioError
+
+
+def reason_of(path: Path, start: float | None = None, end: float | None = None) -> str:
+    with pytest.raises(AudioError) as caught:
+        check_recording(read_recording(path, start, end), AudioChecks(), path.name)
+    assert path.name in str(caught.value)
+    return caught.value.reason
+
+
+def test_a_mono_16_khz_file_is_read_to_the_bit(write_wav: WriteWav) -> None:
+    path = write_wav(subtype="PCM_16")
+    raw, _ = soundfile.read(path, dtype="int16")
+    assert np.array_equal(read_waveform(path), raw.astype(np.float32) / 32768)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_other_rates_and_channels_are_converted(
+    write_wav: WriteWav, rate: int, channels: int
+) -> None:
+    path = write_wav(rate=rate, channels=channels, seconds=1.0)
+    recording = read_recording(path)
+    assert (recording.sample_rate, recording.channels) == (rate, channels)
+    waveform = recording.waveform()
+    assert len(waveform) == 16_000
+    assert waveform.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(waveform))
+    assert np.argmax(spectrum) == 440  # the tone is where it was
+    assert np.abs(waveform[2000:-2000]).max() == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3", ".aiff"])
+def test_other_formats(write_wav: WriteWav, tmp_path: Path, suffix: str) -> None:
+    samples, rate = soundfile.read(write_wav(seconds=1.0))
+    path = tmp_path / f"tone{suffix}"
+    soundfile.write(path, samples, rate)
+    assert read_recording(path).seconds == pytest.approx(1.0, abs=0.1)
+
+
+def test_missing(tmp_path: Path) -> None:
+    assert reason_of(tmp_path / "no.wav") == "missing"
+
+
+def test_folder_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    assert reason_of(tmp_path / "folder.wav") == "unreadable"
+
+
+def test_empty(tmp_path: Path, write_wav: WriteWav) -> None:
+    (tmp_path / "zero.wav").write_bytes(b"")
+    assert reason_of(tmp_path / "zero.wav") == "empty"
+    assert reason_of(write_wav("header.wav", seconds=0.0)) == "empty"
+
+
+@pytest.mark.parametrize(
+    "content", [b"not audio at all", b"RIFF", bytes(1000), b"\x00\x05\x16\x07"]
+)
+def test_unreadable(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.wav").write_bytes(content)
+    assert reason_of(tmp_path / "bad.wav") == "unreadable"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated_wav(write_wav: WriteWav, share: float) -> None:
+    path = write_wav()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert reason_of(path) == "truncated"
+
+
+def test_truncated_flac(write_wav: WriteWav, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(write_wav(seconds=2.0))
+    path = tmp_path / "cut.flac"
+    soundfile.write(path, samples, rate)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert reason_of(path) in {"truncated", "unreadable"}
+
+
+def test_a_wav_written_to_a_pipe_has_no_length_and_is_fine(write_wav: WriteWav) -> None:
+    path = write_wav()
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = struct.pack("<I", 0xFFFFFFFF)
+    path.write_bytes(bytes(content))
+    assert read_recording(path).seconds == pytest.approx(0.5)
+
+
+def test_silent_and_too_short(write_wav: WriteWav) -> None:
+    assert reason_of(write_wav("silent.wav", level=0.0)) == "silent"
+    assert reason_of(write_wav("short.wav", seconds=0.05)) == "too short"
+
+
+def test_channels_that_cancel_are_silent(tmp_path: Path, write_wav: WriteWav) -> None:
+    samples, rate = soundfile.read(write_wav())
+    path = tmp_path / "cancel.wav"
+    soundfile.write(path, np.stack([samples, -samples], axis=1), rate, subtype="FLOAT")
+    assert reason_of(path) == "silent"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite(tmp_path: Path, bad: float) -> None:
+    samples = np.full(8000, 0.1, dtype=np.float32)
+    samples[100] = bad
+    soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
+    assert reason_of(tmp_path / "nan.wav") == "not finite"
+
+
+def test_segments(write_wav: WriteWav) -> None:
+    path = write_wav(seconds=1.0)
+    whole = read_waveform(path)
+    assert np.array_equal(read_waveform(path, 0.25, 0.75), whole[4000:12000])
+    assert np.array_equal(read_waveform(path, 0.25), whole[4000:])
+    assert np.array_equal(read_waveform(path, None, 0.75), whole[:12000])
+    for start, end in ((0.5, 0.5), (0.7, 0.2), (2.0, 3.0), (0.5, 1.5)):
+        assert reason_of(path, start, end) == "outside the file"
+
+
+def test_digest_is_of_the_samples_only(write_wav: WriteWav, tmp_path: Path) -> None:
+    path = write_wav()
+    samples, rate = soundfile.read(path, dtype="int16")
+    soundfile.write(tmp_path / "same.flac", samples, rate, subtype="PCM_16")
+    first = read_recording(path).sha256()
+    assert read_recording(tmp_path / "same.flac").sha256() == first
+    samples[10] += 1
+    soundfile.write(tmp_path / "other.wav", samples, rate, subtype="PCM_16")
+    assert read_recording(tmp_path / "other.wav").sha256() != first

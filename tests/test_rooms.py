@@ -1,0 +1,78 @@
+"""The library's packages import only from those before them, so that it can be read in order."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ORDER = [
+    "errors",
+    "provenance",
+    "files",
+    "config",
+    "command",
+    "progress",
+    "tables",
+    "audio",
+    "corpus",
+    "torchaudio_guard",
+    "representations",
+    "store",
+    "extraction",
+    "protocol",
+    "models",
+    "evaluation",
+    "training",
+    "reporting",
+]
+LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"
+FILES = sorted(LIBRARY.rglob("*.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room_of(path) for path in FILES} - {"__init__"} == set(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_a_room_imports_only_from_rooms_before_it(path: Path) -> None:
+    room = room_of(path)
+    allowed = set() if room == "__init__" else set(ORDER[: ORDER.index(room) + 1])
+    used = {name.split(".")[1] for name in imported_modules(path) if name.startswith("emoscale.")}
+    assert used <= allowed
+
+
+def test_torchaudio_is_imported_in_one_place() -> None:
+    direct = [
+        path.name
+        for path in FILES
+        if any(name.split(".")[0] == "torchaudio" for name in imported_modules(path))
+    ]
+    assert direct == []  # the guard itself uses importlib
+
+
+def test_the_configuration_needs_no_torch() -> None:
+    """The Snakefile imports it at every start."""
+    import subprocess
+    import sys
+
+    program = "import sys, emoscale.config, emoscale.provenance; print('torch' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "False"

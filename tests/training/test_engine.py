@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from emoscale.config.training import PooledSettings, TrainingSettings
+from emoscale.errors import UserError
+from emoscale.models.contract import Classifier
+from emoscale.models.registry import build_model
+from emoscale.store.index import Features
+from emoscale.training.cell import choose_device
+from emoscale.training.engine import Training, logits_of, train_model
+from emoscale.training.material import Material, class_weights
+from emoscale.training.optimiser import AdamW
+from emoscale.training.seeds import seed_of
+
+CPU = torch.device("cpu")
+CLASSES = 3
+SETTINGS = TrainingSettings(
+    learning_rate=0.01,
+    batch_utterances=8,
+    maximum_steps=200,
+    steps_between_evaluations=20,
+    patience=4,
+)
+
+
+def make_material(seed: int = 0, separation: float = 1.5) -> Material:
+    """60 utterances of 5 to 30 frames; a class shifts one dimension, as far as the noise allows."""
+    generator = np.random.default_rng(seed)
+    labels = [number % CLASSES for number in range(60)]
+    lengths = generator.integers(5, 30, 60)
+    frames = [
+        generator.normal(size=(length, 4)) + separation * np.eye(4)[label] + [10, -10, 0, 3]
+        for length, label in zip(lengths, labels, strict=True)
+    ]
+    features = Features(np.concatenate(frames).astype(np.float16), lengths.astype(np.int64))
+    return Material([f"u{number}" for number in range(60)], features, labels, CPU)
+
+
+TRAIN, DEVELOPMENT, TEST = torch.arange(30), torch.arange(30, 45), torch.arange(45, 60)
+
+
+def run(
+    material: Material,
+    settings: TrainingSettings = SETTINGS,
+    name: tuple[int | str, ...] = (1, "a"),
+) -> tuple[Classifier, Training]:
+    torch.manual_seed(seed_of(*name, "weights"))
+    model = build_model(PooledSettings(kind="pooled", width=16, dropout=0.2), 4, CLASSES)
+    model.standardise.set_statistics(*material.statistics(TRAIN))
+    return model, train_model(model, material, TRAIN, DEVELOPMENT, settings, CLASSES, name)
+
+
+def test_it_learns_what_can_be_learned() -> None:
+    material = make_material()
+    model, training = run(material)
+    said = logits_of(model, material, TEST).argmax(dim=1)
+    assert (said == material.labels[TEST]).float().mean() > 0.9
+    losses = [row["train_loss"] for row in training.history]
+    assert losses[-1] < losses[0] / 2
+
+
+def test_nothing_is_learned_where_there_is_nothing() -> None:
+    right = []
+    for seed in range(6):
+        material = make_material(seed, separation=0.0)
+        model, _ = run(material)
+        right.append((logits_of(model, material, TEST).argmax(1) == material.labels[TEST]).float())
+    assert 0.1 < float(torch.cat(right).mean()) < 0.6
+
+
+def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
+    (one, first), (two, second), (other, _) = (
+        run(make_material()),
+        run(make_material()),
+        run(make_material(), name=(2, "a")),
+    )
+    assert first.history == second.history
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[key])
+    assert not torch.equal(one.state_dict()["project.weight"], other.state_dict()["project.weight"])
+
+
+def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
+    _, alone = run(make_material())
+    torch.rand(1000)
+    run(make_material(), name=(7, "before"))
+    _, after = run(make_material())
+    assert alone.history == after.history
+
+
+def test_the_test_utterances_are_not_looked_at() -> None:
+    material, spoiled = make_material(), make_material()
+    for place in TEST.tolist():
+        spoiled._utterances[place].fill_(float("nan"))
+    spoiled.labels[TEST] = 0
+    assert run(material)[1].history == run(spoiled)[1].history
+
+
+def test_the_best_weights_are_kept() -> None:
+    material = make_material(separation=0.5)
+    model, training = run(material)
+    best = max(training.history, key=lambda r: (r["development_ua"], -float(r["development_loss"])))
+    assert training.best_step == best["step"]
+    logits = logits_of(model, material, DEVELOPMENT)
+    loss = torch.nn.CrossEntropyLoss(class_weights(material.labels[TRAIN], CLASSES))
+    assert float(loss(logits, material.labels[DEVELOPMENT])) == pytest.approx(
+        float(best["development_loss"]), abs=1e-6
+    )
+
+
+def test_patience_and_budget() -> None:
+    noise = make_material(separation=0.0)
+    _, stopped = run(noise, SETTINGS.model_copy(update={"patience": 1, "maximum_steps": 2000}))
+    assert stopped.stopped == "patience"
+    assert stopped.steps < 2000
+    _, spent = run(noise, SETTINGS.model_copy(update={"patience": 100, "maximum_steps": 50}))
+    assert (spent.stopped, spent.steps) == ("budget", 50)
+    assert [row["step"] for row in spent.history] == [20, 40, 50]
+
+
+def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
+    material = make_material()
+    model = build_model(PooledSettings(kind="pooled"), 4, CLASSES)
+    few = torch.tensor([0, 1, 2])
+    training = train_model(model, material, few, DEVELOPMENT, SETTINGS, CLASSES, (1,))
+    assert training.steps >= 20
+
+
+def test_class_weights_make_classes_equal() -> None:
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    weights = class_weights(labels, 3)
+    assert weights.tolist() == pytest.approx([10 / 16, 10 / 4, 0.0])
+    assert float(weights[labels].sum()) == pytest.approx(10)
+
+
+def test_statistics_are_those_of_all_frames_of_the_subset() -> None:
+    material = make_material()
+    places = torch.tensor([3, 11, 40])
+    mean, deviation = material.statistics(places)
+    frames = material.batch(places).frames.double()
+    torch.testing.assert_close(mean, frames.mean(dim=0).float(), rtol=1e-5, atol=1e-5)
+    expected = frames.std(dim=0, correction=0).float()
+    torch.testing.assert_close(deviation, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_optimiser_is_torchs() -> None:
+    def quadratic(parameter: torch.Tensor) -> torch.Tensor:
+        return ((parameter - 3.0) ** 2).sum() + parameter.sum() ** 2
+
+    ours = torch.nn.Parameter(torch.tensor([1.0, -2.0, 5.0]))
+    theirs = torch.nn.Parameter(ours.detach().clone())
+    one = AdamW([ours], 0.05, 0.1)
+    other = torch.optim.AdamW([theirs], lr=0.05, weight_decay=0.1)
+    for _ in range(20):
+        one.clear_gradients()
+        quadratic(ours).backward()
+        one.step()
+        other.zero_grad()
+        quadratic(theirs).backward()
+        other.step()
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_a_parameter_that_is_not_used_is_an_error() -> None:
+    unused = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(RuntimeError, match="no gradient"):
+        AdamW([unused], 0.1, 0.0).step()
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == CPU
+    with pytest.raises(UserError, match="torch sees no GPU"):
+        choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == "cuda"

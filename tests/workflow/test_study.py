@@ -1,0 +1,228 @@
+"""A whole small study through Snakemake, and what reruns after a change."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from tests.conftest import PROJECT
+
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+STUDY: dict[str, Any] = {
+    "study": "small",
+    "seed": 3,
+    "corpus": {"reader": "demo", "root": "results/small/raw", "sessions": 3, "utterances": 48},
+    "shards": 2,
+    "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
+    "representations": {
+        "mfcc": {"kind": "mfcc", "coefficients": 13},
+        "logmel": {"kind": "logmel", "bands": 20},
+    },
+    "protocol": {"fold_unit": "session", "folds": 3, "repeats": 2},
+    "sizes": [8, "all"],
+    "models": {"mean": {"kind": "pooled", "width": 8}},
+    "training": {"maximum_steps": 40, "steps_between_evaluations": 20, "batch_utterances": 8},
+    "experiments": {
+        "mfcc": {"representations": ["mfcc"], "model": "mean"},
+        "logmel": {"representations": ["logmel"], "model": "mean"},
+    },
+}
+RESULTS = {"all": 1, "make_tables": 1, "draw_figures": 1}
+
+
+@dataclass
+class Checkout:
+    """A copy of the project in a folder of its own, whose code may be changed."""
+
+    folder: Path
+
+    def run(self, *arguments: str, config: dict[str, Any] = STUDY) -> subprocess.CompletedProcess:
+        path = self.folder / "study.yaml"
+        path.write_text(yaml.safe_dump(config))
+        program = [SNAKEMAKE, "--configfile", str(path), *arguments]
+        return subprocess.run(
+            program, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def planned(self, config: dict[str, Any] = STUDY) -> dict[str, int]:
+        """Jobs a rule that a run would do now."""
+        ran = self.run("--cores", "2", "--dry-run", config=config)
+        assert ran.returncode == 0, ran.stdout
+        counts = dict(re.findall(r"^(\w+) +(\d+)$", ran.stdout, flags=re.MULTILINE))
+        counts.pop("total", None)
+        return {rule: int(count) for rule, count in counts.items()}
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copy(PROJECT / "Snakefile", folder)
+    for name in ("workflow", "scripts", "envs", "profiles"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    checkout = Checkout(folder)
+    ran = checkout.run("--cores", "2")
+    assert ran.returncode == 0, ran.stdout
+    return checkout
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(STUDY)
+    if not path:
+        return {**config, **value}
+    place = config
+    *parents, last = path.split(".")
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return config
+
+
+def test_it_leaves_what_it_promises(finished: Checkout) -> None:
+    results = finished.folder / "results" / "small"
+    scores = pl.read_parquet(results / "tables" / "scores.parquet")
+    assert set(scores.select("experiment", "size").iter_rows()) == {
+        (name, size) for name in ("mfcc", "logmel") for size in ("8", "all")
+    }
+    assert scores["corpus"].unique().to_list() == ["demo (synthetic speech)"]
+    runs = pl.read_parquet(results / "tables" / "runs.parquet")
+    assert len(runs) == 2 * 2 * 3 * 2
+    eight = runs.filter(pl.col("size") == "8")
+    assert eight.select("training_active", "training_calm").unique().rows() == [(4, 4)]
+    for name in ("code_sha256", "features_sha256", "protocol_sha256", "settings_sha256"):
+        assert runs[name].str.len_chars().unique().to_list() == [64]
+    predictions = pl.read_parquet(results / "tables" / "predictions.parquet")
+    tested = predictions.filter(pl.col("experiment") == "mfcc", pl.col("size") == "8")
+    assert tested.select("utterance", "repeat").is_unique().all()
+    utterances = pl.read_parquet(results / "corpus" / "utterances.parquet")
+    labelled = utterances.drop_nulls("label")
+    assert set(tested["utterance"]) == set(labelled["utterance"])
+    rejected = pl.read_csv(results / "corpus" / "rejected.csv")
+    assert {"missing", "silent", "truncated", "empty", "no label"} <= set(rejected["reason"])
+    for name in ("learning_curves", "confusion"):
+        assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
+        assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
+
+
+def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
+    results = finished.folder / "results" / "small"
+    logs = {path.relative_to(results / "logs").with_suffix("") for path in results.rglob("*.log")}
+    benchmarks = {
+        path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
+    }
+    assert logs == benchmarks
+    assert len(logs) == 28
+
+
+def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
+    runs = finished.folder / "results" / "small" / "runs"
+    for fold in ("fold1", "fold2", "fold3"):
+        one, other = (
+            json.loads((runs / name / fold / "8" / "run.json").read_text())
+            for name in ("mfcc", "logmel")
+        )
+        assert one["origin"]["protocol_sha256"] == other["origin"]["protocol_sha256"]
+
+
+def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
+    ran = finished.run("--cores", "2")
+    assert ran.returncode == 0
+    assert "Nothing to be done" in ran.stdout
+    assert finished.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "jobs"),
+    [
+        ("training.learning_rate", 0.5, {"train": 12, **RESULTS}),
+        ("sizes", [8, 12, "all"], {"check_protocol": 1, "train": 6, **RESULTS}),
+        ("execution.device", "cpu", {}),
+        (  # two changes at once: neither may hide the other
+            "",
+            {"sizes": [8, 12, "all"], "training": {**STUDY["training"], "learning_rate": 0.5}},
+            {"check_protocol": 1, "train": 18, **RESULTS},
+        ),
+        (
+            "representations.logmel.bands",
+            24,
+            {"extract_features": 2, "index_features": 1, "train": 6, **RESULTS},
+        ),
+        (
+            "labels.classes",
+            {"active": ["ang"], "calm": ["neu", "sad"]},
+            {"label_corpus": 1, "make_fold": 3, "check_protocol": 1, "train": 12, **RESULTS},
+        ),
+        (
+            "experiments.wide",
+            {"representations": ["mfcc"], "model": "mean", "training": {"learning_rate": 1e-4}},
+            {"train": 6, **RESULTS},
+        ),
+    ],
+)
+def test_only_what_a_change_touches_reruns(
+    finished: Checkout, path: str, value: Any, jobs: dict[str, int]
+) -> None:
+    assert finished.planned(changed(path, value)) == jobs
+
+
+def test_the_order_of_keys_reruns_nothing(finished: Checkout) -> None:
+    turned = dict(reversed([(key, value) for key, value in copy.deepcopy(STUDY).items()]))
+    turned["training"] = dict(reversed(list(STUDY["training"].items())))
+    assert finished.planned(turned) == {}
+
+
+def test_a_comment_in_the_library_reruns_nothing_and_a_statement_its_steps(
+    finished: Checkout,
+) -> None:
+    engine, old = "workflow/emoscale/training/engine.py", "_EVALUATION_BATCH = 64"
+    finished.edit(engine, old, old + "  # as many as fit a cache")
+    assert finished.planned() == {}
+    finished.edit(engine, old, "_EVALUATION_BATCH = 32")
+    assert finished.planned() == {"train": 12, **RESULTS}
+    finished.edit(engine, "_EVALUATION_BATCH = 32  # as many as fit a cache", old)
+    assert finished.planned() == {}
+
+
+def test_the_report_is_made_without_a_network(finished: Checkout) -> None:
+    path = finished.folder / "results" / "small" / "workflow-report.html"
+    ran = finished.run("--cores", "1", "--report", str(path))
+    assert ran.returncode == 0, ran.stdout
+    text = path.read_text()
+    assert "The corpus of this study is synthetic" in text
+    assert "learning_curves.svg" in text
+    assert "the dashed line is chance" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("training.learning_rte", 0.5, "unknown key learning_rte; remove it or mend its spelling"),
+        ("corpus", {"reader": "emodb"}, r"corpus\.emodb\.root: is missing"),
+        (
+            "corpus",
+            {"reader": "iemocap", "root": "nowhere"},
+            r"nowhere does not exist: looked for Session1/dialog/EmoEvaluation",
+        ),
+    ],
+)
+def test_a_mistake_is_a_sentence(finished: Checkout, path: str, value: Any, sentence: str) -> None:
+    ran = finished.run("--cores", "2", config={**changed(path, value), "study": "mistaken"})
+    assert ran.returncode != 0
+    assert re.search(sentence, ran.stdout)
+    assert "Traceback" not in ran.stdout
