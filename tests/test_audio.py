@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.conftest import WriteWav
 
 from emoscale.audio import check_recording, read_recording, read_waveform
 from emoscale.config.corpus import AudioChecks
 from emoscale.errors import AudioError
+from tests.conftest import WriteWav
 
 
 def reason_of(path: Path, start: float | None = None, end: float | None = None) -> str:
@@ -42,12 +43,79 @@ def test_other_rates_and_channels_are_converted(
     assert np.abs(waveform[2000:-2000]).max() == pytest.approx(0.3, abs=0.03)
 
 
-@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3", ".aiff"])
-def test_other_formats(write_wav: WriteWav, tmp_path: Path, suffix: str) -> None:
-    samples, rate = soundfile.read(write_wav(seconds=1.0))
-    path = tmp_path / f"tone{suffix}"
-    soundfile.write(path, samples, rate)
-    assert read_recording(path).seconds == pytest.approx(1.0, abs=0.1)
+FORMATS = [
+    ("WAV", "PCM_16", "LITTLE"),
+    ("WAV", "PCM_16", "BIG"),
+    ("WAV", "PCM_24", "FILE"),
+    ("WAV", "FLOAT", "FILE"),
+    ("WAV", "MS_ADPCM", "FILE"),
+    ("WAV", "GSM610", "FILE"),
+    ("WAVEX", "PCM_16", "FILE"),
+    ("RF64", "PCM_16", "FILE"),
+    ("AIFF", "PCM_16", "FILE"),
+    ("NIST", "PCM_16", "FILE"),
+    ("FLAC", "PCM_16", "FILE"),
+    ("OGG", "VORBIS", "FILE"),
+    ("MP3", "MPEG_LAYER_III", "FILE"),
+]
+
+
+def write_format(path: Path, form: tuple[str, str, str]) -> Path:
+    time = np.arange(16_000) / 16_000
+    samples = 0.3 * np.sin(2 * np.pi * 440 * time)
+    soundfile.write(path, samples, 16_000, format=form[0], subtype=form[1], endian=form[2])
+    return path
+
+
+@pytest.mark.parametrize("form", FORMATS, ids="-".join)
+def test_formats(tmp_path: Path, form: tuple[str, str, str]) -> None:
+    path = write_format(tmp_path / "tone.audio", form)
+    whole = read_recording(path)
+    assert whole.seconds == pytest.approx(1.0, abs=0.05)
+    check_recording(whole, AudioChecks(), path.name)
+    part = read_recording(path, 0.25, 0.5)
+    np.testing.assert_allclose(part.samples, whole.samples[4000:8000], atol=1e-6)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form[0] != "MP3"], ids="-".join)
+@pytest.mark.parametrize("share", [0.4, 0.7, 0.999])
+def test_truncation_is_seen_in_every_container(
+    tmp_path: Path, form: tuple[str, str, str], share: float
+) -> None:
+    path = write_format(tmp_path / "tone.audio", form)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    assert reason_of(path) in {"truncated", "unreadable"}
+
+
+@pytest.mark.parametrize("form", ["W64", "AU", "CAF"])
+def test_containers_whose_truncation_cannot_be_seen_are_not_read(tmp_path: Path, form: str) -> None:
+    path = write_format(tmp_path / "tone.audio", (form, "PCM_16", "FILE"))
+    assert reason_of(path) == "unreadable"
+
+
+@pytest.mark.parametrize("place", range(4, 60))
+@pytest.mark.parametrize("form", [FORMATS[0], FORMATS[10], FORMATS[12]], ids="-".join)
+def test_a_header_that_lies_costs_neither_memory_nor_a_traceback(
+    tmp_path: Path, form: tuple[str, str, str], place: int
+) -> None:
+    path = write_format(tmp_path / "tone.audio", form)
+    content = path.read_bytes()
+    for value in (0, 127, 255, content[place] ^ 1):
+        path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+        with contextlib.suppress(AudioError):
+            assert len(read_recording(path).samples) <= 64_000
+
+
+def test_a_flac_written_to_a_pipe_has_no_length_and_is_fine(tmp_path: Path) -> None:
+    path = write_format(tmp_path / "tone.flac", ("FLAC", "PCM_16", "FILE"))
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the sample count: 36 bits of STREAMINFO
+    content[22:26] = bytes(4)
+    path.write_bytes(bytes(content))
+    assert len(read_recording(path).samples) == 16_000
+    assert len(read_recording(path, 0.25, 0.5).samples) == 4_000
+    assert reason_of(path, 0.5, 9.0) == "outside the file"
 
 
 def test_missing(tmp_path: Path) -> None:
@@ -90,11 +158,12 @@ def test_truncated_flac(write_wav: WriteWav, tmp_path: Path) -> None:
     assert reason_of(path) in {"truncated", "unreadable"}
 
 
-def test_a_wav_written_to_a_pipe_has_no_length_and_is_fine(write_wav: WriteWav) -> None:
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFF00, 0x80000000])
+def test_a_wav_written_to_a_pipe_has_no_length_and_is_fine(write_wav: WriteWav, size: int) -> None:
     path = write_wav()
     content = bytearray(path.read_bytes())
     place = content.index(b"data") + 4
-    content[place : place + 4] = struct.pack("<I", 0xFFFFFFFF)
+    content[place : place + 4] = struct.pack("<I", size)
     path.write_bytes(bytes(content))
     assert read_recording(path).seconds == pytest.approx(0.5)
 
@@ -117,6 +186,21 @@ def test_not_finite(tmp_path: Path, bad: float) -> None:
     samples[100] = bad
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     assert reason_of(tmp_path / "nan.wav") == "not finite"
+
+
+def test_samples_far_out_of_range(tmp_path: Path) -> None:
+    samples = np.full(8000, 0.1, dtype=np.float32)
+    samples[100] = 1e20
+    soundfile.write(tmp_path / "huge.wav", samples, 16_000, subtype="FLOAT")
+    assert reason_of(tmp_path / "huge.wav") == "out of range"
+
+
+def test_odd_names(write_wav: WriteWav, tmp_path: Path) -> None:
+    write_wav("tone.wav").rename(tmp_path / "tone.raw")
+    for name in ("tone.raw", "a\0b.wav"):
+        with pytest.raises(AudioError) as caught:
+            read_recording(tmp_path / name)
+        assert caught.value.reason == "unreadable"
 
 
 def test_segments(write_wav: WriteWav) -> None:

@@ -100,5 +100,15 @@ def test_listing_sees_added_changed_and_touched_files(tmp_path: Path) -> None:
     assert tree_listing_digest(tmp_path / "nothing") == digest([])
 
 
+def test_listing_follows_links_but_not_loops_and_takes_any_name(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "wav").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "corpus" / "loop").symlink_to(tmp_path / "corpus")
+    first = tree_listing_digest(tmp_path / "corpus")
+    (tmp_path / "elsewhere" / os.fsdecode(b"k\xe4se.wav")).touch()
+    assert tree_listing_digest(tmp_path / "corpus") != first
+
+
 def test_versions_name_python_and_the_project() -> None:
     assert {"python", "emoscale", "numpy"} == set(package_versions(["numpy"]))

@@ -15,6 +15,7 @@ ORDER = [
     "command",
     "progress",
     "tables",
+    "audio_container",
     "audio",
     "corpus",
     "torchaudio_guard",

@@ -64,6 +64,9 @@ def test_names_of_files() -> None:
         ("sizes", [10, "10"], "listed twice"),
         ("sizes", [], "at least 1"),
         ("training.learning_rate", 0, "greater than 0"),
+        ("training.learning_rate", float("inf"), "finite number"),
+        ("representations.mfcc.window_seconds", 0.2, "needs utterances of 0.128 s"),
+        ("representations.mfcc.hop_seconds", 1e-5, "greater than or equal to 0.001"),
         ("study", "../escape", "pattern"),
         ("experiments", {}, "at least 1"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,7 @@ def test_irregular_names(tmp_path: Path, name: str, speaker: str, dialog: str, s
 def test_a_name_that_is_none_and_a_key_that_stands_twice(tmp_path: Path) -> None:
     folder = tmp_path / "Session1" / "dialog" / "EmoEvaluation"
     folder.mkdir(parents=True)
+    (folder.parent / "transcriptions").mkdir()
     line = "[0.1 - 0.2]\tSes01F_impro01_F000\tang\t[2.0, 3.0, 4.0]\n"
     (folder / "a.txt").write_text(line + line.replace("ang", "sad"))
     (folder / "b.txt").write_text(line.replace("Ses01F_impro01_F000", "Ses01_what_F000"))
@@ -153,6 +155,33 @@ def test_a_name_that_is_none_and_a_key_that_stands_twice(tmp_path: Path) -> None
     assert [u.emotion for u in reading.utterances] == ["ang"]
     assert [row.reason for row in reading.rejected] == ["duplicate key", "name not understood"]
     assert "line 1" in reading.rejected[0].detail
+
+
+def test_a_session_that_lacks_a_part_is_not_lost_silently(tmp_path: Path) -> None:
+    make_release(tmp_path)
+    (tmp_path / "Session1").rename(tmp_path / "Session2")
+    make_release(tmp_path)
+    shutil.rmtree(tmp_path / "Session2" / "dialog" / "EmoEvaluation")
+    reading = read_release(tmp_path)
+    assert len(reading.utterances) == 2
+    lost = [row for row in reading.rejected if row.file.startswith("Session2")]
+    assert {(row.reason, row.utterance) for row in lost} == {
+        ("missing", None),
+        ("not an utterance", None),
+        ("no label", "Ses01F_impro01_F000"),
+        ("no label", "Ses01F_impro01_M000"),
+        ("no label", "Ses01F_impro01_FXX0"),
+        ("no label", "Ses01F_impro01_F009"),
+    }
+
+
+def test_two_texts_for_one_utterance(tmp_path: Path) -> None:
+    make_release(tmp_path)
+    path = tmp_path / "Session1" / "dialog" / "transcriptions" / "Ses01F_impro01.txt"
+    path.write_text(TRANSCRIPTS + "Ses01F_impro01_F000 [006.2901-008.2357]: Something else.\n")
+    reading = read_release(tmp_path)
+    assert reading.utterances[0].transcript == "Excuse me: [LAUGHTER] now?"
+    assert "duplicate transcript" in {row.reason for row in reading.rejected}
 
 
 def test_the_parent_folder_will_do(tmp_path: Path) -> None:
@@ -180,4 +209,8 @@ def test_an_alignment_that_cannot_be_read_costs_the_words_only(tmp_path: Path) -
     (row,) = [row for row in reading.rejected if row.reason == "alignment not understood"]
     assert row.place == "line 3"
     with pytest.raises(AlignmentError, match="not a row"):
-        read_word_segments(["   1  two  -3 WORD"])
+        read_word_segments(["   1  two  -3 WORD", " Total score: -3"])
+    with pytest.raises(AlignmentError, match="cut off"):
+        read_word_segments(WORDS.split("\n")[:4])
+    with pytest.raises(AlignmentError, match="cut off"):
+        read_word_segments([])

@@ -87,6 +87,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         folder = root / f"Session{session}" / "dialog" / "EmoEvaluation"
         folder.mkdir(parents=True)
+        (folder.parent / "transcriptions").mkdir()
         for dialog, blocks in turns.items():
             (folder / f"{dialog}.txt").write_text("% header\n\n" + "\n".join(blocks))
     assert not others

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Utterance, text_key
 from emoscale.corpus.recordings import check_recordings
 from emoscale.errors import CorpusError
-from emoscale.tables import RECORDINGS, REJECTED, read_table, write_table
+from emoscale.tables import RECORDINGS, REJECTED, frame_of, read_table, write_table
 from tests.conftest import WriteWav
 
 
@@ -47,6 +48,15 @@ def test_a_corpus_without_any_usable_recording_is_an_error(tmp_path: Path) -> No
     reading.add(utterance("missing"), "table")
     with pytest.raises(CorpusError, match=r"none of 1 recordings can be used.*no such file"):
         check_recordings(reading, tmp_path, AudioChecks())
+
+
+def test_a_name_that_is_not_unicode_is_rejected(tmp_path: Path) -> None:
+    reading = Reading("emodb")
+    name = os.fsdecode(b"k\xe4se")
+    reading.add(utterance(name), f"{name}.wav")
+    assert reading.utterances == []
+    assert reading.rejected[0].file == "k\\xe4se.wav"
+    write_table(frame_of([vars(reading.rejected[0])], REJECTED), tmp_path / "a", REJECTED)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,27 @@ def test_one_changed_bit_is_seen(tmp_path: Path, dataset: str) -> None:
         read_shard(path)
 
 
+def test_no_changed_byte_gives_other_values_or_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "00.h5"
+    features = features_of([3, 2], "float16")
+    write_shard(path, HEADER, ["a", "b"], features, "float16")
+    content, whole = path.read_bytes(), read_shard(path)
+    refused = 0
+    for place in range(0, len(content), 5):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            header, contents = read_header(path), read_shard(path)
+        except StoreError:
+            refused += 1
+        else:  # a byte that HDF5 does not use
+            assert header == HEADER
+            assert contents.utterances == whole.utterances
+            assert contents.frames.dtype == whole.frames.dtype
+            assert contents.frames.tobytes() == whole.frames.tobytes()
+            assert contents.offsets.tolist() == whole.offsets.tolist()
+    assert refused > 100
+
+
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
     write_shard(path, HEADER, ["a"], features_of([50], "float16"), "float16")
@@ -118,6 +139,10 @@ def test_incomplete_other_and_missing_files_are_refused(tmp_path: Path) -> None:
     write_shard(path, HEADER, ["a"], features_of([5], "float16"), "float16")
     with h5py.File(path, "a") as file:
         file.attrs["complete"] = False
+    with pytest.raises(StoreError, match="not a complete feature shard"):
+        read_shard(path)
+    with h5py.File(path, "w") as file:
+        file["frames"] = [1]
     with pytest.raises(StoreError, match="not a complete feature shard"):
         read_shard(path)
     path.write_bytes(b"something else")

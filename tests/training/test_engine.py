@@ -121,6 +121,11 @@ def test_patience_and_budget() -> None:
     assert [row["step"] for row in spent.history] == [20, 40, 50]
 
 
+def test_a_training_that_diverges_is_an_error_and_not_a_score() -> None:
+    with pytest.raises(UserError, match=r"diverged before step \d+ .* lower training"):
+        run(make_material(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
+
+
 def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
     material = make_material()
     model = build_model(PooledSettings(kind="pooled"), 4, CLASSES)

@@ -104,7 +104,7 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     runs = pl.read_parquet(results / "tables" / "runs.parquet")
     assert len(runs) == 2 * 2 * 3 * 2
     eight = runs.filter(pl.col("size") == "8")
-    assert eight.select("training_active", "training_calm").unique().rows() == [(4, 4)]
+    assert eight.select("training_count_active", "training_count_calm").unique().rows() == [(4, 4)]
     for name in ("code_sha256", "features_sha256", "protocol_sha256", "settings_sha256"):
         assert runs[name].str.len_chars().unique().to_list() == [64]
     predictions = pl.read_parquet(results / "tables" / "predictions.parquet")

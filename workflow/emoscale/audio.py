@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from emoscale.audio_container import missing_bytes
 from emoscale.config.corpus import AudioChecks
+from emoscale.config.representations import SAMPLE_RATE as SAMPLE_RATE
 from emoscale.errors import AudioError
 
-SAMPLE_RATE = 16_000
-"""Hz; what every representation is given."""
+FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST"})
+"""libsndfile's names of the containers that are read: those whose truncation can be seen."""
 
-_UNKNOWN_LENGTH = {0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}  # what writers to a pipe leave behind
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC that was written to a pipe
+_BLOCK_FRAMES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -62,55 +62,102 @@ def read_recording(
 ) -> Recording:
     """Decode a file, or the part of it from `start` to `end` (seconds).
 
-    Any format that libsndfile knows (WAV, FLAC, OGG, MP3, NIST SPHERE, AIFF). Raises `AudioError`
-    with the reason `missing`, `empty`, `unreadable`, `truncated` or `outside the file`.
+    WAV, FLAC, OGG, MP3, AIFF and NIST SPHERE, through libsndfile. Raises `AudioError` with the
+    reason `missing`, `empty`, `unreadable`, `truncated` or `outside the file`.
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
+        if path.stat().st_size == 0:
+            raise AudioError("empty", f"{path}: the file has no bytes")
+        missing = missing_bytes(path)
+        if missing:
+            raise AudioError("truncated", f"{path}: ends {missing} bytes before its header says")
+        with _StraightFile(path) as file:
+            return _read_part(file, path, start, end)
     except FileNotFoundError:
         raise AudioError("missing", f"{path}: there is no such file") from None
     except OSError as error:
         raise AudioError("unreadable", f"{path}: {error.strerror}") from None
-    if size == 0:
-        raise AudioError("empty", f"{path}: the file has no bytes")
-    try:
-        _check_riff_is_whole(path)
-        with soundfile.SoundFile(path) as file:
-            promised, rate = file.frames, file.samplerate
-            first = 0 if start is None else round(start * rate)
-            last = promised if end is None else round(end * rate)
-            if not 0 <= first < max(last, 1) or last > promised + rate // 100:
-                raise AudioError(
-                    "outside the file",
-                    f"{path}: {start} s to {end} s is not within its {promised / rate:.3f} s",
-                )
-            last = min(last, promised)
-            file.seek(first)
-            samples = file.read(last - first, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError("unreadable", f"{path}: {error.error_string}") from None
-    except OSError as error:
-        raise AudioError("unreadable", f"{path}: {error.strerror}") from None
-    if promised == 0:
-        raise AudioError("empty", f"{path}: the file has a header and no samples")
-    if len(samples) < last - first:
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        # soundfile's own checks, such as of a file that is named .raw, or a name with a zero byte
+        raise AudioError("unreadable", f"{path}: {error}") from None
+
+
+class _StraightFile(soundfile.SoundFile):  # type: ignore[misc]
+    """Reads straight on: soundfile otherwise seeks after every read, which some files refuse."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _read_part(
+    file: soundfile.SoundFile, path: Path, start: float | None, end: float | None
+) -> Recording:
+    if file.format not in FORMATS:
         raise AudioError(
-            "truncated",
-            f"{path}: the header promises {promised} samples, {first + len(samples)} are there",
+            "unreadable", f"{path}: {file.format} is not read; convert it to WAV or FLAC"
         )
+    rate = file.samplerate
+    promised = file.frames if file.frames < _UNKNOWN_FRAMES else None
+    if promised == 0:
+        raise AudioError("empty", f"{path}: its header says that there are no samples")
+    first = 0 if start is None else round(start * rate)
+    last = None if end is None else round(end * rate)
+    outside = AudioError(
+        "outside the file", f"{path}: {start} s to {end} s is not within the recording"
+    )
+    if first < 0 or (last is not None and last <= first):
+        raise outside
+    if promised is not None and first >= promised:
+        raise outside
+    if first and file.format != "MP3" and file.subtype != "GSM610":
+        file.seek(first)
+    elif first:  # libsndfile cannot seek in GSM, and is not exact in MP3
+        _read_until(file, first)
+    samples = _read_until(file, None if last is None else last - first)
+    there = first + len(samples)
+    if promised is not None and there < min(promised, last if last is not None else promised):
+        raise AudioError(
+            "truncated", f"{path}: its header promises {promised} samples, {there} are there"
+        )
+    if not len(samples) or (last is not None and there < last - rate // 100):  # rounded times
+        raise outside
     return Recording(samples, rate)
 
 
+def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.float32]:
+    """[samples, channels] from where the file stands; block by block, as headers may lie."""
+    blocks = [np.empty((0, file.channels), dtype=np.float32)]
+    while wanted is None or wanted > 0:
+        ask = _BLOCK_FRAMES if wanted is None else min(wanted, _BLOCK_FRAMES)
+        block = file.read(ask, dtype="float32", always_2d=True)
+        blocks.append(block)
+        if len(block) < ask:
+            break
+        wanted = None if wanted is None else wanted - len(block)
+    samples: NDArray[np.float32] = np.concatenate(blocks)
+    return samples
+
+
 def check_recording(recording: Recording, checks: AudioChecks, name: str) -> None:
-    """Raise `AudioError` (`too short`, `not finite`, `silent`) for a recording not fit for use."""
+    """Raise `AudioError` where a recording is not fit for use.
+
+    The reasons are `too short`, `not finite`, `out of range` and `silent`.
+    """
     if recording.seconds < checks.minimum_seconds:
         raise AudioError(
             "too short",
             f"{name}: {recording.seconds:.3f} s is less than {checks.minimum_seconds} s",
         )
-    if not np.isfinite(recording.samples).all():
+    largest = float(np.abs(recording.samples).max())
+    if not np.isfinite(largest):
         raise AudioError("not finite", f"{name}: some samples are infinite or not a number")
+    if largest > checks.largest_peak:
+        raise AudioError(
+            "out of range", f"{name}: a sample is {largest:.1e} of full scale; the file is damaged"
+        )
     peak = float(np.abs(recording.samples.mean(axis=1)).max())
     if peak <= checks.silence_peak:
         raise AudioError(
@@ -124,30 +171,3 @@ def read_waveform(
 ) -> NDArray[np.float32]:
     """[samples] at 16 kHz, one channel: what representations are computed from."""
     return read_recording(path, start, end).waveform()
-
-
-def _check_riff_is_whole(path: Path) -> None:
-    """libsndfile reads a cut-off WAV without complaint, so compare its promise with its size."""
-    with open(path, "rb") as file:
-        header = file.read(12)
-        if len(header) < 12 or header[:4] != b"RIFF" or header[8:] != b"WAVE":
-            return
-        promised = _riff_data_bytes(file)
-        if promised is None or promised in _UNKNOWN_LENGTH:
-            return
-        there = os.fstat(file.fileno()).st_size - file.tell()
-        if there < promised:
-            raise AudioError(
-                "truncated",
-                f"{path}: the header promises {promised} bytes of samples, {there} are there",
-            )
-
-
-def _riff_data_bytes(file: BinaryIO) -> int | None:
-    """Size that the `data` chunk claims, the file left at its first byte; None: no such chunk."""
-    while len(head := file.read(8)) == 8:
-        name, size = struct.unpack("<4sI", head)
-        if name == b"data":
-            return int(size)
-        file.seek(size + size % 2, os.SEEK_CUR)
-    return None

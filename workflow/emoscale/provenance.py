@@ -33,7 +33,8 @@ def canonical_json(value: Any) -> str:
 
 def digest(value: Any) -> str:
     """sha256 (hex) of the canonical JSON of `value`."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    # surrogateescape: a file name need not be UTF-8
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def file_sha256(path: Path | str) -> str:
@@ -63,11 +64,16 @@ def code_digest(*sources: Path | str) -> str:
 def tree_listing_digest(root: Path | str) -> str:
     """Digest of the names, sizes and modification times of all files under `root`.
 
-    Says cheaply whether anything in a corpus changed. A `root` that does not exist has a digest
-    too: the step that reads it says what is missing.
+    Says cheaply whether anything in a corpus changed; links are followed, loops are not. A `root`
+    that does not exist has a digest too: the step that reads it says what is missing.
     """
     rows = []
-    for folder, _, names in os.walk(root):
+    visited: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        if os.path.realpath(folder) in visited:
+            folders.clear()
+            continue
+        visited.add(os.path.realpath(folder))
         for name in names:
             path = os.path.join(folder, name)
             try:

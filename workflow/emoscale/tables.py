@@ -161,26 +161,26 @@ def write_table(
         raise StoreError(f"{path}: columns missing: {missing}, columns unknown: {unknown}")
     try:
         arrow = table.select(schema.names).to_arrow().cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+    except (pa.ArrowException, ValueError) as error:
         raise StoreError(f"{path}: does not fit its schema: {error}") from None
     arrow = arrow.replace_schema_metadata(metadata or {})
     with atomic_path(path) as temporary:
-        pq.write_table(arrow, temporary, compression="zstd", store_schema=True)
+        pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
     """Read a table of `write_table`; raises `StoreError` when it is damaged or another's."""
     try:
-        arrow = pq.read_table(path)
+        arrow = pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run the step that makes it") from None
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"{path} cannot be read as Parquet ({error}); remove it and run again"
         ) from None
     try:
         arrow = arrow.cast(schema)
-    except (pa.ArrowInvalid, ValueError) as error:
+    except (pa.ArrowException, ValueError) as error:
         raise StoreError(f"{path}: is not the table expected here: {error}") from None
     frame = pl.from_arrow(arrow)
     assert isinstance(frame, pl.DataFrame)
@@ -198,7 +198,7 @@ def _read_schema(path: Path | str) -> pa.Schema:
         return pq.read_schema(path)
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run the step that makes it") from None
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise StoreError(
             f"{path} cannot be read as Parquet ({error}); remove it and run again"
         ) from None

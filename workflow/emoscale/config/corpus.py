@@ -18,6 +18,10 @@ class AudioChecks(Settings):
     silence_peak: float = Field(default=1e-4, ge=0.0, lt=1.0)
     """An utterance whose largest sample (full scale 1) is not above this is rejected as silent."""
 
+    largest_peak: float = Field(default=1e6, ge=1.0)
+    """Samples larger than this (full scale 1) are rejected: the file is damaged. Float files in
+    the units of 16 bits (up to 32,768) pass."""
+
 
 class IemocapCorpus(Settings):
     """IEMOCAP, the release as the University of Southern California sends it."""

@@ -8,18 +8,31 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from emoscale.config.settings import Settings
 
+SAMPLE_RATE = 16_000
+"""Hz; what every representation is given."""
+
 
 class SpectralSettings(Settings):
     """What log-mel and MFCC share: the short-time spectrum."""
 
-    window_seconds: float = Field(default=0.025, gt=0.0, le=0.2)
+    window_seconds: float = Field(default=0.025, ge=0.002, le=0.2)
     """Length of the analysis window."""
 
-    hop_seconds: float = Field(default=0.010, gt=0.0, le=0.1)
+    hop_seconds: float = Field(default=0.010, ge=0.001, le=0.1)
     """Time from one frame to the next."""
 
     bands: int = Field(default=80, ge=8, le=256)
     """Bands of the mel filter bank."""
+
+    @property
+    def window_samples(self) -> int:
+        """The window at 16 kHz."""
+        return round(self.window_seconds * SAMPLE_RATE)
+
+    @property
+    def transform_samples(self) -> int:
+        """Length of the Fourier transform: the next power of 2, 512 at least (80 bands fill it)."""
+        return max(512, 1 << (self.window_samples - 1).bit_length())
 
 
 class LogMelSettings(SpectralSettings):

@@ -17,7 +17,11 @@ from pydantic import (
 
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
-from emoscale.config.representations import RepresentationSettings
+from emoscale.config.representations import (
+    SAMPLE_RATE,
+    RepresentationSettings,
+    SpectralSettings,
+)
 from emoscale.config.settings import Name, Settings
 from emoscale.config.training import ModelSettings, TrainingSettings
 from emoscale.errors import ConfigurationError
@@ -109,6 +113,20 @@ class Study(Settings):
                     f"representation, not {len(used)}"
                 )
             self.training_of(name)
+        return self
+
+    @model_validator(mode="after")
+    def _no_utterance_is_too_short_for_a_frame(self) -> Study:
+        for name, settings in self.representations.items():
+            if not isinstance(settings, SpectralSettings):
+                continue
+            needed = (settings.transform_samples // 2 + 1) / SAMPLE_RATE
+            if self.audio.minimum_seconds < needed:
+                raise ValueError(
+                    f"representation {name} needs utterances of {needed:.3f} s and "
+                    f"audio.minimum_seconds is {self.audio.minimum_seconds}; raise it, or shorten "
+                    "the window"
+                )
         return self
 
     @property

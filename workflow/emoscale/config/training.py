@@ -27,7 +27,7 @@ ModelSettings = Annotated[PooledSettings, Field()]
 class TrainingSettings(Settings):
     """One training: Adam on weighted cross-entropy, stopped by the development set."""
 
-    learning_rate: float = Field(default=1e-3, gt=0.0)
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
     """Step size of Adam."""
 
     weight_decay: float = Field(default=0.0, ge=0.0)

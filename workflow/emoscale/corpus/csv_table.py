@@ -42,20 +42,25 @@ def read(settings: CsvCorpus) -> Reading:
         raise CorpusError(
             f"{table}: byte {error.start} is not UTF-8; save the table as UTF-8"
         ) from None
-    rows = csv.reader(
-        io.StringIO(text, newline=""), delimiter="\t" if table.suffix.lower() == ".tsv" else ","
-    )
+    except OSError as error:
+        raise CorpusError(f"{table} cannot be read: {error.strerror}; set corpus.table") from None
+    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
+    # strict: one stray quote would otherwise swallow all rows up to the next one
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         _read_rows(rows, settings, table, reading)
     except csv.Error as error:
-        raise CorpusError(f"{table}, line {rows.line_num}: {error}") from None
+        raise CorpusError(
+            f"{table}, line {rows.line_num}: {error}; look for a quote that is not closed"
+        ) from None
     if not reading.utterances:
         raise CorpusError(f"{table}: no row can be used; the first reason: {_first(reading)}")
     return reading
 
 
 def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) -> None:
-    columns = _columns(next(rows, []), settings, table)
+    header: list[str] = next(rows, [])
+    columns = _columns(header, settings, table)
     for cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
@@ -65,6 +70,12 @@ def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) ->
             for name, position in columns.items()
         }
         try:
+            if any(cell.strip() for cell in cells[len(header) :]):
+                raise _RowError(
+                    "too many fields",
+                    f"the row has {len(cells)} fields and the header {len(header)}; "
+                    "put quotes around a field that holds a comma",
+                )
             reading.add(_utterance(row, settings), settings.table, place)
         except _RowError as error:
             reading.reject(
@@ -87,6 +98,8 @@ def _columns(header: list[str], settings: CsvCorpus, table: Path) -> dict[str, i
     columns: dict[str, int] = {}
     for name in (*REQUIRED, *OPTIONAL):
         theirs = settings.columns.get(name, name)
+        if [cell.strip() for cell in header].count(theirs) > 1:
+            raise CorpusError(f"{table} has two columns {theirs}; rename one")
         if theirs in positions:
             columns[name] = positions[theirs]
         elif name in REQUIRED or name in settings.columns:
@@ -102,7 +115,7 @@ def _utterance(row: dict[str, str], settings: CsvCorpus) -> Utterance:
         if not row[name]:
             raise _RowError("empty field", f"the row has no {name}")
     path = PurePosixPath(row["file"].replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.name:
         raise _RowError("outside the corpus", f"{row['file']} is not within the corpus root")
     if settings.emotions is not None and row["emotion"] not in settings.emotions:
         raise _RowError(

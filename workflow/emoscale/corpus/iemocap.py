@@ -59,7 +59,7 @@ def read(settings: IemocapCorpus | DemoCorpus) -> Reading:
 def release_root(root: Path) -> Path:
     """The folder that holds the sessions; raises `CorpusError` where it is not to be found."""
     for candidate in (root, root / "IEMOCAP_full_release"):
-        if session_folders(candidate):
+        if any(candidate.glob("Session[1-9]/dialog/EmoEvaluation")):
             return candidate
     state = "is not an IEMOCAP release" if root.is_dir() else "does not exist"
     raise CorpusError(
@@ -69,15 +69,18 @@ def release_root(root: Path) -> Path:
 
 
 def session_folders(root: Path) -> list[Path]:
-    """The release's sessions that are there."""
-    return sorted(
-        folder
-        for folder in root.glob("Session[1-9]")
-        if (folder / "dialog" / "EmoEvaluation").is_dir()
-    )
+    """The release's sessions that are there, whole or not."""
+    return sorted(folder for folder in root.glob("Session[1-9]") if folder.is_dir())
 
 
 def _read_session(root: Path, session: Path, reading: Reading) -> None:
+    for part in ("EmoEvaluation", "transcriptions"):
+        if not (session / "dialog" / part).is_dir():
+            reading.reject(
+                str((session / "dialog" / part).relative_to(root)),
+                "missing",
+                f"{session.name} has no folder dialog/{part}; its labels or texts are lost",
+            )
     transcripts, unlabelled = _read_transcripts(root, session, reading)
     labelled: set[str] = set()
     for file in _texts(session / "dialog" / "EmoEvaluation"):
@@ -201,8 +204,16 @@ def _read_transcripts(
                     place=f"line {number}",
                 )
                 continue
-            texts.setdefault(match["utterance"], match["text"].strip())
-            places.setdefault(match["utterance"], (name, f"line {number}"))
+            utterance, text = match["utterance"], match["text"].strip()
+            if texts.setdefault(utterance, text) != text:
+                reading.reject(
+                    name,
+                    "duplicate transcript",
+                    f"{utterance} has other words in {', '.join(places[utterance])}, kept",
+                    utterance=utterance,
+                    place=f"line {number}",
+                )
+            places.setdefault(utterance, (name, f"line {number}"))
     return texts, places
 
 
@@ -238,12 +249,19 @@ def _reject_unlabelled_audio(root: Path, session: Path, known: set[str], reading
 
 def _texts(folder: Path) -> list[Path]:
     """The folder's own text files: not those of its folders (single raters), not `._` files."""
-    return sorted(file for file in folder.glob("*.txt") if not file.name.startswith("._"))
+    return sorted(
+        file for file in folder.glob("*.txt") if file.is_file() and not file.name.startswith("._")
+    )
 
 
 def _lines(file: Path) -> list[str]:
     """Lines of a text file, whatever its line ends; what is not UTF-8 is read as Latin-1."""
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CorpusError(f"{file} cannot be read: {error.strerror}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

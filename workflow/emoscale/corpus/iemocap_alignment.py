@@ -28,6 +28,8 @@ def read_word_segments(lines: list[str]) -> list[dict[str, str | float]]:
     belongs to it, so a word of frames 10 to 19 ends at 0.20 s.
     """
     words: list[dict[str, str | float]] = []
+    if not any(line.lstrip().startswith("Total score") for line in lines):
+        raise AlignmentError(f"line {len(lines)}", "the file is cut off: it has no total score")
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.split() == _HEADER or line.lstrip().startswith("Total score"):
             continue

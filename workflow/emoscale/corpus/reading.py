@@ -66,6 +66,11 @@ class Reading:
 
     def add(self, utterance: Utterance, file: str, place: str | None = None) -> None:
         """Add an utterance that stands in `file`; a second one of the same key is rejected."""
+        if not _is_unicode(utterance.audio + utterance.utterance):
+            self.reject(
+                file, "name not understood", f"the name {utterance.audio} is not UTF-8; rename it"
+            )
+            return
         here = f"{file}, {place}" if place else file
         first = self._place_of.get(utterance.utterance)
         if first is not None:
@@ -89,7 +94,17 @@ class Reading:
         place: str | None = None,
     ) -> None:
         """Note that something was left out."""
-        self.rejected.append(Rejected(file, reason, detail, utterance, place))
+        texts = [text and _printable(text) for text in (file, reason, detail, utterance, place)]
+        self.rejected.append(Rejected(*texts))  # type: ignore[arg-type]
+
+
+def _is_unicode(name: str) -> bool:
+    """Whether a file name is text; names from old archives may be bytes in another encoding."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read_corpus(settings: CorpusSettings) -> Reading:

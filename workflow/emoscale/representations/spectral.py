@@ -31,12 +31,11 @@ class _Spectral:
     dtype = "float16"
 
     def __init__(self, settings: SpectralSettings) -> None:
-        window = round(settings.window_seconds * SAMPLE_RATE)
         hop = round(settings.hop_seconds * SAMPLE_RATE)
         self.frame_rate: float | None = SAMPLE_RATE / hop
         self._spectrum = {
-            "n_fft": max(512, 1 << (window - 1).bit_length()),
-            "win_length": window,
+            "n_fft": settings.transform_samples,
+            "win_length": settings.window_samples,
             "hop_length": hop,
             "n_mels": settings.bands,
         }

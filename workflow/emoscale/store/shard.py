@@ -4,19 +4,19 @@
     offsets    [n + 1]  int64; utterance i has the frames offsets[i] to offsets[i + 1]
     utterance  [n]      keys, UTF-8 of fixed length
 
-Attributes of the file: `schema`, `representation` (canonical JSON of its settings), `dimension`,
-`frame_rate` (0 where frames are not equally spaced), `checkpoint_sha256` (empty without one),
-`code_sha256`, `shard_sha256` (of the rows it was made from), and `complete`, written last. The
-digests are computed before writing and compared with what is read back, so neither a killed writer
-nor a changed bit goes unseen. Equal contents give equal bytes.
+Attributes of the file, as text: `schema`, those of `ShardHeader`, their digest `header_sha256`;
+and `complete`, written last. The digests are computed before writing and compared with what is read
+back, so neither a killed writer nor a changed value goes unseen. Equal contents give equal bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -93,14 +93,11 @@ def write_shard(
         with h5py.File(temporary, "w") as file:
             for name, array in contents.items():
                 dataset = file.create_dataset(name, data=array)
-                dataset.attrs["sha256"] = _sha256(array)
-            file.attrs["schema"] = SCHEMA
-            file.attrs["representation"] = header.representation
-            file.attrs["dimension"] = header.dimension
-            file.attrs["frame_rate"] = header.frame_rate or 0.0
-            file.attrs["checkpoint_sha256"] = header.checkpoint_sha256
-            file.attrs["code_sha256"] = header.code_sha256
-            file.attrs["shard_sha256"] = header.shard_sha256
+                dataset.attrs["sha256"] = np.bytes_(_sha256(array).encode())
+            # Bytes of fixed length: strings of variable length lie in a heap that HDF5 does not
+            # check, and a damaged one can hang the reader.
+            for name, text in _texts_of(header).items():
+                file.attrs[name] = np.bytes_(text.encode())
             file.attrs["complete"] = True
         read_shard(temporary)
 
@@ -113,16 +110,11 @@ def read_header(path: Path | str) -> ShardHeader:
 
 def read_shard(path: Path | str) -> ShardContents:
     """All arrays of a shard; raises `StoreError` where they differ from their digests."""
+    arrays: dict[str, NDArray[np.generic]] = {}
     with _open(path) as file:
-        arrays: dict[str, NDArray[np.generic]] = {}
         for name in _DATASETS:
-            try:
-                dataset = file[name]
-                arrays[name] = dataset[()]
-                promised = dataset.attrs["sha256"]
-            except (KeyError, OSError) as error:
-                raise StoreError(f"{path}: {name} cannot be read ({error}); {_WAY_OUT}") from None
-            if _sha256(arrays[name]) != promised:
+            arrays[name] = file[name][()]
+            if _sha256(arrays[name]) != _text(file[name].attrs["sha256"]):
                 raise StoreError(f"{path}: {name} is not what was written; {_WAY_OUT}")
     keys = [bytes(key).rstrip(b"\0").decode() for key in arrays["utterance"]]
     return ShardContents(arrays["frames"], arrays["offsets"].astype(np.int64), keys)
@@ -131,41 +123,65 @@ def read_shard(path: Path | str) -> ShardContents:
 def shard_digest(path: Path | str) -> str:
     """One digest for a shard's content and origin."""
     with _open(path) as file:
-        parts = [file[name].attrs["sha256"] for name in _DATASETS]
-        header = _header(file)
-    return hashlib.sha256(" ".join([*parts, repr(header)]).encode()).hexdigest()
+        parts = [_text(file[name].attrs["sha256"]) for name in _DATASETS]
+        parts.append(_text(file.attrs["header_sha256"]))
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 _WAY_OUT = "remove the file and run again"
 
 
-def _open(path: Path | str) -> h5py.File:
+@contextlib.contextmanager
+def _open(path: Path | str) -> Iterator[h5py.File]:
+    """A complete shard, open for reading; whatever HDF5 finds damaged becomes a `StoreError`."""
+    if not Path(path).exists():
+        raise StoreError(f"{path} does not exist; run the step that makes it")
     try:
         # A finished shard is never written again, so no lock is needed (and NFS may have none).
-        file = h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist; run the step that makes it") from None
-    except OSError as error:
+        with h5py.File(path, "r", locking=False) as file:
+            if not file.attrs.get("complete", False) or _text(file.attrs["schema"]) != SCHEMA:
+                raise StoreError(f"{path}: is not a complete feature shard; {_WAY_OUT}")
+            yield file
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise StoreError(f"{path}: is no HDF5 file or damaged ({error}); {_WAY_OUT}") from None
-    if file.attrs.get("schema") != SCHEMA or not file.attrs.get("complete", False):
-        file.close()
-        raise StoreError(f"{path}: is not a complete feature shard; {_WAY_OUT}")
-    return file
+
+
+def _texts_of(header: ShardHeader) -> dict[str, str]:
+    """The header's attributes as they are stored, and their digest."""
+    texts = {name: str(value) for name, value in asdict(header).items()}
+    texts = {"schema": SCHEMA, **texts}
+    digest = hashlib.sha256("\n".join(f"{k} {v}" for k, v in texts.items()).encode())
+    # A trailing mark, because HDF5 cannot store a text without bytes.
+    return {name: value + "." for name, value in texts.items()} | {
+        "header_sha256": digest.hexdigest() + "."
+    }
 
 
 def _header(file: h5py.File) -> ShardHeader:
-    return ShardHeader(
-        representation=str(file.attrs["representation"]),
-        dimension=int(file.attrs["dimension"]),
-        frame_rate=float(file.attrs["frame_rate"]) or None,
-        code_sha256=str(file.attrs["code_sha256"]),
-        shard_sha256=str(file.attrs["shard_sha256"]),
-        checkpoint_sha256=str(file.attrs["checkpoint_sha256"]),
+    texts = {name: _text(file.attrs[name]) for name in ("schema", *ShardHeader.__annotations__)}
+    rate = texts["frame_rate"]
+    header = ShardHeader(
+        representation=texts["representation"],
+        dimension=int(texts["dimension"]),
+        frame_rate=None if rate == "None" else float(rate),
+        code_sha256=texts["code_sha256"],
+        shard_sha256=texts["shard_sha256"],
+        checkpoint_sha256=texts["checkpoint_sha256"],
     )
+    if _texts_of(header)["header_sha256"] != _text(file.attrs["header_sha256"]) + ".":
+        raise ValueError("its attributes are not what was written")
+    return header
+
+
+def _text(value: Any) -> str:
+    return bytes(value).decode().removesuffix(".")
 
 
 def _sha256(array: NDArray[np.generic]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    """Of type and shape too: the same bytes can be read as other numbers."""
+    state = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
+    state.update(np.ascontiguousarray(array).data)
+    return state.hexdigest()
 
 
 def _fixed_length_keys(path: Path | str, utterances: Sequence[str]) -> NDArray[np.bytes_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emoscale.config.training import TrainingSettings
+from emoscale.errors import UserError
 from emoscale.evaluation.metrics import confusion_matrix, metrics_of
 from emoscale.models.contract import Classifier
 from emoscale.training.material import Material, class_weights
@@ -53,7 +55,7 @@ def train_model(
 
     The kept weights are those of the highest development UA, of the lowest development loss among
     equals. `name` seeds the order of the utterances and the dropout: equal names give equal
-    results on one machine type.
+    results on one machine type. Raises `UserError` where the loss is not finite.
     """
     began = time.perf_counter()
     order = stream(*name, "order")
@@ -91,11 +93,17 @@ def train_model(
             truth.cpu().numpy(), logits.argmax(dim=1).cpu().numpy(), classes
         )
         score = metrics_of(confusion).unweighted_accuracy
+        train_loss = float(torch.stack(losses).mean())
+        if not (math.isfinite(development_loss) and math.isfinite(train_loss)):
+            raise UserError(
+                f"the training diverged before step {step} (loss {train_loss}); lower "
+                f"training.learning_rate, which is {settings.learning_rate}"
+            )
         better = (score, -development_loss) > best
         history.append(
             {
                 "step": step,
-                "train_loss": float(torch.stack(losses).mean()),
+                "train_loss": train_loss,
                 "development_loss": development_loss,
                 "development_ua": score,
                 "best": better,
