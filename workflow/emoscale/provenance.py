@@ -61,14 +61,15 @@ def code_digest(*sources: Path | str) -> str:
     return digest(found)
 
 
-def tree_listing_digest(root: Path | str) -> str:
+def tree_listing_digest(root: Path | str, skip: Iterable[Path | str] = ()) -> str:
     """Digest of the names, sizes and modification times of all files under `root`.
 
-    Says cheaply whether anything in a corpus changed; links are followed, loops are not. A `root`
-    that does not exist has a digest too: the step that reads it says what is missing.
+    Says cheaply whether anything in a corpus changed; links are followed, loops are not. Folders in
+    `skip` (a study's own results, where they lie in the corpus) do not count. A `root` that does
+    not exist has a digest too: the step that reads it says what is missing.
     """
     rows = []
-    visited: set[str] = set()
+    visited = {os.path.realpath(folder) for folder in skip}
     for folder, folders, names in os.walk(root, followlinks=True):
         if os.path.realpath(folder) in visited:
             folders.clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -170,14 +172,8 @@ def write_table(
 
 def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
     """Read a table of `write_table`; raises `StoreError` when it is damaged or another's."""
-    try:
+    with _readable(path):
         arrow = pq.read_table(path, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist; run the step that makes it") from None
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{path} cannot be read as Parquet ({error}); remove it and run again"
-        ) from None
     try:
         arrow = arrow.cast(schema)
     except (pa.ArrowException, ValueError) as error:
@@ -194,8 +190,15 @@ def read_metadata(path: Path | str) -> dict[str, str]:
 
 
 def _read_schema(path: Path | str) -> pa.Schema:
-    try:
+    with _readable(path):
         return pq.read_schema(path)
+
+
+@contextlib.contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    """Whatever makes a Parquet file unreadable becomes a `StoreError`."""
+    try:
+        yield
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run the step that makes it") from None
     except (OSError, pa.ArrowException) as error:

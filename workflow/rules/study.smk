@@ -51,7 +51,8 @@ def code_of(script, *modules):
 
 def corpus_listing():
     """Changes with any file of a corpus that is the user's; a generated one is an input."""
-    return "" if IS_DEMO else tree_listing_digest(STUDY.corpus.root)
+    own = [STUDY.results, ".snakemake"]
+    return "" if IS_DEMO else tree_listing_digest(STUDY.corpus.root, skip=own)
 
 
 def corpus_name():

@@ -28,7 +28,7 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
     colours, shapes = scales(names)
     low, high = _limits(data)
     x = alt.X("labels:Q", title="training utterances (mean over folds)")
-    x = x.scale(type="log", nice=False, padding=12)
+    x = x.scale(type="log", nice=False, padding=12).axis(labelOverlap="greedy", labelSeparation=8)
     y_scale = alt.Scale(domain=[low, high], nice=False)
     legend = alt.Legend(symbolOpacity=1)
     colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)
