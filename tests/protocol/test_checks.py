@@ -109,7 +109,7 @@ def test_repeated_text_is_reported_by_style() -> None:
     report = check_folds(table, folds(table), ["all"], PROTOCOL)
     assert report["folds"]["fold1"]["repeated_text"] == {"scripted": 1.0}
     assert warnings_of(report) == [
-        "scripted: 100% to 100% of a fold's test utterances with a transcript have the same text "
+        "scripted: 100% of a fold's test utterances with a transcript have the same text "
         "in training"
     ]
 

@@ -116,3 +116,12 @@ def test_what_is_no_representation_is_a_sentence(
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         build_representation(ExternalSettings(kind=kind, options=options))
+
+
+def test_cepstral_mean_normalisation_takes_a_constant_filter_out() -> None:
+    made = build_representation(
+        MfccSettings(kind="mfcc", cepstral_mean_normalisation=True, deltas=1)
+    )
+    quiet, loud = made.extract([noise(1.0), 4 * noise(1.0)])
+    np.testing.assert_allclose(quiet[:, :40].astype(float).mean(axis=0), 0, atol=0.01)
+    np.testing.assert_allclose(quiet.astype(float), loud.astype(float), atol=0.05)

@@ -52,6 +52,10 @@ class MfccSettings(SpectralSettings):
     deltas: Literal[0, 1, 2] = 0
     """0: none; 1: first derivatives appended; 2: first and second."""
 
+    cepstral_mean_normalisation: bool = False
+    """Subtract each coefficient's mean over the utterance, which takes the channel out (and the
+    mean itself, so that a mean-pooling model is left with what the ReLU makes of the rest)."""
+
     @model_validator(mode="after")
     def _no_more_coefficients_than_bands(self) -> MfccSettings:
         if self.coefficients > self.bands:
@@ -60,6 +64,25 @@ class MfccSettings(SpectralSettings):
                 "raise bands or lower coefficients"
             )
         return self
+
+
+class OpensmileSettings(Settings):
+    """Low-level descriptors or their functionals, by openSMILE (licensed for research only)."""
+
+    kind: Literal["opensmile"]
+
+    feature_set: Literal["eGeMAPSv02", "ComParE_2016"] = "eGeMAPSv02"
+    """eGeMAPSv02: 25 descriptors a frame, 88 functionals (Eyben et al. 2016). ComParE_2016: 65 and
+    6,373 (Schuller et al. 2016)."""
+
+    level: Literal["frames", "functionals"] = "frames"
+    """frames: descriptors every 10 ms. functionals: one vector an utterance."""
+
+
+class WaveformSettings(Settings):
+    """The samples themselves, 16 bits at 16 kHz, for models that learn from raw audio."""
+
+    kind: Literal["waveform"]
 
 
 class ExternalSettings(Settings):
@@ -79,6 +102,8 @@ def _which(value: Any) -> str:
 RepresentationSettings = Annotated[
     Annotated[LogMelSettings, Tag("logmel")]
     | Annotated[MfccSettings, Tag("mfcc")]
+    | Annotated[OpensmileSettings, Tag("opensmile")]
+    | Annotated[WaveformSettings, Tag("waveform")]
     | Annotated[ExternalSettings, Tag("external")],
     Discriminator(_which),
 ]

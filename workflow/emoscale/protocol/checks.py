@@ -81,9 +81,11 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
             if style in fold["repeated_text"]
         ]
         if max(shares) > 0:
+            least, most = f"{min(shares):.0%}", f"{max(shares):.0%}"
+            share = most if least == most else f"{least} to {most}"
             warnings.append(
-                f"{style}: {min(shares):.0%} to {max(shares):.0%} of a fold's test utterances with "
-                "a transcript have the same text in training"
+                f"{style}: {share} of a fold's test utterances with a transcript have the same "
+                "text in training"
             )
     return warnings
 

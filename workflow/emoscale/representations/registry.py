@@ -12,6 +12,8 @@ from emoscale.representations.contract import Representation
 BUILT_IN = {
     "logmel": "emoscale.representations.spectral:LogMel",
     "mfcc": "emoscale.representations.spectral:Mfcc",
+    "opensmile": "emoscale.representations.opensmile_features:Opensmile",
+    "waveform": "emoscale.representations.waveform:RawWaveform",
 }
 """Class of each kind; it is imported when it is used, so a kind needs only its own packages."""
 

@@ -71,6 +71,7 @@ class Mfcc(_Spectral):
     def __init__(self, settings: MfccSettings) -> None:
         super().__init__(settings)
         self._deltas = settings.deltas
+        self._centred = settings.cepstral_mean_normalisation
         self.dimension = settings.coefficients * (1 + settings.deltas)
         # log_mels: torchaudio's decibels are clipped 80 dB below the loudest frame of the BATCH,
         # so an utterance's features would depend on its neighbours.
@@ -79,7 +80,10 @@ class Mfcc(_Spectral):
         )
 
     def _frames(self, waveform: torch.Tensor) -> torch.Tensor:
-        parts = [self._transform(waveform)]
+        coefficients = self._transform(waveform)
+        if self._centred:
+            coefficients = coefficients - coefficients.mean(dim=1, keepdim=True)
+        parts = [coefficients]
         for _ in range(self._deltas):
             parts.append(torchaudio.functional.compute_deltas(parts[-1]))
         return torch.cat(parts)
