@@ -9,7 +9,7 @@ from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
 from emoscale.files import write_json
 from emoscale.protocol.checks import check_folds, warnings_of
-from emoscale.tables import UTTERANCES, protocol_schema, read_table
+from emoscale.tables import UTTERANCES, read_fold, read_table
 
 
 @click.command(help=__doc__)
@@ -26,10 +26,9 @@ def main(
         SeededProtocolSettings, settings, "--settings"
     )
     wanted: SizesSettings = parse_settings(SizesSettings, sizes, "--sizes")
-    schema = protocol_schema(protocol.repeats)
     report = check_folds(
         read_table(utterances, UTTERANCES),
-        {path.stem: read_table(path, schema) for path in folds},
+        {path.stem: read_fold(path) for path in folds},
         [str(size) for size in wanted.sizes],
         protocol,
     )

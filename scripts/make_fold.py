@@ -30,7 +30,7 @@ def main(settings: str, fold: str, utterances: Path, output: Path) -> None:
     corpus = read_table(utterances, UTTERANCES)
     table = make_fold(corpus, protocol, number, protocol.seed)
     check_fold(fold, table, corpus, protocol.development)
-    write_table(table, output, protocol_schema(protocol.repeats))
+    write_table(table, output, protocol_schema(protocol.repeats, protocol.shuffle_labels))
     for role, count in table.group_by("role").agg(pl.len()).sort("role").iter_rows():
         click.echo(f"{fold}: {role} {count}")
 

@@ -10,7 +10,7 @@ from emoscale.config import parse_settings
 from emoscale.models.registry import module_of
 from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
-from emoscale.tables import protocol_schema, read_table, repeats_of
+from emoscale.tables import read_fold
 from emoscale.training.cell import Cell, CellSettings, choose_device, train_cell
 
 
@@ -57,10 +57,8 @@ def main(
         "representations": [index.parent.name],
         "features_sha256": [store.sha256],
     }
-    table = read_table(protocol, protocol_schema(repeats_of(protocol)))
-    train_cell(
-        Cell(experiment, fold, size), parsed, table, store, output, choose_device(device), origin
-    )
+    cell = Cell(experiment, fold, size)
+    train_cell(cell, parsed, read_fold(protocol), store, output, choose_device(device), origin)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.errors import ProtocolError
 from emoscale.protocol.folds import fold_groups
-from emoscale.protocol.orders import balanced_order, make_fold, subset
+from emoscale.protocol.orders import balanced_order, make_fold, subset, told_labels
+from emoscale.tables import protocol_schema, read_fold, write_table
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 
@@ -127,11 +130,29 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
     plain = ProtocolSettings(fold_unit="session", folds=5)
     control = plain.model_copy(update={"shuffle_labels": True})
     fold, shuffled = make_fold(corpus(), plain, 0, 1), make_fold(corpus(), control, 0, 1)
-    for role in ("train", "dev", "test"):
-        true = fold.filter(pl.col("role") == role)["label"].to_list()
-        other = shuffled.filter(pl.col("role") == role)["label"].to_list()
-        assert Counter(true) == Counter(other)
-        assert (true == other) == (role == "test")
+    assert (
+        shuffled.select(fold.columns)
+        .drop(cs.starts_with("rank_"))
+        .equals(fold.drop(cs.starts_with("rank_")))
+    )
+    for repeat in range(control.repeats):
+        told = shuffled.with_columns(told=told_labels(shuffled, repeat))
+        for role in ("train", "dev", "test"):
+            part = told.filter(pl.col("role") == role)
+            assert Counter(part["label"]) == Counter(part["told"])
+            assert (part["label"] == part["told"]).all() == (role == "test")
+        few = told.filter(pl.col("utterance").is_in(subset(shuffled, repeat, "3-per-class")))
+        assert set(Counter(few["told"]).values()) == {3}
+    assert not (shuffled["told_0"] == shuffled["told_1"]).all()
+    assert told_labels(fold, 0).equals(fold["label"])
+
+
+def test_a_fold_is_read_back_with_or_without_shuffled_labels(tmp_path: Path) -> None:
+    for shuffle in (False, True):
+        protocol = ProtocolSettings(fold_unit="session", folds=5, repeats=2, shuffle_labels=shuffle)
+        fold = make_fold(corpus(), protocol, 0, 1)
+        write_table(fold, tmp_path / "fold1.parquet", protocol_schema(2, shuffle))
+        assert read_fold(tmp_path / "fold1.parquet").equals(fold)
 
 
 @pytest.mark.parametrize(

@@ -109,25 +109,35 @@ HISTORY = pa.schema(
 """A row an evaluation of a training."""
 
 
-def protocol_schema(repeats: int) -> pa.Schema:
-    """A fold: the role of every labelled utterance, its rank in each training order."""
+def protocol_schema(repeats: int, shuffled: bool = False) -> pa.Schema:
+    """A fold: the role of every labelled utterance, its rank in each training order.
+
+    In a negative control (`shuffled`) there is also what each repeat is told the class is.
+    """
+    told = "class that this repeat learns: permuted within training and within development"
     return pa.schema(
         [
             described("utterance", pa.string(), "unique key"),
             described("role", pa.string(), "train, dev or test"),
-            described("label", pa.string(), "class learned or tested (permuted where labels are)"),
+            described("label", pa.string(), "true class"),
             described("speaker", pa.string(), "who speaks"),
             *(
                 described(f"rank_{repeat}", pa.int32(), "place in this training order", null=True)
                 for repeat in range(repeats)
             ),
+            *(
+                described(f"told_{repeat}", pa.string(), told)
+                for repeat in range(repeats if shuffled else 0)
+            ),
         ]
     )
 
 
-def repeats_of(protocol: Path | str) -> int:
-    """Number of training orders in a fold's table."""
-    return sum(name.startswith("rank_") for name in _read_schema(protocol).names)
+def read_fold(path: Path | str) -> pl.DataFrame:
+    """Read a fold, of any number of repeats."""
+    names = _read_schema(path).names
+    repeats = sum(name.startswith("rank_") for name in names)
+    return read_table(path, protocol_schema(repeats, shuffled="told_0" in names))
 
 
 def predictions_schema(classes: list[str]) -> pa.Schema:

@@ -18,13 +18,17 @@ def make_fold(
     """A fold's roles, labels and training orders (columns of `tables.protocol_schema`).
 
     `rank_<repeat>` is an utterance's place in that repeat's training order, null outside training.
+    With `shuffle_labels`, `told_<repeat>` is the class that the repeat is told.
     """
     dealt = assign_roles(utterances, settings, fold, seed)
-    if settings.shuffle_labels:
-        dealt = shuffle_labels(dealt, seed, fold)
-    training = dealt.filter(pl.col("role") == "train")
     table = dealt.select("utterance", "role", "label", "speaker")
+    told: list[pl.Series] = []
     for repeat in range(settings.repeats):
+        labels = dealt["label"]
+        if settings.shuffle_labels:
+            labels = shuffled_labels(dealt, np.random.default_rng([seed, 43, fold, repeat]))
+            told.append(labels.alias(f"told_{repeat}"))
+        training = dealt.with_columns(label=labels).filter(pl.col("role") == "train")
         order = balanced_order(
             training["utterance"].to_list(),
             training["label"].to_list(),
@@ -36,7 +40,12 @@ def make_fold(
             schema_overrides={"utterance": pl.String},
         )
         table = table.join(ranks, on="utterance", how="left", maintain_order="left")
-    return table
+    return table.with_columns(told)
+
+
+def told_labels(fold: pl.DataFrame, repeat: int) -> pl.Series:
+    """What a repeat is told the classes are: the truth, but for a negative control."""
+    return fold[f"told_{repeat}" if f"told_{repeat}" in fold.columns else "label"]
 
 
 def balanced_order(
@@ -68,7 +77,8 @@ def subset(fold: pl.DataFrame, repeat: int, size: str) -> list[str]:
     where the fold has fewer.
     """
     check_size(size)
-    ordered = fold.filter(pl.col("role") == "train").sort(f"rank_{repeat}")
+    told = fold.with_columns(label=told_labels(fold, repeat))
+    ordered = told.filter(pl.col("role") == "train").sort(f"rank_{repeat}")
     if size == "all":
         return ordered["utterance"].to_list()
     if size.endswith("-per-class"):
@@ -90,18 +100,18 @@ def subset(fold: pl.DataFrame, repeat: int, size: str) -> list[str]:
     return ordered["utterance"].to_list()[: int(size)]
 
 
-def shuffle_labels(dealt: pl.DataFrame, seed: int, fold: int) -> pl.DataFrame:
-    """Permute the labels within the training and within the development utterances.
+def shuffled_labels(dealt: pl.DataFrame, generator: np.random.Generator) -> pl.Series:
+    """The labels, permuted within the training and within the development utterances.
 
     A negative control: nothing can be learned from them, so scores on the test utterances, whose
-    labels stay true, must be at chance.
+    labels stay true, must be at chance. Each repeat has a permutation of its own, because one alone
+    may by accident be told what is nearly right, or nearly wrong, for a whole class.
     """
-    generator = np.random.default_rng([seed, 43, fold])
     labels = dealt["label"].to_numpy().copy()
     for role in ("train", "dev"):
         places = np.flatnonzero((dealt["role"] == role).to_numpy())
         labels[places] = labels[generator.permutation(places)]
-    return dealt.with_columns(label=pl.Series(labels, dtype=pl.String))
+    return pl.Series(labels, dtype=pl.String)
 
 
 def _take_turns(queues: list[list[str]], generator: np.random.Generator) -> list[str]:

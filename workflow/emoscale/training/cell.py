@@ -20,7 +20,7 @@ from emoscale.errors import UserError
 from emoscale.files import atomic_path, write_json
 from emoscale.models.registry import build_model
 from emoscale.progress import WorkProgress
-from emoscale.protocol.orders import subset
+from emoscale.protocol.orders import subset, told_labels
 from emoscale.provenance import package_versions
 from emoscale.store.index import FeatureStore
 from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
@@ -70,8 +70,7 @@ def train_cell(
     classes = sorted(fold["label"].unique())
     label_of = dict(fold.select("utterance", "label").iter_rows())
     needed = sorted({key for keys in subsets for key in keys}) + development + tested
-    labels = label_numbers([label_of[key] for key in needed], classes)
-    material = Material(needed, store.load(needed), labels, device)
+    material = Material(needed, store.load(needed), device)
 
     history: list[dict[str, object]] = []
     predictions: list[pl.DataFrame] = []
@@ -82,6 +81,8 @@ def train_cell(
             name = (settings.seed, cell.fold, cell.size, repeat)
             torch.manual_seed(seed_of(*name, "weights"))
             model = build_model(settings.model, store.dimension, len(classes)).to(device)
+            told = dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
+            labels = label_numbers([told[key] for key in needed], classes)
             places = material.places(keys)
             model.standardise.set_statistics(*material.statistics(places))
             training = train_model(
@@ -89,6 +90,7 @@ def train_cell(
                 material,
                 places,
                 material.places(development),
+                torch.tensor(labels, dtype=torch.int64, device=device),
                 settings.training,
                 len(classes),
                 name,
@@ -100,7 +102,7 @@ def train_cell(
                 f"repeat_{repeat}.{key}": value.cpu().contiguous()
                 for key, value in model.state_dict().items()
             }
-            runs.append(_run_row(repeat, keys, fold, classes, training))
+            runs.append(_run_row(repeat, keys, fold, told, classes, training))
             bar.advance(1)
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,10 +162,15 @@ def _predictions(
 
 
 def _run_row(
-    repeat: int, keys: list[str], fold: pl.DataFrame, classes: list[str], training: Training
+    repeat: int,
+    keys: list[str],
+    fold: pl.DataFrame,
+    told: dict[str, str],
+    classes: list[str],
+    training: Training,
 ) -> dict[str, Any]:
     chosen = fold.filter(pl.col("utterance").is_in(keys))
-    counts = Counter(chosen["label"])
+    counts = Counter(told[key] for key in keys)
     return {
         "repeat": repeat,
         "training_utterances": len(keys),

@@ -47,11 +47,14 @@ def train_model(
     material: Material,
     training: Tensor,
     development: Tensor,
+    labels: Tensor,
     settings: TrainingSettings,
     classes: int,
     name: tuple[int | str, ...],
 ) -> Training:
     """Train `model` on the utterances at `training`, choosing the step on those at `development`.
+
+    `labels` holds the class number of each of the material's utterances, on its device.
 
     The kept weights are those of the highest development UA, of the lowest development loss among
     equals. `name` seeds the order of the utterances and the dropout: equal names give equal
@@ -61,7 +64,7 @@ def train_model(
     order = stream(*name, "order")
     torch.manual_seed(seed_of(*name, "dropout"))
     if settings.class_weights == "balanced":
-        weights = class_weights(material.labels[training.to(material.device)], classes)
+        weights = class_weights(labels[training.to(material.device)], classes)
     else:
         weights = torch.ones(classes, device=material.device)
     loss_of = nn.CrossEntropyLoss(weight=weights)
@@ -76,7 +79,7 @@ def train_model(
         if not len(queue):
             queue = training[torch.randperm(len(training), generator=order)]
         places, queue = queue[: settings.batch_utterances], queue[settings.batch_utterances :]
-        loss = loss_of(model(material.batch(places)), material.labels[places.to(material.device)])
+        loss = loss_of(model(material.batch(places)), labels[places.to(material.device)])
         optimiser.clear_gradients()
         loss.backward()
         if settings.gradient_clip is not None:
@@ -87,7 +90,7 @@ def train_model(
         if step % settings.steps_between_evaluations and step < settings.maximum_steps:
             continue
         logits = logits_of(model, material, development)
-        truth = material.labels[development.to(material.device)]
+        truth = labels[development.to(material.device)]
         development_loss = float(loss_of(logits, truth))
         confusion = confusion_matrix(
             truth.cpu().numpy(), logits.argmax(dim=1).cpu().numpy(), classes

@@ -13,18 +13,16 @@ from emoscale.store.index import Features
 
 
 class Material:
-    """Frames and labels of all utterances that a cell trains, chooses and is tested on."""
+    """Frames of all utterances that a cell trains, chooses and is tested on."""
 
     def __init__(
         self,
         utterances: Sequence[str],
         features: Features,
-        labels: Sequence[int],
         device: torch.device,
     ) -> None:
         self.place_of = {key: place for place, key in enumerate(utterances)}
         self.lengths = [int(length) for length in features.lengths]
-        self.labels = torch.tensor(labels, dtype=torch.int64, device=device)
         self.device = device
         frames = torch.from_numpy(features.frames).to(device)
         self._utterances = torch.split(frames, self.lengths)
