@@ -23,6 +23,10 @@ class AudioError(UserError):
         self.reason = reason
 
 
+class CheckpointError(UserError):
+    """A file of pre-trained weights is missing, damaged, refused, or of another architecture."""
+
+
 class StoreError(UserError):
     """A feature shard or table is damaged, incomplete or not the one that was asked for."""
 

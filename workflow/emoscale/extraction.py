@@ -39,6 +39,7 @@ def extract_shard(
         frame_rate=representation.frame_rate,
         code_sha256=code_sha256,
         shard_sha256=digest(rows.to_dicts()),
+        checkpoint_sha256=getattr(representation, "checkpoint_sha256", ""),
     )
     write_shard(path, header, rows["utterance"].to_list(), features, representation.dtype)
 
@@ -61,7 +62,10 @@ def _extract_one(
                 f"{key}: lasts {len(given) / SAMPLE_RATE:.3f} s and lasted {row['seconds']:.3f} s "
                 "when the corpus was read: run again"
             )
-    frames = representation.extract([given])
+    try:
+        frames = representation.extract([given])
+    except AudioError as error:
+        raise UserError(f"{key}: {error}; raise audio.minimum_seconds") from None
     if len(frames) != 1:
         raise StoreError(f"{key}: the representation gave {len(frames)} results for one utterance")
     return frames[0]

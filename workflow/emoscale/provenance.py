@@ -61,6 +61,15 @@ def code_digest(*sources: Path | str) -> str:
     return digest(found)
 
 
+def file_fingerprint(path: Path | str) -> str:
+    """Size and modification time of a file, which change with it; empty where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def tree_listing_digest(root: Path | str, skip: Iterable[Path | str] = ()) -> str:
     """Digest of the names, sizes and modification times of all files under `root`.
 

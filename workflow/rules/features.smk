@@ -17,6 +17,7 @@ rule extract_features:
     params:
         settings=representation_settings,
         root=lambda wildcards: STUDY.corpus.root,
+        checkpoint=representation_checkpoint,
         code=representation_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard}"

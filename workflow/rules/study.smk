@@ -22,7 +22,12 @@ from emoscale.config import parse_study
 from emoscale.corpus.reading import READERS
 from emoscale.errors import UserError
 from emoscale.models.registry import module_of as model_module
-from emoscale.provenance import canonical_json, code_digest, tree_listing_digest
+from emoscale.provenance import (
+    canonical_json,
+    code_digest,
+    file_fingerprint,
+    tree_listing_digest,
+)
 from emoscale.representations.registry import sources_of
 
 try:
@@ -72,6 +77,12 @@ def representation_settings(wildcards):
 def representation_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
     return code_of("extract_features.py", *sources_of(kind))
+
+
+def representation_checkpoint(wildcards):
+    """Changes when a file of pre-trained weights is replaced; empty without one."""
+    settings = STUDY.representations[wildcards.representation]
+    return file_fingerprint(getattr(settings, "checkpoint", ""))
 
 
 def experiment_settings(wildcards):

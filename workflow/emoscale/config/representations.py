@@ -85,6 +85,18 @@ class WaveformSettings(Settings):
     kind: Literal["waveform"]
 
 
+class Wav2VecSettings(Settings):
+    """wav2vec (Schneider et al. 2019), from a fairseq checkpoint."""
+
+    kind: Literal["wav2vec"]
+
+    checkpoint: str = Field(min_length=1)
+    """The file, such as wav2vec_large.pt."""
+
+    output: Literal["z", "c"] = "c"
+    """z: of the encoder, each frame from 29 ms. c: of the context network, from 0.8 s."""
+
+
 class ExternalSettings(Settings):
     """A representation from outside the project, named as `module:Class`."""
 
@@ -104,6 +116,7 @@ RepresentationSettings = Annotated[
     | Annotated[MfccSettings, Tag("mfcc")]
     | Annotated[OpensmileSettings, Tag("opensmile")]
     | Annotated[WaveformSettings, Tag("waveform")]
+    | Annotated[Wav2VecSettings, Tag("wav2vec")]
     | Annotated[ExternalSettings, Tag("external")],
     Discriminator(_which),
 ]

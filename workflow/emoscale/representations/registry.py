@@ -13,6 +13,7 @@ BUILT_IN = {
     "logmel": "emoscale.representations.spectral:LogMel",
     "mfcc": "emoscale.representations.spectral:Mfcc",
     "opensmile": "emoscale.representations.opensmile_features:Opensmile",
+    "wav2vec": "emoscale.representations.wav2vec:Wav2VecFeatures",
     "waveform": "emoscale.representations.waveform:RawWaveform",
 }
 """Class of each kind; it is imported when it is used, so a kind needs only its own packages."""

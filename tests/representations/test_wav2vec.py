@@ -1,0 +1,178 @@
+"""wav2vec against fairseq's numbers (see make_wav2vec_references.py), and hostile checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoscale.config.representations import Wav2VecSettings
+from emoscale.errors import AudioError, CheckpointError
+from emoscale.representations.checkpoints import load_fairseq_checkpoint, load_weights
+from emoscale.representations.registry import build_representation
+from emoscale.representations.wav2vec_model import (
+    ArchitectureError,
+    Wav2Vec,
+    Wav2VecArchitecture,
+    parse_layers,
+)
+from tests.representations.test_spectral import noise
+
+REFERENCES = Path(__file__).parent / "wav2vec_references"
+VARIANTS = sorted(path.stem for path in REFERENCES.glob("*.pt"))
+
+
+def reference_waveform() -> np.ndarray:
+    return np.random.default_rng(5).normal(0.0, 0.1, 4_000).astype(np.float32)
+
+
+def model_of(path: Path) -> Wav2Vec:
+    checkpoint = load_fairseq_checkpoint(path)
+    model = Wav2Vec(Wav2VecArchitecture.from_arguments(checkpoint.arguments))
+    load_weights(model, checkpoint, ("wav2vec_predictions.",))
+    return model.eval()
+
+
+def test_there_is_a_reference_for_every_flag() -> None:
+    assert VARIANTS == ["gelu", "large", "no_bias", "plain", "skip_feat", "widening", "zero_pad"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.inference_mode()
+def test_z_and_c_are_fairseqs(variant: str) -> None:
+    model = model_of(REFERENCES / f"{variant}.pt")
+    expected = np.load(REFERENCES / f"{variant}.npz")
+    z = model.encode(torch.from_numpy(reference_waveform())[None])
+    c = model.contextualise(z)
+    for ours, theirs in ((z, expected["z"]), (c, expected["c"])):
+        assert theirs.std() > 0.05
+        np.testing.assert_allclose(ours[0].T.numpy(), theirs, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_public_models_architecture() -> None:
+    arguments = {"log_compression": True, "skip_connections_agg": True, "residual_scale": 0.5}
+    model = Wav2Vec(Wav2VecArchitecture.from_arguments(arguments))
+    assert sum(parameter.numel() for parameter in model.parameters()) == 29_390_848
+    assert model.architecture.hop_samples == 160
+    assert model.architecture.minimum_samples == 465
+    for samples in (465, 624, 625, 10_000):
+        frames = model.encode(torch.randn(1, samples)).shape
+        assert frames == (1, 512, (samples - 465) // 160 + 1)
+
+
+@pytest.mark.parametrize("output", ["z", "c"])
+def test_as_a_representation(output: str) -> None:
+    path = REFERENCES / "large.pt"
+    made = build_representation(
+        Wav2VecSettings.model_validate(
+            {"kind": "wav2vec", "checkpoint": str(path), "output": output}
+        )
+    )
+    assert (made.dimension, made.frame_rate) == (8, 100.0)
+    (frames,) = made.extract([reference_waveform()])
+    expected = np.load(REFERENCES / "large.npz")[output]
+    assert frames.dtype == np.float16
+    np.testing.assert_allclose(frames.astype(float), expected, atol=0.003)
+    with pytest.raises(AudioError, match="464 samples are fewer than the 465 of one frame"):
+        made.extract([noise(464 / 16_000)])
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(465, 6_000), min_size=1, max_size=4))
+def test_an_utterance_does_not_depend_on_its_batch(lengths: list[int]) -> None:
+    made = build_representation(
+        Wav2VecSettings(kind="wav2vec", checkpoint=str(REFERENCES / "large.pt"))
+    )
+    batch = [noise(length / 16_000, seed) for seed, length in enumerate(lengths)]
+    for waveform, frames in zip(batch, made.extract(batch), strict=True):
+        assert np.array_equal(frames, made.extract([waveform])[0])
+
+
+class Malicious:
+    """What a stranger's pickle may hold."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("pwned",)
+
+
+def test_a_malicious_pickle_is_refused_and_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open("bad.pt", "wb") as file:
+        pickle.dump({"args": Malicious(), "model": {}}, file)
+    torch.save({"args": Malicious(), "model": {}}, "worse.pt")
+    for name in ("bad.pt", "worse.pt"):
+        with pytest.raises(CheckpointError, match=f"{name} is refused|{name} is damaged"):
+            load_fairseq_checkpoint(name)
+    assert not Path("pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"model": {}}, "is no fairseq checkpoint"),
+        ([1, 2], "is no fairseq checkpoint"),
+        ({"args": argparse.Namespace(a=1), "model": {}}, "is no fairseq checkpoint"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: Any, sentence: str) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match=sentence):
+        load_fairseq_checkpoint(tmp_path / "other.pt")
+
+
+def test_missing_truncated_and_empty_files(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_fairseq_checkpoint(tmp_path / "no.pt")
+    content = (REFERENCES / "plain.pt").read_bytes()
+    for length in (0, 10, len(content) // 2, len(content) - 10):
+        (tmp_path / "cut.pt").write_bytes(content[:length])
+        with pytest.raises(CheckpointError, match=r"cut\.pt is (damaged|refused)"):
+            load_fairseq_checkpoint(tmp_path / "cut.pt")
+
+
+def load_content() -> dict[str, Any]:
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content: dict[str, Any] = torch.load(REFERENCES / "plain.pt", weights_only=True)
+    return content
+
+
+def changed(tmp_path: Path, **flags: Any) -> Wav2VecSettings:
+    content = load_content()
+    for name, value in flags.items():
+        setattr(content["args"], name, value)
+    torch.save(content, tmp_path / "changed.pt")
+    return Wav2VecSettings(kind="wav2vec", checkpoint=str(tmp_path / "changed.pt"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"conv_aggregator_layers": "[(8, 2, 1)]"}, "its architecture does not"),
+        ({"conv_aggregator_layers": "[(8, 2, 1)] * 5"}, "of shape|lacks"),
+        ({"aggregator": "gru"}, "aggregator gru is not computed here"),
+        ({"activation": "tanh"}, "activation tanh is not computed here"),
+        ({"conv_feature_layers": "__import__('os').mkdir('pwned')"}, "are not understood"),
+    ],
+)
+def test_another_architecture_is_one_sentence(
+    tmp_path: Path, flags: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(CheckpointError, match=sentence):
+        build_representation(changed(tmp_path, **flags))
+
+
+@pytest.mark.parametrize("text", ["[]", "[(1, 2)]", "[(0, 1, 1)]", "x", "[(1,1,1)] * 10**9", "("])
+def test_layers_that_are_none(text: str) -> None:
+    with pytest.raises(ArchitectureError, match="are not understood"):
+        parse_layers(text)

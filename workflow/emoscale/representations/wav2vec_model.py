@@ -1,0 +1,216 @@
+"""wav2vec (Schneider et al. 2019): the encoder and the context network, without fairseq.
+
+Modules are named so that fairseq's state dicts load as they are. What the flags mean is fairseq's;
+a flag that a checkpoint does not state has the value that fairseq had before it was introduced.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ConvolutionLayers = tuple[tuple[int, int, int], ...]
+"""Channels, kernel and stride of each layer."""
+
+# wav2vec_large's, which fairseq takes where a checkpoint does not state its own.
+_ENCODER = "[(512, 10, 5), (512, 8, 4)] + [(512, 4, 2)] * 3 + [(512, 1, 1)] * 2"
+_AGGREGATOR = str([(512, kernel, 1) for kernel in range(2, 14)])
+
+
+class ArchitectureError(Exception):
+    """A checkpoint states an architecture that this module does not compute."""
+
+
+@dataclass(frozen=True)
+class Wav2VecArchitecture:
+    """What decides the computation, as a checkpoint states it."""
+
+    encoder: ConvolutionLayers
+    aggregator: ConvolutionLayers
+    skip_connections_feat: bool
+    skip_connections_agg: bool
+    residual_scale: float
+    log_compression: bool
+    affine: bool
+    convolution_bias: bool
+    zero_pad: bool
+    activation: str
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> Wav2VecArchitecture:
+        """From a checkpoint's `args` (or `cfg.model`); raises `ArchitectureError`."""
+        if arguments.get("aggregator", "cnn") != "cnn":
+            raise ArchitectureError(f"aggregator {arguments['aggregator']} is not computed here")
+        activation = arguments.get("activation", "relu")
+        if activation not in ("relu", "gelu"):
+            raise ArchitectureError(f"activation {activation} is not computed here")
+        return cls(
+            encoder=parse_layers(arguments.get("conv_feature_layers", _ENCODER)),
+            aggregator=parse_layers(arguments.get("conv_aggregator_layers", _AGGREGATOR)),
+            skip_connections_feat=bool(arguments.get("skip_connections_feat", False)),
+            skip_connections_agg=bool(arguments.get("skip_connections_agg", False)),
+            residual_scale=float(arguments.get("residual_scale", 0.5)),
+            log_compression=bool(arguments.get("log_compression", False)),
+            affine=not arguments.get("non_affine_group_norm", False),
+            convolution_bias=not arguments.get("no_conv_bias", False),
+            zero_pad=bool(arguments.get("agg_zero_pad", False)),
+            activation=activation,
+        )
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return math.prod(stride for _, _, stride in self.encoder)
+
+    @property
+    def minimum_samples(self) -> int:
+        """Samples that one frame needs."""
+        samples = 1
+        for _, kernel, stride in reversed(self.encoder):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
+
+def parse_layers(text: str) -> ConvolutionLayers:
+    """Layers from the Python literal that checkpoints hold; nothing is executed.
+
+    >>> parse_layers("[(512, 10, 5)] + [(512, 4, 2)] * 2")
+    ((512, 10, 5), (512, 4, 2), (512, 4, 2))
+    """
+    try:
+        layers = _literal(ast.parse(text, mode="eval").body)
+        parsed = tuple((int(c), int(k), int(s)) for c, k, s in layers)
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise ArchitectureError(f"layers {text!r} are not understood") from error
+    if not parsed or any(min(layer) < 1 for layer in parsed):
+        raise ArchitectureError(f"layers {text!r} are not understood")
+    return parsed
+
+
+def _literal(node: ast.expr) -> Any:
+    """Literals, sums of lists, and a list times a number: how fairseq's layers are written."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _literal(node.left) + _literal(node.right)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        left, right = _literal(node.left), _literal(node.right)
+        count = right if isinstance(right, int) else left
+        if not isinstance(count, int) or not 0 <= count <= 100:
+            raise ValueError("a list is repeated too often")
+        return left * right
+    return ast.literal_eval(node)
+
+
+class _GroupNorm(nn.GroupNorm):
+    """Over all channels and all frames of an utterance, in float32."""
+
+    def __init__(self, channels: int, affine: bool) -> None:
+        super().__init__(1, channels, affine=affine)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        weight = None if self.weight is None else self.weight.float()
+        bias = None if self.bias is None else self.bias.float()
+        return functional.group_norm(frames.float(), 1, weight, bias, self.eps).type_as(frames)
+
+
+def _activation(name: str) -> nn.Module:
+    return nn.ReLU() if name == "relu" else nn.GELU()
+
+
+class _Encoder(nn.Module):
+    """[batch, samples] to z [batch, channels, frames]."""
+
+    def __init__(self, architecture: Wav2VecArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.conv_layers = nn.ModuleList()
+        entering = 1
+        for channels, kernel, stride in architecture.encoder:
+            self.conv_layers.append(
+                nn.Sequential(
+                    nn.Conv1d(entering, channels, kernel, stride, bias=False),
+                    nn.Identity(),  # dropout, which is off
+                    _GroupNorm(channels, architecture.affine),
+                    _activation(architecture.activation),
+                )
+            )
+            entering = channels
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        frames = waveforms.unsqueeze(1)
+        for layer in self.conv_layers:
+            before, frames = frames, layer(frames)
+            if self.architecture.skip_connections_feat and before.shape[1] == frames.shape[1]:
+                count = frames.shape[2]
+                thinned = before[..., :: before.shape[2] // count][..., :count]
+                frames = (frames + thinned) * math.sqrt(self.architecture.residual_scale)
+        if self.architecture.log_compression:
+            frames = torch.log(frames.abs() + 1)
+        return frames
+
+
+class _Aggregator(nn.Module):
+    """z [batch, channels, frames] to c of as many frames; each looks at the past only."""
+
+    def __init__(self, architecture: Wav2VecArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.conv_layers = nn.ModuleList()
+        self.residual_proj = nn.ModuleList()
+        entering = architecture.encoder[-1][0]
+        for channels, kernel, stride in architecture.aggregator:
+            pad: nn.Module = (
+                nn.ConstantPad1d((kernel - 1, 0), 0.0)
+                if architecture.zero_pad
+                else nn.ReplicationPad1d((kernel - 1, 0))
+            )
+            self.conv_layers.append(
+                nn.Sequential(
+                    pad,
+                    nn.Conv1d(
+                        entering, channels, kernel, stride, bias=architecture.convolution_bias
+                    ),
+                    nn.Identity(),  # dropout, which is off
+                    _GroupNorm(channels, architecture.affine),
+                    _activation(architecture.activation),
+                )
+            )
+            projects = architecture.skip_connections_agg and entering != channels
+            self.residual_proj.append(
+                nn.Conv1d(entering, channels, 1, bias=False) if projects else nn.Identity()
+            )
+            entering = channels
+
+    def forward(self, frames: Tensor) -> Tensor:
+        for layer, project in zip(self.conv_layers, self.residual_proj, strict=True):
+            before, frames = frames, layer(frames)
+            if self.architecture.skip_connections_agg:
+                scale = math.sqrt(self.architecture.residual_scale)
+                frames = (frames + project(before)) * scale
+        return frames
+
+
+class Wav2Vec(nn.Module):
+    """z (local, 29 ms) and c (with context, 0.8 s), 512 values every 10 ms in the public model."""
+
+    def __init__(self, architecture: Wav2VecArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.feature_extractor = _Encoder(architecture)
+        self.feature_aggregator = _Aggregator(architecture)
+
+    def encode(self, waveforms: Tensor) -> Tensor:
+        """z [batch, channels, frames] of waveforms [batch, samples] at 16 kHz, of equal length."""
+        frames: Tensor = self.feature_extractor(waveforms)
+        return frames
+
+    def contextualise(self, z: Tensor) -> Tensor:
+        """c [batch, channels, frames] of z."""
+        frames: Tensor = self.feature_aggregator(z)
+        return frames
