@@ -30,6 +30,10 @@ VARIANTS = {
         "conv_aggregator_layers": "[(8, 2, 1), (12, 3, 1)] + [(12, 4, 1)] * 2",
         "skip_connections_agg": True,
     },
+    "vq_gumbel": {"vq_type": "gumbel", "vq_vars": 20, "vq_depth": 2, "activation": "gelu"},
+    "vq_gumbel_shared": {"vq_type": "gumbel", "vq_vars": 20, "combine_groups": True},
+    "vq_kmeans": {"vq_type": "kmeans", "vq_vars": 20, "log_compression": True},
+    "vq_kmeans_shared": {"vq_type": "kmeans", "vq_vars": 20, "combine_groups": True},
 }
 
 
@@ -51,6 +55,9 @@ def main():
             "log_compression": False,
             "skip_connections_feat": False,
             "skip_connections_agg": False,
+            "vq_type": "none",
+            "vq_groups": 2,
+            "combine_groups": False,
             **flags,
         }
         config = Wav2VecConfig()
@@ -64,10 +71,14 @@ def main():
         model.load_state_dict({key: value.float() for key, value in weights.items()})
         with torch.no_grad():
             z = model.feature_extractor(torch.from_numpy(waveform())[None])
+            outputs = {"z": z[0].T.numpy()}
+            if model.vector_quantizer is not None:
+                z, codes = model.vector_quantizer.forward_idx(z)
+                outputs.update(codes=codes[0].numpy(), vectors=z[0].T.numpy())
             c = model.feature_aggregator(z)
         checkpoint = {"args": argparse.Namespace(arch="wav2vec", **arguments), "model": weights}
         torch.save(checkpoint, FOLDER / f"{name}.pt")
-        np.savez(FOLDER / f"{name}.npz", z=z[0].T.numpy(), c=c[0].T.numpy())
+        np.savez(FOLDER / f"{name}.npz", c=c[0].T.numpy(), **outputs)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from emoscale.representations.wav2vec_model import (
 from tests.representations.test_spectral import noise
 
 REFERENCES = Path(__file__).parent / "wav2vec_references"
-VARIANTS = sorted(path.stem for path in REFERENCES.glob("*.pt"))
+VARIANTS = sorted(path.stem for path in REFERENCES.glob("*.pt") if not path.stem.startswith("vq_"))
 
 
 def reference_waveform() -> np.ndarray:
@@ -109,7 +109,7 @@ def test_a_malicious_pickle_is_refused_and_does_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with open("bad.pt", "wb") as file:
-        pickle.dump({"args": Malicious(), "model": {}}, file)
+        pickle.dump({"args": Malicious(), "model": {}}, file, protocol=2)
     torch.save({"args": Malicious(), "model": {}}, "worse.pt")
     for name in ("bad.pt", "worse.pt"):
         with pytest.raises(CheckpointError, match=f"{name} is refused|{name} is damaged"):

@@ -41,7 +41,9 @@ def extract_shard(
         shard_sha256=digest(rows.to_dicts()),
         checkpoint_sha256=getattr(representation, "checkpoint_sha256", ""),
     )
-    write_shard(path, header, rows["utterance"].to_list(), features, representation.dtype)
+    keys = rows["utterance"].to_list()
+    codebook = getattr(representation, "codebook", None)
+    write_shard(path, header, keys, features, representation.dtype, codebook)
 
 
 def _extract_one(

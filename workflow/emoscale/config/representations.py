@@ -97,6 +97,18 @@ class Wav2VecSettings(Settings):
     """z: of the encoder, each frame from 29 ms. c: of the context network, from 0.8 s."""
 
 
+class VqWav2VecSettings(Settings):
+    """vq-wav2vec (Baevski et al. 2020), Gumbel or k-means, from a fairseq checkpoint."""
+
+    kind: Literal["vq_wav2vec"]
+
+    checkpoint: str = Field(min_length=1)
+    """The file, such as vq-wav2vec.pt or vq-wav2vec_kmeans.pt."""
+
+    output: Literal["codes", "c"] = "codes"
+    """codes: stored as indices, read as their vectors. c: the context network over the vectors."""
+
+
 class ExternalSettings(Settings):
     """A representation from outside the project, named as `module:Class`."""
 
@@ -117,6 +129,7 @@ RepresentationSettings = Annotated[
     | Annotated[OpensmileSettings, Tag("opensmile")]
     | Annotated[WaveformSettings, Tag("waveform")]
     | Annotated[Wav2VecSettings, Tag("wav2vec")]
+    | Annotated[VqWav2VecSettings, Tag("vq_wav2vec")]
     | Annotated[ExternalSettings, Tag("external")],
     Discriminator(_which),
 ]

@@ -31,6 +31,10 @@ class Representation(Protocol):
     dtype: str
     """numpy name of what is stored: float16 unless more is needed."""
 
+    # Where there are any: `checkpoint_sha256` (str), of pre-trained weights; `codebook` (float32
+    # [groups, codes, width]), and `extract` then gives codes [T_i, groups], which are stored, and
+    # read as vectors of `dimension` = groups * width values.
+
     def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
         """Frames [T_i, dimension] of each utterance, in the batch's order."""
         ...

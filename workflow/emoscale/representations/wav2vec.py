@@ -16,8 +16,17 @@ from emoscale.representations.checkpoints import load_fairseq_checkpoint, load_w
 from emoscale.representations.contract import Waveform
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
 
-# Parts of a checkpoint that only pre-training needs.
-_ONLY_FOR_TRAINING = ("wav2vec_predictions.", "project_features.")
+ONLY_FOR_TRAINING = ("wav2vec_predictions.", "project_features.")
+"""Beginnings of the names of weights that only pre-training needs."""
+
+
+def check_length(waveform: Waveform, architecture: Wav2VecArchitecture) -> None:
+    """Raise `AudioError` where a waveform is shorter than one frame."""
+    needed = architecture.minimum_samples
+    if len(waveform) < needed:
+        raise AudioError(
+            "too short", f"{len(waveform)} samples are fewer than the {needed} of one frame"
+        )
 
 
 class Wav2VecFeatures:
@@ -33,15 +42,13 @@ class Wav2VecFeatures:
     def __init__(self, settings: Wav2VecSettings) -> None:
         checkpoint = load_fairseq_checkpoint(settings.checkpoint)
         if any(name.startswith("vector_quantizer.") for name in checkpoint.weights):
-            raise CheckpointError(
-                f"{checkpoint.path} is a vq-wav2vec model, not a wav2vec model (kind: wav2vec)"
-            )
+            raise CheckpointError(f"{checkpoint.path} is a vq-wav2vec model; use kind: vq_wav2vec")
         try:
             architecture = Wav2VecArchitecture.from_arguments(checkpoint.arguments)
         except ArchitectureError as error:
             raise CheckpointError(f"{checkpoint.path}: {error}") from None
         self._model = Wav2Vec(architecture)
-        load_weights(self._model, checkpoint, _ONLY_FOR_TRAINING)
+        load_weights(self._model, checkpoint, ONLY_FOR_TRAINING)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model.eval().to(self._device)
         self._output = settings.output
@@ -57,11 +64,7 @@ class Wav2VecFeatures:
 
     def _frames(self, waveform: Waveform) -> torch.Tensor:
         """[T, dimension], float32."""
-        needed = self._model.architecture.minimum_samples
-        if len(waveform) < needed:
-            raise AudioError(
-                "too short", f"{len(waveform)} samples are fewer than the {needed} of one frame"
-            )
+        check_length(waveform, self._model.architecture)
         frames = self._model.encode(torch.from_numpy(waveform).to(self._device)[None])
         if self._output == "c":
             frames = self._model.contextualise(frames)

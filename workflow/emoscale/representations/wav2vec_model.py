@@ -107,19 +107,22 @@ def _literal(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-class _GroupNorm(nn.GroupNorm):
-    """Over all channels and all frames of an utterance, in float32."""
+class GroupNorm(nn.GroupNorm):
+    """Over a group's channels and all frames of an utterance, in float32."""
 
-    def __init__(self, channels: int, affine: bool) -> None:
-        super().__init__(1, channels, affine=affine)
+    def __init__(self, channels: int, affine: bool, groups: int = 1) -> None:
+        super().__init__(groups, channels, affine=affine)
 
     def forward(self, frames: Tensor) -> Tensor:
+        """[batch, channels, frames] to the same shape and type."""
         weight = None if self.weight is None else self.weight.float()
         bias = None if self.bias is None else self.bias.float()
-        return functional.group_norm(frames.float(), 1, weight, bias, self.eps).type_as(frames)
+        normed = functional.group_norm(frames.float(), self.num_groups, weight, bias, self.eps)
+        return normed.type_as(frames)
 
 
-def _activation(name: str) -> nn.Module:
+def activation_named(name: str) -> nn.Module:
+    """`relu` or `gelu`."""
     return nn.ReLU() if name == "relu" else nn.GELU()
 
 
@@ -136,8 +139,8 @@ class _Encoder(nn.Module):
                 nn.Sequential(
                     nn.Conv1d(entering, channels, kernel, stride, bias=False),
                     nn.Identity(),  # dropout, which is off
-                    _GroupNorm(channels, architecture.affine),
-                    _activation(architecture.activation),
+                    GroupNorm(channels, architecture.affine),
+                    activation_named(architecture.activation),
                 )
             )
             entering = channels
@@ -177,8 +180,8 @@ class _Aggregator(nn.Module):
                         entering, channels, kernel, stride, bias=architecture.convolution_bias
                     ),
                     nn.Identity(),  # dropout, which is off
-                    _GroupNorm(channels, architecture.affine),
-                    _activation(architecture.activation),
+                    GroupNorm(channels, architecture.affine),
+                    activation_named(architecture.activation),
                 )
             )
             projects = architecture.skip_connections_agg and entering != channels

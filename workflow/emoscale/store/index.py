@@ -111,14 +111,14 @@ class FeatureStore:
         numbered = places.with_row_index("place")
         for (shard,), group in sorted(numbered.group_by("shard"), key=lambda item: item[0]):
             contents = self._read(str(shard))
+            read = _dense(contents)
             if frames is None:
-                shape = (int(starts[-1]), self.dimension)
-                frames = np.empty(shape, dtype=contents.frames.dtype)
+                frames = np.empty((int(starts[-1]), self.dimension), dtype=read.dtype)
             for place, key, row in group.select("place", "utterance", "row").iter_rows():
                 if contents.utterances[row] != key:
                     raise StoreError(f"{self.path}: {key} is not where the index says")
                 first, last = contents.offsets[row], contents.offsets[row + 1]
-                frames[starts[place] : starts[place + 1]] = contents.frames[first:last]
+                frames[starts[place] : starts[place + 1]] = read[first:last]
         if frames is None:
             frames = np.empty((0, self.dimension), dtype=np.float16)
         return Features(frames, lengths)
@@ -128,6 +128,15 @@ class FeatureStore:
         if shard_digest(path) != self._digests[shard]:
             raise StoreError(f"{path} is not the shard that was indexed; run again")
         return read_shard(path)
+
+
+def _dense(contents: ShardContents) -> NDArray[np.generic]:
+    """Frames [N, dimension]; of codes, the vectors of all groups side by side, in float16."""
+    if contents.codebook is None:
+        return contents.frames
+    columns = contents.frames.T.astype(np.int64)
+    books = contents.codebook.astype(np.float16)
+    return np.concatenate([book[codes] for book, codes in zip(books, columns, strict=True)], axis=1)
 
 
 def _origin(header: ShardHeader) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
     frames     [N, D]   all utterances' frames, one after the other
     offsets    [n + 1]  int64; utterance i has the frames offsets[i] to offsets[i + 1]
     utterance  [n]      keys, UTF-8 of fixed length
+    codebook   [G, V, W]  only where frames are codes [N, G]: the vector of each group's code
 
 Attributes of the file, as text: `schema`, those of `ShardHeader`, their digest `header_sha256`;
 and `complete`, written last. The digests are computed before writing and compared with what is read
@@ -27,6 +28,7 @@ from emoscale.files import atomic_path
 
 SCHEMA = "emoscale-features-1"
 _DATASETS = ("frames", "offsets", "utterance")
+_CODEBOOK = "codebook"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ShardHeader:
     """Canonical JSON of the representation's settings."""
 
     dimension: int
-    """Values a frame."""
+    """Values a frame, as it is read; of codes, the values of their vectors together."""
 
     frame_rate: float | None
     """Frames a second; None where frames are not equally spaced."""
@@ -57,13 +59,16 @@ class ShardContents:
     """The arrays of a shard."""
 
     frames: NDArray[np.generic]
-    """[N, dimension]"""
+    """[N, dimension], or codes [N, groups]"""
 
     offsets: NDArray[np.int64]
     """[n + 1]"""
 
     utterances: list[str]
     """[n]"""
+
+    codebook: NDArray[np.float32] | None = None
+    """[groups, codes, width] where the frames are codes"""
 
 
 def write_shard(
@@ -72,23 +77,28 @@ def write_shard(
     utterances: Sequence[str],
     features: Sequence[NDArray[np.generic]],
     dtype: str,
+    codebook: NDArray[np.float32] | None = None,
 ) -> None:
     """Write a shard, verify what is on disk, and only then give it its name.
 
-    `features[i]` is [T_i, dimension] with T_i of at least 1. Raises `StoreError` where an array
+    `features[i]` is [T_i, dimension] with T_i of at least 1, or codes [T_i, groups] of `codebook`
+    [groups, codes, width]. Raises `StoreError` where an array
     does not fit, has a value that is not finite (in the stored type), or a key stands twice.
     """
     keys = _fixed_length_keys(path, utterances)
+    columns = header.dimension if codebook is None else len(codebook)
     stored = [
-        _checked(array, header.dimension, np.dtype(dtype), name, path)
+        _checked(array, columns, np.dtype(dtype), name, path)
         for name, array in zip(utterances, features, strict=True)
     ]
     lengths = [len(array) for array in stored]
     contents: dict[str, NDArray[np.generic]] = {
-        "frames": np.concatenate([np.empty((0, header.dimension), dtype), *stored]),
+        "frames": np.concatenate([np.empty((0, columns), dtype), *stored]),
         "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         "utterance": keys,
     }
+    if codebook is not None:
+        contents[_CODEBOOK] = _checked_codebook(codebook, contents["frames"], header, path)
     with atomic_path(path) as temporary:
         with h5py.File(temporary, "w") as file:
             for name, array in contents.items():
@@ -112,18 +122,24 @@ def read_shard(path: Path | str) -> ShardContents:
     """All arrays of a shard; raises `StoreError` where they differ from their digests."""
     arrays: dict[str, NDArray[np.generic]] = {}
     with _open(path) as file:
-        for name in _DATASETS:
+        for name in _names_of(file):
             arrays[name] = file[name][()]
             if _sha256(arrays[name]) != _text(file[name].attrs["sha256"]):
                 raise StoreError(f"{path}: {name} is not what was written; {_WAY_OUT}")
     keys = [bytes(key).rstrip(b"\0").decode() for key in arrays["utterance"]]
-    return ShardContents(arrays["frames"], arrays["offsets"].astype(np.int64), keys)
+    codebook = arrays.get(_CODEBOOK)
+    return ShardContents(
+        arrays["frames"],
+        arrays["offsets"].astype(np.int64),
+        keys,
+        None if codebook is None else codebook.astype(np.float32),
+    )
 
 
 def shard_digest(path: Path | str) -> str:
     """One digest for a shard's content and origin."""
     with _open(path) as file:
-        parts = [_text(file[name].attrs["sha256"]) for name in _DATASETS]
+        parts = [_text(file[name].attrs["sha256"]) for name in _names_of(file)]
         parts.append(_text(file.attrs["header_sha256"]))
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
@@ -177,6 +193,10 @@ def _text(value: Any) -> str:
     return bytes(value).decode().removesuffix(".")
 
 
+def _names_of(file: h5py.File) -> tuple[str, ...]:
+    return (*_DATASETS, _CODEBOOK) if _CODEBOOK in file else _DATASETS
+
+
 def _sha256(array: NDArray[np.generic]) -> str:
     """Of type and shape too: the same bytes can be read as other numbers."""
     state = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
@@ -192,6 +212,22 @@ def _fixed_length_keys(path: Path | str, utterances: Sequence[str]) -> NDArray[n
         raise StoreError(f"{path}: an utterance key is empty or holds a zero byte")
     longest = max((len(key) for key in encoded), default=1)
     return np.array(encoded, dtype=h5py.string_dtype("utf-8", longest))
+
+
+def _checked_codebook(
+    codebook: NDArray[np.float32],
+    codes: NDArray[np.generic],
+    header: ShardHeader,
+    path: Path | str,
+) -> NDArray[np.generic]:
+    groups, size, width = codebook.shape
+    if groups * width != header.dimension:
+        raise StoreError(f"{path}: {groups} groups of {width} values are not {header.dimension}")
+    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < size:
+        raise StoreError(f"{path}: a code is not one of the codebook's {size}")
+    if not np.isfinite(codebook).all():
+        raise StoreError(f"{path}: the codebook has a value that is not finite")
+    return np.ascontiguousarray(codebook, dtype=np.float32)
 
 
 def _checked(
