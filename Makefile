@@ -25,7 +25,7 @@ $(DEMO)/workflow-report.html: $(DEMO)/tables/scores.parquet
 	@touch $@
 
 test: $(VENV)/.dev
-	$(BIN)/ruff check
+	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
@@ -36,7 +36,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py
 
 format: $(VENV)/.dev
-	$(BIN)/ruff check --fix
+	$(BIN)/ruff check --no-cache --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow/rules
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.conftest import WriteWav
 
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.representations import MfccSettings
@@ -15,6 +14,7 @@ from emoscale.corpus.shards import deal_shards
 from emoscale.errors import UserError
 from emoscale.extraction import extract_shard
 from emoscale.store import read_header, read_shard
+from tests.conftest import WriteWav
 
 SETTINGS = MfccSettings(kind="mfcc", coefficients=13)
 
