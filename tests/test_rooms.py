@@ -67,6 +67,14 @@ def test_torchaudio_is_imported_in_one_place() -> None:
     assert direct == []  # the guard itself uses importlib
 
 
+def test_whoever_imports_transformers_loads_the_guard() -> None:
+    users = [path for path in FILES if "transformers" in imported_modules(path)]
+    assert users
+    for path in users:
+        text = path.read_text()
+        assert text.index("    import_torchaudio()") < text.index("    import transformers"), path
+
+
 def test_the_configuration_needs_no_torch() -> None:
     """The Snakefile imports it at every start."""
     import subprocess

@@ -80,9 +80,10 @@ def representation_code(wildcards):
 
 
 def representation_checkpoint(wildcards):
-    """Changes when a file of pre-trained weights is replaced; empty without one."""
+    """Changes when pre-trained weights (a file, or a model's folder) are replaced."""
     settings = STUDY.representations[wildcards.representation]
-    return file_fingerprint(getattr(settings, "checkpoint", ""))
+    path = getattr(settings, "checkpoint", None) or getattr(settings, "model", "")
+    return tree_listing_digest(path) if os.path.isdir(path) else file_fingerprint(path)
 
 
 def experiment_settings(wildcards):

@@ -109,6 +109,18 @@ class VqWav2VecSettings(Settings):
     """codes: stored as indices, read as their vectors. c: the context network over the vectors."""
 
 
+class TransformersAudioSettings(Settings):
+    """wav2vec 2.0, HuBERT, WavLM, data2vec or XLS-R, through transformers."""
+
+    kind: Literal["transformers_audio"]
+
+    model: str = Field(min_length=1)
+    """A folder that holds the model, or its name on the hub (facebook/wav2vec2-base)."""
+
+    layer: int = -1
+    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output."""
+
+
 class ExternalSettings(Settings):
     """A representation from outside the project, named as `module:Class`."""
 
@@ -130,6 +142,7 @@ RepresentationSettings = Annotated[
     | Annotated[WaveformSettings, Tag("waveform")]
     | Annotated[Wav2VecSettings, Tag("wav2vec")]
     | Annotated[VqWav2VecSettings, Tag("vq_wav2vec")]
+    | Annotated[TransformersAudioSettings, Tag("transformers_audio")]
     | Annotated[ExternalSettings, Tag("external")],
     Discriminator(_which),
 ]

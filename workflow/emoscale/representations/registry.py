@@ -13,6 +13,7 @@ BUILT_IN = {
     "logmel": "emoscale.representations.spectral:LogMel",
     "mfcc": "emoscale.representations.spectral:Mfcc",
     "opensmile": "emoscale.representations.opensmile_features:Opensmile",
+    "transformers_audio": "emoscale.representations.transformers_audio:TransformersAudio",
     "vq_wav2vec": "emoscale.representations.vq_wav2vec:VqWav2VecFeatures",
     "wav2vec": "emoscale.representations.wav2vec:Wav2VecFeatures",
     "waveform": "emoscale.representations.waveform:RawWaveform",
