@@ -15,6 +15,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 torch.set_num_threads(1)
 
+collect_ignore = ["representations/make_wav2vec_references.py"]  # runs beside fairseq
+
 WriteWav = Callable[..., Path]
 
 
