@@ -114,6 +114,12 @@ def test_repeated_text_is_reported_by_style() -> None:
     ]
 
 
+def test_repeated_text_without_styles() -> None:
+    table = utterances().with_columns(style=pl.lit(None, dtype=pl.String), text_key=pl.lit("one"))
+    report = check_folds(table, folds(table), ["all"], PROTOCOL)
+    assert warnings_of(report)[0].startswith("100% of a fold's test utterances")
+
+
 def test_labels_that_follow_speakers_are_reported() -> None:
     table = utterances().with_columns(
         label=pl.when(pl.col("sex") == "F").then(pl.lit("a")).otherwise(pl.lit("b"))

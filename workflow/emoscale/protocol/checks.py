@@ -13,6 +13,9 @@ from emoscale.protocol.folds import ROLES
 from emoscale.protocol.orders import subset
 
 
+_NO_STYLE = "no style"
+
+
 def check_fold(name: str, fold: pl.DataFrame, utterances: pl.DataFrame, development: str) -> None:
     """Raise `ProtocolError` where a fold leaks or lacks a class in a role.
 
@@ -83,8 +86,9 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
         if max(shares) > 0:
             least, most = f"{min(shares):.0%}", f"{max(shares):.0%}"
             share = most if least == most else f"{least} to {most}"
+            where = "" if style == _NO_STYLE else f"{style}: "
             warnings.append(
-                f"{style}: {share} of a fold's test utterances with a transcript have the same "
+                f"{where}{share} of a fold's test utterances with a transcript have the same "
                 "text in training"
             )
     return warnings
@@ -143,7 +147,7 @@ def _repeated_text(fold: pl.DataFrame, utterances: pl.DataFrame) -> dict[str, fl
     worded = joined.filter(pl.col("text_key").fill_null("") != "")
     known = worded.filter(pl.col("role") == "train").select("text_key").unique()
     tested = worded.filter(pl.col("role") == "test").with_columns(
-        pl.col("style").fill_null("no style")
+        pl.col("style").fill_null(_NO_STYLE)
     )
     return {
         str(style): len(group.join(known, on="text_key", how="semi")) / len(group)
