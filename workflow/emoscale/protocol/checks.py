@@ -12,7 +12,6 @@ from emoscale.errors import ProtocolError
 from emoscale.protocol.folds import ROLES
 from emoscale.protocol.orders import subset
 
-
 _NO_STYLE = "no style"
 
 
