@@ -82,8 +82,8 @@ def write_shard(
     """Write a shard, verify what is on disk, and only then give it its name.
 
     `features[i]` is [T_i, dimension] with T_i of at least 1, or codes [T_i, groups] of `codebook`
-    [groups, codes, width]. Raises `StoreError` where an array
-    does not fit, has a value that is not finite (in the stored type), or a key stands twice.
+    [groups, codes, width]. Raises `StoreError` where an array does not fit, has a value that is
+    not finite (in the stored type), or a key stands twice.
     """
     keys = _fixed_length_keys(path, utterances)
     columns = header.dimension if codebook is None else len(codebook)
