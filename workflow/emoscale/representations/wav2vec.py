@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,25 +13,20 @@ from numpy.typing import NDArray
 from emoscale.audio import SAMPLE_RATE
 from emoscale.config.representations import Wav2VecSettings
 from emoscale.errors import AudioError, CheckpointError
-from emoscale.representations.checkpoints import load_fairseq_checkpoint, load_weights
+from emoscale.representations.checkpoints import (
+    FairseqCheckpoint,
+    load_fairseq_checkpoint,
+    load_weights,
+)
 from emoscale.representations.contract import Waveform
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
 
-ONLY_FOR_TRAINING = ("wav2vec_predictions.", "project_features.")
-"""Beginnings of the names of weights that only pre-training needs."""
+# Beginnings of the names of weights that only pre-training needs.
+_ONLY_FOR_TRAINING = ("wav2vec_predictions.", "project_features.")
 
 
-def check_length(waveform: Waveform, architecture: Wav2VecArchitecture) -> None:
-    """Raise `AudioError` where a waveform is shorter than one frame."""
-    needed = architecture.minimum_samples
-    if len(waveform) < needed:
-        raise AudioError(
-            "too short", f"{len(waveform)} samples are fewer than the {needed} of one frame"
-        )
-
-
-class Wav2VecFeatures:
-    """z or c, in float16, of the raw waveform (no normalisation, as it was trained).
+class FairseqFeatures:
+    """Frames of a wav2vec model of either kind, from the raw waveform (no normalisation).
 
     Utterances are computed one by one: the group norm averages over time, so padding would change
     every frame, and on a CPU one unpadded utterance is the fastest batch.
@@ -38,6 +34,37 @@ class Wav2VecFeatures:
 
     modality: Literal["audio", "text"] = "audio"
     dtype = "float16"
+
+    def __init__(self, model: Wav2Vec, checkpoint: FairseqCheckpoint) -> None:
+        load_weights(model, checkpoint, _ONLY_FOR_TRAINING)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._architecture = model.architecture
+        self._network = model.eval().to(self._device)
+        self.checkpoint_sha256 = checkpoint.sha256
+        self.frame_rate: float | None = SAMPLE_RATE / model.architecture.hop_samples
+
+    @torch.inference_mode()
+    def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
+        """What is stored of each waveform, [T_i, …]; raises `AudioError` where it has no frame."""
+        frames = [self._frames(self._z(waveform)) for waveform in batch]
+        return [array.cpu().numpy().astype(self.dtype) for array in frames]
+
+    def _z(self, waveform: Waveform) -> torch.Tensor:
+        """[1, channels, T] of a waveform [samples]."""
+        needed = self._architecture.minimum_samples
+        if len(waveform) < needed:
+            raise AudioError(
+                "too short", f"{len(waveform)} samples are fewer than the {needed} of one frame"
+            )
+        return self._network.encode(torch.from_numpy(waveform).to(self._device)[None])
+
+    @abstractmethod
+    def _frames(self, z: torch.Tensor) -> torch.Tensor:
+        """[T, …] of z [1, channels, T]."""
+
+
+class Wav2VecFeatures(FairseqFeatures):
+    """z or c, in float16."""
 
     def __init__(self, settings: Wav2VecSettings) -> None:
         checkpoint = load_fairseq_checkpoint(settings.checkpoint)
@@ -47,25 +74,11 @@ class Wav2VecFeatures:
             architecture = Wav2VecArchitecture.from_arguments(checkpoint.arguments)
         except ArchitectureError as error:
             raise CheckpointError(f"{checkpoint.path}: {error}") from None
-        self._model = Wav2Vec(architecture)
-        load_weights(self._model, checkpoint, ONLY_FOR_TRAINING)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model.eval().to(self._device)
+        super().__init__(Wav2Vec(architecture), checkpoint)
         self._output = settings.output
-        self.checkpoint_sha256 = checkpoint.sha256
         layers = architecture.encoder if settings.output == "z" else architecture.aggregator
         self.dimension = layers[-1][0]
-        self.frame_rate: float | None = SAMPLE_RATE / architecture.hop_samples
 
-    @torch.inference_mode()
-    def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
-        """Frames [T_i, dimension] of each waveform; raises `AudioError` where one has none."""
-        return [self._frames(waveform).cpu().numpy().astype(self.dtype) for waveform in batch]
-
-    def _frames(self, waveform: Waveform) -> torch.Tensor:
-        """[T, dimension], float32."""
-        check_length(waveform, self._model.architecture)
-        frames = self._model.encode(torch.from_numpy(waveform).to(self._device)[None])
-        if self._output == "c":
-            frames = self._model.contextualise(frames)
+    def _frames(self, z: torch.Tensor) -> torch.Tensor:
+        frames = z if self._output == "z" else self._network.contextualise(z)
         return frames[0].T
