@@ -56,8 +56,11 @@ def code_of(script, *modules):
 
 def corpus_listing():
     """Changes with any file of a corpus that is the user's; a generated one is an input."""
+    if IS_DEMO:
+        return ""
+    # What a study may leave in the corpus's folder is none of the corpus: results, configuration.
     own = [STUDY.results, ".snakemake"]
-    return "" if IS_DEMO else tree_listing_digest(STUDY.corpus.root, skip=own)
+    return tree_listing_digest(STUDY.corpus.root, own, skip_endings=(".yaml", ".yml"))
 
 
 def corpus_name():
