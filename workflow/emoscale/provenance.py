@@ -46,8 +46,9 @@ def file_sha256(path: Path | str) -> str:
 def code_digest(*sources: Path | str) -> str:
     """Digest of the meaning of the given Python files and of every emoscale module they import.
 
-    A source is a path or the dotted name of an emoscale module. Imports are followed wherever they
-    stand in a file. Comments, docstrings and layout do not count; a changed statement does.
+    A source is a path or the dotted name of an emoscale module; a path may lie elsewhere. Imports
+    are followed wherever they stand in a file. Comments, docstrings and layout do not count; a
+    changed statement does.
     """
     found: dict[str, str] = {}
     waiting = [_path_of(source) for source in sources]
@@ -150,6 +151,8 @@ def _imports_of(node: ast.AST, path: Path) -> Iterable[Path]:
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom):
+        if node.level and not path.is_relative_to(PACKAGE):
+            return  # a user's own package: its other files do not count
         if node.level:
             raise SyntaxError(f"{path}: relative imports are not followed; write the full name")
         module = node.module or ""

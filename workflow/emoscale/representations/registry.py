@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 from emoscale.config.representations import ExternalSettings
@@ -26,9 +28,15 @@ def module_of(kind: str) -> str:
     return BUILT_IN.get(kind, kind).partition(":")[0]
 
 
-def sources_of(kind: str) -> list[str]:
-    """Modules whose code decides what this kind gives; an external one counts by its name only."""
-    return [] if kind not in BUILT_IN else [module_of(kind)]
+def sources_of(kind: str) -> list[str | Path]:
+    """The code that decides what this kind gives; of an external one, the file of its class."""
+    if kind in BUILT_IN:
+        return [module_of(kind)]
+    try:
+        found = importlib.util.find_spec(module_of(kind))
+    except ImportError:
+        return []  # building it says what is missing
+    return [Path(found.origin)] if found and found.origin and found.has_location else []
 
 
 def build_representation(settings: Any) -> Representation:
