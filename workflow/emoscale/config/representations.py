@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -85,40 +85,112 @@ class WaveformSettings(Settings):
     kind: Literal["waveform"]
 
 
-class Wav2VecSettings(Settings):
+class PretrainedSettings(Settings):
+    """What representations that run a pre-trained network share."""
+
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the network's arithmetic. bfloat16 is about twice as fast on a CPU with AVX-512 and on a
+    GPU, and changes every value by about 1 % (docs/benchmarks.md); float16 is for GPUs."""
+
+    checkpoint_keys: ClassVar[tuple[str, ...]] = ("checkpoint",)
+    """Keys whose values are files, folders, or names under `checkpoints`."""
+
+
+class Wav2VecSettings(PretrainedSettings):
     """wav2vec (Schneider et al. 2019), from a fairseq checkpoint."""
 
     kind: Literal["wav2vec"]
 
     checkpoint: str = Field(min_length=1)
-    """The file, such as wav2vec_large.pt."""
+    """The file, such as wav2vec_large.pt, or a name under `checkpoints`."""
 
     output: Literal["z", "c"] = "c"
     """z: of the encoder, each frame from 29 ms. c: of the context network, from 0.8 s."""
 
+    backend: Literal["native", "fairseq"] = "native"
+    """fairseq: the original package, in a Python environment of its own (envs/fairseq.yaml)."""
 
-class VqWav2VecSettings(Settings):
+
+class VqWav2VecSettings(PretrainedSettings):
     """vq-wav2vec (Baevski et al. 2020), Gumbel or k-means, from a fairseq checkpoint."""
 
     kind: Literal["vq_wav2vec"]
 
     checkpoint: str = Field(min_length=1)
-    """The file, such as vq-wav2vec.pt or vq-wav2vec_kmeans.pt."""
+    """The file, such as vq-wav2vec.pt or vq-wav2vec_kmeans.pt, or a name under `checkpoints`."""
 
     output: Literal["codes", "c"] = "codes"
     """codes: stored as indices, read as their vectors. c: the context network over the vectors."""
 
+    backend: Literal["native", "fairseq"] = "native"
+    """fairseq: the original package, in a Python environment of its own (envs/fairseq.yaml)."""
 
-class TransformersAudioSettings(Settings):
-    """wav2vec 2.0, HuBERT, WavLM, data2vec or XLS-R, through transformers."""
+
+Layers = int | Literal["all"] | Annotated[list[int], Field(min_length=1)]
+
+
+class CodeRobertaSettings(PretrainedSettings):
+    """RoBERTa over vq-wav2vec's codes (Baevski et al. 2020), from fairseq checkpoints."""
+
+    kind: Literal["code_roberta"]
+
+    checkpoint: str = Field(min_length=1)
+    """The vq-wav2vec file that gives the codes (vq-wav2vec_kmeans.pt), or a name under
+    `checkpoints`."""
+
+    model: str = Field(min_length=1)
+    """bert_kmeans.tar, or a folder with what is in it (bert_kmeans.pt and dict.txt), or a name
+    under `checkpoints`."""
+
+    layer: Layers = -1
+    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
+    them, or all: each is stored, and read as `<representation>/<layer>`."""
+
+    checkpoint_keys: ClassVar[tuple[str, ...]] = ("checkpoint", "model")
+
+
+class TransformersAudioSettings(PretrainedSettings):
+    """wav2vec 2.0, HuBERT, WavLM, data2vec, XLS-R or Whisper's encoder, through transformers."""
 
     kind: Literal["transformers_audio"]
 
     model: str = Field(min_length=1)
-    """A folder that holds the model, or its name on the hub (facebook/wav2vec2-base)."""
+    """A folder that holds the model, its name on the hub (facebook/wav2vec2-base), a fairseq file
+    of wav2vec 2.0 (wav2vec_small.pt), or a name under `checkpoints`."""
 
-    layer: int = -1
-    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output."""
+    layer: Layers = -1
+    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
+    them, or all: each is stored, and read as `<representation>/<layer>`."""
+
+    window_seconds: float = Field(default=60.0, ge=5.0)
+    """Longer utterances are computed in windows of this length, since attention over all of one
+    takes memory with the square of its length. Whisper's is 30, whatever is said here."""
+
+    checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
+
+
+class TransformersTextSettings(PretrainedSettings):
+    """BERT and its family over the transcript, through transformers: a vector a token."""
+
+    kind: Literal["transformers_text"]
+
+    model: str = Field(min_length=1)
+    """A folder that holds the model, its name on the hub (bert-base-uncased), or a name under
+    `checkpoints`."""
+
+    layer: Layers = -1
+    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
+    them, or all: each is stored, and read as `<representation>/<layer>`."""
+
+    tags: Literal["remove", "keep", "word"] = "remove"
+    """Noises that transcripts write in brackets, such as [LAUGHTER]. remove: they are not read.
+    word: as the word in the brackets (laughter). keep: as they are written."""
+
+    special_tokens: Literal["drop", "keep"] = "drop"
+    """Whether the model's own tokens ([CLS], [SEP]) are frames too. They are always computed; of an
+    empty transcript, the first of them is the one frame."""
+
+    checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
 
 
 class ExternalSettings(Settings):
@@ -142,7 +214,9 @@ RepresentationSettings = Annotated[
     | Annotated[WaveformSettings, Tag("waveform")]
     | Annotated[Wav2VecSettings, Tag("wav2vec")]
     | Annotated[VqWav2VecSettings, Tag("vq_wav2vec")]
+    | Annotated[CodeRobertaSettings, Tag("code_roberta")]
     | Annotated[TransformersAudioSettings, Tag("transformers_audio")]
+    | Annotated[TransformersTextSettings, Tag("transformers_text")]
     | Annotated[ExternalSettings, Tag("external")],
     Discriminator(_which),
 ]

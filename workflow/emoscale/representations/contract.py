@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Waveform = NDArray[np.float32]
 """[samples] at 16 kHz, full scale 1."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What is stored of one utterance, where its frames alone do not say all."""
+
+    frames: NDArray[np.generic]
+    """[T, dimension]; of a layered representation [layers, T, dimension]."""
+
+    characters: NDArray[np.int32] | None = None
+    """Text: [T, 2], first character of each token in the transcript and the one after its last; a
+    special token, which stands for no character, has 0 and 0."""
+
+    windows: int = 1
+    """Parts that a long utterance was computed in, each without sight of the others."""
 
 
 @runtime_checkable
@@ -31,10 +47,15 @@ class Representation(Protocol):
     dtype: str
     """numpy name of what is stored: float16 unless more is needed."""
 
-    # Where there are any: `checkpoint_sha256` (str), of pre-trained weights; `codebook` (float32
-    # [groups, codes, width]), and `extract` then gives codes [T_i, groups], which are stored, and
-    # read as vectors of `dimension` = groups * width values.
+    # Where there are any, these too:
+    # `checkpoint_sha256` (str): digest of pre-trained weights.
+    # `layers` (tuple of int): numbers of the hidden states in `frames` [layers, T, dimension].
+    # `codebook` (float32 [groups, codes, width]): `extract` then gives codes [T, groups], which are
+    #     stored, and read as vectors of `dimension` = groups * width values.
+    # `batch_seconds` (float): `extract` is given utterances of similar length, as many as have this
+    #     many seconds together when each counts as the longest; without it, one at a time.
+    # `to(device)`: called once, with "cpu" or "cuda", before `extract`.
 
-    def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
-        """Frames [T_i, dimension] of each utterance, in the batch's order."""
+    def extract(self, batch: Sequence[Any]) -> Sequence[NDArray[np.generic] | Extracted]:
+        """Frames [T_i, dimension] of each utterance (or `Extracted`), in the batch's order."""
         ...

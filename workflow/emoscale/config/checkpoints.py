@@ -1,0 +1,47 @@
+"""Where pre-trained weights come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from emoscale.config.settings import Settings
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class DownloadedFile(Settings):
+    """A file at an address, downloaded once."""
+
+    url: str = Field(pattern=r"^https?://\S+$")
+    """Its address."""
+
+    sha256: Digest | None = None
+    """Digest that the file must have. null: the first download decides, and is held to after."""
+
+
+class HubModel(Settings):
+    """A model of the Hugging Face hub, downloaded once."""
+
+    hub: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
+    """Its name, such as facebook/wav2vec2-base."""
+
+    revision: str = "main"
+    """Commit, tag or branch; a commit is always the same model."""
+
+
+class UntrainedModel(Settings):
+    """A small model of a true architecture with random weights: for trying a study out.
+
+    Its features are those of no pre-training; every table says so.
+    """
+
+    untrained: Literal["wav2vec", "vq_wav2vec", "wav2vec2", "bert"]
+    """Which architecture."""
+
+    seed: int = Field(default=1, ge=0)
+    """Of the weights."""
+
+
+CheckpointSettings = DownloadedFile | HubModel | UntrainedModel
