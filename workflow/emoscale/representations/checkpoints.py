@@ -8,8 +8,11 @@ nothing of it runs.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import pickle
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.errors import CheckpointError
-from emoscale.provenance import file_sha256
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class FairseqCheckpoint:
     arguments: dict[str, Any]
     weights: dict[str, Tensor]
     sha256: str
+    task: dict[str, Any] = field(default_factory=dict)
+    """Settings of the training task: `cfg.task`, or all of `args`, which do not set them apart."""
 
 
 def load_fairseq_checkpoint(path: Path | str) -> FairseqCheckpoint:
@@ -40,25 +44,40 @@ def load_fairseq_checkpoint(path: Path | str) -> FairseqCheckpoint:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; download it and name its place")
     try:
+        file = open(path, "rb")  # noqa: SIM115 - what goes wrong inside has its own sentences
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
+    with file:
+        return read_fairseq_checkpoint(file, path)
+
+
+def read_fairseq_checkpoint(
+    file: io.BufferedReader | io.BufferedRandom, path: Path
+) -> FairseqCheckpoint:
+    """Read a checkpoint from an open file that can seek; `path` is what messages call it.
+
+    Raises `CheckpointError` as `load_fairseq_checkpoint` does.
+    """
+    try:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
         with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is refused: it is damaged, or holds more than weights and settings "
-            f"({_first_line(error)})"
-        ) from None
+        raise CheckpointError(f"{path} is refused: {_why_refused(error)}") from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
         raise CheckpointError(
             f"{path} is damaged or no checkpoint ({_first_line(error)}); download it again"
         ) from None
-    arguments, weights = _parts(content)
+    arguments, task, weights = _parts(content)
     if not arguments or not weights:
         raise CheckpointError(f"{path} is no fairseq checkpoint: it lacks args (or cfg) and model")
     return FairseqCheckpoint(
         path,
         arguments,
         {name: value.float() for name, value in weights.items() if isinstance(value, Tensor)},
-        file_sha256(path),
+        sha256,
+        task,
     )
 
 
@@ -85,20 +104,34 @@ def load_weights(model: nn.Module, checkpoint: FairseqCheckpoint, ignored: tuple
     model.load_state_dict(weights)
 
 
-def _parts(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings and weights, from the old form (`args`) or the new one (`cfg`)."""
+def _parts(content: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Settings of model and task, and weights, from the old form (`args`) or the new (`cfg`)."""
     if not isinstance(content, dict):
-        return {}, {}
-    arguments = content.get("args")
+        return {}, {}, {}
+    arguments = task = content.get("args")
     if arguments is None and isinstance(content.get("cfg"), dict):
-        arguments = content["cfg"].get("model")
-    if isinstance(arguments, argparse.Namespace):
-        arguments = vars(arguments)
-    weights = content.get("model")
-    return (
-        arguments if isinstance(arguments, dict) else {},
-        weights if isinstance(weights, dict) else {},
-    )
+        arguments, task = content["cfg"].get("model"), content["cfg"].get("task")
+    return _plain(arguments), _plain(task), _plain(content.get("model"))
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """The dict that `settings` is or holds; an empty one where it is something else."""
+    if isinstance(settings, argparse.Namespace):
+        settings = vars(settings)
+    return settings if isinstance(settings, dict) else {}
+
+
+def _why_refused(error: pickle.UnpicklingError) -> str:
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if found is None:
+        return f"it is damaged, or holds more than weights and settings ({_first_line(error)})"
+    name = found[1].rstrip(".")
+    if name.startswith("omegaconf."):
+        return (
+            f"its settings are an {name}, not a plain dict; save it once more beside fairseq with "
+            "cfg made plain by OmegaConf.to_container"
+        )
+    return f"it holds {name}, and only weights and plain settings are read; take the original file"
 
 
 def _first_line(error: Exception) -> str:
