@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +27,6 @@ def test_each_frame_is_kept_once_from_the_window_in_whose_middle_it_lies(
 @given(st.integers(1, 300), st.integers(2, 60))
 def test_neighbours_share_at_least_half(length: int, longest: int) -> None:
     windows = half_overlapping_windows(length, longest)
-    for before, after in zip(windows[:-1], windows[1:], strict=True):
+    for before, after in itertools.pairwise(windows):
         assert before.start < after.start
         assert 2 * (before.stop - after.start) >= longest

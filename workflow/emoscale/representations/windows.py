@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 
@@ -44,8 +45,7 @@ def half_overlapping_windows(length: int, longest: int) -> list[Window]:
     starts = [*range(0, length - longest, step), length - longest]
     # Half-way between the middles of two neighbours; a tie goes to the earlier.
     bounds = [
-        (before + after + longest - 1) // 2 + 1
-        for before, after in zip(starts[:-1], starts[1:], strict=True)
+        (before + after + longest - 1) // 2 + 1 for before, after in itertools.pairwise(starts)
     ]
     return [
         Window(start, start + longest, first, last)
