@@ -20,6 +20,7 @@ ORDER = [
     "corpus",
     "torchaudio_guard",
     "representations",
+    "weights",
     "store",
     "extraction",
     "protocol",
