@@ -1,0 +1,293 @@
+"""BERT and its family over the transcript, through transformers: a vector a token."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emoscale.config.representations import TransformersTextSettings
+from emoscale.errors import CheckpointError, UserError
+from emoscale.provenance import digest, file_sha256
+from emoscale.representations.contract import Extracted
+from emoscale.representations.transcript_tokens import TranscriptReader, TranscriptTokens
+from emoscale.torchaudio_guard import import_torchaudio
+
+FAMILY = (
+    "albert",
+    "bert",
+    "camembert",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "modernbert",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+)
+"""Model types: encoders that read the whole text in both directions; DeBERTa-v3 is deberta-v2."""
+
+_TOKENIZER_FILES = (
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+_WEIGHTS = ("*.safetensors", "*.bin")
+_NOT_USED = "pooler."  # turns the first state into a vector for classifiers; often not published
+
+
+class TransformersText:
+    """Hidden states of a text model, in float16, with each token's place in the transcript.
+
+    Transcripts are computed one by one, so that none depends on its batch. One with more tokens
+    than the model takes is computed in windows that overlap by half, the model's special tokens in
+    each; every token is taken from the window whose middle it is nearest to.
+
+    A special token's name that stands in a transcript (`[MASK]`, `</s>`) is read as the letters it
+    is written with, never as the token.
+    """
+
+    modality: Literal["audio", "text"] = "text"
+    dtype = "float16"
+    frame_rate: float | None = None
+    layers: tuple[int, ...]  # only where the settings ask for several
+
+    def __init__(self, settings: TransformersTextSettings) -> None:
+        import_torchaudio()  # transformers imports it, and crashes beside a CPU torch without this
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.set_verbosity_error()  # what it warns of is checked here
+        name = settings.model
+        config, folder = _load_config(name, transformers)
+        tokenizer = _load_tokenizer(name, folder, transformers)
+        self._network = _load_network(name, config, settings.precision, transformers)
+        self._device = torch.device("cpu")
+        self._reader = TranscriptReader(tokenizer, settings.tags)
+        self._room = _room(name, self._network, tokenizer)
+        _check_vocabulary(name, self._network, tokenizer)
+        self._keeps_special = settings.special_tokens == "keep"
+        self._chosen = _chosen_layers(settings, config.num_hidden_layers)
+        if not isinstance(settings.layer, int):
+            self.layers = self._chosen
+        self._name = name
+        self.dimension: int = config.hidden_size
+        self.checkpoint_sha256 = _digest_of(folder)
+
+    def to(self, device: str) -> None:
+        """Move the network to "cpu" or "cuda"."""
+        self._device = torch.device(device)
+        self._network.to(self._device)
+
+    @torch.inference_mode()
+    def extract(self, batch: Sequence[str]) -> list[Extracted]:
+        """Frames [T_i, dimension] of each transcript, [layers, T_i, dimension] of several layers.
+
+        Of a transcript that holds no token the one frame is the state of the first special token.
+        Raises `UserError` where the model's tokenizer has none.
+        """
+        return [self._extract(transcript) for transcript in batch]
+
+    def _extract(self, transcript: str) -> Extracted:
+        tokens = self._reader.read(transcript)
+        count = len(tokens.ids)
+        if not count:
+            return self._of_nothing(tokens)
+        leading = len(tokens.leading)
+        starts, bounds = _windows(count, self._room)
+        pieces = []
+        for place, start in enumerate(starts):
+            ids = tokens.ids[start : start + self._room]
+            states = self._states([*tokens.leading, *ids, *tokens.trailing])
+            first = leading + bounds[place] - start
+            end = leading + bounds[place + 1] - start
+            if self._keeps_special and place == 0:
+                first = 0
+            if self._keeps_special and place == len(starts) - 1:
+                end = states.shape[1]
+            pieces.append(states[:, first:end])
+        characters = tokens.characters
+        if self._keeps_special:
+            around = ((leading, len(tokens.trailing)), (0, 0))
+            characters = np.pad(characters, around)
+        return self._extracted(np.concatenate(pieces, axis=1), characters, len(starts))
+
+    def _of_nothing(self, tokens: TranscriptTokens) -> Extracted:
+        if not tokens.leading:
+            raise UserError(
+                f"the transcript has no words to read, and {self._name} has no special token that "
+                "could stand for it; leave such utterances out, or take another model"
+            )
+        states = self._states(tokens.leading)
+        if not self._keeps_special:
+            states = states[:, :1]
+        return self._extracted(states, np.zeros((states.shape[1], 2), dtype=np.int32), 1)
+
+    def _extracted(
+        self, states: NDArray[np.float32], characters: NDArray[np.int32], windows: int
+    ) -> Extracted:
+        frames = states.astype(self.dtype)
+        return Extracted(frames if hasattr(self, "layers") else frames[0], characters, windows)
+
+    def _states(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """The chosen hidden states [layers, tokens, dimension]."""
+        given = torch.tensor([ids], device=self._device)
+        states = self._network(
+            input_ids=given, attention_mask=torch.ones_like(given), output_hidden_states=True
+        ).hidden_states
+        chosen = torch.stack([states[layer][0] for layer in self._chosen])
+        array: NDArray[np.float32] = chosen.float().cpu().numpy()
+        return array
+
+
+def _windows(count: int, room: int) -> tuple[list[int], list[int]]:
+    """First token of each window, and the tokens between which each window is used.
+
+    Window i is used for the tokens from bound i up to bound i + 1, which are nearer to its middle
+    than to any other's.
+
+    >>> _windows(3, room=4)
+    ([0], [0, 3])
+    >>> _windows(9, room=4)
+    ([0, 2, 4, 5], [0, 3, 5, 7, 9])
+    """
+    starts = [*range(0, count - room, max(1, room // 2)), max(0, count - room)]
+    middles = [(start + following + room - 1) // 2 + 1 for start, following in pairwise(starts)]
+    return starts, [0, *middles, count]
+
+
+def _load_config(name: str, transformers: Any) -> tuple[Any, Path]:
+    """A model's configuration, and the folder that it lies in."""
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+        folder = Path(name)
+        if not folder.is_dir():
+            folder = Path(transformers.utils.cached_file(name, "config.json")).parent
+    except Exception as error:  # of many kinds, and all of them mean the same
+        raise _cannot_be_loaded(name, error) from error
+    if config.model_type not in FAMILY:
+        raise CheckpointError(
+            f"{name} is a model of the type {config.model_type}; "
+            f"transformers_text takes {', '.join(FAMILY)}"
+        )
+    return config, folder
+
+
+def _load_tokenizer(name: str, folder: Path, transformers: Any) -> Any:
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        pieces = sorted(path.name for path in folder.glob("*.model"))
+        if pieces and not (folder / "tokenizer.json").exists():
+            raise CheckpointError(
+                f"{name} has its tokenizer as {pieces[0]} only, which could not be read: install "
+                "the packages sentencepiece and protobuf, or add the model's tokenizer.json"
+            ) from error
+        raise _cannot_be_loaded(name, error) from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{name} has a tokenizer ({type(tokenizer).__name__}) that does not say where in the "
+            "text a token stands; take a model with a fast tokenizer (tokenizer.json)"
+        )
+    # Without its files transformers makes a tokenizer that knows no word.
+    files = [tokenizer.vocab_files_names.get(key) for key in ("tokenizer_file", "vocab_file")]
+    wanted = [file for file in files if file]
+    if not any((folder / file).exists() for file in wanted):
+        raise CheckpointError(
+            f"{name} has no tokenizer: {' or '.join(wanted)} is missing; add the model's own"
+        )
+    return tokenizer
+
+
+def _load_network(name: str, config: Any, precision: str, transformers: Any) -> Any:
+    try:
+        network, report = transformers.AutoModel.from_pretrained(
+            name,
+            config=config,
+            dtype=getattr(torch, precision),  # by itself it takes that of the file
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are in the report
+            trust_remote_code=False,
+        )
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{name} has a file of weights that is damaged or holds more than weights, and is not "
+            "loaded; fetch the model again, or take it as safetensors"
+        ) from error
+    except Exception as error:
+        raise _cannot_be_loaded(name, error) from error
+    # transformers fills in what is missing with random numbers; that must not become a result.
+    wrong = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    names = sorted(key for key in wrong if not key.startswith(_NOT_USED))
+    if names:
+        raise CheckpointError(
+            f"{name} lacks weights of its model: {names[0]} and {len(names) - 1} others; "
+            "it is incomplete or of another architecture"
+        )
+    return network.eval()
+
+
+def _cannot_be_loaded(name: str, error: Exception) -> CheckpointError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return CheckpointError(
+        f"{name} cannot be loaded as a text model: {first}; name a folder with config.json, the "
+        "tokenizer's files and weights, or a model that is in the local cache"
+    )
+
+
+def _room(name: str, network: Any, tokenizer: Any) -> int:
+    """Tokens of a text that the model takes at once, beside its special ones."""
+    positions = int(network.config.max_position_embeddings)
+    for part_name, part in network.named_modules():
+        if part_name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
+            # RoBERTa's first position comes after that of padding.
+            unused = 0 if part.padding_idx is None else part.padding_idx + 1
+            positions = part.num_embeddings - unused
+    special = int(tokenizer.num_special_tokens_to_add())
+    room = min(positions, int(tokenizer.model_max_length)) - special
+    if room < 1:
+        raise CheckpointError(
+            f"{name} takes {room + special} tokens at once, of which {special} are special: none "
+            "is left for the text; correct model_max_length in its tokenizer_config.json"
+        )
+    return room
+
+
+def _check_vocabulary(name: str, network: Any, tokenizer: Any) -> None:
+    known = network.get_input_embeddings().num_embeddings
+    needed = max(tokenizer.get_vocab().values()) + 1
+    if needed > known:
+        raise CheckpointError(
+            f"{name} has a tokenizer of {needed} tokens and a model of {known}; they do not belong "
+            "together: take the tokenizer that came with the model"
+        )
+
+
+def _chosen_layers(settings: TransformersTextSettings, last: int) -> tuple[int, ...]:
+    """Numbers of the hidden states that are asked for, each once, from the first to the last."""
+    if settings.layer == "all":
+        return tuple(range(last + 1))
+    asked = [settings.layer] if isinstance(settings.layer, int) else settings.layer
+    for layer in asked:
+        if not -last - 1 <= layer <= last:
+            raise CheckpointError(
+                f"{settings.model} has the hidden states 0 to {last}; layer {layer} is none"
+            )
+    return tuple(sorted({layer % (last + 1) for layer in asked}))
+
+
+def _digest_of(folder: Path) -> str:
+    """Digest of everything in the model's folder that decides its numbers."""
+    patterns = ("config.json", *_TOKENIZER_FILES, *_WEIGHTS)
+    files = {path for pattern in patterns for path in folder.glob(pattern)}
+    return digest({path.name: file_sha256(path) for path in files})
