@@ -7,11 +7,12 @@ import torch
 
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
+from emoscale.device import choose_device
 from emoscale.models.registry import module_of
 from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.tables import read_fold
-from emoscale.training.cell import Cell, CellSettings, choose_device, train_cell
+from emoscale.training.cell import Cell, CellSettings, train_cell
 
 
 @click.command(help=__doc__)
@@ -46,15 +47,17 @@ def main(
 ) -> None:
     torch.set_num_threads(threads)
     parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")
-    (index,) = features  # every model so far reads one representation; the study checks that
-    store = FeatureStore(index)
+    # Every model so far reads one representation; the study checks that.
+    (index,), (layer,) = features, parsed.layers
+    store = FeatureStore(index, layer)
     canonical = canonical_json(parsed.model_dump(mode="json"))
     origin = {
         "settings": canonical,
         "settings_sha256": digest(canonical),
         "code_sha256": code_digest(Path(__file__), module_of(parsed.model.kind)),
         "protocol_sha256": file_sha256(protocol),
-        "representations": [index.parent.name],
+        "representations": [index.parent.name + ("" if layer is None else f"/{layer}")],
+        "weights": [store.weights],
         "features_sha256": [store.sha256],
     }
     cell = Cell(experiment, fold, size)

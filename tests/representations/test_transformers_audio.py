@@ -12,8 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from emoscale.config.representations import TransformersAudioSettings
 from emoscale.errors import AudioError, CheckpointError
+from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
-from emoscale.representations.transformers_audio import TransformersAudio
+from emoscale.representations.transformers_audio import EXACT_IN_BATCHES, TransformersAudio
+from emoscale.representations.whisper import WhisperEncoder
 from emoscale.torchaudio_guard import import_torchaudio
 from tests.representations.test_spectral import noise
 
@@ -29,60 +31,156 @@ SMALL: dict[str, Any] = {
     "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 2,
 }
+LARGE: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
 CONFIGS = {
     "wav2vec2-base": transformers.Wav2Vec2Config(**SMALL),
-    "wav2vec2-large": transformers.Wav2Vec2Config(
-        **SMALL, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True
-    ),
+    "wav2vec2-large": transformers.Wav2Vec2Config(**SMALL, **LARGE, conv_bias=True),
     "hubert": transformers.HubertConfig(**SMALL),
+    "hubert-large": transformers.HubertConfig(**SMALL, **LARGE),
     "wavlm": transformers.WavLMConfig(**SMALL),
+    "wavlm-large": transformers.WavLMConfig(**SMALL, **LARGE),
     "data2vec": transformers.Data2VecAudioConfig(**SMALL),
 }
+WHISPER = transformers.WhisperConfig(
+    d_model=16,
+    encoder_layers=2,
+    decoder_layers=1,
+    encoder_attention_heads=2,
+    decoder_attention_heads=2,
+    encoder_ffn_dim=32,
+    decoder_ffn_dim=32,
+    vocab_size=60,
+    pad_token_id=0,
+    bos_token_id=1,
+    eos_token_id=2,
+    decoder_start_token_id=1,
+)
 
 
 def save_model(folder: Path, name: str, normalise: bool = True) -> Path:
     torch.manual_seed(1)
-    transformers.AutoModel.from_config(CONFIGS[name]).save_pretrained(folder)
+    model = transformers.AutoModel.from_config(CONFIGS[name])
+    for parameter in model.parameters():  # norms and biases start at one and nought
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    model.save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
     return folder
 
 
-def build(folder: Path, layer: int = -1) -> TransformersAudio:
-    settings = TransformersAudioSettings(kind="transformers_audio", model=str(folder), layer=layer)
-    made = build_representation(settings)
+def build(folder: Path, layer: Any = -1, **others: Any) -> TransformersAudio:
+    made = build_representation(
+        TransformersAudioSettings(
+            kind="transformers_audio",
+            model=str(folder),
+            layer=layer,
+            stored_type="float32",
+            **others,
+        )
+    )
     assert isinstance(made, TransformersAudio)
     return made
+
+
+def frames_of(extracted: Extracted) -> np.ndarray:
+    assert extracted.windows == 1
+    return np.asarray(extracted.frames)
+
+
+def plain_states(folder: Path, waveform: np.ndarray) -> list[np.ndarray]:
+    """Hidden states as the model itself gives them; the last is its output."""
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    normalised = (waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)
+    with torch.inference_mode():
+        output = model(torch.from_numpy(normalised)[None], output_hidden_states=True)
+    return [state[0].numpy() for state in (*output.hidden_states[:-1], output.last_hidden_state)]
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("layer", [0, 1, -1])
 def test_a_hidden_state_is_the_models(tmp_path: Path, name: str, layer: int) -> None:
     made = build(save_model(tmp_path, name), layer)
-    waveform = noise(0.7)
-    (frames,) = made.extract([waveform])
-    model = transformers.AutoModel.from_pretrained(tmp_path).eval()
-    normalised = (waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)
-    with torch.inference_mode():
-        states = model(torch.from_numpy(normalised)[None], output_hidden_states=True).hidden_states
-    np.testing.assert_allclose(frames.astype(float), states[layer][0].numpy(), atol=0.004)
-    assert frames.dtype == np.float16
-    assert (made.dimension, made.frame_rate) == (16, 50.0)
+    waveform: Any = noise(0.7)
+    frames = frames_of(made.extract([waveform])[0])
+    np.testing.assert_allclose(frames, plain_states(tmp_path, waveform)[layer], atol=2e-5)
+    assert (made.dimension, made.frame_rate, made.layers) == (16, 50.0, ())
+
+
+@pytest.mark.parametrize(("layer", "numbers"), [("all", (0, 1, 2)), ([-1, 0], (0, 2)), ([1], (1,))])
+def test_several_layers(tmp_path: Path, layer: Any, numbers: tuple[int, ...]) -> None:
+    made = build(save_model(tmp_path, "wav2vec2-large"), layer)
+    waveform: Any = noise(0.7)
+    frames = frames_of(made.extract([waveform])[0])
+    states = plain_states(tmp_path, waveform)
+    assert made.layers == numbers
+    expected = np.stack([states[number] for number in numbers])
+    np.testing.assert_allclose(frames, expected, atol=2e-5)
+
+
+def test_stored_in_half_precision_unless_asked_otherwise(tmp_path: Path) -> None:
+    settings = TransformersAudioSettings(
+        kind="transformers_audio", model=str(save_model(tmp_path, "hubert"))
+    )
+    made: Any = build_representation(settings)
+    assert made.dtype == "float16"
+    assert made.extract([noise(0.5)])[0].frames.dtype == np.float16
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_an_utterance_does_not_depend_on_its_batch(tmp_path: Path, name: str) -> None:
-    made = build(save_model(tmp_path, name))
-    batch: list[Any] = [noise(0.4, 1), 3 * noise(1.1, 2), noise(0.1, 3)]
-    for waveform, frames in zip(batch, made.extract(batch), strict=True):
-        assert np.array_equal(frames, made.extract([waveform])[0])
-        assert len(frames) == (len(waveform) - 400) // 320 + 1
+    made = build(save_model(tmp_path, name), "all")
+    batch: list[Any] = [noise(0.4, 1), 3 * noise(1.1, 2), noise(0.1, 3), noise(1.1, 4)]
+    together = made.extract(batch) if CONFIGS[name].model_type in EXACT_IN_BATCHES else []
+    for waveform, extracted in zip(batch, together, strict=False):
+        alone = frames_of(made.extract([waveform])[0])
+        frames = frames_of(extracted)
+        assert frames.shape == alone.shape == (3, (len(waveform) - 400) // 320 + 1, 16)
+        assert np.linalg.norm(frames - alone) / np.linalg.norm(alone) < 1e-5
+    assert bool(together) == (name != "data2vec")
+
+
+def test_what_is_not_exact_in_a_batch_is_not_batched(tmp_path: Path) -> None:
+    """data2vec: five convolutions see beyond the end; padded, the last frames differ."""
+    made = build(save_model(tmp_path, "data2vec"))
+    short: Any = noise(0.5, 1)
+    together = frames_of(made.extract([short, noise(1.0, 2)])[0])
+    alone = frames_of(made.extract([short])[0])
+    assert np.abs(together - alone).max() > 1e-3
+    made.to("cpu")
+    assert made.batch_seconds == 0.0
+
+
+def test_long_utterances_are_computed_in_windows(tmp_path: Path) -> None:
+    folder = save_model(tmp_path, "wav2vec2-large", normalise=False)
+    made = build(folder, [1, 2], window_seconds=5.0)
+    waveform: Any = noise(12.3)
+    (extracted,) = made.extract([waveform])
+    whole = build(folder, [1, 2]).extract([waveform])[0]
+    assert (extracted.windows, whole.windows) == (4, 1)
+    assert extracted.frames.shape == whole.frames.shape == (2, 614, 16)
+    # The first frames see their own window only, so they are what it gives by itself.
+    first = made.extract([waveform[: 5 * 16_000 + 80]])[0]
+    np.testing.assert_allclose(extracted.frames[:, :180], first.frames[:, :180], atol=1e-5)
+    assert not np.allclose(extracted.frames, whole.frames, atol=1e-3)
+    # A window is what goes beyond the limit; what fits is whole.
+    assert made.extract([noise(5.0)])[0].windows == 1
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_precision(tmp_path: Path, precision: Any) -> None:
+    folder = save_model(tmp_path, "wav2vec2-base")
+    waveform: Any = noise(1.0)
+    exact = frames_of(build(folder).extract([waveform])[0])
+    frames = frames_of(build(folder, precision=precision).extract([waveform])[0])
+    error = np.linalg.norm(frames - exact) / np.linalg.norm(exact)
+    assert error == 0 if precision == "float32" else 1e-4 < error < 0.05
 
 
 def test_the_models_own_preprocessing_is_honoured(tmp_path: Path) -> None:
     plain = build(save_model(tmp_path / "plain", "wav2vec2-large", normalise=False))
     normalised = build(save_model(tmp_path / "normalised", "wav2vec2-large", normalise=True))
     quiet: Any = 0.01 * noise(0.5)
-    assert not np.allclose(plain.extract([quiet])[0], normalised.extract([quiet])[0], atol=0.05)
+    one, other = frames_of(plain.extract([quiet])[0]), frames_of(normalised.extract([quiet])[0])
+    assert not np.allclose(one, other, atol=0.05)
     assert plain.checkpoint_sha256 != normalised.checkpoint_sha256
 
 
@@ -96,6 +194,18 @@ def test_the_digest_is_of_the_weights(tmp_path: Path) -> None:
     assert one.checkpoint_sha256 != build(tmp_path / "two").checkpoint_sha256
 
 
+def test_half_precision_weights_are_computed_in_float32(tmp_path: Path) -> None:
+    folder = save_model(tmp_path, "hubert")
+    path = folder / "model.safetensors"
+    halved = {name: value.half() for name, value in load_file(path).items()}
+    save_file(halved, path, metadata={"format": "pt"})
+    transformers.AutoModel.from_pretrained(folder, dtype="float16").save_pretrained(folder)
+    made = build(folder)
+    frames = frames_of(made.extract([noise(0.5)])[0])
+    assert frames.dtype == np.float32
+    assert not np.array_equal(frames, frames.astype(np.float16))
+
+
 def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
     path = save_model(tmp_path, "wav2vec2-base") / "model.safetensors"
     weights = load_file(path)
@@ -105,14 +215,13 @@ def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
         build(tmp_path)
 
 
-def test_what_cannot_be_used_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be loaded as a model"):
         build(tmp_path / "nothing" / "here" / "deep")
     save_model(tmp_path / "hubert", "hubert")
-    with pytest.raises(CheckpointError, match="hidden states 0 to 2; layer 3 is none"):
-        build(tmp_path / "hubert", layer=3)
+    for layer in (3, -4, [0, 3]):
+        with pytest.raises(CheckpointError, match=r"hidden states 0 to 2; layer .* is none"):
+            build(tmp_path / "hubert", layer=layer)
     (tmp_path / "hubert" / "preprocessor_config.json").unlink()
     with pytest.raises(CheckpointError, match="cannot be loaded as a model"):
         build(tmp_path / "hubert")
@@ -125,6 +234,52 @@ def test_what_cannot_be_used_is_one_sentence(
 
 def test_too_short(tmp_path: Path) -> None:
     made = build(save_model(tmp_path, "wav2vec2-base"))
-    assert made.extract([noise(400 / 16_000)])[0].shape == (1, 16)
+    assert frames_of(made.extract([noise(400 / 16_000)])[0]).shape == (1, 16)
     with pytest.raises(AudioError, match="399 samples are fewer than the 400 of one frame"):
         made.extract([noise(399 / 16_000)])
+
+
+@pytest.fixture(scope="module")
+def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whisper")
+    torch.manual_seed(2)
+    transformers.WhisperModel(WHISPER).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+def build_whisper(folder: Path, layer: Any = -1) -> WhisperEncoder:
+    made = build_representation(
+        TransformersAudioSettings(
+            kind="transformers_audio", model=str(folder), layer=layer, stored_type="float32"
+        )
+    )
+    assert isinstance(made, WhisperEncoder)
+    return made
+
+
+@pytest.mark.parametrize("layer", [0, -1, "all"])
+def test_whispers_encoder(whisper_folder: Path, layer: Any) -> None:
+    made = build_whisper(whisper_folder, layer)
+    waveform: Any = noise(0.51)
+    (extracted,) = made.extract([waveform])
+    model = transformers.WhisperModel.from_pretrained(whisper_folder).eval()
+    extractor = transformers.WhisperFeatureExtractor.from_pretrained(whisper_folder)
+    features = extractor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
+    with torch.inference_mode():
+        output = model.encoder(features, output_hidden_states=True)
+    states = [state[0, :26].numpy() for state in output.hidden_states]  # 0.51 s begin 26 frames
+    expected = np.stack(states) if layer == "all" else states[layer]
+    np.testing.assert_allclose(extracted.frames, expected, atol=2e-5)
+    assert (made.dimension, made.frame_rate, extracted.windows) == (16, 50.0, 1)
+
+
+def test_whisper_sees_30_seconds_at_a_time(whisper_folder: Path) -> None:
+    made = build_whisper(whisper_folder)
+    waveform: Any = noise(31.0)
+    (extracted,) = made.extract([waveform])
+    assert (extracted.windows, len(extracted.frames)) == (2, 1550)
+    (rest,) = made.extract([waveform[30 * 16_000 :]])
+    np.testing.assert_allclose(extracted.frames[1500:], rest.frames, atol=1e-5)
+    both = made.extract([waveform[:8000], waveform[30 * 16_000 :]])
+    np.testing.assert_allclose(both[1].frames, rest.frames, atol=1e-5)

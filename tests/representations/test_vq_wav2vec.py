@@ -9,9 +9,11 @@ import pytest
 
 from emoscale.config.representations import VqWav2VecSettings, Wav2VecSettings
 from emoscale.errors import CheckpointError, StoreError
+from emoscale.representations import wav2vec, wav2vec_long
 from emoscale.representations.registry import build_representation
 from emoscale.representations.vq_wav2vec import VqWav2VecFeatures
 from emoscale.store import FeatureStore, ShardHeader, index_shards, read_shard, write_shard
+from tests.representations.test_spectral import noise
 from tests.representations.test_wav2vec import REFERENCES, reference_waveform
 
 VARIANTS = ["vq_gumbel", "vq_gumbel_shared", "vq_kmeans", "vq_kmeans_shared"]
@@ -46,6 +48,21 @@ def test_c_is_fairseqs(variant: str) -> None:
     assert made.codebook is None
     assert frames.dtype == np.float16
     np.testing.assert_allclose(frames.astype(float), expected["c"], atol=0.003)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_codes_do_not_depend_on_the_batch_or_the_pieces(
+    variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build(variant, "codes")
+    batch = [noise(length, seed) for seed, length in enumerate((0.4, 1.3, 0.05))]
+    alone = [made.extract([waveform])[0] for waveform in batch]
+    for codes, own in zip(made.extract(batch), alone, strict=True):
+        assert np.array_equal(codes, own)
+    monkeypatch.setattr(wav2vec, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(wav2vec_long, "_PIECE_FRAMES", 11)
+    for waveform, own in zip(batch, alone, strict=True):
+        assert np.array_equal(made.extract([waveform])[0], own)
 
 
 def test_kinds_are_not_mixed_up() -> None:

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from emoscale.config.representations import Wav2VecSettings
 from emoscale.errors import AudioError, CheckpointError
+from emoscale.representations import wav2vec, wav2vec_long
 from emoscale.representations.checkpoints import load_fairseq_checkpoint, load_weights
 from emoscale.representations.registry import build_representation
+from emoscale.representations.wav2vec import Wav2VecFeatures
 from emoscale.representations.wav2vec_model import (
     ArchitectureError,
     Wav2Vec,
@@ -86,15 +88,64 @@ def test_as_a_representation(output: str) -> None:
         made.extract([noise(464 / 16_000)])
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.lists(st.integers(465, 6_000), min_size=1, max_size=4))
-def test_an_utterance_does_not_depend_on_its_batch(lengths: list[int]) -> None:
+def build(variant: str, output: str = "c", **others: Any) -> Wav2VecFeatures:
     made = build_representation(
-        Wav2VecSettings(kind="wav2vec", checkpoint=str(REFERENCES / "large.pt"))
+        Wav2VecSettings.model_validate(
+            {
+                "kind": "wav2vec",
+                "checkpoint": str(REFERENCES / f"{variant}.pt"),
+                "output": output,
+                "stored_type": "float32",
+                **others,
+            }
+        )
     )
+    assert isinstance(made, Wav2VecFeatures)
+    return made
+
+
+def error_of(given: Any, expected: Any) -> float:
+    """Relative, over the whole array."""
+    return float(np.linalg.norm(given - expected) / np.linalg.norm(expected))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(465, 6_000), min_size=1, max_size=4),
+    variant=st.sampled_from([name for name in VARIANTS if name != "skip_feat"]),
+    output=st.sampled_from(["z", "c"]),
+)
+def test_an_utterance_does_not_depend_on_its_batch(
+    lengths: list[int], variant: str, output: str
+) -> None:
+    made = build(variant, output)
     batch = [noise(length / 16_000, seed) for seed, length in enumerate(lengths)]
     for waveform, frames in zip(batch, made.extract(batch), strict=True):
-        assert np.array_equal(frames, made.extract([waveform])[0])
+        (alone,) = made.extract([waveform])
+        assert frames.shape == alone.shape
+        assert error_of(frames, alone) < 1e-5
+
+
+@pytest.mark.parametrize("output", ["z", "c"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_piece_by_piece_is_the_same(
+    variant: str, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, waveform = build(variant, output), noise(2.03)
+    (whole,) = made.extract([waveform])
+    monkeypatch.setattr(wav2vec, "LONG_SECONDS", 1.0)
+    for pieces in (7, 50, 100_000):
+        monkeypatch.setattr(wav2vec_long, "_PIECE_FRAMES", pieces)
+        (frames,) = made.extract([waveform])
+        assert frames.shape == whole.shape
+        assert error_of(frames, whole) < 1e-5
+
+
+def test_bfloat16_is_near() -> None:
+    waveform = reference_waveform()
+    exact = build("large").extract([waveform])[0]
+    (frames,) = build("large", precision="bfloat16").extract([waveform])
+    assert 1e-4 < error_of(frames, exact) < 0.05
 
 
 class Malicious:

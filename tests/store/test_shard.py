@@ -155,8 +155,8 @@ def test_a_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
 import os, sys, signal
 import numpy as np
 from emoscale.store import ShardHeader, write_shard
-import emoscale.store.shard as shard
-shard.read_shard = lambda path: os.kill(os.getpid(), signal.SIGKILL)
+import emoscale.store.writer as writer
+writer.verify_shard = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 write_shard(sys.argv[1], ShardHeader("{}", 3, None, "", ""), ["a"], [np.ones((4, 3))], "float16")
 """
     target = tmp_path / "00.h5"

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from emoscale.config.training import PooledSettings, TrainingSettings
+from emoscale.device import choose_device
 from emoscale.errors import UserError
 from emoscale.models.contract import Classifier
 from emoscale.models.registry import build_model
 from emoscale.store.index import Features
-from emoscale.training.cell import choose_device
 from emoscale.training.engine import Training, logits_of, train_model
 from emoscale.training.material import Material, class_weights
 from emoscale.training.optimiser import AdamW

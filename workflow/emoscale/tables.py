@@ -90,6 +90,7 @@ FEATURE_INDEX = pa.schema(
         described("shard", pa.string(), "file that holds it, beside the index"),
         described("row", pa.int64(), "its position in that shard"),
         described("frames", pa.int64(), "number of frames"),
+        described("windows", pa.int32(), "parts that it was computed in; 1: as a whole"),
     ]
 )
 """Where the features of each utterance are; the shards' digests are in the table's metadata."""

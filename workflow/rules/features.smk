@@ -1,30 +1,71 @@
 # Every representation of every shard, and an index a representation.
+localrules:
+    fetch_checkpoint,
+
+
+# Weights by name: downloaded once to a cache that studies share. A step that needs the network, so
+# it runs where Snakemake runs. What it fetches is held to a digest, so its own code does not count,
+# except where that makes the weights.
+rule fetch_checkpoint:
+    output:
+        f"{OUT}/checkpoints/{{checkpoint}}.json",
+    log:
+        f"{OUT}/logs/fetch_checkpoint/{{checkpoint}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        # A resource, because it is no reason to fetch again.
+        network="--offline" if STUDY.execution.offline else "--online",
+    params:
+        settings=checkpoint_settings,
+        cache=os.path.expanduser(STUDY.execution.checkpoint_cache),
+        code=checkpoint_code,
+    message:
+        "{wildcards.checkpoint}: fetch the weights"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/fetch_checkpoint.py --name {wildcards.checkpoint}'
+        " --settings {params.settings:q} --cache {params.cache:q} {resources.network}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
 rule extract_features:
     input:
         generated_corpus(),
         shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+        weights=fetched_checkpoints,
     output:
         f"{OUT}/features/{{representation}}/{{shard}}.h5",
     log:
         f"{OUT}/logs/extract_features/{{representation}}/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/extract_features/{{representation}}/{{shard}}.tsv"
+    wildcard_constraints:
+        representation="|".join(set(STUDY.representations) - set(FAIRSEQ)) or "none",
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards: 4000 if is_pretrained(wildcards) else 2000,
+        gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
+        # A resource, because another device is no reason to extract again.
+        device=extraction_device,
     params:
         settings=representation_settings,
         root=lambda wildcards: STUDY.corpus.root,
+        weights=weights_options,
         checkpoint=representation_checkpoint,
         code=representation_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard}"
     shell:
         'python "$EMOSCALE_SCRIPTS"/extract_features.py --settings {params.settings:q}'
-        " --root {params.root:q} --shard {input.shard:q} --output {output:q} --threads {threads}"
-        " > {log:q} 2>&1"
+        " --root {params.root:q} --shard {input.shard:q} {params.weights:q} --output {output:q}"
+        " --device {resources.device} --threads {threads} > {log:q} 2>&1"
+
+
+if FAIRSEQ:
+
+    include: "fairseq.smk"
 
 
 rule index_features:

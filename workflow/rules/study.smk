@@ -19,6 +19,9 @@ os.environ.update(
 )
 
 from emoscale.config import parse_study
+from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.representations import PretrainedSettings
+from emoscale.config.study import reference_parts
 from emoscale.corpus.reading import READERS
 from emoscale.errors import UserError
 from emoscale.models.registry import module_of as model_module
@@ -37,12 +40,14 @@ except UserError as error:
 
 OUT = STUDY.folder
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
+FAIRSEQ_ENVIRONMENT = str(PROJECT / "envs" / "fairseq.yaml")
 IS_DEMO = STUDY.corpus.reader == "demo"
 
 
 wildcard_constraints:
     shard=r"\d+",
     representation="|".join(STUDY.representations),
+    checkpoint="|".join(STUDY.checkpoints) or "none",
     experiment="|".join(STUDY.experiments),
     fold="|".join(STUDY.fold_names()),
     size=r"\d+|\d+-per-class|all",
@@ -83,10 +88,56 @@ def representation_code(wildcards):
 
 
 def representation_checkpoint(wildcards):
-    """Changes when pre-trained weights (a file, or a model's folder) are replaced."""
+    """Changes when pre-trained weights that are the user's (files, folders) are replaced."""
     settings = STUDY.representations[wildcards.representation]
-    path = getattr(settings, "checkpoint", None) or getattr(settings, "model", "")
-    return tree_listing_digest(path) if os.path.isdir(path) else file_fingerprint(path)
+    named = STUDY.checkpoints_of(wildcards.representation)
+    paths = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
+    return [
+        tree_listing_digest(path) if os.path.isdir(path) else file_fingerprint(path)
+        for path in paths
+        if path not in named
+    ]
+
+
+def fetched_checkpoints(wildcards):
+    """What the representation's weights must be fetched for: those that have a name."""
+    names = STUDY.checkpoints_of(wildcards.representation)
+    return [f"{OUT}/checkpoints/{name}.json" for name in names]
+
+
+def weights_options(wildcards, input):
+    return [f"--weights={path}" for path in input.weights]
+
+
+def checkpoint_settings(wildcards):
+    return STUDY.checkpoint_slice(wildcards.checkpoint)
+
+
+def checkpoint_code(wildcards):
+    made = isinstance(STUDY.checkpoints[wildcards.checkpoint], UntrainedModel)
+    return code_of("fetch_checkpoint.py", "emoscale.weights.untrained") if made else ""
+
+
+def fairseq_code(wildcards):
+    kind = STUDY.representations[wildcards.representation].kind
+    return code_of("store_frames.py", SCRIPTS / "fairseq_backend.py", *sources_of(kind))
+
+
+def is_pretrained(wildcards):
+    return isinstance(STUDY.representations[wildcards.representation], PretrainedSettings)
+
+
+def extraction_device(wildcards):
+    """Only a network gains from a GPU."""
+    return STUDY.execution.device if is_pretrained(wildcards) else "cpu"
+
+
+# Representations that the original package computes, in an environment of its own.
+FAIRSEQ = [
+    name
+    for name, settings in STUDY.representations.items()
+    if getattr(settings, "backend", "native") == "fairseq"
+]
 
 
 def experiment_settings(wildcards):
@@ -99,7 +150,8 @@ def experiment_code(wildcards):
 
 
 def experiment_features(wildcards):
-    names = STUDY.experiments[wildcards.experiment].representations
+    references = STUDY.experiments[wildcards.experiment].representations
+    names = [reference_parts(reference)[0] for reference in references]
     return [f"{OUT}/features/{name}/index.parquet" for name in names]
 
 

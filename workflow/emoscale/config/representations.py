@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -91,6 +93,9 @@ class PretrainedSettings(Settings):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the network's arithmetic. bfloat16 is about twice as fast on a CPU with AVX-512 and on a
     GPU, and changes every value by about 1 % (docs/benchmarks.md); float16 is for GPUs."""
+
+    stored_type: Literal["float16", "float32"] = "float16"
+    """Of the features on disk. float16 rounds every value by at most 0.05 %."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("checkpoint",)
     """Keys whose values are files, folders, or names under `checkpoints`."""
@@ -194,17 +199,45 @@ class TransformersTextSettings(PretrainedSettings):
 
 
 class ExternalSettings(Settings):
-    """A representation from outside the project, named as `module:Class`."""
+    """A representation from outside the project: `module:Class`, or a name that an installed
+    package registers (entry point of the group emoscale.representations)."""
 
-    kind: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    kind: str = Field(pattern=r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$")
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Given to the class as keyword arguments."""
 
 
+ENTRY_POINT_GROUP = "emoscale.representations"
+"""Under which installed packages register their representations."""
+
+
+BUILT_IN_KINDS = (
+    "logmel",
+    "mfcc",
+    "opensmile",
+    "waveform",
+    "wav2vec",
+    "vq_wav2vec",
+    "code_roberta",
+    "transformers_audio",
+    "transformers_text",
+)
+"""Kinds of the project itself."""
+
+
+@functools.cache
+def external_entry_points() -> dict[str, str]:
+    """`module:Class` of every representation that an installed package registers, by name."""
+    found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return {point.name: point.value for point in found}
+
+
 def _which(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return "external" if isinstance(kind, str) and ":" in kind else str(kind)
+    if not isinstance(kind, str) or kind in BUILT_IN_KINDS:
+        return str(kind)
+    return "external" if ":" in kind or kind in external_entry_points() else kind
 
 
 RepresentationSettings = Annotated[

@@ -10,6 +10,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
 
+# A representation, or one layer of a layered one: wavlm/6.
+Reference = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(/\d{1,3})?$", max_length=68)
+]
+
+
 class Settings(BaseModel):
     """A part of the configuration; an unknown key is an error, a value does not change later."""
 

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
 from emoscale.config.representations import (
@@ -22,7 +23,7 @@ from emoscale.config.representations import (
     RepresentationSettings,
     SpectralSettings,
 )
-from emoscale.config.settings import Name, Settings
+from emoscale.config.settings import Name, Reference, Settings
 from emoscale.config.training import ModelSettings, TrainingSettings
 from emoscale.errors import ConfigurationError
 from emoscale.provenance import canonical_json
@@ -33,8 +34,9 @@ Model = TypeVar("Model", bound=BaseModel)
 class Experiment(Settings):
     """One curve of the study: a representation, a model, and what its training does otherwise."""
 
-    representations: list[Name] = Field(min_length=1)
-    """Names under `representations`; how many a model reads, the model says."""
+    representations: list[Reference] = Field(min_length=1)
+    """Names under `representations`; of one with several layers, a name and a layer: wavlm/6. How
+    many a model reads, the model says."""
 
     model: Name
     """A name under `models`."""
@@ -48,6 +50,15 @@ class Execution(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a CUDA GPU when one is there. cuda: needs one; jobs then count the resource `gpu`."""
+
+    checkpoint_cache: str = "~/.cache/emoscale"
+    """Folder of downloaded weights, shared by all studies."""
+
+    offline: bool = False
+    """Whether nothing is downloaded: what is not in the cache is an error."""
+
+    fairseq_python: str = "python"
+    """The Python that has fairseq, for `backend: fairseq` without conda."""
 
 
 class Study(Settings):
@@ -77,6 +88,9 @@ class Study(Settings):
     representations: dict[Name, RepresentationSettings] = Field(min_length=1)
     """What is extracted from each utterance, each under a name of its own."""
 
+    checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
+    """Pre-trained weights that are downloaded, under names that representations use."""
+
     protocol: ProtocolSettings
     """Folds, development sets and training orders."""
 
@@ -99,21 +113,27 @@ class Study(Settings):
     def _names_exist(self) -> Study:
         SizesSettings(sizes=self.sizes)
         for name, experiment in self.experiments.items():
-            used = [("representation", wanted) for wanted in experiment.representations]
-            for kind, wanted in [*used, ("model", experiment.model)]:
-                known = self.models if kind == "model" else self.representations
-                if wanted not in known:
-                    raise ValueError(
-                        f"experiment {name} uses the {kind} {wanted}, which is not listed under "
-                        f"{kind}s (there: {', '.join(sorted(known))})"
-                    )
-            if len(used) != 1:
+            kind = self._named(name, "model", experiment.model, self.models).kind
+            for reference in experiment.representations:
+                representation, layer = reference_parts(reference)
+                settings = self._named(name, "representation", representation, self.representations)
+                _check_layer(name, reference, layer, getattr(settings, "layer", 0))
+            if len(experiment.representations) != 1:
                 raise ValueError(
-                    f"experiment {name}: a {self.models[experiment.model].kind} model reads one "
-                    f"representation, not {len(used)}"
+                    f"experiment {name}: a {kind} model reads one representation, not "
+                    f"{len(experiment.representations)}"
                 )
             self.training_of(name)
         return self
+
+    @staticmethod
+    def _named(experiment: str, kind: str, wanted: str, known: Mapping[str, Any]) -> Any:
+        if wanted not in known:
+            raise ValueError(
+                f"experiment {experiment} uses the {kind} {wanted}, which is not listed under "
+                f"{kind}s (there: {', '.join(sorted(known))})"
+            )
+        return known[wanted]
 
     @model_validator(mode="after")
     def _no_utterance_is_too_short_for_a_frame(self) -> Study:
@@ -173,6 +193,16 @@ class Study(Settings):
         """For extracting one representation."""
         return canonical_json(self.representations[name].model_dump(mode="json"))
 
+    def checkpoints_of(self, name: str) -> list[str]:
+        """Names under `checkpoints` that a representation uses."""
+        settings = self.representations[name]
+        values = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
+        return [value for value in values if value in self.checkpoints]
+
+    def checkpoint_slice(self, name: str) -> str:
+        """For fetching one checkpoint."""
+        return canonical_json(self.checkpoints[name].model_dump(mode="json"))
+
     def protocol_slice(self) -> str:
         """For making folds and training orders."""
         return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
@@ -183,8 +213,39 @@ class Study(Settings):
             {
                 "model": self.models[self.experiments[experiment].model].model_dump(mode="json"),
                 "training": self.training_of(experiment).model_dump(mode="json"),
+                "layers": [
+                    reference_parts(reference)[1]
+                    for reference in self.experiments[experiment].representations
+                ],
                 "seed": self.seed,
             }
+        )
+
+
+def reference_parts(reference: str) -> tuple[str, int | None]:
+    """Name and layer of what an experiment reads.
+
+    >>> reference_parts("wavlm/6"), reference_parts("mfcc")
+    (('wavlm', 6), ('mfcc', None))
+    """
+    name, _, layer = reference.partition("/")
+    return name, int(layer) if layer else None
+
+
+def _check_layer(experiment: str, reference: str, layer: int | None, stored: Any) -> None:
+    name, _ = reference_parts(reference)
+    several = not isinstance(stored, int)
+    if several and layer is None:
+        raise ValueError(f"experiment {experiment}: {name} has several layers; name one: {name}/6")
+    if not several and layer is not None:
+        raise ValueError(
+            f"experiment {experiment}: {reference} names a layer and {name} has one only; "
+            f"write {name}, or list layers under representations.{name}.layer"
+        )
+    if isinstance(stored, list) and min(stored) >= 0 and layer not in stored:
+        raise ValueError(
+            f"experiment {experiment}: {name} has the layers {', '.join(map(str, stored))}, not "
+            f"{layer}"
         )
 
 

@@ -20,6 +20,12 @@ def scores_schema(classes: list[str]) -> pa.Schema:
             described("corpus", pa.string(), "corpus; a generated one is called synthetic"),
             described("experiment", pa.string(), "representation and model, by the study's name"),
             described("representations", pa.string(), "what is learned from"),
+            described("weights", pa.string(), "where pre-trained weights come from; empty: none"),
+            described(
+                "utterances_in_windows",
+                pa.int32(),
+                "of the largest job's, too long for the network to see as a whole",
+            ),
             described("model", pa.string(), "kind of classifier"),
             described("size", pa.string(), "training size as asked for"),
             described("training_utterances_mean", pa.float64(), "labels learned from, mean"),
@@ -77,7 +83,9 @@ def score_table(runs: pl.DataFrame, predictions: pl.DataFrame, classes: list[str
         rows.append(
             {
                 **{name: first[name] for name in ("study", "corpus", "experiment")},
-                **{name: first[name] for name in ("representations", "model", "size")},
+                **{name: first[name] for name in ("representations", "weights")},
+                "utterances_in_windows": own["utterances_in_windows"].max(),
+                **{name: first[name] for name in ("model", "size")},
                 "training_utterances_mean": own["training_utterances"].mean(),
                 "training_utterances_minimum": own["training_utterances"].min(),
                 "training_utterances_maximum": own["training_utterances"].max(),

@@ -17,7 +17,7 @@ Waveform = NDArray[np.float32]
 class Extracted:
     """What is stored of one utterance, where its frames alone do not say all."""
 
-    frames: NDArray[np.generic]
+    frames: NDArray[Any]
     """[T, dimension]; of a layered representation [layers, T, dimension]."""
 
     characters: NDArray[np.int32] | None = None
@@ -26,6 +26,10 @@ class Extracted:
 
     windows: int = 1
     """Parts that a long utterance was computed in, each without sight of the others."""
+
+    seconds: NDArray[np.float64] | None = None
+    """Text: [T, 2], start and end of each token in the utterance, not a number where unknown.
+    Extraction fills it in from the corpus's alignment of words."""
 
 
 @runtime_checkable
@@ -56,6 +60,6 @@ class Representation(Protocol):
     #     many seconds together when each counts as the longest; without it, one at a time.
     # `to(device)`: called once, with "cpu" or "cuda", before `extract`.
 
-    def extract(self, batch: Sequence[Any]) -> Sequence[NDArray[np.generic] | Extracted]:
-        """Frames [T_i, dimension] of each utterance (or `Extracted`), in the batch's order."""
+    def extract(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """An array [T_i, dimension] (or `Extracted`) of each utterance, in the batch's order."""
         ...

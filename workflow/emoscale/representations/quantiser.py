@@ -74,8 +74,8 @@ class GumbelQuantiser(nn.Module):
         ]
         self.weight_proj = nn.Sequential(*hidden, nn.Linear(inner, logits))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Codes [batch, frames, groups] of z [batch, channels, frames]."""
+    def forward(self, z: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Codes [batch, frames, groups] of z [batch, channels, frames], each frame by itself."""
         logits = self.weight_proj(z.transpose(1, 2))
         grouped = logits.unflatten(2, (self.architecture.groups, self.architecture.codes))
         codes: Tensor = grouped.argmax(dim=3)
@@ -103,11 +103,15 @@ class KmeansQuantiser(nn.Module):
             GroupNorm(size, affine=True, groups=architecture.groups),
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Codes [batch, frames, groups] of z [batch, channels, frames]."""
+    def forward(self, z: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Codes [batch, frames, groups] of z [batch, channels, frames].
+
+        With `lengths` [batch], only so many frames of each utterance count in the norm over time.
+        """
         batch, _, frames = z.shape
         groups = self.architecture.groups
-        projected: Tensor = self.projection(z).reshape(batch, groups, -1, frames)
+        convolution, norm = self.projection
+        projected = norm(convolution(z), lengths).reshape(batch, groups, -1, frames)
         points = projected.permute(1, 0, 3, 2).reshape(groups, batch * frames, -1)
         # Not by a matrix product, whose rounding may choose another of two near vectors.
         distances = torch.cdist(

@@ -7,25 +7,35 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from emoscale.config.representations import ExternalSettings
+from emoscale.config.representations import ExternalSettings, external_entry_points
 from emoscale.errors import ConfigurationError
 from emoscale.representations.contract import Representation
 
 BUILT_IN = {
+    "code_roberta": "emoscale.representations.code_roberta:CodeRoberta",
     "logmel": "emoscale.representations.spectral:LogMel",
     "mfcc": "emoscale.representations.spectral:Mfcc",
     "opensmile": "emoscale.representations.opensmile_features:Opensmile",
-    "transformers_audio": "emoscale.representations.transformers_audio:TransformersAudio",
+    "transformers_audio": "emoscale.representations.transformers_audio:build_transformers_audio",
+    "transformers_text": "emoscale.representations.transformers_text:TransformersText",
     "vq_wav2vec": "emoscale.representations.vq_wav2vec:VqWav2VecFeatures",
     "wav2vec": "emoscale.representations.wav2vec:Wav2VecFeatures",
     "waveform": "emoscale.representations.waveform:RawWaveform",
 }
-"""Class of each kind; it is imported when it is used, so a kind needs only its own packages."""
+"""Class of each kind, or what builds it; imported when it is used, so that a kind needs only its
+own packages."""
+
+
+def class_of(kind: str) -> str:
+    """`module:Class` of a kind: a built-in one, an installed package's entry point, or itself."""
+    if kind in BUILT_IN or ":" in kind:
+        return BUILT_IN.get(kind, kind)
+    return external_entry_points()[kind]
 
 
 def module_of(kind: str) -> str:
     """Dotted name of the module that computes this kind."""
-    return BUILT_IN.get(kind, kind).partition(":")[0]
+    return class_of(kind).partition(":")[0]
 
 
 def sources_of(kind: str) -> list[str | Path]:
@@ -39,16 +49,17 @@ def sources_of(kind: str) -> list[str | Path]:
     return [Path(found.origin)] if found and found.origin and found.has_location else []
 
 
-def build_representation(settings: Any) -> Representation:
+def build_representation(settings: Any, device: str = "cpu") -> Representation:
     """The representation for checked settings (see `emoscale.config.representations`).
 
-    Raises `ConfigurationError` where an external class cannot be imported or breaks the contract.
+    `device` is "cpu" or "cuda"; what does not run on a GPU takes no notice of it. Raises
+    `ConfigurationError` where an external class cannot be imported or breaks the contract.
     """
     if not isinstance(settings, ExternalSettings):
         made = _import(BUILT_IN[settings.kind])(settings)
     else:
         try:
-            made = _import(settings.kind)(**settings.options)
+            made = _import(class_of(settings.kind))(**settings.options)
         except (ImportError, AttributeError, TypeError) as error:
             raise ConfigurationError(
                 f"representation {settings.kind} cannot be made: {error}"
@@ -58,6 +69,9 @@ def build_representation(settings: Any) -> Representation:
             f"representation {settings.kind} lacks a part of the contract: modality, dimension, "
             "frame_rate, dtype or extract"
         )
+    place: Any = getattr(made, "to", None)
+    if place is not None:
+        place(device)
     return made
 
 

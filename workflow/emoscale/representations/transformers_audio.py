@@ -1,10 +1,9 @@
-"""wav2vec 2.0 and its family (HuBERT, WavLM, data2vec, XLS-R) through transformers."""
+"""wav2vec 2.0 and its family (HuBERT, WavLM, data2vec, XLS-R, Whisper) through transformers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,119 +11,173 @@ from numpy.typing import NDArray
 
 from emoscale.audio import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.errors import AudioError, CheckpointError
-from emoscale.provenance import digest, file_sha256
-from emoscale.representations.contract import Waveform
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.errors import AudioError
+from emoscale.representations.contract import Extracted, Waveform
+from emoscale.representations.layers import choose_layers
+from emoscale.representations.transformers_models import AudioModel, load_audio_model
+from emoscale.representations.wav2vec_model import GroupNorm
+from emoscale.representations.whisper import WhisperEncoder
+from emoscale.representations.windows import half_overlapping_windows
 
-FAMILY = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
-"""Model types whose input is the waveform and whose frames are 20 ms apart; XLS-R is wav2vec2."""
+EXACT_IN_BATCHES = ("wav2vec2", "hubert", "wavlm")
+"""Model types that give an utterance what it gets alone, where masks leave out the padding.
+data2vec's positional convolutions see beyond an utterance's end, so its utterances stay alone."""
 
-_WEIGHTS = ("*.safetensors", "*.bin")
-_ONLY_FOR_TRAINING = "masked_spec_embed"
+GPU_BATCH_SECONDS = 80.0
+"""Audio in a batch on a GPU, padding included."""
 
 
 class TransformersAudio:
-    """One hidden state of a model, in float16.
+    """Hidden states.
 
-    Utterances are computed one by one. Padding would change them: models with group norm average
-    over the padding too, and an attention mask does not undo that.
+    On a CPU utterances are computed one by one, unpadded. On a GPU, utterances of similar length go
+    together where the type allows it; norms over time and attention leave the padding out.
     """
 
     modality: Literal["audio", "text"] = "audio"
-    dtype = "float16"
+    batch_seconds = 0.0
 
-    def __init__(self, settings: TransformersAudioSettings) -> None:
-        import_torchaudio()  # transformers imports it, and crashes beside a CPU torch without this
-        import transformers
-
-        transformers.utils.logging.disable_progress_bar()
-        name = settings.model
-        try:
-            config = transformers.AutoConfig.from_pretrained(name)
-            if config.model_type not in FAMILY:
-                raise CheckpointError(
-                    f"{name} is a model of the type {config.model_type}; "
-                    f"transformers_audio takes {', '.join(FAMILY)}"
-                )
-            self._prepare = transformers.AutoFeatureExtractor.from_pretrained(name)
-            model, report = transformers.AutoModel.from_pretrained(
-                name, config=config, output_loading_info=True
-            )
-        except (OSError, ValueError, KeyError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CheckpointError(
-                f"{name} cannot be loaded as a model: {first}; name a folder with config.json, "
-                "preprocessor_config.json and weights, or a model that is in the local cache"
-            ) from None
-        _check_weights(name, report)
-        _check_rate(name, self._prepare.sampling_rate)
-        self._layer = _layer_index(settings, config.num_hidden_layers)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model = model.eval().to(self._device)
-        self._minimum_samples = _minimum_samples(config)
+    def __init__(self, settings: TransformersAudioSettings, loaded: AudioModel) -> None:
+        config = loaded.model.config
+        self._prepare = loaded.prepare
+        self._model = loaded.model
+        self._model.adapter = None  # comes after the hidden states
+        self._type = str(config.model_type)
+        self._chosen = choose_layers(settings.layer, config.num_hidden_layers, settings.model)
+        # What lies above the highest state that is asked for need not be computed.
+        self._model.encoder.layers = self._model.encoder.layers[: max(1, self._chosen.numbers[-1])]
+        self._norm = _masked_group_norm(loaded)
+        self._precision: torch.dtype = getattr(torch, settings.precision)
+        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
+        self.dtype: str = settings.stored_type
+        self._device = torch.device("cpu")
+        self._kernels = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
+        self._hop = int(np.prod(config.conv_stride))
+        self._longest_frames = round(settings.window_seconds * SAMPLE_RATE) // self._hop
+        self.layers = self._chosen.stored
         self.dimension: int = config.hidden_size
-        self.frame_rate: float | None = SAMPLE_RATE / float(np.prod(config.conv_stride))
-        self.checkpoint_sha256 = _digest_of(name)
+        self.frame_rate: float | None = SAMPLE_RATE / self._hop
+        self.checkpoint_sha256 = loaded.sha256
+
+    def to(self, device: str) -> None:
+        """Compute on "cpu" or "cuda"."""
+        self._device = torch.device(device)
+        self._model.to(self._device, self._precision)
+        if device == "cuda" and self._type in EXACT_IN_BATCHES:
+            self.batch_seconds = GPU_BATCH_SECONDS
 
     @torch.inference_mode()
-    def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
-        """Frames [T_i, dimension] of each waveform; raises `AudioError` where one has none."""
-        return [self._frames(waveform).cpu().numpy().astype(self.dtype) for waveform in batch]
+    def extract(self, batch: Sequence[Waveform]) -> list[Extracted]:
+        """Frames of each waveform ([T_i, dimension], or layers first).
 
-    def _frames(self, waveform: Waveform) -> torch.Tensor:
-        """[T, dimension], float32."""
-        if len(waveform) < self._minimum_samples:
+        Raises `AudioError` where one is shorter than a frame.
+        """
+        counts = [self._frames_of(waveform) for waveform in batch]
+        given = [self._prepared(waveform) for waveform in batch]
+        if len(batch) > 1 and max(counts) <= self._longest_frames:
+            states = self._states(given)
+            return [
+                Extracted(self._stored(states[:, place, :count]))
+                for place, count in enumerate(counts)
+            ]
+        return [self._alone(waveform, count) for waveform, count in zip(given, counts, strict=True)]
+
+    def _alone(self, waveform: torch.Tensor, count: int) -> Extracted:
+        """Of one prepared waveform [samples]: as a whole, or in windows where it is long."""
+        windows = half_overlapping_windows(count, self._longest_frames)
+        if len(windows) == 1:
+            return Extracted(self._stored(self._states([waveform])[:, 0]))
+        parts = []
+        for window in windows:
+            samples = waveform[window.start * self._hop : self._samples_of(window.stop)]
+            states = self._states([samples])[:, 0]
+            parts.append(states[:, window.first - window.start : window.last - window.start])
+        return Extracted(self._stored(torch.cat(parts, dim=1)), windows=len(windows))
+
+    def _states(self, waveforms: Sequence[torch.Tensor]) -> torch.Tensor:
+        """[layers, batch, T, dimension] of prepared waveforms [samples]."""
+        lengths = [len(waveform) for waveform in waveforms]
+        values = torch.nn.utils.rnn.pad_sequence(list(waveforms), batch_first=True)
+        values = values.to(self._device, self._precision)
+        mask = None
+        if min(lengths) < max(lengths):
+            samples = torch.tensor(lengths, device=self._device)
+            mask = (torch.arange(max(lengths), device=self._device) < samples[:, None]).long()
+            self._norm.samples = samples
+        output = self._model(values, attention_mask=mask, output_hidden_states=True)
+        self._norm.samples = None
+        states: torch.Tensor = self._chosen.of(output)
+        return states
+
+    def _prepared(self, waveform: Waveform) -> torch.Tensor:
+        """[samples], normalised where the model was trained so."""
+        prepared = self._prepare(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        values: torch.Tensor = prepared.input_values[0]
+        return values
+
+    def _stored(self, states: torch.Tensor) -> NDArray[np.generic]:
+        """[layers, T, dimension], or [T, dimension] of a single one."""
+        frames = states.to(self._stored_type).cpu().numpy()
+        return frames[0] if self._chosen.single else frames
+
+    def _frames_of(self, waveform: Waveform) -> int:
+        samples = len(waveform)
+        for kernel, stride in self._kernels:
+            samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
+        if not samples:
             raise AudioError(
                 "too short",
-                f"{len(waveform)} samples are fewer than the {self._minimum_samples} of one frame",
+                f"{len(waveform)} samples are fewer than the {self._samples_of(1)} of one frame",
             )
-        prepared = self._prepare(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        values = prepared.input_values.to(self._device)
-        states = self._model(values, output_hidden_states=True).hidden_states
-        frames: torch.Tensor = states[self._layer][0]
-        return frames
+        return samples
+
+    def _samples_of(self, frames: int) -> int:
+        """Samples that so many frames are computed from."""
+        for kernel, stride in reversed(self._kernels):
+            frames = (frames - 1) * stride + kernel
+        return int(frames)
 
 
-def _check_weights(name: str, report: dict[str, Any]) -> None:
-    """transformers fills in what is missing with random numbers; that must not become a result."""
-    missing = sorted(key for key in report["missing_keys"] if _ONLY_FOR_TRAINING not in key)
-    if missing:
-        raise CheckpointError(
-            f"{name} lacks weights of its model: {missing[0]} and {len(missing) - 1} others; "
-            "it is incomplete or of another architecture"
-        )
+class _MaskedGroupNorm(torch.nn.Module):
+    """A group norm that leaves out the padding when it is told where that begins."""
+
+    def __init__(self, norm: GroupNorm, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self._kernel, self._stride = kernel, stride
+        self.samples: torch.Tensor | None = None
+        """[batch] samples of each waveform, or None: all of them."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """[batch, channels, frames] to the same shape."""
+        lengths = None
+        if self.samples is not None:
+            lengths = (self.samples - self._kernel) // self._stride + 1
+        normed: torch.Tensor = self.norm(frames, lengths)
+        return normed
 
 
-def _check_rate(name: str, rate: int) -> None:
-    if rate != SAMPLE_RATE:
-        raise CheckpointError(f"{name} wants {rate} Hz; representations are given {SAMPLE_RATE} Hz")
+def _masked_group_norm(loaded: AudioModel) -> _MaskedGroupNorm:
+    """Replace the norm over time of the first convolution; without one there is nothing to mask."""
+    config = loaded.model.config
+    first = loaded.model.feature_extractor.conv_layers[0]
+    there = getattr(first, "layer_norm", None)
+    kernel, stride = config.conv_kernel[0], config.conv_stride[0]
+    if not isinstance(there, torch.nn.GroupNorm):
+        return _MaskedGroupNorm(GroupNorm(1, affine=False), kernel, stride)
+    norm = GroupNorm(there.num_channels, affine=True, groups=there.num_groups)
+    norm.load_state_dict(there.state_dict())
+    norm.eps = there.eps
+    masked = _MaskedGroupNorm(norm, kernel, stride).eval()
+    first.layer_norm = masked
+    return masked
 
 
-def _layer_index(settings: TransformersAudioSettings, layers: int) -> int:
-    if not -layers - 1 <= settings.layer <= layers:
-        raise CheckpointError(
-            f"{settings.model} has the hidden states 0 to {layers}; layer {settings.layer} is none"
-        )
-    return settings.layer
-
-
-def _minimum_samples(config: Any) -> int:
-    samples = 1
-    for kernel, stride in zip(
-        reversed(config.conv_kernel), reversed(config.conv_stride), strict=True
-    ):
-        samples = (samples - 1) * stride + kernel
-    return samples
-
-
-def _digest_of(name: str) -> str:
-    """Digest of everything in the model's folder that decides its numbers."""
-    from transformers.utils.hub import cached_file
-
-    folder = Path(name)
-    if not folder.is_dir():
-        folder = Path(str(cached_file(name, "config.json"))).parent
-    patterns = ("config.json", "preprocessor_config.json", *_WEIGHTS)
-    files = sorted(path for pattern in patterns for path in folder.glob(pattern))
-    return digest({path.name: file_sha256(path) for path in files})
+def build_transformers_audio(
+    settings: TransformersAudioSettings,
+) -> TransformersAudio | WhisperEncoder:
+    """The representation for a model's type; raises `CheckpointError` where that is not known."""
+    loaded = load_audio_model(settings.model)
+    if loaded.model.config.model_type == "whisper":
+        return WhisperEncoder(settings, loaded)
+    return TransformersAudio(settings, loaded)

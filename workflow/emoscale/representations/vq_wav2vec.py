@@ -11,6 +11,7 @@ from emoscale.errors import CheckpointError
 from emoscale.representations.checkpoints import load_fairseq_checkpoint
 from emoscale.representations.quantiser import QuantiserArchitecture, build_quantiser, look_up
 from emoscale.representations.wav2vec import FairseqFeatures
+from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
 
 
@@ -39,19 +40,40 @@ class VqWav2VecFeatures(FairseqFeatures):
         except ArchitectureError as error:
             raise CheckpointError(f"{checkpoint.path}: {error}") from None
         model = _QuantisedWav2Vec(architecture, quantiser)
-        super().__init__(model, checkpoint)
+        super().__init__(model, checkpoint, settings)
         self._quantiser = model.vector_quantizer
-        self._codebook = self._quantiser.codebook()
+        codebook = self._quantiser.codebook()
         self._codes_only = settings.output == "codes"
         self.codebook: NDArray[np.float32] | None = None
         self.dimension = architecture.aggregator[-1][0]
         if self._codes_only:
-            self.codebook = self._codebook.cpu().contiguous().numpy()
+            self.codebook = codebook.contiguous().numpy()
             self.dimension = quantiser.vector_dimension
             self.dtype = "int16"
 
-    def _frames(self, z: torch.Tensor) -> torch.Tensor:
-        codes: torch.Tensor = self._quantiser(z)
+    def to(self, device: str) -> None:
+        """Compute on "cpu" or "cuda"; codes are chosen in float32 whatever the precision."""
+        super().to(device)
+        self._quantiser.float()
+
+    def _short(
+        self,
+        waveforms: torch.Tensor,
+        samples: torch.Tensor | None = None,
+        frames: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        z = self._network.encode(waveforms, samples)
+        codes: torch.Tensor = self._quantiser(z.float(), frames)
         if self._codes_only:
-            return codes[0]
-        return self._network.contextualise(look_up(codes, self._codebook))[0].T
+            return codes.short()
+        vectors = look_up(codes, self._quantiser.codebook()).to(self._precision)
+        c = self._network.contextualise(vectors, frames)
+        return c.transpose(1, 2).to(self._stored_type)
+
+    def _long(self, waveform: torch.Tensor) -> torch.Tensor:
+        codes: torch.Tensor = self._quantiser(encode_long(self._network, waveform).float())
+        if self._codes_only:
+            return codes.short()
+        vectors = look_up(codes, self._quantiser.codebook()).to(self._precision)
+        c = contextualise_long(self._network, vectors)
+        return c.transpose(1, 2).to(self._stored_type)

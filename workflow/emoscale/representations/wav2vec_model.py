@@ -69,6 +69,16 @@ class Wav2VecArchitecture:
         """Samples from one frame to the next."""
         return math.prod(stride for _, _, stride in self.encoder)
 
+    def skips_in_encoder(self, entering: int, leaving: int) -> bool:
+        """Whether an encoder layer with so many channels adds what enters it."""
+        return self.skip_connections_feat and entering == leaving
+
+    def frames_of(self, samples: int) -> int:
+        """Frames of a waveform of so many samples; 0 where it is too short."""
+        for _, kernel, stride in self.encoder:
+            samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
+        return samples
+
     @property
     def minimum_samples(self) -> int:
         """Samples that one frame needs."""
@@ -113,17 +123,46 @@ class GroupNorm(nn.GroupNorm):
     def __init__(self, channels: int, affine: bool, groups: int = 1) -> None:
         super().__init__(groups, channels, affine=affine)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """[batch, channels, frames] to the same shape and type."""
+    def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[batch, channels, frames] to the same shape and type.
+
+        With `lengths` [batch], only so many frames of each utterance count (and are right).
+        """
+        if lengths is None:
+            weight, bias = self._weights()
+            normed = functional.group_norm(frames.float(), self.num_groups, weight, bias, self.eps)
+            return normed.type_as(frames)
+        grouped = frames.float().reshape(len(frames), self.num_groups, -1, frames.shape[2])
+        there = torch.arange(frames.shape[2], device=frames.device) < lengths[:, None]
+        mask = there[:, None, None, :]
+        count = lengths.view(-1, 1, 1, 1) * grouped.shape[2]
+        mean = (grouped * mask).sum(dim=(2, 3), keepdim=True) / count
+        centred = grouped - mean
+        variance = (centred * mask).square().sum(dim=(2, 3), keepdim=True) / count
+        scaled = (centred * torch.rsqrt(variance + self.eps)).flatten(1, 2)
+        return self._affine(scaled).type_as(frames)
+
+    def with_statistics(self, frames: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Normalise frames [1, channels, frames] with a [groups] mean and variance at hand."""
+        grouped = frames.float().reshape(len(frames), self.num_groups, -1, frames.shape[2])
+        scale = torch.rsqrt(variance + self.eps).float().view(1, -1, 1, 1)
+        scaled = ((grouped - mean.float().view(1, -1, 1, 1)) * scale).flatten(1, 2)
+        return self._affine(scaled).type_as(frames)
+
+    def _affine(self, frames: Tensor) -> Tensor:
+        weight, bias = self._weights()
+        if weight is None or bias is None:
+            return frames
+        return frames * weight[:, None] + bias[:, None]
+
+    def _weights(self) -> tuple[Tensor | None, Tensor | None]:
         weight = None if self.weight is None else self.weight.float()
-        bias = None if self.bias is None else self.bias.float()
-        normed = functional.group_norm(frames.float(), self.num_groups, weight, bias, self.eps)
-        return normed.type_as(frames)
+        return weight, None if self.bias is None else self.bias.float()
 
 
 def activation_named(name: str) -> nn.Module:
     """`relu` or `gelu`."""
-    return nn.ReLU() if name == "relu" else nn.GELU()
+    return nn.ReLU(inplace=True) if name == "relu" else nn.GELU()
 
 
 class _Encoder(nn.Module):
@@ -132,7 +171,7 @@ class _Encoder(nn.Module):
     def __init__(self, architecture: Wav2VecArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.conv_layers = nn.ModuleList()
+        self.conv_layers: Any = nn.ModuleList()
         entering = 1
         for channels, kernel, stride in architecture.encoder:
             self.conv_layers.append(
@@ -145,11 +184,14 @@ class _Encoder(nn.Module):
             )
             entering = channels
 
-    def forward(self, waveforms: Tensor) -> Tensor:
+    def forward(self, waveforms: Tensor, lengths: Tensor | None = None) -> Tensor:
         frames = waveforms.unsqueeze(1)
         for layer in self.conv_layers:
-            before, frames = frames, layer(frames)
-            if self.architecture.skip_connections_feat and before.shape[1] == frames.shape[1]:
+            convolution, _, norm, activation = layer
+            if lengths is not None:
+                lengths = (lengths - convolution.kernel_size[0]) // convolution.stride[0] + 1
+            before, frames = frames, activation(norm(convolution(frames), lengths))
+            if self.architecture.skips_in_encoder(before.shape[1], frames.shape[1]):
                 count = frames.shape[2]
                 thinned = before[..., :: before.shape[2] // count][..., :count]
                 frames = (frames + thinned) * math.sqrt(self.architecture.residual_scale)
@@ -164,8 +206,8 @@ class _Aggregator(nn.Module):
     def __init__(self, architecture: Wav2VecArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.conv_layers = nn.ModuleList()
-        self.residual_proj = nn.ModuleList()
+        self.conv_layers: Any = nn.ModuleList()
+        self.residual_proj: Any = nn.ModuleList()
         entering = architecture.encoder[-1][0]
         for channels, kernel, stride in architecture.aggregator:
             pad: nn.Module = (
@@ -190,9 +232,10 @@ class _Aggregator(nn.Module):
             )
             entering = channels
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         for layer, project in zip(self.conv_layers, self.residual_proj, strict=True):
-            before, frames = frames, layer(frames)
+            pad, convolution, _, norm, activation = layer
+            before, frames = frames, activation(norm(convolution(pad(frames)), lengths))
             if self.architecture.skip_connections_agg:
                 scale = math.sqrt(self.architecture.residual_scale)
                 frames = (frames + project(before)) * scale
@@ -200,20 +243,27 @@ class _Aggregator(nn.Module):
 
 
 class Wav2Vec(nn.Module):
-    """z (local, 29 ms) and c (with context, 0.8 s), 512 values every 10 ms in the public model."""
+    """z (local, 29 ms) and c (with context, 0.8 s), 512 values every 10 ms in the public model.
+
+    Of a batch of utterances of different lengths, padded at the end with anything, each gets what
+    it gets alone where its length is given: norms over time leave the padding out.
+    """
 
     def __init__(self, architecture: Wav2VecArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.feature_extractor = _Encoder(architecture)
-        self.feature_aggregator = _Aggregator(architecture)
+        self.feature_extractor: Any = _Encoder(architecture)
+        self.feature_aggregator: Any = _Aggregator(architecture)
 
-    def encode(self, waveforms: Tensor) -> Tensor:
-        """z [batch, channels, frames] of waveforms [batch, samples] at 16 kHz, of equal length."""
-        frames: Tensor = self.feature_extractor(waveforms)
+    def encode(self, waveforms: Tensor, samples: Tensor | None = None) -> Tensor:
+        """z [batch, channels, frames] of waveforms [batch, samples] at 16 kHz.
+
+        `samples` [batch] says how many of each waveform count, where they differ.
+        """
+        frames: Tensor = self.feature_extractor(waveforms, samples)
         return frames
 
-    def contextualise(self, z: Tensor) -> Tensor:
-        """c [batch, channels, frames] of z."""
-        frames: Tensor = self.feature_aggregator(z)
-        return frames
+    def contextualise(self, z: Tensor, frames: Tensor | None = None) -> Tensor:
+        """c [batch, channels, frames] of z; `frames` [batch] that count, where they differ."""
+        context: Tensor = self.feature_aggregator(z, frames)
+        return context

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from emoscale.store.shard import (
     read_header,
     read_shard,
     shard_digest,
+    verify_shard,
 )
 from emoscale.tables import FEATURE_INDEX, frame_of, read_metadata, read_table, write_table
 
@@ -33,6 +35,12 @@ class Features:
     lengths: NDArray[np.int64]
     """[utterances], frames of each."""
 
+    characters: NDArray[np.int32] | None = None
+    """[total frames, 2] of text: where each token stands in its transcript."""
+
+    seconds: NDArray[np.float64] | None = None
+    """[total frames, 2] of text: when it is spoken; not a number where that is unknown."""
+
 
 def index_shards(shards: Sequence[Path], path: Path) -> None:
     """Verify every shard of a representation and write where each utterance is, to `path`.
@@ -44,7 +52,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
     digests: dict[str, str] = {}
     first: ShardHeader | None = None
     for shard in shards:
-        header, contents = read_header(shard), read_shard(shard)
+        header, contents = read_header(shard), verify_shard(shard)
         first = first or header
         if _origin(header) != _origin(first):
             raise StoreError(
@@ -53,10 +61,14 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
             )
         digests[shard.name] = shard_digest(shard)
         rows += [
-            {"utterance": key, "shard": shard.name, "row": row, "frames": int(frames)}
-            for row, (key, frames) in enumerate(
-                zip(contents.utterances, np.diff(contents.offsets), strict=True)
-            )
+            {
+                "utterance": key,
+                "shard": shard.name,
+                "row": row,
+                "frames": int(contents.frames[row]),
+                "windows": int(contents.windows[row]),
+            }
+            for row, key in enumerate(contents.utterances)
         ]
     if first is None:
         raise StoreError(f"{path}: there is no shard to index")
@@ -71,25 +83,44 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
         "dimension": str(first.dimension),
         "frame_rate": str(first.frame_rate or 0.0),
         "checkpoint_sha256": first.checkpoint_sha256,
+        "layers": json.dumps(first.layers),
+        "weights": first.weights,
     }
     write_table(table, path, FEATURE_INDEX, metadata)
 
 
 class FeatureStore:
-    """Reads the features of utterances by their keys.
+    """Reads the features of utterances by their keys; of a layered representation, one layer.
 
     Opens nothing until asked; every shard that is read is checked against its digests and against
-    the index.
+    the index. Raises `StoreError` where the representation does not have the layer.
     """
 
-    def __init__(self, index: Path | str) -> None:
+    def __init__(self, index: Path | str, layer: int | None = None) -> None:
         self.path = Path(index)
+        self.layer = layer
         self._index = read_table(index, FEATURE_INDEX)
         metadata = read_metadata(index)
         self._digests: dict[str, str] = json.loads(metadata["shards"])
         self.sha256 = metadata["features_sha256"]
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
+        self.weights = metadata["weights"]
+        self.layers = tuple(json.loads(metadata["layers"]))
+        name = self.path.parent.name
+        if layer is None and self.layers:
+            raise StoreError(
+                f"{index}: the representation has the layers {', '.join(map(str, self.layers))}; "
+                f"name one in the experiment: {name}/{self.layers[-1]}"
+            )
+        if layer is not None and layer not in self.layers:
+            has = ", ".join(map(str, self.layers)) or "none"
+            raise StoreError(f"{index}: there is no layer {layer} (there: {has})")
+
+    def in_windows(self, utterances: Sequence[str]) -> int:
+        """How many of these utterances were too long to be computed as a whole."""
+        wanted = pl.col("utterance").is_in(list(utterances))
+        return len(self._index.filter(wanted & (pl.col("windows") > 1)))
 
     def load(self, utterances: Sequence[str]) -> Features:
         """Frames of the named utterances, in the order given.
@@ -107,27 +138,39 @@ class FeatureStore:
             )
         lengths = places["frames"].to_numpy().astype(np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        frames: NDArray[np.generic] | None = None
+        loaded: dict[str, NDArray[np.generic]] = {}
         numbered = places.with_row_index("place")
         for (shard,), group in sorted(numbered.group_by("shard"), key=lambda item: item[0]):
             contents = self._read(str(shard))
-            read = _dense(contents)
-            if frames is None:
-                frames = np.empty((int(starts[-1]), self.dimension), dtype=read.dtype)
-            for place, key, row in group.select("place", "utterance", "row").iter_rows():
-                if contents.utterances[row] != key:
-                    raise StoreError(f"{self.path}: {key} is not where the index says")
-                first, last = contents.offsets[row], contents.offsets[row + 1]
-                frames[starts[place] : starts[place + 1]] = read[first:last]
-        if frames is None:
-            frames = np.empty((0, self.dimension), dtype=np.float16)
-        return Features(frames, lengths)
+            for name, read in _columns_of(contents).items():
+                whole = loaded.setdefault(
+                    name, np.empty((int(starts[-1]), *read.shape[1:]), dtype=read.dtype)
+                )
+                for place, key, row in group.select("place", "utterance", "row").iter_rows():
+                    if contents.utterances[row] != key:
+                        raise StoreError(f"{self.path}: {key} is not where the index says")
+                    first, last = contents.offsets[row], contents.offsets[row + 1]
+                    whole[starts[place] : starts[place + 1]] = read[first:last]
+        frames = loaded.get("frames", np.empty((0, self.dimension), dtype=np.float16))
+        characters: Any = loaded.get("characters")
+        seconds: Any = loaded.get("seconds")
+        return Features(frames, lengths, characters, seconds)
 
     def _read(self, shard: str) -> ShardContents:
         path = self.path.parent / shard
         if shard_digest(path) != self._digests[shard]:
             raise StoreError(f"{path} is not the shard that was indexed; run again")
-        return read_shard(path)
+        return read_shard(path, self.layer)
+
+
+def _columns_of(contents: ShardContents) -> dict[str, NDArray[np.generic]]:
+    """What there is of each frame."""
+    columns = {"frames": _dense(contents)}
+    if contents.characters is not None:
+        columns["characters"] = contents.characters
+    if contents.seconds is not None:
+        columns["seconds"] = contents.seconds
+    return columns
 
 
 def _dense(contents: ShardContents) -> NDArray[np.generic]:
@@ -146,4 +189,6 @@ def _origin(header: ShardHeader) -> tuple[object, ...]:
         header.frame_rate,
         header.code_sha256,
         header.checkpoint_sha256,
+        header.layers,
+        header.weights,
     )

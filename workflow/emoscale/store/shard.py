@@ -1,9 +1,13 @@
 """One shard: an HDF5 file of ragged frames, flat and contiguous, with a digest a dataset.
 
-    frames     [N, D]   all utterances' frames, one after the other
-    offsets    [n + 1]  int64; utterance i has the frames offsets[i] to offsets[i + 1]
-    utterance  [n]      keys, UTF-8 of fixed length
-    codebook   [G, V, W]  only where frames are codes [N, G]: the vector of each group's code
+    frames      [N, D]   all utterances' frames, one after the other; of a layered representation
+                         there is `layer_<number>` [N, D] for each layer instead
+    offsets     [n + 1]  int64; utterance i has the frames offsets[i] to offsets[i + 1]
+    utterance   [n]      keys, UTF-8 of fixed length
+    windows     [n]      int32; parts that the utterance was computed in
+    codebook    [G, V, W]  only where frames are codes [N, G]: the vector of each group's code
+    characters  [N, 2]   only of text, int32: where each token stands in the transcript
+    seconds     [N, 2]   only of text, float64: when it is spoken; NaN where that is unknown
 
 Attributes of the file, as text: `schema`, those of `ShardHeader`, their digest `header_sha256`;
 and `complete`, written last. The digests are computed before writing and compared with what is read
@@ -14,7 +18,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emoscale.errors import StoreError
-from emoscale.files import atomic_path
 
-SCHEMA = "emoscale-features-1"
-_DATASETS = ("frames", "offsets", "utterance")
-_CODEBOOK = "codebook"
+SCHEMA = "emoscale-features-2"
+CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
+_ALWAYS = ("offsets", "utterance", "windows")
+_SOMETIMES = (CODEBOOK, CHARACTERS, SECONDS)
+_WAY_OUT = "remove the file and run again"
+_BLOCK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,20 @@ class ShardHeader:
     checkpoint_sha256: str = ""
     """Digest of the pre-trained weights; empty without any."""
 
+    layers: tuple[int, ...] = ()
+    """Numbers of the hidden states that it holds; empty where the representation has no layers."""
+
+    weights: str = ""
+    """Where the pre-trained weights come from, in a phrase; empty without any."""
+
+    def datasets_of_frames(self) -> dict[str, int | None]:
+        """Names of the datasets of frames, with the layer of each."""
+        return {f"layer_{layer}": layer for layer in self.layers} or {"frames": None}
+
 
 @dataclass(frozen=True)
 class ShardContents:
-    """The arrays of a shard."""
+    """The arrays of a shard, or of one layer of it."""
 
     frames: NDArray[np.generic]
     """[N, dimension], or codes [N, groups]"""
@@ -67,49 +84,17 @@ class ShardContents:
     utterances: list[str]
     """[n]"""
 
+    windows: NDArray[np.int32]
+    """[n] parts that each utterance was computed in"""
+
     codebook: NDArray[np.float32] | None = None
     """[groups, codes, width] where the frames are codes"""
 
+    characters: NDArray[np.int32] | None = None
+    """[N, 2] of text"""
 
-def write_shard(
-    path: Path | str,
-    header: ShardHeader,
-    utterances: Sequence[str],
-    features: Sequence[NDArray[np.generic]],
-    dtype: str,
-    codebook: NDArray[np.float32] | None = None,
-) -> None:
-    """Write a shard, verify what is on disk, and only then give it its name.
-
-    `features[i]` is [T_i, dimension] with T_i of at least 1, or codes [T_i, groups] of `codebook`
-    [groups, codes, width]. Raises `StoreError` where an array does not fit, has a value that is
-    not finite (in the stored type), or a key stands twice.
-    """
-    keys = _fixed_length_keys(path, utterances)
-    columns = header.dimension if codebook is None else len(codebook)
-    stored = [
-        _checked(array, columns, np.dtype(dtype), name, path)
-        for name, array in zip(utterances, features, strict=True)
-    ]
-    lengths = [len(array) for array in stored]
-    contents: dict[str, NDArray[np.generic]] = {
-        "frames": np.concatenate([np.empty((0, columns), dtype), *stored]),
-        "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        "utterance": keys,
-    }
-    if codebook is not None:
-        contents[_CODEBOOK] = _checked_codebook(codebook, contents["frames"], header, path)
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            for name, array in contents.items():
-                dataset = file.create_dataset(name, data=array)
-                dataset.attrs["sha256"] = np.bytes_(_sha256(array).encode())
-            # Bytes of fixed length: strings of variable length lie in a heap that HDF5 does not
-            # check, and a damaged one can hang the reader.
-            for name, text in _texts_of(header).items():
-                file.attrs[name] = np.bytes_(text.encode())
-            file.attrs["complete"] = True
-        read_shard(temporary)
+    seconds: NDArray[np.float64] | None = None
+    """[N, 2] of text"""
 
 
 def read_header(path: Path | str) -> ShardHeader:
@@ -118,22 +103,52 @@ def read_header(path: Path | str) -> ShardHeader:
         return _header(file)
 
 
-def read_shard(path: Path | str) -> ShardContents:
-    """All arrays of a shard; raises `StoreError` where they differ from their digests."""
-    arrays: dict[str, NDArray[np.generic]] = {}
+def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
+    """The arrays of a shard; of a layered one, of one layer (see `ShardHeader.layers`).
+
+    Raises `StoreError` where an array differs from its digest, or the layer is not there.
+    """
+    with _open(path) as file:
+        name = _dataset_of(_header(file), layer, path)
+        present = [*_ALWAYS, name, *(other for other in _SOMETIMES if other in file)]
+        arrays: dict[str, Any] = {other: file[other][()] for other in present}
+        for other, array in arrays.items():
+            if sha256_of(array) != _text(file[other].attrs["sha256"]):
+                raise StoreError(f"{path}: {other} is not what was written; {_WAY_OUT}")
+    codebook = arrays.get(CODEBOOK)
+    return ShardContents(
+        arrays[name],
+        arrays["offsets"].astype(np.int64),
+        [bytes(key).rstrip(b"\0").decode() for key in arrays["utterance"]],
+        arrays["windows"],
+        None if codebook is None else codebook.astype(np.float32),
+        arrays.get(CHARACTERS),
+        arrays.get(SECONDS),
+    )
+
+
+@dataclass(frozen=True)
+class ShardRows:
+    """What a shard holds of each utterance, without its frames."""
+
+    utterances: list[str]
+    """[n]"""
+
+    frames: NDArray[np.int64]
+    """[n] number of frames"""
+
+    windows: NDArray[np.int32]
+    """[n] parts that it was computed in"""
+
+
+def verify_shard(path: Path | str) -> ShardRows:
+    """Compare every dataset with its digest, block by block; raises `StoreError`."""
     with _open(path) as file:
         for name in _names_of(file):
-            arrays[name] = file[name][()]
-            if _sha256(arrays[name]) != _text(file[name].attrs["sha256"]):
+            if _sha256_in_blocks(file[name]) != _text(file[name].attrs["sha256"]):
                 raise StoreError(f"{path}: {name} is not what was written; {_WAY_OUT}")
-    keys = [bytes(key).rstrip(b"\0").decode() for key in arrays["utterance"]]
-    codebook = arrays.get(_CODEBOOK)
-    return ShardContents(
-        arrays["frames"],
-        arrays["offsets"].astype(np.int64),
-        keys,
-        None if codebook is None else codebook.astype(np.float32),
-    )
+        keys = [bytes(key).rstrip(b"\0").decode() for key in file["utterance"][()]]
+        return ShardRows(keys, np.diff(file["offsets"][()]), file["windows"][()])
 
 
 def shard_digest(path: Path | str) -> str:
@@ -144,7 +159,27 @@ def shard_digest(path: Path | str) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-_WAY_OUT = "remove the file and run again"
+def texts_of(header: ShardHeader) -> dict[str, str]:
+    """The header's attributes as they are stored, and their digest."""
+    texts = {name: str(value) for name, value in asdict(header).items()}
+    texts = {"schema": SCHEMA, **texts, "layers": json.dumps(header.layers)}
+    digest = hashlib.sha256("\n".join(f"{k} {v}" for k, v in texts.items()).encode())
+    # A trailing mark, because HDF5 cannot store a text without bytes.
+    return {name: value + "." for name, value in texts.items()} | {
+        "header_sha256": digest.hexdigest() + "."
+    }
+
+
+def digest_state(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """The beginning of a dataset's digest: the same bytes can be read as other numbers."""
+    return hashlib.sha256(f"{dtype.str} {shape} ".encode())
+
+
+def sha256_of(array: NDArray[np.generic]) -> str:
+    """A dataset's digest."""
+    state = digest_state(array.dtype, array.shape)
+    state.update(np.ascontiguousarray(array).data)
+    return str(state.hexdigest())
 
 
 @contextlib.contextmanager
@@ -162,17 +197,6 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
         raise StoreError(f"{path}: is no HDF5 file or damaged ({error}); {_WAY_OUT}") from None
 
 
-def _texts_of(header: ShardHeader) -> dict[str, str]:
-    """The header's attributes as they are stored, and their digest."""
-    texts = {name: str(value) for name, value in asdict(header).items()}
-    texts = {"schema": SCHEMA, **texts}
-    digest = hashlib.sha256("\n".join(f"{k} {v}" for k, v in texts.items()).encode())
-    # A trailing mark, because HDF5 cannot store a text without bytes.
-    return {name: value + "." for name, value in texts.items()} | {
-        "header_sha256": digest.hexdigest() + "."
-    }
-
-
 def _header(file: h5py.File) -> ShardHeader:
     texts = {name: _text(file.attrs[name]) for name in ("schema", *ShardHeader.__annotations__)}
     rate = texts["frame_rate"]
@@ -183,62 +207,35 @@ def _header(file: h5py.File) -> ShardHeader:
         code_sha256=texts["code_sha256"],
         shard_sha256=texts["shard_sha256"],
         checkpoint_sha256=texts["checkpoint_sha256"],
+        layers=tuple(int(layer) for layer in json.loads(texts["layers"])),
+        weights=texts["weights"],
     )
-    if _texts_of(header)["header_sha256"] != _text(file.attrs["header_sha256"]) + ".":
+    if texts_of(header)["header_sha256"] != _text(file.attrs["header_sha256"]) + ".":
         raise ValueError("its attributes are not what was written")
     return header
+
+
+def _dataset_of(header: ShardHeader, layer: int | None, path: Path | str) -> str:
+    for name, there in header.datasets_of_frames().items():
+        if there == layer:
+            return name
+    has = f"the layers {', '.join(map(str, header.layers))}" if header.layers else "no layers"
+    raise StoreError(f"{path}: has {has}; {layer} was asked for")
 
 
 def _text(value: Any) -> str:
     return bytes(value).decode().removesuffix(".")
 
 
-def _names_of(file: h5py.File) -> tuple[str, ...]:
-    return (*_DATASETS, _CODEBOOK) if _CODEBOOK in file else _DATASETS
+def _names_of(file: h5py.File) -> list[str]:
+    sometimes = [name for name in _SOMETIMES if name in file]
+    return [*_header(file).datasets_of_frames(), *_ALWAYS, *sometimes]
 
 
-def _sha256(array: NDArray[np.generic]) -> str:
-    """Of type and shape too: the same bytes can be read as other numbers."""
-    state = hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode())
-    state.update(np.ascontiguousarray(array).data)
-    return state.hexdigest()
-
-
-def _fixed_length_keys(path: Path | str, utterances: Sequence[str]) -> NDArray[np.bytes_]:
-    encoded = [key.encode() for key in utterances]
-    if len(set(encoded)) < len(encoded):
-        raise StoreError(f"{path}: an utterance stands twice")
-    if any(not key or b"\0" in key for key in encoded):
-        raise StoreError(f"{path}: an utterance key is empty or holds a zero byte")
-    longest = max((len(key) for key in encoded), default=1)
-    return np.array(encoded, dtype=h5py.string_dtype("utf-8", longest))
-
-
-def _checked_codebook(
-    codebook: NDArray[np.float32],
-    codes: NDArray[np.generic],
-    header: ShardHeader,
-    path: Path | str,
-) -> NDArray[np.generic]:
-    groups, size, width = codebook.shape
-    if groups * width != header.dimension:
-        raise StoreError(f"{path}: {groups} groups of {width} values are not {header.dimension}")
-    if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < size:
-        raise StoreError(f"{path}: a code is not one of the codebook's {size}")
-    if not np.isfinite(codebook).all():
-        raise StoreError(f"{path}: the codebook has a value that is not finite")
-    return np.ascontiguousarray(codebook, dtype=np.float32)
-
-
-def _checked(
-    array: NDArray[np.generic], dimension: int, dtype: np.dtype, name: str, path: Path | str
-) -> NDArray[np.generic]:
-    if array.ndim != 2 or array.shape[1] != dimension or not len(array):
-        raise StoreError(
-            f"{path}: {name} has features of shape {array.shape}; expected at least one frame of "
-            f"{dimension} values"
-        )
-    stored = array.astype(dtype, copy=False)
-    if np.issubdtype(dtype, np.floating) and not np.isfinite(stored).all():
-        raise StoreError(f"{path}: {name} has a value that is not finite in {dtype}")
-    return stored
+def _sha256_in_blocks(dataset: h5py.Dataset) -> str:
+    state = digest_state(dataset.dtype, dataset.shape)
+    width = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])))
+    step = max(1, _BLOCK_BYTES // width)
+    for first in range(0, len(dataset), step):
+        state.update(np.ascontiguousarray(dataset[first : first + step]).data)
+    return str(state.hexdigest())

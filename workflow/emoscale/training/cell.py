@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 
 from emoscale.config.settings import Settings
 from emoscale.config.training import ModelSettings, TrainingSettings
-from emoscale.errors import UserError
 from emoscale.files import atomic_path, write_json
 from emoscale.models.registry import build_model
 from emoscale.progress import WorkProgress
@@ -34,6 +33,7 @@ class CellSettings(Settings):
 
     model: ModelSettings
     training: TrainingSettings
+    layers: tuple[int | None, ...] = (None,)
     seed: int
 
 
@@ -118,6 +118,7 @@ def train_cell(
             "size": cell.size,
             "classes": classes,
             "dimension": store.dimension,
+            "utterances_in_windows": store.in_windows(needed),
             "settings": settings.model_dump(mode="json"),
             "repeats": runs,
             "development_utterances": len(development),
@@ -131,15 +132,6 @@ def train_cell(
             "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
         },
     )
-
-
-def choose_device(wanted: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`; raises `UserError` for `cuda` without a GPU."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("execution.device is cuda and torch sees no GPU; use auto or cpu")
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted)
 
 
 def _predictions(

@@ -1,0 +1,41 @@
+"""Store what the fairseq backend computed as a shard of features."""
+
+from pathlib import Path
+
+import click
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.representations import RepresentationSettings
+from emoscale.extraction.elsewhere import store_frames
+from emoscale.provenance import code_digest
+from emoscale.representations.registry import build_representation, sources_of
+from emoscale.tables import SHARD, read_table
+from emoscale.weights.origin import read_origin
+from emoscale.weights.placing import place_weights
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help="The representation, as JSON.")
+@click.option("--shard", required=True, type=click.Path(path_type=Path))
+@click.option("--weights", multiple=True, type=click.Path(path_type=Path))
+@click.option("--frames", required=True, type=click.Path(path_type=Path), help="An .npz file.")
+@click.option("--output", required=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(
+    settings: str,
+    shard: Path,
+    weights: tuple[Path, ...],
+    frames: Path,
+    output: Path,
+) -> None:
+    asked = parse_settings(RepresentationSettings, settings, "--settings")
+    backend = Path(__file__).with_name("fairseq_backend.py")
+    code = code_digest(Path(__file__), backend, *sources_of(asked.kind))
+    placed, phrase = place_weights(asked, [read_origin(path) for path in weights])
+    rows = read_table(shard, SHARD)
+    store_frames(rows, asked, build_representation(placed), frames, output, code, phrase)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a shard of the corpus to a shard of features."""

@@ -1,0 +1,114 @@
+"""Extracts one representation for one shard of the corpus."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from emoscale.errors import AudioError, StoreError, UserError
+from emoscale.extraction.batches import plan_batches
+from emoscale.extraction.reading import read_ahead, transcript_of, waveform_of
+from emoscale.progress import WorkProgress
+from emoscale.provenance import canonical_json, digest
+from emoscale.representations.contract import Extracted, Representation
+from emoscale.representations.word_alignment import seconds_of_tokens
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import ShardWriter
+
+
+def extract_shard(
+    rows: pl.DataFrame,
+    root: Path,
+    settings: Any,
+    representation: Representation,
+    path: Path,
+    code_sha256: str,
+    weights: str = "",
+) -> None:
+    """Write the features of a corpus shard's `rows` (schema `SHARD`) to `path`.
+
+    `settings` are those that `representation` was built from, as the study states them; `weights`
+    says in a phrase where its pre-trained weights come from. Raises `UserError` with the
+    utterance's key where its audio changed since the corpus was read, it lacks what the
+    representation reads, or the representation gives something that cannot be stored.
+    """
+    utterances = rows.to_dicts()
+    codebook = getattr(representation, "codebook", None)
+    batches = plan_batches(rows["seconds"].to_list(), getattr(representation, "batch_seconds", 0.0))
+    label = path.parent.name + " " + path.stem
+
+    def read(batch: list[int]) -> list[Any]:
+        given = [utterances[place] for place in batch]
+        if representation.modality == "text":
+            return [transcript_of(row) for row in given]
+        return [waveform_of(row, root) for row in given]
+
+    with (
+        ShardWriter(
+            path,
+            header_of(rows, settings, representation, code_sha256, weights),
+            representation.dtype,
+            codebook,
+        ) as writer,
+        WorkProgress(label, float(rows["seconds"].sum()), "seconds of audio") as progress,
+    ):
+        for batch, given in read_ahead(batches, read):
+            batch_rows = [utterances[place] for place in batch]
+            for row, extracted in zip(
+                batch_rows, _extract(representation, batch_rows, given), strict=True
+            ):
+                writer.add(row["utterance"], extracted)
+                progress.advance(row["seconds"])
+        writer.finish(rows["utterance"].to_list())
+
+
+def header_of(
+    rows: pl.DataFrame,
+    settings: Any,
+    representation: Any,
+    code_sha256: str,
+    weights: str,
+) -> ShardHeader:
+    """What a shard of `rows` is made from."""
+    return ShardHeader(
+        representation=canonical_json(settings.model_dump(mode="json")),
+        dimension=representation.dimension,
+        frame_rate=representation.frame_rate,
+        code_sha256=code_sha256,
+        shard_sha256=digest(rows.to_dicts()),
+        checkpoint_sha256=getattr(representation, "checkpoint_sha256", ""),
+        layers=tuple(getattr(representation, "layers", None) or ()),
+        weights=weights,
+    )
+
+
+def _extract(
+    representation: Representation, rows: Sequence[dict[str, Any]], given: list[Any]
+) -> list[Extracted]:
+    keys = ", ".join(row["utterance"] for row in rows)
+    try:
+        results = representation.extract(given)
+    except UserError as error:
+        if len(rows) > 1:  # which of them it is
+            for row, one in zip(rows, given, strict=True):
+                _extract(representation, [row], [one])
+        advice = "; raise audio.minimum_seconds" if isinstance(error, AudioError) else ""
+        raise UserError(f"{keys}: {error}{advice}") from None
+    if len(results) != len(rows):
+        raise StoreError(
+            f"{keys}: the representation gave {len(results)} results for {len(rows)} utterances"
+        )
+    whole = [given if isinstance(given, Extracted) else Extracted(given) for given in results]
+    return [_with_seconds(extracted, row) for extracted, row in zip(whole, rows, strict=True)]
+
+
+def _with_seconds(extracted: Extracted, row: dict[str, Any]) -> Extracted:
+    """The tokens' times, from the corpus's alignment of words."""
+    if extracted.characters is None:
+        return extracted
+    seconds = seconds_of_tokens(row["transcript"], extracted.characters, row["words"])
+    return dataclasses.replace(extracted, seconds=seconds)

@@ -1,0 +1,83 @@
+# Representations that the original package computes (backend: fairseq): it needs an older Python and
+# an older torch, so waveforms go to a program there and frames come back.
+rule export_waveforms:
+    input:
+        generated_corpus(),
+        shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+    output:
+        temp(f"{OUT}/fairseq/{{shard}}.waveforms.npz"),
+    log:
+        f"{OUT}/logs/export_waveforms/{{shard}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        root=lambda wildcards: STUDY.corpus.root,
+        code=code_of("export_waveforms.py"),
+    message:
+        "write the waveforms of shard {wildcards.shard} for fairseq"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/export_waveforms.py --root {params.root:q}'
+        " --shard {input.shard:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule compute_with_fairseq:
+    input:
+        waveforms=rules.export_waveforms.output,
+        weights=fetched_checkpoints,
+    output:
+        temp(f"{OUT}/fairseq/{{representation}}/{{shard}}.npz"),
+    log:
+        f"{OUT}/logs/compute_with_fairseq/{{representation}}/{{shard}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compute_with_fairseq/{{representation}}/{{shard}}.tsv"
+    wildcard_constraints:
+        representation="|".join(FAIRSEQ),
+    conda:
+        FAIRSEQ_ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        # A resource, because another place of the same package is no reason to compute again.
+        python=STUDY.execution.fairseq_python,
+    params:
+        # The file, or what was written when it was fetched.
+        checkpoint=lambda wildcards: (
+            fetched_checkpoints(wildcards)
+            or [STUDY.representations[wildcards.representation].checkpoint]
+        ),
+        stated=representation_checkpoint,
+        output=lambda wildcards: STUDY.representations[wildcards.representation].output,
+        code=code_of("fairseq_backend.py"),
+    message:
+        "{wildcards.representation}: compute shard {wildcards.shard} with fairseq"
+    shell:
+        # Not the workflow's own library: it is written for a newer Python.
+        'PYTHONPATH= {resources.python:q} "$EMOSCALE_SCRIPTS"/fairseq_backend.py'
+        " --checkpoint {params.checkpoint:q} --output {params.output} --threads {threads}"
+        " --waveforms {input.waveforms:q} --result {output:q} > {log:q} 2>&1"
+
+
+rule store_frames:
+    input:
+        shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+        frames=rules.compute_with_fairseq.output,
+        weights=fetched_checkpoints,
+    output:
+        f"{OUT}/features/{{representation}}/{{shard}}.h5",
+    log:
+        f"{OUT}/logs/store_frames/{{representation}}/{{shard}}.log",
+    wildcard_constraints:
+        representation="|".join(FAIRSEQ),
+    conda:
+        ENVIRONMENT
+    params:
+        settings=representation_settings,
+        weights=weights_options,
+        checkpoint=representation_checkpoint,
+        code=fairseq_code,
+    message:
+        "{wildcards.representation}: store shard {wildcards.shard}"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/store_frames.py --settings {params.settings:q}'
+        " --shard {input.shard:q} {params.weights:q} --frames {input.frames:q} --output {output:q}"
+        " > {log:q} 2>&1"
