@@ -1,0 +1,27 @@
+"""Make sure that a checkpoint's weights are in the cache, and write where and what they are."""
+
+from pathlib import Path
+
+import click
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.checkpoints import CheckpointSettings
+from emoscale.weights.fetching import fetch_checkpoint
+from emoscale.weights.origin import write_origin
+
+
+@click.command(help=__doc__)
+@click.option("--name", required=True, help="Under `checkpoints` in the configuration.")
+@click.option("--settings", required=True, help='As JSON: {"url": "https://…/wav2vec_large.pt"}.')
+@click.option("--cache", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--offline", is_flag=True, help="Use what is in the cache; download nothing.")
+@click.option("--output", required=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
+    checkpoint = parse_settings(CheckpointSettings, settings, "--settings")
+    write_origin(output, fetch_checkpoint(name, checkpoint, cache, offline))
+
+
+if __name__ == "__main__":
+    main()

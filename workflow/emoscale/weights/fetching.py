@@ -1,0 +1,44 @@
+"""From a name in the configuration to weights on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emoscale.config.checkpoints import (
+    CheckpointSettings,
+    DownloadedFile,
+    HubModel,
+    UntrainedModel,
+)
+from emoscale.errors import CheckpointError
+from emoscale.weights.downloads import fetch_file
+from emoscale.weights.hub import fetch_hub_model
+from emoscale.weights.origin import Origin, Weights
+
+
+def fetch_checkpoint(
+    name: str, settings: CheckpointSettings, cache: Path, offline: bool = False
+) -> Origin:
+    """Make sure that the weights of `checkpoints.<name>` are in `cache`, and say what they are.
+
+    What is there already needs no network. Raises `CheckpointError`, with the name.
+    """
+    try:
+        weights = _weights(settings, cache, offline)
+    except CheckpointError as error:
+        raise CheckpointError(f"checkpoints.{name}: {error}") from None
+    return Origin(
+        name, weights.path, weights.sha256, weights.phrase, settings.model_dump(mode="json")
+    )
+
+
+def _weights(settings: CheckpointSettings, cache: Path, offline: bool) -> Weights:
+    match settings:
+        case DownloadedFile():
+            return fetch_file(settings, cache, offline)
+        case HubModel():
+            return fetch_hub_model(settings, cache, offline)
+        case UntrainedModel():
+            from emoscale.weights.untrained import make_untrained  # torch, which others do without
+
+            return make_untrained(settings, cache)
