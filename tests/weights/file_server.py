@@ -18,6 +18,7 @@ class FileServer:
 
     content: bytes
     etag: str | None = '"first"'
+    last_modified: str | None = None
     content_type: str = "application/octet-stream"
     honours_range: bool = True
     honours_if_range: bool = True
@@ -95,6 +96,8 @@ def _answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
         request.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
     if server.etag:
         request.send_header("ETag", server.etag)
+    if server.last_modified:
+        request.send_header("Last-Modified", server.last_modified)
     request.send_header("Content-Type", server.content_type)
     if server.chunked:
         request.send_header("Transfer-Encoding", "chunked")
@@ -119,6 +122,9 @@ def _begin(request: BaseHTTPRequestHandler, server: FileServer) -> int:
     asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
     if asked is None or not server.honours_range:
         return 0
-    if server.honours_if_range and request.headers.get("If-Range") != server.etag:
+    if server.honours_if_range and request.headers.get("If-Range") not in (
+        server.etag,
+        server.last_modified,
+    ):
         return 0
     return int(asked[1])

@@ -127,6 +127,14 @@ def test_a_file_that_cannot_go_on_starts_anew(
     assert fetch(server, tmp_path).path.read_bytes() == CONTENT
 
 
+def test_a_date_tells_a_file_too(server: FileServer, tmp_path: Path) -> None:
+    server.etag, server.last_modified = None, "Mon, 15 Jul 2019 12:00:00 GMT"
+    server.drop_after = [100_000]
+    assert fetch(server, tmp_path).sha256 == SHA256
+    assert server.requests[1][1]["If-Range"] == server.last_modified
+    assert server.sent_bytes == len(CONTENT)
+
+
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
 def test_without_a_strong_etag_it_starts_anew(
     server: FileServer, tmp_path: Path, etag: str | None

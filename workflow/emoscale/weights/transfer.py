@@ -67,8 +67,9 @@ def receive(url: str, part: Path, timeout_seconds: float, needs_length: bool) ->
                 for piece in _pieces(response):
                     file.write(piece)
                     received += len(piece)
-                    progress.total = max(progress.total, (received - begun) / MEGABYTE)
-                    progress.advance(len(piece) / MEGABYTE)
+                    done = (received - begun) / MEGABYTE
+                    progress.total = max(progress.total, done)
+                    progress.advance(done - progress.done)
     if total is not None and received < total:
         raise InterruptedTransferError(
             f"the connection ended after {received:,} of {total:,} bytes"
