@@ -56,6 +56,7 @@ def test_what_the_alignment_does_not_have() -> None:
     assert times("a b c", aligned("A", "C")) == [(0.0, 0.5), NONE, (0.6, 1.1)]
     assert times("a c", aligned("A", "B", "C")) == [(0.0, 0.5), (1.2, 1.7)]
     assert times("cat", aligned("HAT")) == [NONE]
+    assert times("oh don't", aligned("WELL", "DONT")) == [NONE, (0.6, 1.1)]
     assert times("", aligned("A")) == []
 
 

@@ -238,7 +238,7 @@ def _load_network(name: str, config: Any, precision: str, transformers: Any) -> 
 
 
 def _cannot_be_loaded(name: str, error: Exception) -> CheckpointError:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     return CheckpointError(
         f"{name} cannot be loaded as a text model: {first}; name a folder with config.json, the "
         "tokenizer's files and weights, or a model that is in the local cache"
