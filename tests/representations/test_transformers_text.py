@@ -188,7 +188,7 @@ def test_layers(tmp_path: Path) -> None:
     every = build(folder, layer="all").extract([SENTENCE])[0].frames
     for layer in (0, 1, 2, -1, -3):
         made = build(folder, layer=layer)
-        assert not hasattr(made, "layers")
+        assert made.layers == ()
         np.testing.assert_array_equal(made.extract([SENTENCE])[0].frames, every[layer])
     several = build(folder, layer=[-1, 0, 2])
     assert several.layers == (0, 2)
@@ -429,6 +429,14 @@ def test_tokens_have_the_times_of_their_words(folders: dict[str, Path]) -> None:
         assert starts["so"] == 0.0
         assert starts[","] == starts["t"] == 1.0
         assert starts["there"] == 1.5
+
+
+def test_stored_in_full(tmp_path: Path) -> None:
+    folder = save_model(tmp_path)
+    made = build(folder, stored_type="float32")
+    (full,), (half,) = made.extract([SENTENCE]), build(folder).extract([SENTENCE])
+    assert made.dtype == str(full.frames.dtype) == "float32"
+    np.testing.assert_array_equal(full.frames.astype(np.float16), half.frames)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +13,11 @@ from numpy.typing import NDArray
 
 from emoscale.config.representations import TransformersTextSettings
 from emoscale.errors import CheckpointError, UserError
-from emoscale.provenance import digest, file_sha256
 from emoscale.representations.contract import Extracted
+from emoscale.representations.layers import choose_layers
 from emoscale.representations.transcript_tokens import TranscriptReader, TranscriptTokens
+from emoscale.representations.transformers_models import digest_of_model
+from emoscale.representations.windows import half_overlapping_windows
 from emoscale.torchaudio_guard import import_torchaudio
 
 FAMILY = (
@@ -34,20 +35,11 @@ FAMILY = (
 )
 """Model types: encoders that read the whole text in both directions; DeBERTa-v3 is deberta-v2."""
 
-_TOKENIZER_FILES = (
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-)
-_WEIGHTS = ("*.safetensors", "*.bin")
 _NOT_USED = "pooler."  # turns the first state into a vector for classifiers; often not published
 
 
 class TransformersText:
-    """Hidden states of a text model, in float16, with each token's place in the transcript.
+    """Hidden states of a text model, with each token's place in the transcript.
 
     Transcripts are computed one by one, so that none depends on its batch. One with more tokens
     than the model takes is computed in windows that overlap by half, the model's special tokens in
@@ -58,9 +50,7 @@ class TransformersText:
     """
 
     modality: Literal["audio", "text"] = "text"
-    dtype = "float16"
     frame_rate: float | None = None
-    layers: tuple[int, ...]  # only where the settings ask for several
 
     def __init__(self, settings: TransformersTextSettings) -> None:
         import_torchaudio()  # transformers imports it, and crashes beside a CPU torch without this
@@ -77,12 +67,13 @@ class TransformersText:
         self._room = _room(name, self._network, tokenizer)
         _check_vocabulary(name, self._network, tokenizer)
         self._keeps_special = settings.special_tokens == "keep"
-        self._chosen = _chosen_layers(settings, config.num_hidden_layers)
-        if not isinstance(settings.layer, int):
-            self.layers = self._chosen
+        self._chosen = choose_layers(settings.layer, config.num_hidden_layers, name)
+        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
         self._name = name
+        self.dtype: str = settings.stored_type
+        self.layers = self._chosen.stored
         self.dimension: int = config.hidden_size
-        self.checkpoint_sha256 = _digest_of(folder)
+        self.checkpoint_sha256 = digest_of_model(name)
 
     def to(self, device: str) -> None:
         """Move the network to "cpu" or "cuda"."""
@@ -91,7 +82,7 @@ class TransformersText:
 
     @torch.inference_mode()
     def extract(self, batch: Sequence[str]) -> list[Extracted]:
-        """Frames [T_i, dimension] of each transcript, [layers, T_i, dimension] of several layers.
+        """Frames of each transcript ([T_i, dimension], or layers first), and the tokens' places.
 
         Of a transcript that holds no token the one frame is the state of the first special token.
         Raises `UserError` where the model's tokenizer has none.
@@ -100,27 +91,24 @@ class TransformersText:
 
     def _extract(self, transcript: str) -> Extracted:
         tokens = self._reader.read(transcript)
-        count = len(tokens.ids)
-        if not count:
+        if not tokens.ids:
             return self._of_nothing(tokens)
-        leading = len(tokens.leading)
-        starts, bounds = _windows(count, self._room)
-        pieces = []
-        for place, start in enumerate(starts):
-            ids = tokens.ids[start : start + self._room]
-            states = self._states([*tokens.leading, *ids, *tokens.trailing])
-            first = leading + bounds[place] - start
-            end = leading + bounds[place + 1] - start
-            if self._keeps_special and place == 0:
+        leading, trailing = tokens.leading, tokens.trailing
+        windows = half_overlapping_windows(len(tokens.ids), self._room)
+        parts = []
+        for window in windows:
+            ids = [*leading, *tokens.ids[window.start : window.stop], *trailing]
+            first = len(leading) + window.first - window.start
+            last = len(leading) + window.last - window.start
+            if self._keeps_special and window is windows[0]:
                 first = 0
-            if self._keeps_special and place == len(starts) - 1:
-                end = states.shape[1]
-            pieces.append(states[:, first:end])
+            if self._keeps_special and window is windows[-1]:
+                last = len(ids)
+            parts.append(self._states(ids)[:, first:last])
         characters = tokens.characters
         if self._keeps_special:
-            around = ((leading, len(tokens.trailing)), (0, 0))
-            characters = np.pad(characters, around)
-        return self._extracted(np.concatenate(pieces, axis=1), characters, len(starts))
+            characters = np.pad(characters, ((len(leading), len(trailing)), (0, 0)))
+        return Extracted(self._stored(torch.cat(parts, dim=1)), characters, len(windows))
 
     def _of_nothing(self, tokens: TranscriptTokens) -> Extracted:
         if not tokens.leading:
@@ -131,39 +119,21 @@ class TransformersText:
         states = self._states(tokens.leading)
         if not self._keeps_special:
             states = states[:, :1]
-        return self._extracted(states, np.zeros((states.shape[1], 2), dtype=np.int32), 1)
+        return Extracted(self._stored(states), np.zeros((states.shape[1], 2), dtype=np.int32))
 
-    def _extracted(
-        self, states: NDArray[np.float32], characters: NDArray[np.int32], windows: int
-    ) -> Extracted:
-        frames = states.astype(self.dtype)
-        return Extracted(frames if hasattr(self, "layers") else frames[0], characters, windows)
-
-    def _states(self, ids: Sequence[int]) -> NDArray[np.float32]:
+    def _states(self, ids: Sequence[int]) -> torch.Tensor:
         """The chosen hidden states [layers, tokens, dimension]."""
         given = torch.tensor([ids], device=self._device)
-        states = self._network(
+        output = self._network(
             input_ids=given, attention_mask=torch.ones_like(given), output_hidden_states=True
-        ).hidden_states
-        chosen = torch.stack([states[layer][0] for layer in self._chosen])
-        array: NDArray[np.float32] = chosen.float().cpu().numpy()
-        return array
+        )
+        states: torch.Tensor = self._chosen.of(output)[:, 0]
+        return states
 
-
-def _windows(count: int, room: int) -> tuple[list[int], list[int]]:
-    """First token of each window, and the tokens between which each window is used.
-
-    Window i is used for the tokens from bound i up to bound i + 1, which are nearer to its middle
-    than to any other's.
-
-    >>> _windows(3, room=4)
-    ([0], [0, 3])
-    >>> _windows(9, room=4)
-    ([0, 2, 4, 5], [0, 3, 5, 7, 9])
-    """
-    starts = [*range(0, count - room, max(1, room // 2)), max(0, count - room)]
-    middles = [(start + following + room - 1) // 2 + 1 for start, following in pairwise(starts)]
-    return starts, [0, *middles, count]
+    def _stored(self, states: torch.Tensor) -> NDArray[np.generic]:
+        """[layers, T, dimension], or [T, dimension] of a single one."""
+        frames = states.to(self._stored_type).cpu().numpy()
+        return frames[0] if self._chosen.single else frames
 
 
 def _load_config(name: str, transformers: Any) -> tuple[Any, Path]:
@@ -271,23 +241,3 @@ def _check_vocabulary(name: str, network: Any, tokenizer: Any) -> None:
             f"{name} has a tokenizer of {needed} tokens and a model of {known}; they do not belong "
             "together: take the tokenizer that came with the model"
         )
-
-
-def _chosen_layers(settings: TransformersTextSettings, last: int) -> tuple[int, ...]:
-    """Numbers of the hidden states that are asked for, each once, from the first to the last."""
-    if settings.layer == "all":
-        return tuple(range(last + 1))
-    asked = [settings.layer] if isinstance(settings.layer, int) else settings.layer
-    for layer in asked:
-        if not -last - 1 <= layer <= last:
-            raise CheckpointError(
-                f"{settings.model} has the hidden states 0 to {last}; layer {layer} is none"
-            )
-    return tuple(sorted({layer % (last + 1) for layer in asked}))
-
-
-def _digest_of(folder: Path) -> str:
-    """Digest of everything in the model's folder that decides its numbers."""
-    patterns = ("config.json", *_TOKENIZER_FILES, *_WEIGHTS)
-    files = {path for pattern in patterns for path in folder.glob(pattern)}
-    return digest({path.name: file_sha256(path) for path in files})
