@@ -54,7 +54,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 	@echo "installing the pinned packages into $(VENV): a minute or two"
-	$(INSTALL) -e '.[demo]'
+	$(INSTALL) -e '.[demo,opensmile]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)

@@ -15,7 +15,9 @@ from emoscale.weights.origin import write_origin
 @click.option("--name", required=True, help="Under `checkpoints` in the configuration.")
 @click.option("--settings", required=True, help='As JSON: {"url": "https://…/wav2vec_large.pt"}.')
 @click.option("--cache", required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--offline", is_flag=True, help="Use what is in the cache; download nothing.")
+@click.option(
+    "--offline/--online", default=False, help="Offline: use what is in the cache, download nothing."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path))
 @shows_sentences
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:

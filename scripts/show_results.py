@@ -9,6 +9,7 @@ from rich.table import Table
 
 from emoscale.command import shows_sentences
 from emoscale.errors import StoreError
+from emoscale.reporting.learning_curves import weights_lines
 
 
 @click.command(help=__doc__)
@@ -35,6 +36,8 @@ def main(folder: Path) -> None:
     console.print(f"UA by chance: {100 * scores['chance_ua'][0]:.1f}", highlight=False)
     for note in filter(None, scores["notes"][0].split("; ")):
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
+    for line in weights_lines(scores):
+        console.print(line, highlight=False, soft_wrap=True)
     for what, where in (
         ("tables", folder / "tables"),
         ("figures", folder / "figures"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from emoscale.config.settings import Settings
 
@@ -40,8 +40,27 @@ class UntrainedModel(Settings):
     untrained: Literal["wav2vec", "vq_wav2vec", "wav2vec2", "bert"]
     """Which architecture."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     """Of the weights."""
 
 
-CheckpointSettings = DownloadedFile | HubModel | UntrainedModel
+_KINDS = {"url": DownloadedFile, "hub": HubModel, "untrained": UntrainedModel}
+
+
+def _which(value: Any) -> str | None:
+    for key, kind in _KINDS.items():
+        if isinstance(value, kind) or (isinstance(value, dict) and key in value):
+            return key
+    return None
+
+
+CheckpointSettings = Annotated[
+    Annotated[DownloadedFile, Tag("url")]
+    | Annotated[HubModel, Tag("hub")]
+    | Annotated[UntrainedModel, Tag("untrained")],
+    Discriminator(
+        _which,
+        custom_error_type="no_source",
+        custom_error_message="needs one of the keys url, hub and untrained",
+    ),
+]

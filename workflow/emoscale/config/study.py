@@ -118,6 +118,11 @@ class Study(Settings):
                 representation, layer = reference_parts(reference)
                 settings = self._named(name, "representation", representation, self.representations)
                 _check_layer(name, reference, layer, getattr(settings, "layer", 0))
+                if kind == "waveform" and settings.kind != "waveform":
+                    raise ValueError(
+                        f"experiment {name}: a waveform model reads a representation of the kind "
+                        f"waveform, and {representation} is of the kind {settings.kind}"
+                    )
             if len(experiment.representations) != 1:
                 raise ValueError(
                     f"experiment {name}: a {kind} model reads one representation, not "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from emoscale.config.settings import Settings
 
@@ -21,7 +21,32 @@ class PooledSettings(Settings):
     """Share of the pooled values that are dropped in training."""
 
 
-ModelSettings = Annotated[PooledSettings, Field()]
+class WaveformModelSettings(Settings):
+    """A convolutional network on raw audio, trained end to end; reads the kind waveform."""
+
+    kind: Literal["waveform"]
+
+    layers: tuple[tuple[int, int, int], ...] = Field(
+        default=((32, 80, 20), (64, 8, 4), (64, 4, 2), (64, 4, 2)), min_length=1
+    )
+    """Channels, kernel and stride of each convolution; by default a frame of 59 ms every 20 ms."""
+
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of the pooled values that are dropped in training."""
+
+    @field_validator("layers")
+    @classmethod
+    def _no_gaps(cls, layers: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
+        for channels, kernel, stride in layers:
+            if channels < 1 or stride < 1 or kernel < stride or kernel % stride:
+                raise ValueError(
+                    f"({channels}, {kernel}, {stride}): each layer is channels, kernel and stride, "
+                    "with a kernel of one or more whole strides"
+                )
+        return layers
+
+
+ModelSettings = Annotated[PooledSettings | WaveformModelSettings, Field(discriminator="kind")]
 
 
 class TrainingSettings(Settings):

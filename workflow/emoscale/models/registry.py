@@ -7,7 +7,10 @@ from typing import Any
 
 from emoscale.models.contract import Classifier
 
-BUILT_IN = {"pooled": "emoscale.models.pooled:Pooled"}
+BUILT_IN = {
+    "pooled": "emoscale.models.pooled:Pooled",
+    "waveform": "emoscale.models.waveform:WaveformNetwork",
+}
 """Class of each kind; it is imported when it is used."""
 
 

@@ -63,6 +63,7 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
                 f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} "
                 "repeats; band: one standard deviation over repeats; dashed: chance",
                 *notes_lines(scores["notes"][0]),
+                *weights_lines(scores),
             ],
             anchor="start",
         ),
@@ -73,6 +74,18 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
 def notes_lines(notes: str) -> list[str]:
     """What weakens the protocol, a line each."""
     return [f"Note: {note}" for note in notes.split("; ") if note]
+
+
+def weights_lines(scores: pl.DataFrame) -> list[str]:
+    """Which experiments have pre-trained weights, and from where, a line for each origin."""
+    with_weights = scores.filter(pl.col("weights") != "")
+    names = with_weights.group_by("weights", maintain_order=True).agg(
+        pl.col("experiment").unique(maintain_order=True)
+    )
+    return [
+        f"Weights of {', '.join(experiments)}: {weights}"
+        for weights, experiments in names.iter_rows()
+    ]
 
 
 def _limits(data: pl.DataFrame) -> tuple[float, float]:

@@ -1,0 +1,280 @@
+"""Time this project's extraction against two plain ways, on the same utterances in one run.
+
+wav2vec_large's and wav2vec 2.0 base's true architectures with random weights; utterance lengths from
+1 to 20 s with a median of 3.6 s. In every round each way computes all utterances, in an order that
+turns from round to round, and is compared with (a) of its own round:
+
+    (a)  one utterance at a time through the plain module, from memory to memory
+    (b)  padded batches of 8 in random order, as most public code does
+    emoscale: from the audio file to the verified feature shard, as the workflow's step runs it
+
+Speed is in seconds of audio a second; the share is of the rate at which this machine multiplies
+matrices in float32 (for bfloat16 in bfloat16), measured in the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import polars as pl
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from emoscale.config.representations import TransformersAudioSettings, Wav2VecSettings
+from emoscale.extraction.shard import extract_shard
+from emoscale.representations.registry import build_representation
+from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
+from emoscale.store import read_shard
+from emoscale.tables import SHARD, frame_of
+from emoscale.torchaudio_guard import import_torchaudio
+
+SAMPLE_RATE = 16_000
+PADDED_BATCH = 8
+WAV2VEC_LARGE = {
+    "conv_feature_layers": (
+        "[(512, 10, 5), (512, 8, 4), (512, 4, 2), (512, 4, 2), (512, 4, 2), (512, 1, 1), "
+        "(512, 1, 1)]"
+    ),
+    "conv_aggregator_layers": str([(512, kernel, 1) for kernel in range(2, 14)]),
+    "log_compression": True,
+    "skip_connections_agg": True,
+    "residual_scale": 0.5,
+}
+GIGAFLOP_A_SECOND_OF_AUDIO = {"wav2vec_large": 9.7, "wav2vec2-base": 14.3, "wav2vec2-large": 37.0}
+
+Frames = list[NDArray[np.float32]]
+
+
+@dataclass
+class Model:
+    """One network: how it is called plainly, and its representation's settings."""
+
+    name: str
+    plain: Callable[[torch.Tensor], torch.Tensor]
+    """[batch, samples] to [batch, T, dimension]."""
+    settings: Callable[..., Any]
+
+
+@dataclass
+class Utterances:
+    """Drawn once: waveforms in memory, the same as files, and a corpus shard's rows."""
+
+    waveforms: list[NDArray[np.float32]]
+    root: Path
+    rows: pl.DataFrame
+
+    @property
+    def seconds(self) -> float:
+        return float(self.rows["seconds"].sum())
+
+
+def draw_utterances(count: int, root: Path) -> Utterances:
+    generator = np.random.default_rng(1)
+    lengths = np.clip(3.6 * np.exp(0.75 * generator.normal(size=count)), 1.0, 20.0)
+    waveforms, rows = [], []
+    for number, seconds in enumerate(lengths):
+        samples = round(seconds * SAMPLE_RATE)
+        waveform = generator.normal(0.0, 0.1, samples).astype(np.float32)
+        soundfile.write(root / f"{number}.wav", waveform, SAMPLE_RATE, subtype="PCM_16")
+        waveform, _ = soundfile.read(root / f"{number}.wav", dtype="float32")
+        waveforms.append(waveform)
+        rows.append(
+            {
+                "utterance": f"u{number:04d}",
+                "audio": f"{number}.wav",
+                "seconds": samples / SAMPLE_RATE,
+                "audio_sha256": "",
+            }
+        )
+    return Utterances(waveforms, root, frame_of(rows, SHARD))
+
+
+def wav2vec_large(folder: Path, device: str) -> Model:
+    torch.manual_seed(1)
+    model = Wav2Vec(Wav2VecArchitecture.from_arguments(WAV2VEC_LARGE)).eval()
+    path = folder / "wav2vec_large.pt"
+    torch.save(
+        {"args": argparse.Namespace(**WAV2VEC_LARGE), "model": model.half().state_dict()}, path
+    )
+    model = model.float().to(device)
+    return Model(
+        "wav2vec_large",
+        lambda waveforms: model.contextualise(model.encode(waveforms)).transpose(1, 2),
+        lambda **others: Wav2VecSettings(kind="wav2vec", checkpoint=str(path), **others),
+    )
+
+
+def wav2vec2(folder: Path, device: str, large: bool = False) -> Model:
+    import_torchaudio()
+    import transformers
+
+    torch.manual_seed(1)
+    name = "wav2vec2-large" if large else "wav2vec2-base"
+    sizes = {
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "feat_extract_norm": "layer",
+        "do_stable_layer_norm": True,
+        "conv_bias": True,
+    }
+    config = transformers.Wav2Vec2Config(**(sizes if large else {}))
+    model: Any = transformers.Wav2Vec2Model(config).eval()
+    model.save_pretrained(folder / name)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder / name)
+    model = model.to(device)
+    return Model(
+        name,
+        lambda waveforms: model(waveforms).last_hidden_state,
+        lambda **others: TransformersAudioSettings(
+            kind="transformers_audio", model=str(folder / name), **others
+        ),
+    )
+
+
+@torch.inference_mode()
+def one_at_a_time(model: Model, utterances: Utterances, device: str) -> Frames:
+    return [
+        model.plain(torch.from_numpy(waveform)[None].to(device))[0].cpu().numpy()
+        for waveform in utterances.waveforms
+    ]
+
+
+@torch.inference_mode()
+def padded_batches(model: Model, utterances: Utterances, device: str) -> Frames:
+    order = np.random.default_rng(2).permutation(len(utterances.waveforms))
+    frames: dict[int, NDArray[np.float32]] = {}
+    for first in range(0, len(order), PADDED_BATCH):
+        places = order[first : first + PADDED_BATCH]
+        given = [torch.from_numpy(utterances.waveforms[place]) for place in places]
+        padded = torch.nn.utils.rnn.pad_sequence(given, batch_first=True)
+        frames |= dict(
+            zip(places.tolist(), model.plain(padded.to(device)).cpu().numpy(), strict=True)
+        )
+    return [frames[place] for place in range(len(order))]
+
+
+def extraction(utterances: Utterances, settings: Any, path: Path, device: str) -> Callable[[], Any]:
+    representation = build_representation(settings, device)
+
+    def run() -> None:
+        extract_shard(utterances.rows, utterances.root, settings, representation, path, "", "")
+
+    return run
+
+
+def errors_of(frames: Frames, exact: Frames) -> list[float]:
+    return [
+        float(np.linalg.norm(ours[: len(theirs)] - theirs) / np.linalg.norm(theirs))
+        for ours, theirs in zip(frames, exact, strict=True)
+    ]
+
+
+def stored_frames(path: Path) -> Frames:
+    contents = read_shard(path)
+    return [
+        contents.frames[first:last].astype(np.float32)
+        for first, last in zip(contents.offsets[:-1], contents.offsets[1:], strict=True)
+    ]
+
+
+def matrix_rate(dtype: torch.dtype, device: str) -> float:
+    """GFLOP a second of a product of two square matrices."""
+    size = 8192 if device == "cuda" else 1536
+    one, other = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    for _ in range(2):
+        product = one @ other
+    float(product[0, 0])
+    began = time.perf_counter()
+    for _ in range(3):
+        product = one @ other
+    float(product[0, 0])
+    return 3 * 2 * size**3 / (time.perf_counter() - began) / 1e9
+
+
+def measure(model: Model, utterances: Utterances, folder: Path, device: str, rounds: int) -> None:
+    exact = one_at_a_time(model, utterances, device)
+    half, single = folder / "half.h5", folder / "single.h5"
+    stored = {"stored_type": "float32"}
+    errors: dict[str, list[float]] = {}
+    errors["(b) padded batches of 8"] = errors_of(padded_batches(model, utterances, device), exact)
+    ways: dict[str, Callable[[], Any]] = {
+        "(a) one at a time": lambda: one_at_a_time(model, utterances, device),
+        "(b) padded batches of 8": lambda: padded_batches(model, utterances, device),
+    }
+    for precision in ("float32", "bfloat16"):
+        name = f"emoscale, {precision}"
+        extraction(utterances, model.settings(precision=precision, **stored), single, device)()
+        errors[name] = errors_of(stored_frames(single), exact)
+        ways[name] = extraction(utterances, model.settings(precision=precision), half, device)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    rates: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    for number in range(rounds):
+        names = list(ways)
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            for precision in rates:
+                rates[precision].append(matrix_rate(getattr(torch, precision), device))
+            began = time.perf_counter()
+            ways[name]()
+            seconds[name].append(time.perf_counter() - began)
+    report(model.name, utterances, seconds, rates, errors)
+
+
+def report(
+    name: str,
+    utterances: Utterances,
+    seconds: dict[str, list[float]],
+    rates: dict[str, list[float]],
+    errors: dict[str, list[float]],
+) -> None:
+    rate = {precision: float(np.median(values)) for precision, values in rates.items()}
+    click.echo(
+        f"\n{name}: {len(utterances.waveforms)} utterances, {utterances.seconds:.0f} s of audio, "
+        f"{len(next(iter(seconds.values())))} rounds; matrix product "
+        + ", ".join(f"{value:,.0f} GFLOP/s in {precision}" for precision, value in rate.items())
+    )
+    click.echo(
+        "| way | s of audio a s | of the matrix rate | against (a), median (range) "
+        "| relative error, median / worst |\n|---|---|---|---|---|"
+    )
+    plain = np.array(seconds["(a) one at a time"])
+    for way, taken in seconds.items():
+        speed = utterances.seconds / np.median(taken)
+        share = speed * GIGAFLOP_A_SECOND_OF_AUDIO[name]
+        share /= rate["bfloat16" if "bfloat16" in way else "float32"]
+        ratios = plain / np.array(taken)
+        found = errors.get(way, [0.0])
+        click.echo(
+            f"| {way} | {speed:,.1f} | {share:.0%} | {np.median(ratios):.2f} "
+            f"({ratios.min():.2f} to {ratios.max():.2f}) "
+            f"| {np.median(found):.1e} / {max(found):.1e} |"
+        )
+
+
+@click.command(help=__doc__)
+@click.option("--utterances", default=24, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--threads", default=1, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--large", is_flag=True, help="wav2vec 2.0 large instead of base.")
+def main(utterances: int, rounds: int, threads: int, device: str, large: bool) -> None:
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        drawn = draw_utterances(utterances, folder)
+        for model in (wav2vec_large(folder, device), wav2vec2(folder, device, large)):
+            measure(model, drawn, folder, device, rounds)
+
+
+if __name__ == "__main__":
+    main()
