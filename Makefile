@@ -1,5 +1,6 @@
 # make demo    install what is needed, run the default study, say where its results are
 # make test    install what is needed and run everything that checks
+# make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make bench   time what is timed in docs/benchmarks.md
 # make format  bring code and rules into their form
 # make schema  write the configuration's JSON schema and the conda environment again
@@ -12,7 +13,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test bench format schema clean-demo
+.PHONY: demo test test-fairseq bench format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
@@ -32,8 +33,28 @@ test: $(VENV)/.dev
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest
 
+# The first of these that is there (pyenv's count too); FAIRSEQ_BASE=python3.10 names another.
+FAIRSEQ_BASE ?= $(shell for p in python3.10 python3.9 python3.8 $$(ls -d $$HOME/.pyenv/versions/3.10*/bin/python $$HOME/.pyenv/versions/3.9*/bin/python $$HOME/.pyenv/versions/3.8*/bin/python 2> /dev/null); do "$$p" -c '' 2> /dev/null && { echo "$$p"; break; }; done)
+FAIRSEQ := .venv-fairseq
+
+test-fairseq: $(VENV)/.dev
+ifeq ($(FAIRSEQ_BASE),)
+	@echo "skipped: there is no Python 3.8 to 3.10 here, which fairseq 0.12.2 needs; install one, or name it: make FAIRSEQ_BASE=python3.10 test-fairseq"
+else
+	@$(MAKE) --no-print-directory $(FAIRSEQ)/.ready
+	FAIRSEQ_PYTHON=$(abspath $(FAIRSEQ)/bin/python) $(BIN)/pytest -s tests/fairseq
+endif
+
+$(FAIRSEQ)/.ready: envs/fairseq.txt
+	@echo "installing fairseq and its torch into $(FAIRSEQ): a minute or two"
+	$(FAIRSEQ_BASE) -m venv $(FAIRSEQ)
+	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check 'pip<24.1'
+	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check -r envs/fairseq.txt
+	@touch $@
+
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py
+	$(BIN)/python benchmarks/extraction.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix

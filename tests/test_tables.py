@@ -16,7 +16,7 @@ from emoscale.tables import (
     write_table,
 )
 
-ROW: dict[str, object] = {"utterance": "a", "shard": "00.h5", "row": 0, "frames": 3}
+ROW: dict[str, object] = {"utterance": "a", "shard": "00.h5", "row": 0, "frames": 3, "windows": 1}
 
 
 def test_round_trip_with_metadata_and_equal_bytes(tmp_path: Path) -> None:

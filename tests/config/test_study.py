@@ -76,6 +76,14 @@ def test_names_of_files() -> None:
         ),
         ("experiments.mfcc.representations", ["mfcc", "logmel"], "reads one representation"),
         ("experiments.mfcc.model", "svm", "uses the model svm"),
+        ("experiments.mfcc.representations", ["mfcc/3"], "mfcc has one only; write mfcc"),
+        ("experiments.mfcc.representations", ["mfcc/x"], "pattern"),
+        ("models.mean.kind", "waveform", "reads a representation of the kind waveform, and mfcc"),
+        ("checkpoints.large", {"file": "a.pt"}, "needs one of the keys url, hub and untrained"),
+        ("checkpoints.large", {"url": "ftp://a/b.pt"}, r"checkpoints\.large\.url"),
+        ("checkpoints.large", {"url": "https://a/b.pt", "sha256": "ab"}, "sha256: String should"),
+        ("checkpoints.large", {"hub": "a/b/c"}, r"checkpoints\.large\.hub"),
+        ("checkpoints.large", {"untrained": "gpt"}, "'wav2vec', 'vq_wav2vec', 'wav2vec2' or"),
         ("experiments.mfcc.training", {"learning_rat": 1}, "mfcc.training: .*unknown key"),
     ],
 )
@@ -108,6 +116,45 @@ def test_slices_hold_what_a_step_depends_on_and_nothing_else() -> None:
 def test_a_slice_states_defaults_so_that_spelling_them_out_changes_nothing() -> None:
     spelled = parse_study(changed("representations.mfcc.coefficients", 40))
     assert spelled.representation_slice("mfcc") == parse_study(BASE).representation_slice("mfcc")
+
+
+def layered(layer: Any, reference: str) -> dict[str, Any]:
+    config = changed("experiments.mfcc.representations", [reference])
+    config["representations"]["wavlm"] = {
+        "kind": "transformers_audio",
+        "model": "folder",
+        "layer": layer,
+    }
+    return config
+
+
+def test_an_experiment_reads_one_layer() -> None:
+    several: list[Any] = ["all", [0, 6], [-1, 6]]
+    for layer in several:
+        study = parse_study(layered(layer, "wavlm/6"))
+        assert json.loads(study.training_slice("mfcc"))["layers"] == [6]
+    assert json.loads(parse_study(layered(6, "wavlm")).training_slice("mfcc"))["layers"] == [None]
+    mistakes: list[tuple[Any, str, str]] = [
+        ("all", "wavlm", "wavlm has several layers; name one: wavlm/6"),
+        ([0, 6], "wavlm/5", "wavlm has the layers 0, 6, not 5"),
+        (6, "wavlm/6", "names a layer and wavlm has one only"),
+    ]
+    for layer, reference, sentence in mistakes:
+        with pytest.raises(ConfigurationError, match=sentence):
+            parse_study(layered(layer, reference))
+
+
+def test_checkpoints_by_name() -> None:
+    config = changed("checkpoints", {"codes": {"url": "https://a/b.pt"}, "unused": {"hub": "a/b"}})
+    config["representations"]["roberta"] = {
+        "kind": "code_roberta",
+        "checkpoint": "codes",
+        "model": "folder",
+    }
+    study = parse_study(config)
+    assert study.checkpoints_of("roberta") == ["codes"]
+    assert study.checkpoints_of("mfcc") == []
+    assert json.loads(study.checkpoint_slice("codes")) == {"url": "https://a/b.pt", "sha256": None}
 
 
 def test_an_experiment_overrides_training() -> None:

@@ -25,6 +25,7 @@ SCORES = pl.DataFrame(
             "folds": 5,
             "repeats": 3,
             "notes": "first note; second note",
+            "weights": "untrained: seed 1" if name == "zlogmel" else "",
         }
         for name, size, ua in [("mfcc", 10, 0.6), ("mfcc", 100, 0.7), ("zlogmel", 10, 0.55)]
     ]
@@ -55,6 +56,7 @@ def test_curves_say_what_they_show(drawn: Path) -> None:
     words = " ".join(words_of(drawn / "curves.svg"))
     for expected in ("mfcc", "zlogmel", "synthetic", "unweighted accuracy", "first note", "dashed"):
         assert expected in words
+    assert "Weights of zlogmel: untrained: seed 1" in words
 
 
 def test_confusion_shows_the_largest_size_in_the_studys_order(drawn: Path) -> None:

@@ -6,11 +6,18 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
-from emoscale.config.representations import ExternalSettings
+from emoscale.config.representations import (
+    ExternalSettings,
+    MfccSettings,
+    RepresentationSettings,
+    external_entry_points,
+)
 from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
 
@@ -47,6 +54,37 @@ def test_its_code_counts_and_its_comments_do_not(module: Path) -> None:
         module.write_text(new)
         os.utime(module, ns=(number, number))
         assert (code_digest(*sources_of(SETTINGS.kind)) == before) == same
+
+
+def test_an_installed_package_registers_its_representation(
+    module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip leaves it: a folder of metadata beside the module."""
+    metadata = module.parent / "my_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[emoscale.representations]\nenergy = my_features:Energy\nmfcc = my_features:Energy\n"
+    )
+    external_entry_points.cache_clear()
+    adapter = TypeAdapter(RepresentationSettings)
+    settings = adapter.validate_python({"kind": "energy", "options": {"floor": 0.01}})
+    assert isinstance(settings, ExternalSettings)
+    made = build_representation(settings)
+    (silent,) = made.extract([np.zeros(800, np.float32)])
+    np.testing.assert_allclose(silent, -40.0, atol=1e-5)
+    assert sources_of("energy") == [module]
+    # A name of the project's own cannot be taken.
+    assert isinstance(adapter.validate_python({"kind": "mfcc"}), MfccSettings)
+    external_entry_points.cache_clear()
+
+
+def test_it_is_told_the_device(module: Path) -> None:
+    module.write_text(
+        module.read_text() + "\n    def to(self, device):\n        self.device = device\n"
+    )
+    made: Any = build_representation(SETTINGS, "cuda")
+    assert made.device == "cuda"
 
 
 def test_one_that_is_not_there_has_no_code() -> None:

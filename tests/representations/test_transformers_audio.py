@@ -215,15 +215,33 @@ def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
         build(tmp_path)
 
 
+def test_damaged_and_other_weights_are_refused(tmp_path: Path) -> None:
+    folder = save_model(tmp_path, "wav2vec2-base")
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    weights = {name: value.clone() for name, value in load_file(path).items()}  # not its mapping
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match="cannot be loaded as a speech model"):
+        build(folder)
+    name = "encoder.layers.1.attention.k_proj.weight"
+    save_file({**weights, name: torch.ones(3, 3)}, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=f"lacks weights of its model: {name}"):
+        build(folder)
+    path.unlink()
+    torch.save({"args": Path("a pickle may hold anything")}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="damaged or holds more than weights"):
+        build(folder)
+
+
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="cannot be loaded as a model"):
+    with pytest.raises(CheckpointError, match="cannot be loaded as a speech model"):
         build(tmp_path / "nothing" / "here" / "deep")
     save_model(tmp_path / "hubert", "hubert")
     for layer in (3, -4, [0, 3]):
         with pytest.raises(CheckpointError, match=r"hidden states 0 to 2; layer .* is none"):
             build(tmp_path / "hubert", layer=layer)
     (tmp_path / "hubert" / "preprocessor_config.json").unlink()
-    with pytest.raises(CheckpointError, match="cannot be loaded as a model"):
+    with pytest.raises(CheckpointError, match="cannot be loaded as a speech model"):
         build(tmp_path / "hubert")
     transformers.BertConfig(hidden_size=8, num_attention_heads=2).save_pretrained(tmp_path / "bert")
     with pytest.raises(

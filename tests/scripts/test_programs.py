@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import PROJECT, WriteWav
 
+ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq
 PROGRAMS = sorted((PROJECT / "scripts").glob("*.py"))
 
 
@@ -19,12 +20,21 @@ def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
     return subprocess.run(program, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in PROGRAMS if path.name != ELSEWHERE], ids=lambda path: path.name
+)
 def test_it_says_what_it_does(path: Path) -> None:
     ran = run(path.name, "--help")
     assert ran.returncode == 0
     assert ran.stdout.startswith("Usage: ")
     assert not ran.stderr
+
+
+def test_the_fairseq_backend_says_where_it_runs() -> None:
+    ran = run(ELSEWHERE, "--help")
+    assert ran.returncode == 1
+    assert "has no fairseq. Let Snakemake make the environment" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_no_program_hides_a_module_that_a_library_imports() -> None:

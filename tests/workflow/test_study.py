@@ -25,9 +25,12 @@ STUDY: dict[str, Any] = {
     "corpus": {"reader": "demo", "root": "results/small/raw", "sessions": 3, "utterances": 48},
     "shards": 2,
     "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
+    "checkpoints": {"tiny": {"untrained": "wav2vec2", "seed": 4}},
+    "execution": {"checkpoint_cache": "cache"},
     "representations": {
         "mfcc": {"kind": "mfcc", "coefficients": 13},
         "logmel": {"kind": "logmel", "bands": 20},
+        "wav2vec2": {"kind": "transformers_audio", "model": "tiny", "layer": [0, 2]},
     },
     "protocol": {"fold_unit": "session", "folds": 3, "repeats": 2},
     "sizes": [8, "all"],
@@ -36,8 +39,10 @@ STUDY: dict[str, Any] = {
     "experiments": {
         "mfcc": {"representations": ["mfcc"], "model": "mean"},
         "logmel": {"representations": ["logmel"], "model": "mean"},
+        "wav2vec2": {"representations": ["wav2vec2/2"], "model": "mean"},
     },
 }
+EXPERIMENTS = list(STUDY["experiments"])
 RESULTS = {"all": 1, "make_tables": 1, "draw_figures": 1}
 
 
@@ -98,13 +103,19 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     results = finished.folder / "results" / "small"
     scores = pl.read_parquet(results / "tables" / "scores.parquet")
     assert set(scores.select("experiment", "size").iter_rows()) == {
-        (name, size) for name in ("mfcc", "logmel") for size in ("8", "all")
+        (name, size) for name in EXPERIMENTS for size in ("8", "all")
     }
     assert scores["corpus"].unique().to_list() == ["demo (synthetic speech)"]
     runs = pl.read_parquet(results / "tables" / "runs.parquet")
-    assert len(runs) == 2 * 2 * 3 * 2
+    assert len(runs) == 3 * 2 * 3 * 2
     eight = runs.filter(pl.col("size") == "8")
     assert eight.select("training_count_active", "training_count_calm").unique().rows() == [(4, 4)]
+    origin = dict(runs.select("representations", "weights").unique().iter_rows())
+    assert origin == {
+        "mfcc": "",
+        "logmel": "",
+        "wav2vec2/2": "untrained: random weights of seed 4",
+    }
     for name in ("code_sha256", "features_sha256", "protocol_sha256", "settings_sha256"):
         assert runs[name].str.len_chars().unique().to_list() == [64]
     predictions = pl.read_parquet(results / "tables" / "predictions.parquet")
@@ -126,8 +137,8 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
     benchmarks = {
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
-    assert logs == benchmarks
-    assert len(logs) == 28
+    assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
+    assert len(logs) == 38
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
@@ -150,13 +161,33 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "jobs"),
     [
-        ("training.learning_rate", 0.5, {"train": 12, **RESULTS}),
-        ("sizes", [8, 12, "all"], {"check_protocol": 1, "train": 6, **RESULTS}),
+        ("training.learning_rate", 0.5, {"train": 18, **RESULTS}),
+        ("sizes", [8, 12, "all"], {"check_protocol": 1, "train": 9, **RESULTS}),
         ("execution.device", "cpu", {}),
+        ("execution.offline", True, {}),
+        ("execution.fairseq_python", "python3.10", {}),
+        ("checkpoints.other", {"hub": "facebook/wav2vec2-base"}, {}),  # nothing uses it
+        (
+            "checkpoints.tiny.seed",
+            5,
+            {
+                "fetch_checkpoint": 1,
+                "extract_features": 2,
+                "index_features": 1,
+                "train": 6,
+                **RESULTS,
+            },
+        ),
+        (
+            "representations.wav2vec2.layer",
+            "all",
+            {"extract_features": 2, "index_features": 1, "train": 6, **RESULTS},
+        ),
+        ("experiments.wav2vec2.representations", ["wav2vec2/0"], {"train": 6, **RESULTS}),
         (  # two changes at once: neither may hide the other
             "",
             {"sizes": [8, 12, "all"], "training": {**STUDY["training"], "learning_rate": 0.5}},
-            {"check_protocol": 1, "train": 18, **RESULTS},
+            {"check_protocol": 1, "train": 27, **RESULTS},
         ),
         (
             "representations.logmel.bands",
@@ -166,7 +197,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
         (
             "labels.classes",
             {"active": ["ang"], "calm": ["neu", "sad"]},
-            {"label_corpus": 1, "make_fold": 3, "check_protocol": 1, "train": 12, **RESULTS},
+            {"label_corpus": 1, "make_fold": 3, "check_protocol": 1, "train": 18, **RESULTS},
         ),
         (
             "experiments.wide",
@@ -194,7 +225,7 @@ def test_a_comment_in_the_library_reruns_nothing_and_a_statement_its_steps(
     finished.edit(engine, old, old + "  # as many as fit a cache")
     assert finished.planned() == {}
     finished.edit(engine, old, "_EVALUATION_BATCH = 32")
-    assert finished.planned() == {"train": 12, **RESULTS}
+    assert finished.planned() == {"train": 18, **RESULTS}
     finished.edit(engine, "_EVALUATION_BATCH = 32  # as many as fit a cache", old)
     assert finished.planned() == {}
 
@@ -214,6 +245,14 @@ def test_the_report_is_made_without_a_network(finished: Checkout) -> None:
     [
         ("training.learning_rte", 0.5, "unknown key learning_rte; remove it or mend its spelling"),
         ("corpus", {"reader": "emodb"}, r"corpus\.emodb\.root: is missing"),
+        (
+            "",
+            {
+                "checkpoints": {"tiny": {"url": "http://localhost:1/w.pt"}},
+                "execution": {"checkpoint_cache": "cache", "offline": True},
+            },
+            r"checkpoints\.tiny: .*localhost:1/w\.pt",
+        ),
         (
             "corpus",
             {"reader": "iemocap", "root": "nowhere"},

@@ -11,9 +11,9 @@ rule fetch_checkpoint:
         f"{OUT}/checkpoints/{{checkpoint}}.json",
     log:
         f"{OUT}/logs/fetch_checkpoint/{{checkpoint}}.log",
+    priority: 100  # what cannot be fetched is known before hours of work
     conda:
         ENVIRONMENT
-    priority: 100  # what cannot be fetched is known before hours of work
     resources:
         # A resource, because it is no reason to fetch again.
         network="--offline" if STUDY.execution.offline else "--online",

@@ -20,7 +20,7 @@ from emoscale.representations.windows import half_overlapping_windows
 
 
 class CodeRoberta:
-    """Hidden states of the RoBERTa, one a frame of the codes, in float16.
+    """Hidden states of the RoBERTa, one a frame of the codes.
 
     Each frame's codes are one token; <s> and </s> are computed around them and not kept. Codes that
     the dictionary does not have together are <unk>, as in fairseq. Utterances are computed one by
@@ -28,7 +28,6 @@ class CodeRoberta:
     """
 
     modality: Literal["audio", "text"] = "audio"
-    dtype = "float16"
 
     def __init__(self, settings: CodeRobertaSettings) -> None:
         self._codes = VqWav2VecFeatures(
@@ -44,6 +43,8 @@ class CodeRoberta:
         # What lies above the highest state that is asked for need not be computed.
         network.encoder.layer = network.encoder.layer[: max(1, self._chosen.numbers[-1])]
         self._network = network
+        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
+        self.dtype: str = settings.stored_type
         self._precision: torch.dtype = getattr(torch, settings.precision)
         self._device = torch.device("cpu")
         self._longest_frames = loaded.longest - 2  # without <s> and </s>
@@ -78,15 +79,15 @@ class CodeRoberta:
         for window in windows:
             states = self._states(tokens[window.start : window.stop])
             parts.append(states[:, window.first - window.start : window.last - window.start])
-        frames = torch.cat(parts, dim=1).half().cpu().numpy()
+        frames = torch.cat(parts, dim=1).to(self._stored_type).cpu().numpy()
         return Extracted(frames[0] if self._chosen.single else frames, windows=len(windows))
 
     def _states(self, tokens: torch.Tensor) -> torch.Tensor:
         """[layers, T, dimension] of tokens [T]."""
         ends = torch.tensor([BEGIN]), torch.tensor([END])
         framed = torch.cat([ends[0], tokens, ends[1]])[None].to(self._device)
-        states = self._network(framed, output_hidden_states=True).hidden_states
-        return torch.stack([states[number][0, 1:-1] for number in self._chosen.numbers])
+        states: torch.Tensor = self._chosen.of(self._network(framed, output_hidden_states=True))
+        return states[:, 0, 1:-1]
 
     def _check_dictionary(self, settings: CodeRobertaSettings) -> None:
         """A dictionary of something else would make every frame <unk>."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from emoscale.audio import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
 from emoscale.errors import AudioError
+from emoscale.representations.audio_models import AudioModel, load_audio_model
 from emoscale.representations.contract import Extracted, Waveform
 from emoscale.representations.layers import choose_layers
-from emoscale.representations.transformers_models import AudioModel, load_audio_model
 from emoscale.representations.wav2vec_model import GroupNorm
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.representations.windows import half_overlapping_windows
@@ -46,7 +46,7 @@ class TransformersAudio:
         self._chosen = choose_layers(settings.layer, config.num_hidden_layers, settings.model)
         # What lies above the highest state that is asked for need not be computed.
         self._model.encoder.layers = self._model.encoder.layers[: max(1, self._chosen.numbers[-1])]
-        self._norm = _masked_group_norm(loaded)
+        self._norm = _masked_group_norm(self._model)
         self._precision: torch.dtype = getattr(torch, settings.precision)
         self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
         self.dtype: str = settings.stored_type
@@ -103,11 +103,15 @@ class TransformersAudio:
         if min(lengths) < max(lengths):
             samples = torch.tensor(lengths, device=self._device)
             mask = (torch.arange(max(lengths), device=self._device) < samples[:, None]).long()
-            self._norm.samples = samples
+            self._mask_norm(samples)
         output = self._model(values, attention_mask=mask, output_hidden_states=True)
-        self._norm.samples = None
+        self._mask_norm(None)
         states: torch.Tensor = self._chosen.of(output)
         return states
+
+    def _mask_norm(self, samples: torch.Tensor | None) -> None:
+        if self._norm is not None:
+            self._norm.samples = samples
 
     def _prepared(self, waveform: Waveform) -> torch.Tensor:
         """[samples], normalised where the model was trained so."""
@@ -141,35 +145,34 @@ class TransformersAudio:
 class _MaskedGroupNorm(torch.nn.Module):
     """A group norm that leaves out the padding when it is told where that begins."""
 
-    def __init__(self, norm: GroupNorm, kernel: int, stride: int) -> None:
+    def __init__(self, plain: torch.nn.GroupNorm, kernel: int, stride: int) -> None:
         super().__init__()
-        self.norm = norm
+        self._plain = plain
+        self._masked = GroupNorm(plain.num_channels, affine=True, groups=plain.num_groups)
+        self._masked.load_state_dict(plain.state_dict())
+        self._masked.eps = plain.eps
         self._kernel, self._stride = kernel, stride
         self.samples: torch.Tensor | None = None
         """[batch] samples of each waveform, or None: all of them."""
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """[batch, channels, frames] to the same shape."""
-        lengths = None
-        if self.samples is not None:
-            lengths = (self.samples - self._kernel) // self._stride + 1
-        normed: torch.Tensor = self.norm(frames, lengths)
-        return normed
+        if self.samples is None:
+            plain: torch.Tensor = self._plain(frames)
+            return plain
+        lengths = (self.samples - self._kernel) // self._stride + 1
+        masked: torch.Tensor = self._masked(frames, lengths)
+        return masked
 
 
-def _masked_group_norm(loaded: AudioModel) -> _MaskedGroupNorm:
-    """Replace the norm over time of the first convolution; without one there is nothing to mask."""
-    config = loaded.model.config
-    first = loaded.model.feature_extractor.conv_layers[0]
-    there = getattr(first, "layer_norm", None)
-    kernel, stride = config.conv_kernel[0], config.conv_stride[0]
-    if not isinstance(there, torch.nn.GroupNorm):
-        return _MaskedGroupNorm(GroupNorm(1, affine=False), kernel, stride)
-    norm = GroupNorm(there.num_channels, affine=True, groups=there.num_groups)
-    norm.load_state_dict(there.state_dict())
-    norm.eps = there.eps
-    masked = _MaskedGroupNorm(norm, kernel, stride).eval()
-    first.layer_norm = masked
+def _masked_group_norm(model: Any) -> _MaskedGroupNorm | None:
+    """Replace the norm over time of the first convolution; None where there is none to mask."""
+    first = model.feature_extractor.conv_layers[0]
+    plain = getattr(first, "layer_norm", None)
+    if not isinstance(plain, torch.nn.GroupNorm):
+        return None
+    masked = _MaskedGroupNorm(plain, model.config.conv_kernel[0], model.config.conv_stride[0])
+    first.layer_norm = masked.eval()
     return masked
 
 

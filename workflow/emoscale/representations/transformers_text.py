@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,11 @@ from emoscale.errors import CheckpointError, UserError
 from emoscale.representations.contract import Extracted
 from emoscale.representations.layers import choose_layers
 from emoscale.representations.transcript_tokens import TranscriptReader, TranscriptTokens
-from emoscale.representations.transformers_models import digest_of_model
+from emoscale.representations.transformers_models import (
+    cannot_be_loaded,
+    digest_of_model,
+    load_network,
+)
 from emoscale.representations.windows import half_overlapping_windows
 from emoscale.torchaudio_guard import import_torchaudio
 
@@ -35,7 +38,7 @@ FAMILY = (
 )
 """Model types: encoders that read the whole text in both directions; DeBERTa-v3 is deberta-v2."""
 
-_NOT_USED = "pooler."  # turns the first state into a vector for classifiers; often not published
+_NOT_USED = ("pooler.",)  # turns the first state into a vector for classifiers; often not published
 
 
 class TransformersText:
@@ -61,7 +64,9 @@ class TransformersText:
         name = settings.model
         config, folder = _load_config(name, transformers)
         tokenizer = _load_tokenizer(name, folder, transformers)
-        self._network = _load_network(name, config, settings.precision, transformers)
+        self._network = load_network(
+            name, config, getattr(torch, settings.precision), "a text", _NOT_USED
+        )
         self._device = torch.device("cpu")
         self._reader = TranscriptReader(tokenizer, settings.tags)
         self._room = _room(name, self._network, tokenizer)
@@ -144,7 +149,7 @@ def _load_config(name: str, transformers: Any) -> tuple[Any, Path]:
         if not folder.is_dir():
             folder = Path(transformers.utils.cached_file(name, "config.json")).parent
     except Exception as error:  # of many kinds, and all of them mean the same
-        raise _cannot_be_loaded(name, error) from error
+        raise cannot_be_loaded(name, "a text", error) from error
     if config.model_type not in FAMILY:
         raise CheckpointError(
             f"{name} is a model of the type {config.model_type}; "
@@ -163,7 +168,7 @@ def _load_tokenizer(name: str, folder: Path, transformers: Any) -> Any:
                 f"{name} has its tokenizer as {pieces[0]} only, which could not be read: install "
                 "the packages sentencepiece and protobuf, or add the model's tokenizer.json"
             ) from error
-        raise _cannot_be_loaded(name, error) from error
+        raise cannot_be_loaded(name, "a text", error) from error
     if not tokenizer.is_fast:
         raise CheckpointError(
             f"{name} has a tokenizer ({type(tokenizer).__name__}) that does not say where in the "
@@ -177,42 +182,6 @@ def _load_tokenizer(name: str, folder: Path, transformers: Any) -> Any:
             f"{name} has no tokenizer: {' or '.join(wanted)} is missing; add the model's own"
         )
     return tokenizer
-
-
-def _load_network(name: str, config: Any, precision: str, transformers: Any) -> Any:
-    try:
-        network, report = transformers.AutoModel.from_pretrained(
-            name,
-            config=config,
-            dtype=getattr(torch, precision),  # by itself it takes that of the file
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are in the report
-            trust_remote_code=False,
-        )
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{name} has a file of weights that is damaged or holds more than weights, and is not "
-            "loaded; fetch the model again, or take it as safetensors"
-        ) from error
-    except Exception as error:
-        raise _cannot_be_loaded(name, error) from error
-    # transformers fills in what is missing with random numbers; that must not become a result.
-    wrong = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    names = sorted(key for key in wrong if not key.startswith(_NOT_USED))
-    if names:
-        raise CheckpointError(
-            f"{name} lacks weights of its model: {names[0]} and {len(names) - 1} others; "
-            "it is incomplete or of another architecture"
-        )
-    return network.eval()
-
-
-def _cannot_be_loaded(name: str, error: Exception) -> CheckpointError:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return CheckpointError(
-        f"{name} cannot be loaded as a text model: {first}; name a folder with config.json, the "
-        "tokenizer's files and weights, or a model that is in the local cache"
-    )
 
 
 def _room(name: str, network: Any, tokenizer: Any) -> int:

@@ -9,9 +9,9 @@ import torch
 
 from emoscale.audio import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
+from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.contract import Extracted, Waveform
 from emoscale.representations.layers import choose_layers
-from emoscale.representations.transformers_models import AudioModel
 
 GPU_PIECES = 16
 """Pieces of 30 seconds that a GPU computes at once."""

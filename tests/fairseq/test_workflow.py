@@ -1,0 +1,63 @@
+"""The rules of the fairseq backend, from the corpus to the feature store."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoscale.store import read_header, read_shard
+from tests.conftest import PROJECT
+from tests.fairseq.backend import PYTHON, needs_fairseq
+from tests.workflow.test_study import STUDY, Checkout
+
+pytestmark = needs_fairseq
+
+CHECKPOINTS = {
+    "continuous": {"untrained": "wav2vec", "seed": 1},
+    "quantised": {"untrained": "vq_wav2vec", "seed": 1},
+}
+NATIVE: dict[str, dict[str, Any]] = {
+    "z": {"kind": "wav2vec", "checkpoint": "continuous", "output": "z"},
+    "c": {"kind": "wav2vec", "checkpoint": "continuous", "output": "c"},
+    "codes": {"kind": "vq_wav2vec", "checkpoint": "quantised", "output": "codes"},
+}
+BACKENDS = {"native": "native", "original": "fairseq"}
+
+
+def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "Snakefile", tmp_path)
+    for name in ("workflow", "scripts", "envs", "profiles"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    representations = {
+        f"{name}_{label}": {**settings, "backend": backend, "stored_type": "float32"}
+        for name, settings in NATIVE.items()
+        for label, backend in BACKENDS.items()
+    }
+    config = {
+        **STUDY,
+        "checkpoints": CHECKPOINTS,
+        "execution": {"checkpoint_cache": "cache", "fairseq_python": PYTHON},
+        "representations": representations,
+        "experiments": {"any": {"representations": ["z_native"], "model": "mean"}},
+    }
+    features = Path("results/small/features")
+    wanted = [str(features / name / "index.parquet") for name in representations]
+    ran = Checkout(tmp_path).run("--cores", "2", *wanted, config=config)
+    assert ran.returncode == 0, ran.stdout
+    print("\n\nlargest difference of the stores, through the workflow")
+    for name in NATIVE:
+        for shard in ("00.h5", "01.h5"):
+            paths = [tmp_path / features / f"{name}_{label}" / shard for label in BACKENDS]
+            ours, theirs = (read_shard(path) for path in paths)
+            headers = [read_header(path) for path in paths]
+            assert ours.utterances == theirs.utterances
+            assert len(ours.utterances) > 50
+            difference = float(np.abs(np.subtract(ours.frames, theirs.frames)).max())
+            print(f"  {name:6} {shard}  {difference:.1e}")
+            assert difference < (1e-4 if name != "codes" else 0.5)
+            assert headers[0].checkpoint_sha256 == headers[1].checkpoint_sha256
+            assert headers[0].code_sha256 != headers[1].code_sha256
+            assert headers[0].weights == headers[1].weights != ""
