@@ -55,9 +55,14 @@ def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
             headers = [read_header(path) for path in paths]
             assert ours.utterances == theirs.utterances
             assert len(ours.utterances) > 50
-            difference = float(np.abs(np.subtract(ours.frames, theirs.frames)).max())
-            print(f"  {name:6} {shard}  {difference:.1e}")
-            assert difference < (1e-4 if name != "codes" else 0.5)
+            if name == "codes":  # rounding may choose the other of two vectors equally near
+                others = int((ours.frames != theirs.frames).sum())
+                print(f"  {name:6} {shard}  {others} of {ours.frames.size} codes are others")
+                assert others < ours.frames.size / 10_000
+            else:
+                difference = float(np.abs(np.subtract(ours.frames, theirs.frames)).max())
+                print(f"  {name:6} {shard}  {difference:.1e}")
+                assert difference < 1e-4
             assert headers[0].checkpoint_sha256 == headers[1].checkpoint_sha256
             assert headers[0].code_sha256 != headers[1].code_sha256
             assert headers[0].weights == headers[1].weights != ""
