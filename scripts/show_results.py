@@ -9,7 +9,7 @@ from rich.table import Table
 
 from emoscale.command import shows_sentences
 from emoscale.errors import StoreError
-from emoscale.reporting.learning_curves import weights_lines
+from emoscale.reporting.figures import weights_lines
 
 
 @click.command(help=__doc__)

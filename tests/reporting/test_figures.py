@@ -74,7 +74,9 @@ def test_pages_need_no_network(drawn: Path) -> None:
 
 
 def test_colours_and_shapes_stay_apart() -> None:
-    colours, shapes = scales([str(number) for number in range(20)])
+    colours, shapes, dashes = scales([str(number) for number in range(20)])
     pairs = list(zip(colours.to_dict()["range"], shapes.to_dict()["range"], strict=True))
     assert len(set(pairs)) == 20
     assert len(set(COLOURS)) == 7
+    lines = zip(colours.to_dict()["range"], map(str, dashes.to_dict()["range"]), strict=True)
+    assert len(set(lines)) == 20

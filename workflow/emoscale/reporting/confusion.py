@@ -7,7 +7,7 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import save
+from emoscale.reporting.figures import save, weights_lines
 
 
 def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
@@ -30,12 +30,12 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
     classes = sorted(data["label"].unique())
     base = alt.Chart(data).encode(
         x=alt.X("predicted:N", title="predicted class", sort=classes).axis(labelAngle=-35),
-        y=alt.Y("label:N", title="true class", sort=classes),
+        y=alt.Y("label:N", title="true class", sort=classes).axis(titlePadding=16),
     )
     cells = base.mark_rect().encode(
         color=alt.Color(
             "share:Q",
-            title="share of the true class",
+            title=["share of the", "true class"],
             scale=alt.Scale(domain=[0, 1], scheme="blues"),
         ).legend(format=".0%"),
         tooltip=[
@@ -58,7 +58,10 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
         .properties(
             title=alt.TitleParams(
                 "Which class is taken for which, at the largest training size",
-                subtitle=f"{scores['corpus'][0]}; all folds pooled, mean over repeats",
+                subtitle=[
+                    f"{scores['corpus'][0]}; all folds pooled, mean over repeats",
+                    *weights_lines(scores),
+                ],
                 anchor="start",
             )
         )

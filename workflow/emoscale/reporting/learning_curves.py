@@ -7,7 +7,7 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import save, scales
+from emoscale.reporting.figures import save, scales, weights_lines
 
 
 def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
@@ -25,17 +25,19 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
         "chance_ua",
     ).sort("experiment", "labels")
     names = scores["experiment"].unique(maintain_order=True).to_list()
-    colours, shapes = scales(names)
+    colours, shapes, dashes = scales(names)
     low, high = _limits(data)
+    ticks = _round_numbers(data["labels"].to_list())
     x = alt.X("labels:Q", title="training utterances (mean over folds)")
-    x = x.scale(type="log", nice=False, padding=12).axis(labelOverlap="greedy", labelSeparation=8)
+    x = x.scale(type="log", nice=False, padding=12).axis(values=ticks or alt.Undefined)
     y_scale = alt.Scale(domain=[low, high], nice=False)
     legend = alt.Legend(symbolOpacity=1)
     colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)
     base = alt.Chart(data).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q")
     line = base.mark_line(strokeWidth=2).encode(
-        y=alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%")
+        y=alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%"),
+        strokeDash=alt.StrokeDash("experiment:N", title="experiment", scale=dashes, legend=legend),
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         y="ua:Q",
@@ -76,16 +78,14 @@ def notes_lines(notes: str) -> list[str]:
     return [f"Note: {note}" for note in notes.split("; ") if note]
 
 
-def weights_lines(scores: pl.DataFrame) -> list[str]:
-    """Which experiments have pre-trained weights, and from where, a line for each origin."""
-    with_weights = scores.filter(pl.col("weights") != "")
-    names = with_weights.group_by("weights", maintain_order=True).agg(
-        pl.col("experiment").unique(maintain_order=True)
-    )
-    return [
-        f"Weights of {', '.join(experiments)}: {weights}"
-        for weights, experiments in names.iter_rows()
-    ]
+def _round_numbers(labels: list[float]) -> list[int]:
+    """1, 2 and 5 times the powers of ten within the labels' range, for a logarithmic axis.
+
+    >>> _round_numbers([18.0, 80.0, 360.0])
+    [20, 50, 100, 200]
+    """
+    candidates = [factor * 10**power for power in range(7) for factor in (1, 2, 5)]
+    return [number for number in candidates if min(labels) <= number <= max(labels)]
 
 
 def _limits(data: pl.DataFrame) -> tuple[float, float]:
