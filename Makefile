@@ -54,7 +54,8 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py
-	$(BIN)/python benchmarks/extraction.py
+	$(BIN)/python benchmarks/extraction_speed.py
+	$(BIN)/python benchmarks/extraction_memory.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix

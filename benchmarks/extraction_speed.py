@@ -117,7 +117,7 @@ def wav2vec_large(folder: Path, device: str) -> Model:
     return Model(
         "wav2vec_large",
         lambda waveforms: model.contextualise(model.encode(waveforms)).transpose(1, 2),
-        lambda **others: Wav2VecSettings(kind="wav2vec", checkpoint=str(path), **others),
+        lambda **others: settings_of("wav2vec_large", folder, **others),
     )
 
 
@@ -145,10 +145,15 @@ def wav2vec2(folder: Path, device: str, large: bool = False) -> Model:
     return Model(
         name,
         lambda waveforms: model(waveforms).last_hidden_state,
-        lambda **others: TransformersAudioSettings(
-            kind="transformers_audio", model=str(folder / name), **others
-        ),
+        lambda **others: settings_of(name, folder, **others),
     )
+
+
+def settings_of(name: str, folder: Path, **others: Any) -> Any:
+    """The representation that reads what the functions above wrote to `folder`."""
+    if name == "wav2vec_large":
+        return Wav2VecSettings(kind="wav2vec", checkpoint=str(folder / f"{name}.pt"), **others)
+    return TransformersAudioSettings(kind="transformers_audio", model=str(folder / name), **others)
 
 
 @torch.inference_mode()
