@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoscale.config.training import PooledSettings
+from emoscale.config.models import PooledSettings
 from emoscale.models.contract import PackedFrames
 from emoscale.models.registry import build_model
 

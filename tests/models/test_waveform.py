@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config import parse_settings
-from emoscale.config.training import WaveformModelSettings
+from emoscale.config.models import WaveformModelSettings
 from emoscale.errors import ConfigurationError
 from emoscale.models.contract import PackedFrames
 from emoscale.models.registry import build_model

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from emoscale.config.training import PooledSettings, TrainingSettings
+from emoscale.config.models import PooledSettings
+from emoscale.config.training import TrainingSettings
 from emoscale.device import choose_device
 from emoscale.errors import UserError
 from emoscale.models.contract import Classifier

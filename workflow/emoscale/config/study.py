@@ -24,7 +24,8 @@ from emoscale.config.representations import (
     SpectralSettings,
 )
 from emoscale.config.settings import Name, Reference, Settings
-from emoscale.config.training import ModelSettings, TrainingSettings
+from emoscale.config.models import ModelSettings
+from emoscale.config.training import TrainingSettings
 from emoscale.errors import ConfigurationError
 from emoscale.provenance import canonical_json
 

@@ -1,52 +1,12 @@
-"""Models and how they are trained."""
+"""How models are trained."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from emoscale.config.settings import Settings
-
-
-class PooledSettings(Settings):
-    """Project each frame, ReLU, mean over frames, linear: SUPERB's head (Yang et al. 2021)."""
-
-    kind: Literal["pooled"]
-
-    width: int = Field(default=256, ge=1, le=8192)
-    """Dimension of the projection."""
-
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of the pooled values that are dropped in training."""
-
-
-class WaveformModelSettings(Settings):
-    """A convolutional network on raw audio, trained end to end; reads the kind waveform."""
-
-    kind: Literal["waveform"]
-
-    layers: tuple[tuple[int, int, int], ...] = Field(
-        default=((32, 80, 20), (64, 8, 4), (64, 4, 2), (64, 4, 2)), min_length=1
-    )
-    """Channels, kernel and stride of each convolution; by default a frame of 59 ms every 20 ms."""
-
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of the pooled values that are dropped in training."""
-
-    @field_validator("layers")
-    @classmethod
-    def _no_gaps(cls, layers: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
-        for channels, kernel, stride in layers:
-            if channels < 1 or stride < 1 or kernel < stride or kernel % stride:
-                raise ValueError(
-                    f"({channels}, {kernel}, {stride}): each layer is channels, kernel and stride, "
-                    "with a kernel of one or more whole strides"
-                )
-        return layers
-
-
-ModelSettings = Annotated[PooledSettings | WaveformModelSettings, Field(discriminator="kind")]
 
 
 class TrainingSettings(Settings):

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from emoscale.models.normalisation import Standardise
+
+@dataclass(frozen=True)
+class InputShape:
+    """One representation as a model sees it."""
+
+    dimension: int
+    """Values a frame."""
+
+    layers: int | None = None
+    """Hidden states a frame, where the model is to weigh several; None: frames are single."""
+
+    frame_rate: float | None = None
+    """Frames a second; None where frames are tokens."""
 
 
 @dataclass(frozen=True)
@@ -15,21 +27,28 @@ class PackedFrames:
     """A batch of utterances of different lengths, one after the other, without padding."""
 
     frames: Tensor
-    """[total frames, dimension], float32."""
+    """[total frames, dimension], or [total frames, layers, dimension]; float32."""
 
     lengths: list[int]
     """Frames of each utterance; they sum to the total."""
 
+    seconds: Tensor | None = None
+    """[total frames, 2] start and end of each token in its utterance, NaN where unknown; text."""
+
 
 class Classifier(nn.Module):
-    """Built from its settings, the input's dimension and the number of classes.
+    """Built from its settings, the shapes of its inputs and the number of classes.
 
     What an utterance gets does not depend on the others in its batch.
     """
 
-    standardise: Standardise
-    """Applied to the frames first; the training sets its statistics."""
+    standardise: nn.ModuleList
+    """A `Standardise` an input, applied to its frames first; the training sets their statistics."""
 
     @abstractmethod
-    def forward(self, batch: PackedFrames) -> Tensor:
-        """Logits [utterances, classes]."""
+    def forward(self, *inputs: PackedFrames) -> Tensor:
+        """Logits [utterances, classes]; the inputs hold the same utterances in the same order."""
+
+    def training_logits(self, *inputs: PackedFrames) -> list[Tensor]:
+        """What the loss is summed over; more than one where parts learn by themselves."""
+        return [self(*inputs)]

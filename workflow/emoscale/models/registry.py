@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
-from emoscale.models.contract import Classifier
+from emoscale.models.contract import Classifier, InputShape
 
 BUILT_IN = {
+    "aligned_fusion": "emoscale.models.aligned_fusion:AlignedFusion",
+    "convolutional": "emoscale.models.convolutional:Convolutional",
+    "early_fusion": "emoscale.models.early_fusion:EarlyFusion",
+    "estimator": "emoscale.models.estimator:Estimator",
+    "late_fusion": "emoscale.models.late_fusion:LateFusion",
     "pooled": "emoscale.models.pooled:Pooled",
+    "recurrent": "emoscale.models.recurrent:Recurrent",
     "waveform": "emoscale.models.waveform:WaveformNetwork",
 }
 """Class of each kind; it is imported when it is used."""
@@ -19,8 +26,8 @@ def module_of(kind: str) -> str:
     return BUILT_IN[kind].partition(":")[0]
 
 
-def build_model(settings: Any, dimension: int, classes: int) -> Classifier:
-    """The classifier for checked settings (see `emoscale.config.training`)."""
+def build_model(settings: Any, inputs: Sequence[InputShape], classes: int) -> Classifier:
+    """The classifier for checked settings (see `emoscale.config.models`)."""
     module, _, name = BUILT_IN[settings.kind].partition(":")
-    model: Classifier = getattr(importlib.import_module(module), name)(settings, dimension, classes)
+    model: Classifier = getattr(importlib.import_module(module), name)(settings, inputs, classes)
     return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emoscale.config.training import WaveformModelSettings
+from emoscale.config.models import WaveformModelSettings
 from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.normalisation import Standardise
 

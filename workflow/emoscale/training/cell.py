@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from emoscale.config.settings import Settings
-from emoscale.config.training import ModelSettings, TrainingSettings
+from emoscale.config.models import ModelSettings
+from emoscale.config.training import TrainingSettings
 from emoscale.files import atomic_path, write_json
 from emoscale.models.registry import build_model
 from emoscale.progress import WorkProgress
