@@ -47,21 +47,24 @@ def main(
 ) -> None:
     torch.set_num_threads(threads)
     parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")
-    # Every model so far reads one representation; the study checks that.
-    (index,), (layer,) = features, parsed.layers
-    store = FeatureStore(index, layer)
+    stores = [
+        FeatureStore(index, layer) for index, layer in zip(features, parsed.layers, strict=True)
+    ]
     canonical = canonical_json(parsed.model_dump(mode="json"))
     origin = {
         "settings": canonical,
         "settings_sha256": digest(canonical),
         "code_sha256": code_digest(Path(__file__), module_of(parsed.model.kind)),
         "protocol_sha256": file_sha256(protocol),
-        "representations": [index.parent.name + ("" if layer is None else f"/{layer}")],
-        "weights": [store.weights],
-        "features_sha256": [store.sha256],
+        "representations": [
+            store.path.parent.name + ("" if store.layer is None else f"/{store.layer}")
+            for store in stores
+        ],
+        "weights": [store.weights for store in stores],
+        "features_sha256": [store.sha256 for store in stores],
     }
     cell = Cell(experiment, fold, size)
-    train_cell(cell, parsed, read_fold(protocol), store, output, choose_device(device), origin)
+    train_cell(cell, parsed, read_fold(protocol), stores, output, choose_device(device), origin)
 
 
 if __name__ == "__main__":

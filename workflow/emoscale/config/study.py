@@ -17,6 +17,7 @@ from pydantic import (
 
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
+from emoscale.config.models import ModelSettings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
 from emoscale.config.representations import (
     SAMPLE_RATE,
@@ -24,7 +25,6 @@ from emoscale.config.representations import (
     SpectralSettings,
 )
 from emoscale.config.settings import Name, Reference, Settings
-from emoscale.config.models import ModelSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.errors import ConfigurationError
 from emoscale.provenance import canonical_json
@@ -124,10 +124,11 @@ class Study(Settings):
                         f"experiment {name}: a waveform model reads a representation of the kind "
                         f"waveform, and {representation} is of the kind {settings.kind}"
                     )
-            if len(experiment.representations) != 1:
+            wanted, given = self.models[experiment.model].inputs, len(experiment.representations)
+            if wanted != given:
                 raise ValueError(
-                    f"experiment {name}: a {kind} model reads one representation, not "
-                    f"{len(experiment.representations)}"
+                    f"experiment {name}: a model of the kind {kind} reads {wanted} "
+                    f"representation{'s' if wanted > 1 else ''}, not {given}"
                 )
             self.training_of(name)
         return self
@@ -241,14 +242,13 @@ def reference_parts(reference: str) -> tuple[str, int | None]:
 def _check_layer(experiment: str, reference: str, layer: int | None, stored: Any) -> None:
     name, _ = reference_parts(reference)
     several = not isinstance(stored, int)
-    if several and layer is None:
-        raise ValueError(f"experiment {experiment}: {name} has several layers; name one: {name}/6")
     if not several and layer is not None:
         raise ValueError(
             f"experiment {experiment}: {reference} names a layer and {name} has one only; "
             f"write {name}, or list layers under representations.{name}.layer"
         )
-    if isinstance(stored, list) and min(stored) >= 0 and layer not in stored:
+    known = isinstance(stored, list) and min(stored) >= 0
+    if layer is not None and known and layer not in stored:
         raise ValueError(
             f"experiment {experiment}: {name} has the layers {', '.join(map(str, stored))}, not "
             f"{layer}"

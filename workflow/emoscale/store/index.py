@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Features:
     """Ragged frames of some utterances, packed without padding."""
 
     frames: NDArray[np.generic]
-    """[total frames, dimension], the utterances one after the other."""
+    """[total frames, dimension], the utterances one after the other; [total frames, layers,
+    dimension] where several layers are read."""
 
     lengths: NDArray[np.int64]
     """[utterances], frames of each."""
@@ -90,7 +92,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
 
 
 class FeatureStore:
-    """Reads the features of utterances by their keys; of a layered representation, one layer.
+    """Reads the features of utterances by their keys; of a layered representation, one or all.
 
     Opens nothing until asked; every shard that is read is checked against its digests and against
     the index. Raises `StoreError` where the representation does not have the layer.
@@ -106,16 +108,15 @@ class FeatureStore:
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
         self.weights = metadata["weights"]
-        self.layers = tuple(json.loads(metadata["layers"]))
-        name = self.path.parent.name
-        if layer is None and self.layers:
-            raise StoreError(
-                f"{index}: the representation has the layers {', '.join(map(str, self.layers))}; "
-                f"name one in the experiment: {name}/{self.layers[-1]}"
-            )
+        self.layers: tuple[int, ...] = tuple(json.loads(metadata["layers"]))
         if layer is not None and layer not in self.layers:
             has = ", ".join(map(str, self.layers)) or "none"
             raise StoreError(f"{index}: there is no layer {layer} (there: {has})")
+
+    @property
+    def reads_layers(self) -> bool:
+        """Whether frames are [frames, layers, dimension]: there are some, and none was chosen."""
+        return self.layer is None and bool(self.layers)
 
     def in_windows(self, utterances: Sequence[str]) -> int:
         """How many of these utterances were too long to be computed as a whole."""
@@ -151,16 +152,25 @@ class FeatureStore:
                         raise StoreError(f"{self.path}: {key} is not where the index says")
                     first, last = contents.offsets[row], contents.offsets[row + 1]
                     whole[starts[place] : starts[place + 1]] = read[first:last]
-        frames = loaded.get("frames", np.empty((0, self.dimension), dtype=np.float16))
+        frames = loaded.get("frames", np.empty(self._frame_shape(), dtype=np.float16))
         characters: Any = loaded.get("characters")
         seconds: Any = loaded.get("seconds")
         return Features(frames, lengths, characters, seconds)
+
+    def _frame_shape(self) -> tuple[int, ...]:
+        layers = (len(self.layers),) if self.reads_layers else ()
+        return (0, *layers, self.dimension)
 
     def _read(self, shard: str) -> ShardContents:
         path = self.path.parent / shard
         if shard_digest(path) != self._digests[shard]:
             raise StoreError(f"{path} is not the shard that was indexed; run again")
-        return read_shard(path, self.layer)
+        if not self.reads_layers:
+            return read_shard(path, self.layer)
+        whole = [read_shard(path, layer) for layer in self.layers]
+        return dataclasses.replace(
+            whole[0], frames=np.stack([contents.frames for contents in whole], axis=1)
+        )
 
 
 def _columns_of(contents: ShardContents) -> dict[str, NDArray[np.generic]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import polars as pl
 import torch
 from safetensors.torch import save_file
 
-from emoscale.config.settings import Settings
 from emoscale.config.models import ModelSettings
+from emoscale.config.settings import Settings
 from emoscale.config.training import TrainingSettings
 from emoscale.files import atomic_path, write_json
+from emoscale.models.contract import InputShape
 from emoscale.models.registry import build_model
 from emoscale.progress import WorkProgress
 from emoscale.protocol.orders import subset, told_labels
@@ -51,7 +54,7 @@ def train_cell(
     cell: Cell,
     settings: CellSettings,
     fold: pl.DataFrame,
-    store: FeatureStore,
+    stores: Sequence[FeatureStore],
     folder: Path,
     device: torch.device,
     origin: dict[str, Any],
@@ -71,7 +74,8 @@ def train_cell(
     classes = sorted(fold["label"].unique())
     label_of = dict(fold.select("utterance", "label").iter_rows())
     needed = sorted({key for keys in subsets for key in keys}) + development + tested
-    material = Material(needed, store.load(needed), device)
+    material = Material(needed, [store.load(needed) for store in stores], device)
+    shapes = [shape_of(store) for store in stores]
 
     history: list[dict[str, object]] = []
     predictions: list[pl.DataFrame] = []
@@ -81,11 +85,12 @@ def train_cell(
         for repeat, keys in enumerate(subsets):
             name = (settings.seed, cell.fold, cell.size, repeat)
             torch.manual_seed(seed_of(*name, "weights"))
-            model = build_model(settings.model, store.dimension, len(classes)).to(device)
+            model = build_model(settings.model, shapes, len(classes)).to(device)
             told = dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
             labels = label_numbers([told[key] for key in needed], classes)
             places = material.places(keys)
-            model.standardise.set_statistics(*material.statistics(places))
+            for standardise, each in zip(model.standardise, material.inputs, strict=True):
+                standardise.set_statistics(*each.statistics(places))
             training = train_model(
                 model,
                 material,
@@ -118,8 +123,8 @@ def train_cell(
             "fold": cell.fold,
             "size": cell.size,
             "classes": classes,
-            "dimension": store.dimension,
-            "utterances_in_windows": store.in_windows(needed),
+            "inputs": [dataclasses.asdict(shape) for shape in shapes],
+            "utterances_in_windows": max(store.in_windows(needed) for store in stores),
             "settings": settings.model_dump(mode="json"),
             "repeats": runs,
             "development_utterances": len(development),
@@ -133,6 +138,12 @@ def train_cell(
             "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
         },
     )
+
+
+def shape_of(store: FeatureStore) -> InputShape:
+    """A representation as a model sees it."""
+    layers = len(store.layers) if store.reads_layers else None
+    return InputShape(store.dimension, layers, store.frame_rate)
 
 
 def _predictions(

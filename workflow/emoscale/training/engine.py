@@ -79,7 +79,10 @@ def train_model(
         if not len(queue):
             queue = training[torch.randperm(len(training), generator=order)]
         places, queue = queue[: settings.batch_utterances], queue[settings.batch_utterances :]
-        loss = loss_of(model(material.batch(places)), labels[places.to(material.device)])
+        truth = labels[places.to(material.device)]
+        loss = torch.stack(
+            [loss_of(logits, truth) for logits in model.training_logits(*material.batch(places))]
+        ).sum()
         optimiser.clear_gradients()
         loss.backward()
         if settings.gradient_clip is not None:
@@ -130,7 +133,7 @@ def logits_of(model: Classifier, material: Material, places: Tensor) -> Tensor:
     """Logits [utterances, classes] of the utterances at `places`, in evaluation mode."""
     model.eval()
     return torch.cat(
-        [model(material.batch(part)) for part in torch.split(places, _EVALUATION_BATCH)]
+        [model(*material.batch(part)) for part in torch.split(places, _EVALUATION_BATCH)]
     )
 
 

@@ -13,33 +13,57 @@ from emoscale.store.index import Features
 
 
 class Material:
-    """Frames of all utterances that a cell trains, chooses and is tested on."""
+    """Frames of all utterances that a cell trains, chooses and is tested on.
+
+    Of each input (representation) that the model reads, in the model's order.
+    """
 
     def __init__(
         self,
         utterances: Sequence[str],
-        features: Features,
+        features: Sequence[Features],
         device: torch.device,
     ) -> None:
         self.place_of = {key: place for place, key in enumerate(utterances)}
-        self.lengths = [int(length) for length in features.lengths]
         self.device = device
-        frames = torch.from_numpy(features.frames).to(device)
-        self._utterances = torch.split(frames, self.lengths)
-        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
+        self.inputs = [Input(each, device) for each in features]
 
     def places(self, utterances: Sequence[str]) -> Tensor:
         """[utterances] places of the given keys."""
         return torch.tensor([self.place_of[key] for key in utterances], dtype=torch.int64)
 
-    def batch(self, places: Tensor) -> PackedFrames:
-        """The utterances at these places, packed."""
+    def batch(self, places: Tensor) -> list[PackedFrames]:
+        """The utterances at these places, packed, of each input."""
         chosen = places.tolist()
-        frames = torch.cat([self._utterances[place] for place in chosen]).float()
-        return PackedFrames(frames, [self.lengths[place] for place in chosen])
+        return [each.batch(chosen) for each in self.inputs]
+
+
+class Input:
+    """One representation of the material's utterances."""
+
+    def __init__(self, features: Features, device: torch.device) -> None:
+        self.lengths = [int(length) for length in features.lengths]
+        frames = torch.from_numpy(features.frames).to(device)
+        self._utterances = torch.split(frames, self.lengths)
+        self._seconds: tuple[Tensor, ...] | None = None
+        if features.seconds is not None:
+            seconds = torch.from_numpy(features.seconds).float().to(device)
+            self._seconds = torch.split(seconds, self.lengths)
+        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def batch(self, places: Sequence[int]) -> PackedFrames:
+        """The utterances at these places, packed."""
+        frames = torch.cat([self._utterances[place] for place in places]).float()
+        seconds = None
+        if self._seconds is not None:
+            seconds = torch.cat([self._seconds[place] for place in places])
+        return PackedFrames(frames, [self.lengths[place] for place in places], seconds)
 
     def statistics(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation [dimension] over all frames of these utterances."""
+        """Mean and standard deviation over all frames of these utterances.
+
+        [dimension], or [layers, dimension] of a layered representation.
+        """
         sums = [self._sums_of(place) for place in places.tolist()]
         count = sum(self.lengths[place] for place in places.tolist())
         mean = torch.stack([first for first, _ in sums]).sum(dim=0) / count
