@@ -27,7 +27,7 @@ def torch_network(
     encoder: RecurrentEncoder, cell: Literal["gru", "lstm"], depth: int
 ) -> nn.RNNBase:
     """torch's own bidirectional network with the encoder's weights."""
-    kind: type[nn.RNNBase] = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
+    kind = nn.GRU if cell == "gru" else nn.LSTM
     network = kind(DIMENSION, WIDTH, depth, bidirectional=True)
     weights = {}
     for layer in range(depth):
