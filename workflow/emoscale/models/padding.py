@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from emoscale.models.segments import Segments
+
 
 class Padding:
     """Where each packed frame of a batch stands in `[longest, utterances]`, time first.
@@ -22,16 +24,12 @@ class Padding:
 
     def __init__(self, lengths: list[int], device: torch.device) -> None:
         self.longest, self.utterances = max(lengths), len(lengths)
-        total = sum(lengths)
-        counts = torch.tensor(lengths, device=device)
-        utterance = torch.repeat_interleave(
-            torch.arange(self.utterances, device=device), counts, output_size=total
-        )
-        ends = counts.cumsum(dim=0)[utterance]
-        since_last = ends - 1 - torch.arange(total, device=device)
-        since_first = counts[utterance] - 1 - since_last
-        self._onward = since_first * self.utterances + utterance
-        self._reversed = since_last * self.utterances + utterance
+        segments = Segments(lengths, device)
+        ends = segments.counts.cumsum(dim=0)[segments.utterance]
+        since_last = ends - 1 - torch.arange(sum(lengths), device=device)
+        since_first = segments.counts[segments.utterance] - 1 - since_last
+        self._onward = since_first * self.utterances + segments.utterance
+        self._reversed = since_last * self.utterances + segments.utterance
 
     def pad(self, frames: Tensor, reverse: bool = False) -> Tensor:
         """[total, dimension] to [longest, utterances, dimension], zeros after each end."""
