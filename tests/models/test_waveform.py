@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from emoscale.config import parse_settings
 from emoscale.config.models import WaveformModelSettings
 from emoscale.errors import ConfigurationError
-from emoscale.models.contract import PackedFrames
+from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.normalisation import Standardise
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import WaveformNetwork
 
@@ -20,9 +21,11 @@ CLASSES = 3
 
 def build() -> WaveformNetwork:
     torch.manual_seed(0)
-    model = build_model(SETTINGS, 1, CLASSES).eval()
+    model = build_model(SETTINGS, [InputShape(1)], CLASSES).eval()
     assert isinstance(model, WaveformNetwork)
-    model.standardise.set_statistics(torch.tensor([0.1]), torch.tensor([2.0]))
+    (standardise,) = model.standardise
+    assert isinstance(standardise, Standardise)
+    standardise.set_statistics(torch.tensor([0.1]), torch.tensor([2.0]))
     return model
 
 
@@ -33,7 +36,7 @@ def samples_of(lengths: list[int]) -> torch.Tensor:
 def test_hop_and_receptive_field() -> None:
     model = build()
     assert (model.hop, model.field) == (8, 8 + 3 * 4 + 1 * 8)
-    usual = build_model(WaveformModelSettings(kind="waveform"), 1, CLASSES)
+    usual = build_model(WaveformModelSettings(kind="waveform"), [InputShape(1)], CLASSES)
     assert isinstance(usual, WaveformNetwork)
     assert (usual.hop / 16, usual.field / 16) == (20.0, 58.75)  # milliseconds
 
@@ -54,7 +57,7 @@ def test_it_is_the_plain_network() -> None:
     frames = ((samples - 0.1) / 2.0).T[None]
     weights = model.state_dict()
     for number, stride in enumerate((4, 2, 1)):
-        name = f"layers.{number}"
+        name = f"convolutions.{number}"
         frames = torch.nn.functional.conv1d(
             frames,
             weights[f"{name}.convolution.weight"],

@@ -1,28 +1,44 @@
-"""Project, pool over time, classify: the head of SUPERB's emotion task (Yang et al. 2021)."""
+"""Project, pool over frames, classify."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from emoscale.config.models import PooledSettings
-from emoscale.models.contract import Classifier, PackedFrames
-from emoscale.models.normalisation import Standardise
+from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.one_input import OneInput
+from emoscale.models.pooling import Pooling
 
 
-class Pooled(Classifier):
-    """Standardise, linear and ReLU a frame, mean over an utterance's frames, dropout, linear."""
+class Pooled(OneInput):
+    """Linear and ReLU a frame, pooling, dropout, linear; the head of SUPERB (Yang et al. 2021)."""
 
-    def __init__(self, settings: PooledSettings, dimension: int, classes: int) -> None:
-        super().__init__()
-        self.standardise = Standardise(dimension)
-        self.project = nn.Linear(dimension, settings.width)
+    def __init__(
+        self, settings: PooledSettings, inputs: Sequence[InputShape], classes: int
+    ) -> None:
+        super().__init__(inputs)
+        entering = inputs[0].dimension
+        width = settings.width or entering
+        self.project: nn.Module = nn.Identity()
+        if settings.width is not None:
+            self.project = nn.Linear(entering, width)
+            if settings.activation == "relu":
+                self.project = nn.Sequential(self.project, nn.ReLU())
+        # A plain projection commutes with a mean: a product an utterance instead of one a frame.
+        self._pools_first = settings.pooling == "mean" and settings.activation == "none"
+        self.pool = Pooling(settings.pooling, width)
         self.dropout = nn.Dropout(settings.dropout)
-        self.classify = nn.Linear(settings.width, classes)
+        self.classify = nn.Linear(self.pool.dimension, classes)
 
-    def forward(self, batch: PackedFrames) -> Tensor:
+    def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""
-        projected = torch.relu(self.project(self.standardise(batch.frames)))
-        means = [utterance.mean(dim=0) for utterance in torch.split(projected, batch.lengths)]
-        logits: Tensor = self.classify(self.dropout(torch.stack(means)))
+        (batch,) = inputs
+        frames = self.entering(batch)
+        if self._pools_first:
+            vectors = self.project(self.pool(frames, batch.lengths))
+        else:
+            vectors = self.pool(self.project(frames), batch.lengths)
+        logits: Tensor = self.classify(self.dropout(vectors))
         return logits

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import WaveformModelSettings
-from emoscale.models.contract import Classifier, PackedFrames
-from emoscale.models.normalisation import Standardise
+from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.one_input import OneInput
+from emoscale.models.segments import Segments
 
 
-class WaveformNetwork(Classifier):
+class WaveformNetwork(OneInput):
     """Strided convolutions, each with a norm over channels and ReLU; mean over time; linear.
 
     In the line of Dai et al. (2017), "Very deep convolutional neural networks for raw waveforms",
     with a norm that sees one frame at a time, so that an utterance does not depend on its batch.
     """
 
-    def __init__(self, settings: WaveformModelSettings, dimension: int, classes: int) -> None:
-        super().__init__()
-        self.standardise = Standardise(dimension)
-        self.layers = nn.ModuleList()
+    def __init__(
+        self, settings: WaveformModelSettings, inputs: Sequence[InputShape], classes: int
+    ) -> None:
+        super().__init__(inputs)
+        self.convolutions = nn.ModuleList()
         self.hop, self.field = 1, 1  # of the whole network, in samples
-        entering = dimension
+        entering = inputs[0].dimension
         for channels, kernel, stride in settings.layers:
-            self.layers.append(
+            self.convolutions.append(
                 nn.ModuleDict(
                     {
                         "convolution": nn.Conv1d(entering, channels, kernel, stride),
@@ -38,25 +42,25 @@ class WaveformNetwork(Classifier):
         self.dropout = nn.Dropout(settings.dropout)
         self.classify = nn.Linear(entering, classes)
 
-    def forward(self, batch: PackedFrames) -> Tensor:
+    def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes].
 
         The utterances are computed as one long signal. Each begins at a multiple of the network's
         hop, so frames fall as they would fall alone; those that see beyond their utterance's end
         are left out. What is shorter than the receptive field is filled up with zeros.
         """
+        (batch,) = inputs
         signal, kept, counts = self._one_signal(batch)
-        for layer in self.layers:
+        for layer in self.convolutions:
             convolved = _convolve(signal, layer["convolution"])  # type: ignore[index]
             signal = torch.relu(layer["norm"](convolved))  # type: ignore[index]
-        frames = torch.split(signal[kept], counts)
-        means = torch.stack([utterance.mean(dim=0) for utterance in frames])
+        means = Segments(counts, signal.device).mean(signal.index_select(0, kept))
         logits: Tensor = self.classify(self.dropout(means))
         return logits
 
     def _one_signal(self, batch: PackedFrames) -> tuple[Tensor, Tensor, list[int]]:
         """[samples, dimension], the frames [all kept] of it that count, and how many of each."""
-        samples = self.standardise(batch.frames)
+        samples = self.entering(batch)
         pieces, kept, counts = [], [], []
         begin = 0
         for utterance in torch.split(samples, batch.lengths):

@@ -1,0 +1,118 @@
+"""What the models of one representation promise, whatever their kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoscale.config.models import (
+    ConvolutionalSettings,
+    PooledSettings,
+    RecurrentSettings,
+    WaveformModelSettings,
+)
+from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.layer_weights import LayerWeights
+from emoscale.models.normalisation import Standardise
+from emoscale.models.one_input import OneInput
+from emoscale.models.registry import build_model
+
+DIMENSION, LAYERS, CLASSES = 5, 4, 3
+KINDS: dict[str, Any] = {
+    "pooled": PooledSettings(kind="pooled", width=6, dropout=0.5),
+    "pooled, SUPERB": PooledSettings(kind="pooled", width=6, activation="none"),
+    "pooled as they are": PooledSettings(kind="pooled", width=None, pooling="mean_std"),
+    "pooled, attentive": PooledSettings(kind="pooled", width=6, pooling="attentive_statistics"),
+    "convolutional": ConvolutionalSettings(kind="convolutional", layers=((6, 1), (4, 1)), hidden=3),
+    "convolutional, wide": ConvolutionalSettings(
+        kind="convolutional", layers=((6, 5), (4, 3)), hidden=None, pooling="attention"
+    ),
+    "recurrent": RecurrentSettings(kind="recurrent", width=4, depth=2),
+    "recurrent, lstm": RecurrentSettings(kind="recurrent", cell="lstm", width=4, pooling="mean"),
+    "waveform": WaveformModelSettings(kind="waveform", layers=((6, 4, 2), (5, 2, 1))),
+}
+
+
+def frames_of(lengths: list[int], layers: int | None = None) -> torch.Tensor:
+    shape = (sum(lengths), *([] if layers is None else [layers]), DIMENSION)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def build(kind: str, layers: int | None = None) -> OneInput:
+    torch.manual_seed(0)
+    model = build_model(KINDS[kind], [InputShape(DIMENSION, layers, 100.0)], CLASSES)
+    assert isinstance(model, OneInput)
+    return model
+
+
+def set_statistics(model: OneInput, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+    (standardise,) = model.standardise
+    assert isinstance(standardise, Standardise)
+    standardise.set_statistics(mean, deviation)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=7))
+def test_an_utterance_does_not_depend_on_its_batch(kind: str, lengths: list[int]) -> None:
+    model, frames = build(kind).eval(), frames_of(lengths)
+    with torch.inference_mode():
+        together = model(PackedFrames(frames, lengths))
+        alone = [model(PackedFrames(part, [len(part)])) for part in torch.split(frames, lengths)]
+    assert together.shape == (len(lengths), CLASSES)
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layers", [None, LAYERS])
+def test_every_parameter_learns(kind: str, layers: int | None) -> None:
+    model = build(kind, layers).eval()
+    lengths = [12, 1, 20]
+    model(PackedFrames(frames_of(lengths, layers), lengths)).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_acts_in_training_only(kind: str) -> None:
+    model = build(kind)
+    batch = PackedFrames(frames_of([30, 20]), [30, 20])
+    same = torch.equal(model.train()(batch), model.train()(batch))
+    assert same is (KINDS[kind].dropout == 0.0)
+    assert torch.equal(model.eval()(batch), model.eval()(batch))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_are_standardised_first(kind: str) -> None:
+    model = build(kind).eval()
+    mean, deviation = torch.arange(DIMENSION) * 10.0, torch.arange(1.0, DIMENSION + 1.0)
+    frames = frames_of([25])
+    expected = model(PackedFrames(frames, [25]))
+    set_statistics(model, mean, deviation)
+    given = model(PackedFrames(frames * deviation + mean, [25]))
+    torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
+    assert "standardise.0.mean" in model.state_dict()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_are_standardised_and_then_weighed(kind: str) -> None:
+    layered, single = build(kind, LAYERS).eval(), build(kind).eval()
+    weigh = layered.layers[0]
+    assert isinstance(weigh, LayerWeights)
+    mean = torch.randn(LAYERS, DIMENSION, generator=torch.Generator().manual_seed(1))
+    set_statistics(layered, mean, torch.full((LAYERS, DIMENSION), 2.0))
+    with torch.no_grad():
+        weigh.scores.copy_(torch.tensor([0.3, -0.2, 0.0, 1.0]))
+    rest = {name: value for name, value in layered.state_dict().items() if "standard" not in name}
+    single.load_state_dict(rest, strict=False)
+    frames, shares = frames_of([25], LAYERS), torch.tensor(weigh.weights()).float()
+    weighed = torch.einsum("tld,l->td", (frames - mean) / 2.0, shares)
+    torch.testing.assert_close(
+        layered(PackedFrames(frames, [25])), single(PackedFrames(weighed, [25]))
+    )

@@ -1,0 +1,35 @@
+"""A bidirectional recurrent network over frames, pool, classify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from emoscale.config.models import RecurrentSettings
+from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.one_input import OneInput
+from emoscale.models.pooling import Pooling
+from emoscale.models.recurrent_encoder import RecurrentEncoder
+
+
+class Recurrent(OneInput):
+    """A recurrent encoder, pooling, dropout, linear."""
+
+    def __init__(
+        self, settings: RecurrentSettings, inputs: Sequence[InputShape], classes: int
+    ) -> None:
+        super().__init__(inputs)
+        self.encoder = RecurrentEncoder(
+            inputs[0].dimension, settings.cell, settings.width, settings.depth, settings.dropout
+        )
+        self.pool = Pooling(settings.pooling, self.encoder.dimension)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classify = nn.Linear(self.pool.dimension, classes)
+
+    def forward(self, *inputs: PackedFrames) -> Tensor:
+        """Logits [utterances, classes]."""
+        (batch,) = inputs
+        encoded = self.encoder(self.entering(batch), batch.lengths)
+        logits: Tensor = self.classify(self.dropout(self.pool(encoded, batch.lengths)))
+        return logits
