@@ -8,7 +8,7 @@ from emoscale.config.models import PooledSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.device import choose_device
 from emoscale.errors import UserError
-from emoscale.models.contract import Classifier
+from emoscale.models.contract import Classifier, InputShape
 from emoscale.models.registry import build_model
 from emoscale.store.index import Features
 from emoscale.training.engine import Training, logits_of, train_model
@@ -39,7 +39,7 @@ def make_material(seed: int = 0, separation: float = 1.5) -> Material:
         for length, label in zip(lengths, LABELS.tolist(), strict=True)
     ]
     features = Features(np.concatenate(frames).astype(np.float16), lengths.astype(np.int64))
-    return Material([f"u{number}" for number in range(60)], features, CPU)
+    return Material([f"u{number}" for number in range(60)], [features], CPU)
 
 
 TRAIN, DEVELOPMENT, TEST = torch.arange(30), torch.arange(30, 45), torch.arange(45, 60)
@@ -51,8 +51,8 @@ def run(
     name: tuple[int | str, ...] = (1, "a"),
 ) -> tuple[Classifier, Training]:
     torch.manual_seed(seed_of(*name, "weights"))
-    model = build_model(PooledSettings(kind="pooled", width=16, dropout=0.2), 4, CLASSES)
-    model.standardise.set_statistics(*material.statistics(TRAIN))
+    model = build_model(PooledSettings(kind="pooled", width=16, dropout=0.2), [InputShape(4)], CLASSES)
+    model.standardise[0].set_statistics(*material.inputs[0].statistics(TRAIN))
     return model, train_model(model, material, TRAIN, DEVELOPMENT, LABELS, settings, CLASSES, name)
 
 
@@ -83,7 +83,7 @@ def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
     assert first.history == second.history
     for key, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[key])
-    assert not torch.equal(one.state_dict()["project.weight"], other.state_dict()["project.weight"])
+    assert not torch.equal(one.state_dict()["classify.weight"], other.state_dict()["project.weight"])
 
 
 def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
@@ -97,7 +97,7 @@ def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
 def test_the_test_utterances_are_not_looked_at() -> None:
     material, spoiled = make_material(), make_material()
     for place in TEST.tolist():
-        spoiled._utterances[place].fill_(float("nan"))
+        spoiled.inputs[0]._utterances[place].fill_(float("nan"))
     assert run(material)[1].history == run(spoiled)[1].history
 
 
@@ -130,7 +130,7 @@ def test_a_training_that_diverges_is_an_error_and_not_a_score() -> None:
 
 def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
     material = make_material()
-    model = build_model(PooledSettings(kind="pooled"), 4, CLASSES)
+    model = build_model(PooledSettings(kind="pooled"), [InputShape(4)], CLASSES)
     few = torch.tensor([0, 1, 2])
     training = train_model(model, material, few, DEVELOPMENT, LABELS, SETTINGS, CLASSES, (1,))
     assert training.steps >= 20
@@ -146,8 +146,8 @@ def test_class_weights_make_classes_equal() -> None:
 def test_statistics_are_those_of_all_frames_of_the_subset() -> None:
     material = make_material()
     places = torch.tensor([3, 11, 40])
-    mean, deviation = material.statistics(places)
-    frames = material.batch(places).frames.double()
+    mean, deviation = material.inputs[0].statistics(places)
+    frames = material.batch(places)[0].frames.double()
     torch.testing.assert_close(mean, frames.mean(dim=0).float(), rtol=1e-5, atol=1e-5)
     expected = frames.std(dim=0, correction=0).float()
     torch.testing.assert_close(deviation, expected, rtol=1e-4, atol=1e-5)

@@ -24,12 +24,15 @@ from emoscale.models.contract import InputShape
 from emoscale.models.registry import build_model
 from emoscale.progress import WorkProgress
 from emoscale.protocol.orders import subset, told_labels
-from emoscale.provenance import package_versions
+from emoscale.provenance import digest, package_versions
 from emoscale.store.index import FeatureStore
 from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
-from emoscale.training.engine import Training, probabilities_of, train_model
+from emoscale.training.engine import Training
 from emoscale.training.material import Material, label_numbers
-from emoscale.training.seeds import seed_of
+from emoscale.training.repeats import Task, train_repeats
+from emoscale.training.resume import ResumeFile
+
+_RESUME = ".resume.safetensors"
 
 
 class CellSettings(Settings):
@@ -77,39 +80,53 @@ def train_cell(
     material = Material(needed, [store.load(needed) for store in stores], device)
     shapes = [shape_of(store) for store in stores]
 
-    history: list[dict[str, object]] = []
-    predictions: list[pl.DataFrame] = []
-    weights: dict[str, torch.Tensor] = {}
-    runs: list[dict[str, Any]] = []
+    told = [
+        dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
+        for repeat in range(repeats)
+    ]
+    tasks = [
+        Task(
+            (settings.seed, cell.fold, cell.size, repeat),
+            material.places(keys),
+            torch.tensor(
+                label_numbers([told[repeat][key] for key in needed], classes),
+                dtype=torch.int64,
+                device=device,
+            ),
+        )
+        for repeat, keys in enumerate(subsets)
+    ]
+    resume = ResumeFile(folder / _RESUME, _identity(cell, origin, device))
     with WorkProgress("/".join((cell.experiment, cell.fold, cell.size)), repeats, "repeats") as bar:
-        for repeat, keys in enumerate(subsets):
-            name = (settings.seed, cell.fold, cell.size, repeat)
-            torch.manual_seed(seed_of(*name, "weights"))
-            model = build_model(settings.model, shapes, len(classes)).to(device)
-            told = dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
-            labels = label_numbers([told[key] for key in needed], classes)
-            places = material.places(keys)
-            for standardise, each in zip(model.standardise, material.inputs, strict=True):
-                standardise.set_statistics(*each.statistics(places))
-            training = train_model(
-                model,
-                material,
-                places,
-                material.places(development),
-                torch.tensor(labels, dtype=torch.int64, device=device),
-                settings.training,
-                len(classes),
-                name,
-            )
-            probabilities = probabilities_of(model, material, material.places(tested))
-            history += [{"repeat": repeat, **row} for row in training.history]
-            predictions.append(_predictions(repeat, tested, label_of, classes, probabilities))
-            weights |= {
-                f"repeat_{repeat}.{key}": value.cpu().contiguous()
-                for key, value in model.state_dict().items()
-            }
-            runs.append(_run_row(repeat, keys, fold, told, classes, training))
-            bar.advance(1)
+        trained = train_repeats(
+            tasks,
+            lambda: build_model(settings.model, shapes, len(classes)).to(device),
+            material,
+            material.places(development),
+            material.places(tested),
+            settings.training,
+            len(classes),
+            resume,
+            lambda: bar.advance(1),
+        )
+    predictions = [
+        _predictions(repeat, tested, label_of, classes, each.probabilities)
+        for repeat, each in enumerate(trained)
+    ]
+    history = [
+        {"repeat": repeat, **row}
+        for repeat, each in enumerate(trained)
+        for row in each.training.history
+    ]
+    weights = {
+        f"repeat_{repeat}.{key}": value.contiguous()
+        for repeat, each in enumerate(trained)
+        for key, value in each.weights.items()
+    }
+    runs = [
+        _run_row(repeat, keys, fold, told[repeat], classes, trained[repeat].training)
+        for repeat, keys in enumerate(subsets)
+    ]
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(pl.concat(predictions), folder / "predictions.parquet", predictions_schema(classes))
@@ -138,6 +155,17 @@ def train_cell(
             "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
         },
     )
+    resume.remove()
+
+
+def _identity(cell: Cell, origin: dict[str, Any], device: torch.device) -> str:
+    """What a state that was left behind must belong to, to be taken up."""
+    machine = {
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    return digest({**dataclasses.asdict(cell), **origin, **machine})
 
 
 def shape_of(store: FeatureStore) -> InputShape:

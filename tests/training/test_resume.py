@@ -1,0 +1,137 @@
+"""A training that is killed goes on where it was and ends with the same numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoscale.config.models import PooledSettings
+from emoscale.config.training import TrainingSettings
+from emoscale.models.contract import Classifier, InputShape
+from emoscale.models.registry import build_model
+from emoscale.training import resume as resume_module
+from emoscale.training.engine import Trainer
+from emoscale.training.repeats import Task, Trained, train_repeats
+from emoscale.training.resume import ResumeFile
+from tests.training.test_engine import CLASSES, LABELS, make_material
+
+SETTINGS = TrainingSettings(
+    learning_rate=0.01,
+    batch_utterances=7,
+    maximum_steps=60,
+    steps_between_evaluations=10,
+    patience=3,
+)
+MODEL = PooledSettings(kind="pooled", width=8, dropout=0.3)
+
+
+class KilledError(Exception):
+    """In place of a signal."""
+
+
+def train(resume: ResumeFile, killed_after: int = 1_000) -> list[Trained]:
+    """Three repeats; killed before the evaluation of that number."""
+    evaluations = 0
+    material = make_material()
+
+    def build() -> Classifier:
+        return build_model(MODEL, [InputShape(4)], CLASSES)
+
+    original = Trainer.advance
+
+    def advance(self: Trainer) -> None:
+        nonlocal evaluations
+        evaluations += 1
+        if evaluations > killed_after:
+            raise KilledError
+        original(self)
+
+    tasks = [
+        Task((1, "fold", repeat), torch.arange(repeat, 40), LABELS.clone()) for repeat in range(3)
+    ]
+    Trainer.advance = advance  # type: ignore[method-assign]
+    try:
+        return train_repeats(
+            tasks,
+            build,
+            material,
+            torch.arange(40, 50),
+            torch.arange(50, 60),
+            SETTINGS,
+            CLASSES,
+            resume,
+            lambda: None,
+        )
+    finally:
+        Trainer.advance = original  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume_module, "SECONDS_BETWEEN_SAVES", 0.0)
+
+
+def same(one: list[Trained], other: list[Trained]) -> None:
+    assert len(one) == len(other) == 3
+    for ours, theirs in zip(one, other, strict=True):
+        assert np.array_equal(ours.probabilities, theirs.probabilities)
+        assert ours.training.history == theirs.training.history
+        assert ours.training.best_step == theirs.training.best_step
+        assert ours.training.stopped == theirs.training.stopped
+        assert ours.weights.keys() == theirs.weights.keys()
+        for name, value in ours.weights.items():
+            assert torch.equal(value, theirs.weights[name])
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("killed_after", [1, 3, 6, 8, 11])
+def test_a_killed_training_ends_with_the_same_numbers(tmp_path: Path, killed_after: int) -> None:
+    whole = train(ResumeFile(tmp_path / "other", "a"))
+    path = tmp_path / "resume"
+    with pytest.raises(KilledError):
+        train(ResumeFile(path, "a"), killed_after)
+    assert path.exists()
+    counted: list[Any] = []
+    rest = ResumeFile(path, "a")
+    original = Trainer.advance
+
+    def count(self: Trainer) -> None:
+        counted.append(self)
+        original(self)
+
+    Trainer.advance = count  # type: ignore[method-assign]
+    try:
+        same(train(rest), whole)
+    finally:
+        Trainer.advance = original  # type: ignore[method-assign]
+    evaluations = sum(len(trained.training.history) for trained in whole)
+    assert len(counted) == evaluations - killed_after  # nothing is done twice
+
+
+@pytest.mark.usefixtures("always")
+def test_what_another_job_left_is_not_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "resume"
+    with pytest.raises(KilledError):
+        train(ResumeFile(path, "another"), 4)
+    assert ResumeFile(path, "this").load() is None
+    same(train(ResumeFile(path, "this")), train(ResumeFile(tmp_path / "none", "this")))
+
+
+@pytest.mark.usefixtures("always")
+def test_a_damaged_remainder_costs_time_only(tmp_path: Path) -> None:
+    path = tmp_path / "resume"
+    with pytest.raises(KilledError):
+        train(ResumeFile(path, "a"), 4)
+    content = path.read_bytes()
+    for damaged in (content[:100], content[: len(content) // 2], b"", b"x" * 1000):
+        path.write_bytes(damaged)
+        assert ResumeFile(path, "a").load() is None
+
+
+def test_a_short_job_saves_nothing(tmp_path: Path) -> None:
+    train(ResumeFile(tmp_path / "resume", "a"))
+    assert not (tmp_path / "resume").exists()
