@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from emoscale.config.models import EstimatorSettings
+from emoscale.errors import ConfigurationError, UserError
+from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.estimator import Estimator, utterance_vectors
+
+Method = Literal["linear_svm", "rbf_svm", "logistic"]
+METHODS: tuple[Method, ...] = ("linear_svm", "rbf_svm", "logistic")
+DIMENSION = 6
+
+
+def material(
+    utterances: int, classes: int, seed: int, apart: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, classes, utterances)
+    centres = np.random.default_rng(99).normal(size=(classes, DIMENSION)) * apart
+    vectors = centres[labels] + random.normal(size=(utterances, DIMENSION))
+    return vectors * np.arange(1, DIMENSION + 1) + 3.0, labels
+
+
+def fitted(
+    method: Method,
+    classes: int = 4,
+    strengths: tuple[float, ...] = (0.5,),
+    class_weights: bool = True,
+    **others: Any,
+) -> tuple[Estimator, float]:
+    settings = EstimatorSettings(kind="estimator", method=method, strengths=strengths)
+    estimator = Estimator(settings, [InputShape(DIMENSION)], classes)
+    training = others.get("training", material(80, classes, 1))
+    development = others.get("development", material(40, classes, 2))
+    chosen = estimator.fit(
+        training[0], training[1], development[0], development[1], class_weights, seed=2**40 + 7
+    )
+    return estimator, chosen
+
+
+def sklearns(method: Method, weights: str | None = "balanced") -> Any:
+    """The same by scikit-learn alone."""
+    machines = {
+        "linear_svm": LinearSVC(
+            C=0.5, class_weight=weights, random_state=(2**40 + 7) % 2**32, max_iter=20_000
+        ),
+        "rbf_svm": SVC(C=0.5, class_weight=weights, break_ties=True),
+        "logistic": LogisticRegression(C=0.5, class_weight=weights, max_iter=20_000),
+    }
+    return make_pipeline(StandardScaler(), machines[method])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_a_restored_estimator_predicts_as_scikit_learn_does(
+    tmp_path: Path, method: Method, classes: int
+) -> None:
+    arrays, settings = fitted(method, classes)[0].state()
+    save_file(arrays, tmp_path / "model.safetensors")
+    settings = json.loads(json.dumps(settings))
+    restored = Estimator.from_state(load_file(tmp_path / "model.safetensors"), settings)
+    vectors, _ = material(200, classes, 3)
+    probabilities = restored.probabilities(vectors)
+    reference = sklearns(method).fit(*material(80, classes, 1))
+    assert probabilities.sum(axis=1) == pytest.approx(1.0)
+    assert (probabilities.argmax(axis=1) == reference.predict(vectors)).all()
+    if method == "logistic":
+        np.testing.assert_allclose(probabilities, reference.predict_proba(vectors), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["linear_svm", "rbf_svm"])
+def test_probabilities_of_a_machine_are_calibrated_as_scikit_learn_does(method: Method) -> None:
+    estimator, _ = fitted(method, class_weights=False)
+    reference = sklearns(method, weights=None).fit(*material(80, 4, 1))
+    calibrated = CalibratedClassifierCV(FrozenEstimator(reference), method="temperature")
+    calibrated.fit(*material(40, 4, 2))
+    vectors, _ = material(50, 4, 3)
+    given, expected = estimator.probabilities(vectors), calibrated.predict_proba(vectors)
+    np.testing.assert_allclose(given, expected, atol=2e-3)
+
+
+def test_the_strength_is_chosen_on_the_development_set_and_ties_take_the_smaller() -> None:
+    strengths = (10.0, 1e-6, 0.1)
+    training, development = material(60, 4, 1, apart=0.7), material(300, 4, 2, apart=0.7)
+    chosen = fitted("rbf_svm", strengths=strengths, training=training, development=development)[1]
+    scores = {}
+    for strength in strengths:
+        estimator, _ = fitted("rbf_svm", strengths=(strength,), training=training)
+        predicted = estimator.probabilities(development[0]).argmax(axis=1)
+        recalls = [(predicted[development[1] == each] == each).mean() for each in range(4)]
+        scores[strength] = np.mean(recalls)
+    assert chosen == max(strengths, key=lambda strength: scores[strength])
+    assert min(scores.values()) < max(scores.values())
+    easy = material(80, 4, 1, apart=50.0)
+    alike = fitted("logistic", strengths=(10.0, 0.1, 1.0), training=easy, development=easy)
+    assert alike[1] == 0.1
+
+
+def test_class_weights_help_the_rare_class() -> None:
+    vectors, labels = material(300, 2, 1, apart=0.3)
+    kept = (labels == 0) | (np.arange(300) < 40)
+    shares = [
+        fitted("logistic", 2, class_weights=balanced, training=(vectors[kept], labels[kept]))[0]
+        .probabilities(material(200, 2, 3)[0])[:, 1]
+        .mean()
+        for balanced in (False, True)
+    ]
+    assert shares[1] > shares[0] + 0.1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_that_is_not_in_the_training_has_probability_0(method: Method) -> None:
+    vectors, labels = material(80, 4, 1)
+    estimator, _ = fitted(method, training=(vectors[labels != 1], labels[labels != 1]))
+    probabilities = estimator.probabilities(vectors)
+    assert probabilities.shape == (80, 4)
+    assert (probabilities[:, 1] == 0).all()
+    assert probabilities.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_it_is_deterministic_and_a_constant_dimension_does_no_harm() -> None:
+    vectors, labels = material(80, 4, 1)
+    vectors[:, 2] = 5.0
+    first, second = (
+        fitted("linear_svm", training=(vectors, labels))[0].probabilities(vectors) for _ in range(2)
+    )
+    assert np.isfinite(first).all()
+    assert (first == second).all()
+
+
+def test_what_cannot_be_fitted() -> None:
+    vectors, labels = material(20, 4, 1)
+    with pytest.raises(UserError, match="one class only"):
+        fitted("logistic", training=(vectors, np.zeros_like(labels)))
+    nothing = vectors[:0], labels[:0]
+    with pytest.raises(UserError, match="no development set"):
+        fitted("logistic", strengths=(0.1, 1.0), development=nothing)
+    assert fitted("linear_svm", strengths=(0.1,), development=nothing)[1] == 0.1
+    settings = EstimatorSettings(kind="estimator")
+    with pytest.raises(ConfigurationError, match="cannot weigh the 13 layers"):
+        Estimator(settings, [InputShape(DIMENSION, 13)], 4)
+
+
+def test_vectors_of_utterances() -> None:
+    frames = torch.tensor([[1.0, 0.0], [3.0, 4.0], [7.0, 8.0]])
+    assert utterance_vectors(PackedFrames(frames, [1, 1, 1]), statistics=False).tolist() == [
+        [1.0, 0.0],
+        [3.0, 4.0],
+        [7.0, 8.0],
+    ]
+    assert utterance_vectors(PackedFrames(frames, [2, 1]), statistics=True).tolist() == [
+        [2.0, 2.0, 1.0, 2.0],
+        [7.0, 8.0, 0.0, 0.0],
+    ]
