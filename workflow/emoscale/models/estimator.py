@@ -53,7 +53,7 @@ class Estimator:
         if shape.layers is not None:
             raise ConfigurationError(
                 f"the kind estimator cannot weigh the {shape.layers} layers of its "
-                "representation; name one of them in the experiment's `layer`"
+                "representation; name one of them, as in `wavlm/6`"
             )
         self._settings, self._classes = settings, classes
         self._decision: Decision | None = None

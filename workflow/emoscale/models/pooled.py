@@ -13,7 +13,7 @@ from emoscale.models.pooling import Pooling
 
 
 class Pooled(OneInput):
-    """Linear and ReLU a frame, pooling, dropout, linear; the head of SUPERB (Yang et al. 2021)."""
+    """Linear and ReLU a frame, pooling, dropout, linear: the heads of SUPERB and of EmoBox."""
 
     def __init__(
         self, settings: PooledSettings, inputs: Sequence[InputShape], classes: int
