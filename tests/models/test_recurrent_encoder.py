@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -23,29 +24,58 @@ def build(cell: Literal["gru", "lstm"], depth: int, dropout: float = 0.0) -> Rec
     return RecurrentEncoder(DIMENSION, cell, WIDTH, depth, dropout)
 
 
+def torch_network_names(
+    encoder: RecurrentEncoder, depth: int, of: Callable[[nn.Parameter], Any]
+) -> dict[str, Any]:
+    """Something of each of the encoder's weights, by its name in torch's network."""
+    return {
+        name.replace("l0", f"l{layer}") + suffix: of(weight)
+        for layer in range(depth)
+        for direction, suffix in ((encoder.forwards, ""), (encoder.backwards, "_reverse"))
+        for name, weight in direction[layer].named_parameters()
+    }
+
+
 def torch_network(
     encoder: RecurrentEncoder, cell: Literal["gru", "lstm"], depth: int
 ) -> nn.RNNBase:
     """torch's own bidirectional network with the encoder's weights."""
     kind = nn.GRU if cell == "gru" else nn.LSTM
     network = kind(DIMENSION, WIDTH, depth, bidirectional=True)
-    weights = {}
-    for layer in range(depth):
-        for direction, suffix in ((encoder.forwards, ""), (encoder.backwards, "_reverse")):
-            for name, value in direction[layer].state_dict().items():
-                weights[name.replace("l0", f"l{layer}") + suffix] = value
-    network.load_state_dict(weights)
+    network.load_state_dict(torch_network_names(encoder, depth, lambda weight: weight.detach()))
     return network
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("depth", [1, 3])
-def test_it_is_torchs_bidirectional_network(cell: Literal["gru", "lstm"], depth: int) -> None:
-    encoder, lengths = build(cell, depth), [4, 1, 7]
-    frames = frames_of(lengths)
+@pytest.mark.parametrize("lengths", [[4, 1, 7, 4], [1], [1, 1], [2, 9]])
+def test_it_is_torchs_bidirectional_network(
+    cell: Literal["gru", "lstm"], depth: int, lengths: list[int]
+) -> None:
+    encoder = build(cell, depth)
     network = torch_network(encoder, cell, depth)
-    expected = torch.cat([network(part)[0] for part in torch.split(frames, lengths)])
-    torch.testing.assert_close(encoder(frames, lengths), expected)
+    ours, theirs = frames_of(lengths).requires_grad_(), frames_of(lengths).requires_grad_()
+    encoded = encoder(ours, lengths)
+    expected = torch.cat([network(part)[0] for part in torch.split(theirs, lengths)])
+    torch.testing.assert_close(encoded, expected)
+    factors = torch.randn(encoded.shape, generator=torch.Generator().manual_seed(1))
+    (encoded * factors).sum().backward()
+    (expected * factors).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    gradients = torch_network_names(encoder, depth, lambda weight: weight.grad)
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, msg=name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_scan_is_in_one_precision_under_autocast(cell: Literal["gru", "lstm"]) -> None:
+    encoder, frames = build(cell, 2), frames_of([30, 12])
+    expected = encoder(frames, [30, 12])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        encoded = encoder(frames, [30, 12])
+    encoded.square().sum().backward()
+    assert encoded.dtype == torch.float32
+    assert 1e-6 < (encoded - expected).abs().max() < 0.05
 
 
 @settings(max_examples=30, deadline=None)

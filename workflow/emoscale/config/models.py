@@ -79,7 +79,7 @@ class ConvolutionalSettings(Settings):
 class RecurrentSettings(Settings):
     """A bidirectional recurrent network over frames, pool, classify.
 
-    On a CPU a step takes ten to fifteen times as long as that of a pooled model.
+    On a CPU a step takes six to nine times as long as that of a pooled model.
     """
 
     kind: Literal["recurrent"]

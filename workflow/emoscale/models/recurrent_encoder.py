@@ -6,8 +6,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from emoscale.models.padding import Padding
+from emoscale.models.recurrent_scan import gru_states, lstm_states
+from emoscale.models.segments import Segments
 
 _CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -15,9 +17,8 @@ _CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 class RecurrentEncoder(nn.Module):
     """Layers of units that read each utterance from both ends.
 
-    Each direction is a network of its own over padded batches, the second one over reversed
-    utterances. On a CPU that takes a fraction of the time of torch's packed sequences, whose
-    backward pass is ten times slower (docs/benchmarks.md).
+    The weights are those of torch's networks, one a direction; the steps are our own
+    (`emoscale.models.recurrent_scan`).
     """
 
     def __init__(
@@ -33,13 +34,56 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
         """[total, dimension] to [total, 2 * width]: the forward direction's values come first."""
-        padding = Padding(lengths, frames.device)
-        for place, networks in enumerate(zip(self.forwards, self.backwards, strict=True)):
-            if place:
+        sizes, places = _time_first(lengths, frames.device)
+        for layer, networks in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            if layer:
                 frames = self.dropout(frames)
-            directions = []
-            for network, reverse in zip(networks, (False, True), strict=True):
-                encoded, _ = network(padding.pad(frames, reverse))
-                directions.append(padding.unpad(encoded, reverse))
-            frames = torch.cat(directions, dim=1)
+            frames = _both_directions(networks, frames, places, sizes)
         return frames
+
+
+def _both_directions(
+    networks: tuple[nn.Module, nn.Module], frames: Tensor, places: list[Tensor], sizes: list[int]
+) -> Tensor:
+    """One layer: [total, dimension] to [total, 2 * width]."""
+    gated = isinstance(networks[0], nn.GRU)
+    entering: list[Tensor] = []
+    weights: list[Tensor] = []
+    biases: list[Tensor] = []
+    for network, place in zip(networks, places, strict=True):
+        weight = network.get_parameter("weight_hh_l0")
+        bias, recurrent_bias = map(network.get_parameter, ("bias_ih_l0", "bias_hh_l0"))
+        projected = linear(
+            frames,
+            network.get_parameter("weight_ih_l0"),
+            bias if gated else bias + recurrent_bias,
+        ).to(weight.dtype)
+        entering.append(torch.empty_like(projected).index_copy(0, place, projected))
+        weights.append(weight)
+        biases.append(recurrent_bias)
+    with torch.autocast(frames.device.type, enabled=False):  # the scan is in one precision
+        if gated:
+            states = gru_states(
+                torch.stack(entering), torch.stack(weights), torch.stack(biases), sizes
+            )
+        else:
+            states = lstm_states(torch.stack(entering), torch.stack(weights), sizes)
+    read = [states[way].index_select(0, place) for way, place in enumerate(places)]
+    return torch.cat(read, dim=1)
+
+
+def _time_first(lengths: list[int], device: torch.device) -> tuple[list[int], list[Tensor]]:
+    """Utterances that last to each step, and where each frame [total] lies, either direction."""
+    segments = Segments(lengths, device)
+    counts, utterance = segments.counts, segments.utterance
+    # Among utterances of one length the earlier one is first: any order that stays would do.
+    rank = torch.empty_like(counts)
+    order = torch.argsort(counts, descending=True, stable=True)
+    rank[order] = torch.arange(len(lengths), device=device)
+    ended = torch.bincount(counts, minlength=max(lengths) + 1).cumsum(dim=0)[:-1]
+    sizes = len(lengths) - ended
+    starts = sizes.cumsum(dim=0) - sizes
+    since_last = counts.cumsum(dim=0)[utterance] - 1 - torch.arange(sum(lengths), device=device)
+    since_first = counts[utterance] - 1 - since_last
+    places = [starts[step] + rank[utterance] for step in (since_first, since_last)]
+    return sizes.tolist(), places
