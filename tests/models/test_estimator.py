@@ -111,6 +111,24 @@ def test_the_strength_is_chosen_on_the_development_set_and_ties_take_the_smaller
     assert alike[1] == 0.1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_more_dimensions_than_utterances(method: Method) -> None:
+    """Linear machines are then fitted in the span of the training vectors."""
+    random = np.random.default_rng(5)
+    spread = random.normal(size=(DIMENSION, 90))
+
+    def wide(utterances: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        vectors, labels = material(utterances, 3, seed)
+        noise = np.random.default_rng(seed).normal(size=(utterances, 90))
+        return vectors @ spread + 3.0 * noise, labels
+
+    estimator, _ = fitted(method, 3, training=wide(40, 1), development=wide(30, 2))
+    vectors, _ = wide(200, 3)
+    reference = sklearns(method).fit(*wide(40, 1))
+    predicted = estimator.probabilities(vectors).argmax(axis=1)
+    assert (predicted == reference.predict(vectors)).all()
+
+
 def test_class_weights_help_the_rare_class() -> None:
     vectors, labels = material(300, 2, 1, apart=0.3)
     kept = (labels == 0) | (np.arange(300) < 40)

@@ -70,12 +70,17 @@ class Decision:
         return probabilities
 
 
-def linear_decision(fitted: Any, mean: Array, scale: Array, present: NDArray[np.int64]) -> Decision:
-    """Of a fitted `LinearSVC` or `LogisticRegression`.
+def linear_decision(
+    fitted: Any, mean: Array, scale: Array, present: NDArray[np.int64], basis: Array | None
+) -> Decision:
+    """Of a `LinearSVC` or `LogisticRegression`.
 
-    Of two classes these hold the second one's weights only; the first one's score is then 0.
+    `basis` [dimension, n] is of the coordinates that it was fitted in, where these were others. Of
+    two classes there are the second one's weights only; the first one's score is then 0.
     """
     weights, intercepts = fitted.coef_, fitted.intercept_
+    if basis is not None:
+        weights = weights @ basis.T
     if len(present) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights])
         intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])

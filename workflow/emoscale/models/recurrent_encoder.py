@@ -74,16 +74,13 @@ def _both_directions(
 
 def _time_first(lengths: list[int], device: torch.device) -> tuple[list[int], list[Tensor]]:
     """Utterances that last to each step, and where each frame [total] lies, either direction."""
-    segments = Segments(lengths, device)
+    segments = Segments(lengths, torch.device("cpu"))  # a GPU would be waited for several times
     counts, utterance = segments.counts, segments.utterance
-    # Among utterances of one length the earlier one is first: any order that stays would do.
-    rank = torch.empty_like(counts)
-    order = torch.argsort(counts, descending=True, stable=True)
-    rank[order] = torch.arange(len(lengths), device=device)
-    ended = torch.bincount(counts, minlength=max(lengths) + 1).cumsum(dim=0)[:-1]
-    sizes = len(lengths) - ended
+    rank = torch.empty_like(counts)  # of each utterance by falling length
+    rank[torch.argsort(counts, descending=True, stable=True)] = torch.arange(len(lengths))
+    sizes = len(lengths) - torch.bincount(counts).cumsum(dim=0)[:-1]
     starts = sizes.cumsum(dim=0) - sizes
-    since_last = counts.cumsum(dim=0)[utterance] - 1 - torch.arange(sum(lengths), device=device)
+    since_last = counts.cumsum(dim=0)[utterance] - 1 - torch.arange(sum(lengths))
     since_first = counts[utterance] - 1 - since_last
     places = [starts[step] + rank[utterance] for step in (since_first, since_last)]
-    return sizes.tolist(), places
+    return sizes.tolist(), [place.to(device) for place in places]
