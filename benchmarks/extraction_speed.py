@@ -280,14 +280,25 @@ def report(
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--threads", default=1, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
-@click.option("--large", is_flag=True, help="wav2vec 2.0 large instead of base.")
-def main(utterances: int, rounds: int, threads: int, device: str, large: bool) -> None:
+@click.option(
+    "--model",
+    multiple=True,
+    type=click.Choice(list(GIGAFLOP_A_SECOND_OF_AUDIO)),
+    default=("wav2vec_large", "wav2vec2-base"),
+    show_default=True,
+)
+def main(utterances: int, rounds: int, threads: int, device: str, model: tuple[str, ...]) -> None:
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drawn = draw_utterances(utterances, folder)
-        for model in (wav2vec_large(folder, device), wav2vec2(folder, device, large)):
-            measure(model, drawn, folder, device, rounds)
+        for wanted in model:
+            made = (
+                wav2vec_large(folder, device)
+                if wanted == "wav2vec_large"
+                else wav2vec2(folder, device, large=wanted == "wav2vec2-large")
+            )
+            measure(made, drawn, folder, device, rounds)
 
 
 if __name__ == "__main__":
