@@ -1,5 +1,6 @@
 """Extract one representation for one shard of the corpus."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,14 +8,14 @@ import torch
 
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
+from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.device import choose_device
 from emoscale.extraction.shard import extract_shard
 from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
 from emoscale.tables import SHARD, read_table
-from emoscale.weights.origin import read_origin
-from emoscale.weights.placing import place_weights
+from emoscale.weights.placing import find_weights, place_weights
 
 
 @click.command(help=__doc__)
@@ -27,8 +28,10 @@ from emoscale.weights.placing import place_weights
     type=click.Path(path_type=Path),
     help="What fetch_checkpoint.py wrote of a checkpoint that the settings name.",
 )
+@click.option("--checkpoints", default="{}", help="All of them, as JSON: what is where.")
+@click.option("--cache", default="", type=click.Path(path_type=Path), help="Their cache.")
 @click.option("--output", required=True, type=click.Path(path_type=Path))
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
 @shows_sentences
 def main(
@@ -36,14 +39,18 @@ def main(
     root: Path,
     shard: Path,
     weights: tuple[Path, ...],
+    checkpoints: str,
+    cache: Path,
     output: Path,
     device: str,
     threads: int,
 ) -> None:
     torch.set_num_threads(threads)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # weights were fetched before; a step has no network
     asked = parse_settings(RepresentationSettings, settings, "--settings")
     code = code_digest(Path(__file__), *sources_of(asked.kind))
-    placed, phrase = place_weights(asked, [read_origin(path) for path in weights])
+    known = parse_settings(dict[str, CheckpointSettings], checkpoints, "--checkpoints")
+    placed, phrase = place_weights(asked, find_weights(weights, known, cache))
     representation = build_representation(placed, choose_device(device).type)
     rows = read_table(shard, SHARD)
     extract_shard(rows, root, asked, representation, output, code, phrase)

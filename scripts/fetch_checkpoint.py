@@ -8,7 +8,7 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.weights.fetching import fetch_checkpoint
-from emoscale.weights.origin import write_origin
+from emoscale.weights.origin import write_stamp
 
 
 @click.command(help=__doc__)
@@ -22,7 +22,7 @@ from emoscale.weights.origin import write_origin
 @shows_sentences
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
     checkpoint = parse_settings(CheckpointSettings, settings, "--settings")
-    write_origin(output, fetch_checkpoint(name, checkpoint, cache, offline))
+    write_stamp(output, fetch_checkpoint(name, checkpoint, cache, offline))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from emoscale.training.cell import Cell, CellSettings, train_cell
     help="Index of a representation's features; once for each representation.",
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
 @shows_sentences
 def main(

@@ -162,3 +162,38 @@ def test_a_representation_that_loses_an_utterance_is_stopped(
 
     with pytest.raises(StoreError, match="gave 1 results for 2 utterances"):
         extract(rows, tmp_path, tmp_path / "00.h5", Forgetful(batch_seconds=60.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (None, "gave NoneType results"),
+        ([[[1.0], [2.0, 3.0]]], "gave no array of numbers"),
+        ([np.array([["a"]])], "gave <U1, not numbers"),
+        ([np.ones((2, 1)) * 1j], "gave complex128, not numbers"),
+        ([np.ones((0, 1))], "expected at least one frame of 1 values"),
+        ([np.ones((2, 3))], "expected at least one frame of 1 values"),
+        ([np.full((2, 1), 0.5)], "has a value that is not one of int16"),
+        ([np.full((2, 1), 70_000)], "has a value that is not one of int16"),
+    ],
+)
+def test_what_is_no_frames_is_a_sentence(
+    tmp_path: Path, rows: pl.DataFrame, given: Any, sentence: str
+) -> None:
+    class Wrong(Recorder):
+        dtype = "int16"
+
+        def extract(self, batch: list[Any]) -> Any:
+            return given
+
+    with pytest.raises(StoreError, match=sentence):
+        extract(rows, tmp_path, tmp_path / "00.h5", Wrong())
+
+
+def test_lists_and_tensors_are_arrays_too(tmp_path: Path, rows: pl.DataFrame) -> None:
+    class Lists(Recorder):
+        def extract(self, batch: list[Any]) -> list[Any]:
+            return [[[1.0], [2.0]] for _ in batch]
+
+    extract(rows, tmp_path, tmp_path / "00.h5", Lists())
+    assert read_shard(tmp_path / "00.h5").frames[:, 0].tolist() == [1.0, 2.0, 1.0, 2.0]

@@ -18,6 +18,7 @@ from emoscale.config.representations import (
     RepresentationSettings,
     external_entry_points,
 )
+from emoscale.errors import ConfigurationError
 from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
 
@@ -77,6 +78,40 @@ def test_an_installed_package_registers_its_representation(
     # A name of the project's own cannot be taken.
     assert isinstance(adapter.validate_python({"kind": "mfcc"}), MfccSettings)
     external_entry_points.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            'modality = "audio"',
+            'modality = "speech"',
+            "its modality is 'speech', not audio or text",
+        ),
+        ("dimension = 1", "dimension = 0", "its dimension is 0, not a number of values"),
+        ('dtype = "float16"', 'dtype = "object"', "its dtype is 'object', not one of float16"),
+        ("frame_rate = 100.0", "frame_rate = 0", "its frame_rate is 0; it is above 0, or None"),
+        ("self.floor = floor", "open('/no/such')", "cannot be made: FileNotFoundError"),
+    ],
+)
+def test_a_broken_promise_is_a_sentence(module: Path, old: str, new: str, sentence: str) -> None:
+    text = module.read_text()
+    assert old in text
+    module.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigurationError, match=sentence):
+        build_representation(SETTINGS)
+
+
+def test_a_file_named_like_one_of_the_projects_hides_none(module: Path, project: Path) -> None:
+    other = module.with_name("extract_features.py")
+    other.write_text("x = 1\n")
+    program = project / "scripts" / "extract_features.py"
+    assert code_digest(program, other) != code_digest(other)
+    assert code_digest(program, other) != code_digest(program)
+    other.write_text("def broken(:\n")
+    os.utime(other, ns=(1, 1))
+    with pytest.raises(ConfigurationError, match=r"extract_features\.py is not Python"):
+        code_digest(other)
 
 
 def test_it_is_told_the_device(module: Path) -> None:

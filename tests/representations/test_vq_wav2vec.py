@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from emoscale.config.representations import VqWav2VecSettings, Wav2VecSettings
 from emoscale.errors import CheckpointError, StoreError
@@ -19,9 +21,14 @@ from tests.representations.test_wav2vec import REFERENCES, reference_waveform
 VARIANTS = ["vq_gumbel", "vq_gumbel_shared", "vq_kmeans", "vq_kmeans_shared"]
 
 
-def build(variant: str, output: str) -> VqWav2VecFeatures:
+def build(variant: str, output: str, **others: Any) -> VqWav2VecFeatures:
     settings = VqWav2VecSettings.model_validate(
-        {"kind": "vq_wav2vec", "checkpoint": str(REFERENCES / f"{variant}.pt"), "output": output}
+        {
+            "kind": "vq_wav2vec",
+            "checkpoint": str(REFERENCES / f"{variant}.pt"),
+            "output": output,
+            **others,
+        }
     )
     made = build_representation(settings)
     assert isinstance(made, VqWav2VecFeatures)
@@ -63,6 +70,14 @@ def test_codes_do_not_depend_on_the_batch_or_the_pieces(
     monkeypatch.setattr(wav2vec_long, "_PIECE_FRAMES", 11)
     for waveform, own in zip(batch, alone, strict=True):
         assert np.array_equal(made.extract([waveform])[0], own)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_quantiser_stays_exact_whatever_the_precision(variant: str) -> None:
+    made, rough = (build(variant, "codes", precision=p) for p in ("float32", "bfloat16"))
+    exact = made._quantiser.state_dict()
+    for name, value in rough._quantiser.state_dict().items():
+        assert torch.equal(value, exact[name]), name
 
 
 def test_kinds_are_not_mixed_up() -> None:

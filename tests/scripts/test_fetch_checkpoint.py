@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from emoscale.config.checkpoints import DownloadedFile, HubModel, UntrainedModel
 from emoscale.errors import CheckpointError
-from emoscale.weights.origin import read_origin
+from emoscale.weights.origin import read_stamp
+from emoscale.weights.placing import find_weights
 from tests.conftest import PROJECT
 from tests.weights.file_server import FileServer, serving
 from tests.weights.model_hub import ModelHub, serving_hub
@@ -46,13 +48,12 @@ def test_a_file_is_downloaded_and_described(tmp_path: Path) -> None:
         assert len(server.requests) == 1
     written = json.loads((tmp_path / "results" / "speech.json").read_text())
     sha256 = hashlib.sha256(content).hexdigest()
-    assert Path(written["path"]).read_bytes() == content
+    (cached,) = (tmp_path / "cache").glob("*/weights.pt")
+    assert cached.read_bytes() == content
     assert written == {
         "name": "speech",
-        "path": written["path"],
         "sha256": sha256,
         "weights": f"weights.pt, sha256 {sha256[:8]}…",
-        "settings": {"url": server.url(), "sha256": None},
     }
 
 
@@ -61,36 +62,47 @@ def test_a_model_of_the_hub(tmp_path: Path) -> None:
     with serving_hub(ModelHub(files)) as hub:
         ran = run(tmp_path, '{"hub": "lab/model"}', HF_ENDPOINT=hub.endpoint, HF_HUB_OFFLINE="0")
     assert ran.returncode == 0, ran.stderr
-    origin = read_origin(tmp_path / "results" / "speech.json")
-    assert origin.weights == "lab/model at 0123abcd"
+    stamp = tmp_path / "results" / "speech.json"
+    assert read_stamp(stamp).weights == "lab/model at 0123abcd"
+    (origin,) = find_weights([stamp], {"speech": HubModel(hub="lab/model")}, tmp_path / "cache")
     assert {path.name: path.read_bytes() for path in origin.path.iterdir()} == files
 
 
-def test_an_untrained_model_says_so(tmp_path: Path) -> None:
-    ran = run(tmp_path, '{"untrained": "wav2vec", "seed": 7}', "--offline")
+UNTRAINED = UntrainedModel(untrained="wav2vec", seed=7)
+
+
+def test_weights_are_compared_with_what_was_fetched(tmp_path: Path) -> None:
+    ran = run(tmp_path, UNTRAINED.model_dump_json(), "--offline")
     assert (ran.returncode, ran.stderr) == (0, "")
-    path = tmp_path / "results" / "speech.json"
-    origin = read_origin(path)
+    stamp = tmp_path / "results" / "speech.json"
+    (origin,) = find_weights([stamp], {"speech": UNTRAINED}, tmp_path / "cache")
     assert origin.weights == "untrained: random weights of seed 7"
-    assert origin.settings == {"untrained": "wav2vec", "seed": 7}
     assert origin.path.is_absolute()
-    origin.path.unlink()
-    with pytest.raises(
-        CheckpointError,
-        match=r"^the weights of checkpoints\.speech are no longer at .*wav2vec\.pt; remove .*"
-        r"speech\.json and run again$",
-    ):
-        read_origin(path)
+    # Another cache is another place of the same.
+    (moved,) = find_weights([stamp], {"speech": UNTRAINED}, tmp_path / "elsewhere")
+    assert moved.sha256 == origin.sha256
+    assert moved.path != origin.path
+    origin.path.write_bytes(origin.path.read_bytes() + b"more")
+    with pytest.raises(CheckpointError, match=r"checkpoints\.speech: .*when it was fetched: where"):
+        find_weights([stamp], {"speech": UNTRAINED}, tmp_path / "cache")
+
+
+def test_weights_that_went_are_fetched_again_by_hand(tmp_path: Path) -> None:
+    run(tmp_path, UNTRAINED.model_dump_json())
+    stamp = tmp_path / "results" / "speech.json"
+    gone = DownloadedFile(url="https://example.org/w.pt")
+    with pytest.raises(CheckpointError, match=r"; to fetch it again, remove .*speech\.json"):
+        find_weights([stamp], {"speech": gone}, tmp_path / "cache")
 
 
 def test_what_was_not_written_whole_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "speech.json"
     with pytest.raises(CheckpointError, match=r"speech\.json does not exist; run again$"):
-        read_origin(path)
+        read_stamp(path)
     for content in ("{", "[]", '{"path": "/"}', '{"name": "speech"}'):
         path.write_text(content)
         with pytest.raises(CheckpointError, match=r"speech\.json is damaged; remove it and run"):
-            read_origin(path)
+            read_stamp(path)
 
 
 @pytest.mark.parametrize(

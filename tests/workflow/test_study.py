@@ -165,6 +165,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
         ("sizes", [8, 12, "all"], {"check_protocol": 1, "train": 9, **RESULTS}),
         ("execution.device", "cpu", {}),
         ("execution.offline", True, {}),
+        ("execution.checkpoint_cache", "another/cache", {}),
         ("execution.fairseq_python", "python3.10", {}),
         ("checkpoints.other", {"hub": "facebook/wav2vec2-base"}, {}),  # nothing uses it
         (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from emoscale import __version__
+from emoscale.errors import ConfigurationError
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -130,13 +131,19 @@ def _module_path(name: str) -> Path | None:
 
 def _name_of(path: Path) -> str:
     path = path.resolve()
-    return str(path.relative_to(PACKAGE)) if path.is_relative_to(PACKAGE) else path.name
+    if path.is_relative_to(PACKAGE):
+        return str(path.relative_to(PACKAGE))
+    # Not where it lies, which may change; and never a name of the package's own.
+    return f"{path.parent.name}/{path.name}" if path.parent.name == "scripts" else f"/{path.name}"
 
 
 @functools.cache
 def _meaning(path: Path, _modified: int) -> tuple[str, tuple[Path, ...]]:
     """Digest of a file's syntax tree without docstrings, and the emoscale files it imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not Python that can be read: {error}") from None
     imported: set[Path] = set()
     for node in ast.walk(tree):
         imported.update(_imports_of(node, path))

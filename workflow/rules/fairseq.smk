@@ -4,26 +4,34 @@ rule export_waveforms:
     input:
         generated_corpus(),
         shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+        weights=fetched_checkpoints,
     output:
-        temp(f"{OUT}/fairseq/{{shard}}.waveforms.npz"),
+        waveforms=temp(f"{OUT}/fairseq/{{representation}}/{{shard}}.waveforms.npz"),
+        place=temp(f"{OUT}/fairseq/{{representation}}/{{shard}}.checkpoint.json"),
     log:
-        f"{OUT}/logs/export_waveforms/{{shard}}.log",
+        f"{OUT}/logs/export_waveforms/{{representation}}/{{shard}}.log",
+    wildcard_constraints:
+        representation="|".join(FAIRSEQ),
     conda:
         ENVIRONMENT
     params:
+        settings=representation_settings,
         root=lambda wildcards: STUDY.corpus.root,
+        weights=weights_options,
+        checkpoint=representation_checkpoint,
         code=code_of("export_waveforms.py"),
     message:
-        "write the waveforms of shard {wildcards.shard} for fairseq"
+        "{wildcards.representation}: write the waveforms of shard {wildcards.shard} for fairseq"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/export_waveforms.py --root {params.root:q}'
-        " --shard {input.shard:q} --output {output:q} > {log:q} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/export_waveforms.py --settings {params.settings:q}'
+        " --root {params.root:q} --shard {input.shard:q} {params.weights:q}"
+        " --output {output.waveforms:q} --place {output.place:q} > {log:q} 2>&1"
 
 
 rule compute_with_fairseq:
     input:
-        waveforms=rules.export_waveforms.output,
-        weights=fetched_checkpoints,
+        waveforms=rules.export_waveforms.output.waveforms,
+        place=rules.export_waveforms.output.place,
     output:
         temp(f"{OUT}/fairseq/{{representation}}/{{shard}}.npz"),
     log:
@@ -38,22 +46,16 @@ rule compute_with_fairseq:
     resources:
         mem_mb=4000,
         # A resource, because another place of the same package is no reason to compute again.
-        python=STUDY.execution.fairseq_python,
+        python=os.path.expanduser(STUDY.execution.fairseq_python),
     params:
-        # The file, or what was written when it was fetched.
-        checkpoint=lambda wildcards: (
-            fetched_checkpoints(wildcards)
-            or [STUDY.representations[wildcards.representation].checkpoint]
-        ),
-        stated=representation_checkpoint,
-        output=lambda wildcards: STUDY.representations[wildcards.representation].output,
+        output=settings_of_backend,
         code=code_of("fairseq_backend.py"),
     message:
         "{wildcards.representation}: compute shard {wildcards.shard} with fairseq"
     shell:
         # Not the workflow's own library: it is written for a newer Python.
         'PYTHONPATH= {resources.python:q} "$EMOSCALE_SCRIPTS"/fairseq_backend.py'
-        " --checkpoint {params.checkpoint:q} --output {params.output} --threads {threads}"
+        " --checkpoint {input.place:q} --output {params.output} --threads {threads}"
         " --waveforms {input.waveforms:q} --result {output:q} > {log:q} 2>&1"
 
 

@@ -14,19 +14,15 @@ rule fetch_checkpoint:
     priority: 100  # what cannot be fetched is known before hours of work
     conda:
         ENVIRONMENT
-    resources:
-        # A resource, because it is no reason to fetch again.
-        network="--offline" if STUDY.execution.offline else "--online",
     params:
-        settings=checkpoint_settings,
-        cache=os.path.expanduser(STUDY.execution.checkpoint_cache),
+        identity=checkpoint_identity,
+        place=fetching_options,
         code=checkpoint_code,
     message:
         "{wildcards.checkpoint}: fetch the weights"
     shell:
         'python "$EMOSCALE_SCRIPTS"/fetch_checkpoint.py --name {wildcards.checkpoint}'
-        " --settings {params.settings:q} --cache {params.cache:q} {resources.network}"
-        " --output {output:q} > {log:q} 2>&1"
+        " {params.place:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule extract_features:
@@ -46,7 +42,7 @@ rule extract_features:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 4000 if is_pretrained(wildcards) else 2000,
+        mem_mb=lambda wildcards: 4000 if may_use_gpu(wildcards) else 2000,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         # A resource, because another device is no reason to extract again.
         device=extraction_device,

@@ -1,4 +1,5 @@
 # The checked configuration, and the slices of it that the rules see.
+import json
 import os
 import sys
 from functools import cache
@@ -20,7 +21,7 @@ os.environ.update(
 
 from emoscale.config import parse_study
 from emoscale.config.checkpoints import UntrainedModel
-from emoscale.config.representations import PretrainedSettings
+from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.study import reference_parts
 from emoscale.corpus.reading import READERS
 from emoscale.errors import UserError
@@ -40,6 +41,7 @@ except UserError as error:
 
 OUT = STUDY.folder
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
+CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
 FAIRSEQ_ENVIRONMENT = str(PROJECT / "envs" / "fairseq.yaml")
 IS_DEMO = STUDY.corpus.reader == "demo"
 
@@ -105,12 +107,24 @@ def fetched_checkpoints(wildcards):
     return [f"{OUT}/checkpoints/{name}.json" for name in names]
 
 
+# Where weights are is no reason to do anything again: what they are stands in the stamp that fetching
+# leaves. (Snakemake does not compare parameters that look at the input.)
 def weights_options(wildcards, input):
-    return [f"--weights={path}" for path in input.weights]
+    names = STUDY.checkpoints_of(wildcards.representation)
+    known = {name: json.loads(STUDY.checkpoint_slice(name)) for name in names}
+    stamps = [f"--weights={path}" for path in input.weights]
+    return [*stamps, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
 
 
-def checkpoint_settings(wildcards):
-    return STUDY.checkpoint_slice(wildcards.checkpoint)
+def fetching_options(wildcards, output):
+    place = [f"--cache={CACHE}", "--offline" if STUDY.execution.offline else "--online"]
+    return [f"--settings={STUDY.checkpoint_slice(wildcards.checkpoint)}", *place]
+
+
+def checkpoint_identity(wildcards):
+    """What is fetched; a digest that is stated later is checked and changes nothing."""
+    stated = json.loads(STUDY.checkpoint_slice(wildcards.checkpoint))
+    return canonical_json({key: value for key, value in stated.items() if key != "sha256"})
 
 
 def checkpoint_code(wildcards):
@@ -118,18 +132,24 @@ def checkpoint_code(wildcards):
     return code_of("fetch_checkpoint.py", "emoscale.weights.untrained") if made else ""
 
 
+def settings_of_backend(wildcards):
+    """What the fairseq backend is told of a representation."""
+    return STUDY.representations[wildcards.representation].output
+
+
 def fairseq_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
     return code_of("store_frames.py", SCRIPTS / "fairseq_backend.py", *sources_of(kind))
 
 
-def is_pretrained(wildcards):
-    return isinstance(STUDY.representations[wildcards.representation], PretrainedSettings)
+def may_use_gpu(wildcards):
+    """Networks, and what the user brings."""
+    settings = STUDY.representations[wildcards.representation]
+    return isinstance(settings, (PretrainedSettings, ExternalSettings))
 
 
 def extraction_device(wildcards):
-    """Only a network gains from a GPU."""
-    return STUDY.execution.device if is_pretrained(wildcards) else "cpu"
+    return STUDY.execution.device if may_use_gpu(wildcards) else "cpu"
 
 
 # Representations that the original package computes, in an environment of its own.

@@ -101,6 +101,14 @@ class PretrainedSettings(Settings):
     """Keys whose values are files, folders, or names under `checkpoints`."""
 
 
+def _check_backend(backend: str, precision: str) -> None:
+    if backend == "fairseq" and precision != "float32":
+        raise ValueError(
+            f"backend fairseq computes in float32, not {precision}; leave precision out, or take "
+            "the backend native"
+        )
+
+
 class Wav2VecSettings(PretrainedSettings):
     """wav2vec (Schneider et al. 2019), from a fairseq checkpoint."""
 
@@ -114,6 +122,11 @@ class Wav2VecSettings(PretrainedSettings):
 
     backend: Literal["native", "fairseq"] = "native"
     """fairseq: the original package, in a Python environment of its own (envs/fairseq.yaml)."""
+
+    @model_validator(mode="after")
+    def _fairseq_computes_in_float32(self) -> Wav2VecSettings:
+        _check_backend(self.backend, self.precision)
+        return self
 
 
 class VqWav2VecSettings(PretrainedSettings):
@@ -129,6 +142,11 @@ class VqWav2VecSettings(PretrainedSettings):
 
     backend: Literal["native", "fairseq"] = "native"
     """fairseq: the original package, in a Python environment of its own (envs/fairseq.yaml)."""
+
+    @model_validator(mode="after")
+    def _fairseq_computes_in_float32(self) -> VqWav2VecSettings:
+        _check_backend(self.backend, self.precision)
+        return self
 
 
 Layers = int | Literal["all"] | Annotated[list[int], Field(min_length=1)]
@@ -160,8 +178,8 @@ class TransformersAudioSettings(PretrainedSettings):
     kind: Literal["transformers_audio"]
 
     model: str = Field(min_length=1)
-    """A folder that holds the model, its name on the hub (facebook/wav2vec2-base), a fairseq file
-    of wav2vec 2.0 (wav2vec_small.pt), or a name under `checkpoints`."""
+    """A folder that holds the model, a fairseq file of wav2vec 2.0 (wav2vec_small.pt), or a name
+    under `checkpoints`, which is where a model of the hub is named to be downloaded."""
 
     layer: Layers = -1
     """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
@@ -180,8 +198,8 @@ class TransformersTextSettings(PretrainedSettings):
     kind: Literal["transformers_text"]
 
     model: str = Field(min_length=1)
-    """A folder that holds the model, its name on the hub (bert-base-uncased), or a name under
-    `checkpoints`."""
+    """A folder that holds the model, or a name under `checkpoints`, which is where a model of the
+    hub is named to be downloaded."""
 
     layer: Layers = -1
     """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
@@ -237,7 +255,7 @@ def _which(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     if not isinstance(kind, str) or kind in BUILT_IN_KINDS:
         return str(kind)
-    return "external" if ":" in kind or kind in external_entry_points() else kind
+    return "external" if ":" in kind or kind in external_entry_points() else f"{kind!r}"
 
 
 RepresentationSettings = Annotated[
@@ -251,5 +269,13 @@ RepresentationSettings = Annotated[
     | Annotated[TransformersAudioSettings, Tag("transformers_audio")]
     | Annotated[TransformersTextSettings, Tag("transformers_text")]
     | Annotated[ExternalSettings, Tag("external")],
-    Discriminator(_which),
+    Discriminator(
+        _which,
+        custom_error_type="unknown_kind",
+        custom_error_message=(
+            "choose one of "
+            + ", ".join(BUILT_IN_KINDS)
+            + ", module:Class, or a name that an installed package registers"
+        ),
+    ),
 ]

@@ -21,6 +21,7 @@ from emoscale.config.models import ModelSettings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
 from emoscale.config.representations import (
     SAMPLE_RATE,
+    ExternalSettings,
     RepresentationSettings,
     SpectralSettings,
 )
@@ -118,7 +119,8 @@ class Study(Settings):
             for reference in experiment.representations:
                 representation, layer = reference_parts(reference)
                 settings = self._named(name, "representation", representation, self.representations)
-                _check_layer(name, reference, layer, getattr(settings, "layer", 0))
+                if not isinstance(settings, ExternalSettings):  # whose layers are not known here
+                    _check_layer(name, reference, layer, getattr(settings, "layer", 0))
                 if kind == "waveform" and settings.kind != "waveform":
                     raise ValueError(
                         f"experiment {name}: a waveform model reads a representation of the kind "
@@ -283,6 +285,11 @@ def _sentences(error: ValidationError) -> str:
         elif problem["type"] == "union_tag_invalid":
             context = problem["ctx"]
             message = f"{context['tag']} is not known; choose one of {context['expected_tags']}"
+        elif problem["type"] == "unknown_kind":
+            given = problem["input"]
+            kind = given.get("kind") if isinstance(given, dict) else None
+            message = f"{kind} is not known" if kind else "kind is missing"
+            message += "; " + problem["msg"]
         else:
             message = problem["msg"].removeprefix("Value error, ")
         lines.append(f"{place}: {message}" if place else message)

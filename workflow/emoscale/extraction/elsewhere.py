@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from emoscale.errors import StoreError
 from emoscale.extraction.reading import waveform_of
@@ -44,15 +47,20 @@ def store_frames(
     """
     codebook = getattr(representation, "codebook", None)
     header = header_of(rows, settings, representation, code_sha256, weights)
+    keys = rows["utterance"].to_list()
+    with ShardWriter(path, header, representation.dtype, codebook) as writer:
+        for key, computed in zip(keys, _arrays(frames, len(keys)), strict=True):
+            writer.add(key, Extracted(computed))
+        writer.finish(keys)
+
+
+def _arrays(path: Path, count: int) -> Iterator[NDArray[np.generic]]:
+    """The arrays `0` to `count` of an .npz file, one at a time."""
     try:
-        with (
-            np.load(frames, allow_pickle=False) as computed,
-            ShardWriter(path, header, representation.dtype, codebook) as writer,
-        ):
-            for place, key in enumerate(rows["utterance"]):
-                writer.add(key, Extracted(computed[str(place)]))
-            writer.finish(rows["utterance"].to_list())
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        with np.load(path, allow_pickle=False) as file:
+            for place in range(count):
+                yield file[str(place)]
+    except (OSError, KeyError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise StoreError(
-            f"{frames}: is damaged or lacks an utterance ({error}); remove it and run again"
+            f"{path}: is damaged or lacks an utterance ({error}); remove it and run again"
         ) from None

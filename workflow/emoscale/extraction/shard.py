@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from emoscale.errors import AudioError, StoreError, UserError
@@ -98,12 +99,29 @@ def _extract(
                 _extract(representation, [row], [one])
         advice = "; raise audio.minimum_seconds" if isinstance(error, AudioError) else ""
         raise UserError(f"{keys}: {error}{advice}") from None
-    if len(results) != len(rows):
+    if not isinstance(results, Sequence) or len(results) != len(rows):
+        count = len(results) if isinstance(results, Sequence) else type(results).__name__
         raise StoreError(
-            f"{keys}: the representation gave {len(results)} results for {len(rows)} utterances"
+            f"{keys}: the representation gave {count} results for {len(rows)} utterances"
         )
-    whole = [given if isinstance(given, Extracted) else Extracted(given) for given in results]
+    whole = [_as_extracted(given, row) for given, row in zip(results, rows, strict=True)]
     return [_with_seconds(extracted, row) for extracted, row in zip(whole, rows, strict=True)]
+
+
+def _as_extracted(given: Any, row: dict[str, Any]) -> Extracted:
+    """An array, or what can be made one, with what there is beside it."""
+    extracted = given if isinstance(given, Extracted) else Extracted(given)
+    try:
+        frames = np.asarray(extracted.frames)
+        characters = extracted.characters
+        characters = None if characters is None else np.asarray(characters, dtype=np.int32)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise StoreError(
+            f"{row['utterance']}: the representation gave no array of numbers ({error})"
+        ) from None
+    if frames.dtype.kind not in "fiub":
+        raise StoreError(f"{row['utterance']}: the representation gave {frames.dtype}, not numbers")
+    return dataclasses.replace(extracted, frames=frames, characters=characters)
 
 
 def _with_seconds(extracted: Extracted, row: dict[str, Any]) -> Extracted:

@@ -41,8 +41,12 @@ def load_fairseq_checkpoint(path: Path | str) -> FairseqCheckpoint:
     settings, or is no fairseq checkpoint.
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; name the checkpoint's file")
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist; download it and name its place")
+        raise CheckpointError(
+            f"{path} does not exist; download it and name its place, or name it under checkpoints"
+        )
     try:
         file = open(path, "rb")  # noqa: SIM115 - what goes wrong inside has its own sentences
     except OSError as error:
@@ -124,7 +128,7 @@ def _plain(settings: Any) -> dict[str, Any]:
 def _why_refused(error: pickle.UnpicklingError) -> str:
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
     if found is None:
-        return f"it is damaged, or holds more than weights and settings ({_first_line(error)})"
+        return "it is damaged, or holds more than weights and settings; take the original file"
     name = found[1].rstrip(".")
     if name.startswith("omegaconf."):
         return (

@@ -78,7 +78,8 @@ class CodeRoberta:
         parts = []
         for window in windows:
             states = self._states(tokens[window.start : window.stop])
-            parts.append(states[:, window.first - window.start : window.last - window.start])
+            kept = states[:, window.first - window.start : window.last - window.start]
+            parts.append(kept.to(self._stored_type).cpu())
         frames = torch.cat(parts, dim=1).to(self._stored_type).cpu().numpy()
         return Extracted(frames[0] if self._chosen.single else frames, windows=len(windows))
 

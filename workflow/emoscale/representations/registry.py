@@ -60,19 +60,35 @@ def build_representation(settings: Any, device: str = "cpu") -> Representation:
     else:
         try:
             made = _import(class_of(settings.kind))(**settings.options)
-        except (ImportError, AttributeError, TypeError) as error:
+        except Exception as error:  # whatever the user's own code raises
             raise ConfigurationError(
-                f"representation {settings.kind} cannot be made: {error}"
+                f"representation {settings.kind} cannot be made: {type(error).__name__}: {error}"
             ) from error
     if not isinstance(made, Representation):
         raise ConfigurationError(
             f"representation {settings.kind} lacks a part of the contract: modality, dimension, "
             "frame_rate, dtype or extract"
         )
+    _check_contract(settings.kind, made)
     place: Any = getattr(made, "to", None)
     if place is not None:
         place(device)
     return made
+
+
+def _check_contract(kind: str, made: Representation) -> None:
+    numbers = "float16", "float32", "float64", "int8", "uint8", "int16", "int32"
+    if made.modality not in ("audio", "text"):
+        problem = f"modality is {made.modality!r}, not audio or text"
+    elif not isinstance(made.dimension, int) or made.dimension < 1:
+        problem = f"dimension is {made.dimension!r}, not a number of values"
+    elif made.dtype not in numbers:
+        problem = f"dtype is {made.dtype!r}, not one of {', '.join(numbers)}"
+    elif made.frame_rate is not None and not made.frame_rate > 0:
+        problem = f"frame_rate is {made.frame_rate!r}; it is above 0, or None"
+    else:
+        return
+    raise ConfigurationError(f"representation {kind}: its {problem}")
 
 
 def _import(path: str) -> Any:

@@ -56,9 +56,12 @@ def load_network(
 def cannot_be_loaded(name: str, kind: str, error: Exception) -> CheckpointError:
     """One sentence for whatever transformers raises on loading a part of a model."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if name.startswith((".", "/")) and not Path(name).exists():
+        return CheckpointError(f"{name} does not exist; name the folder of {kind} model")
     return CheckpointError(
         f"{name} cannot be loaded as {kind} model: {first}; name a folder with config.json, the "
-        "model's own preprocessing and weights, or a model that is in the local cache"
+        "model's own preprocessing and weights, or a name under checkpoints, where a model of the "
+        "hub is named"
     )
 
 

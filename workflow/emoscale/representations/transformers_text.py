@@ -109,7 +109,7 @@ class TransformersText:
                 first = 0
             if self._keeps_special and window is windows[-1]:
                 last = len(ids)
-            parts.append(self._states(ids)[:, first:last])
+            parts.append(self._states(ids)[:, first:last].to(self._stored_type).cpu())
         characters = tokens.characters
         if self._keeps_special:
             characters = np.pad(characters, ((len(leading), len(trailing)), (0, 0)))

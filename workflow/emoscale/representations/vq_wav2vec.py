@@ -53,8 +53,9 @@ class VqWav2VecFeatures(FairseqFeatures):
 
     def to(self, device: str) -> None:
         """Compute on "cpu" or "cuda"; codes are chosen in float32 whatever the precision."""
+        exact = {name: value.clone() for name, value in self._quantiser.state_dict().items()}
         super().to(device)
-        self._quantiser.float()
+        self._quantiser.float().load_state_dict(exact)
 
     def _short(
         self,

@@ -34,6 +34,9 @@ class WhisperEncoder:
         self._model = loaded.model
         self._chosen = choose_layers(settings.layer, config.encoder_layers, settings.model)
         self._model.layers = self._model.layers[: max(1, self._chosen.numbers[-1])]
+        if self._chosen.numbers[-1] < config.encoder_layers:
+            # transformers gives the last state that it computes after the encoder's last norm.
+            self._model.layer_norm = torch.nn.Identity()
         self._precision: torch.dtype = getattr(torch, settings.precision)
         self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
         self.dtype: str = settings.stored_type
@@ -70,7 +73,7 @@ class WhisperEncoder:
         for waveform in batch:
             count = -(-len(waveform) // self._window)
             own, states = states[:count], states[count:]
-            frames = torch.cat(own, dim=1).to(self._stored_type).cpu().numpy()
+            frames = torch.cat(own, dim=1).numpy()
             results.append(Extracted(frames[0] if self._chosen.single else frames, windows=count))
         return results
 
@@ -81,4 +84,7 @@ class WhisperEncoder:
         output = self._model(given, output_hidden_states=True)
         states = self._chosen.of(output)
         counts = [-(-len(piece) // self._hop) for piece in pieces]
-        return [states[:, place, :count] for place, count in enumerate(counts)]
+        return [
+            states[:, place, :count].to(self._stored_type).cpu()
+            for place, count in enumerate(counts)
+        ]

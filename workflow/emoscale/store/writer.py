@@ -88,7 +88,13 @@ class ShardWriter:
         count = 0
         for file, frames in zip(self._waiting.values(), states, strict=True):
             count = len(frames)
-            file.write(self._checked(frames, utterance).tobytes())
+            content = self._checked(frames, utterance).tobytes()
+            try:
+                file.write(content)
+            except OSError as error:
+                raise StoreError(
+                    f"{self._path} cannot be written: {error.strerror}; make room and run again"
+                ) from None
         for name in (CHARACTERS, SECONDS):
             rows = getattr(extracted, name)
             if rows is not None and rows.shape != (count, 2):
@@ -105,6 +111,14 @@ class ShardWriter:
             raise StoreError(f"{self._path}: an utterance stands twice")
         if set(utterances) != set(self._places):
             raise StoreError(f"{self._path}: utterances are missing or were not asked for")
+        try:
+            self._write(utterances)
+        except OSError as error:
+            raise StoreError(
+                f"{self._path} cannot be written: {error}; make room and run again"
+            ) from None
+
+    def _write(self, utterances: Sequence[str]) -> None:
         with atomic_path(self._path) as temporary:
             with h5py.File(temporary, "w") as file:
                 for name, waiting in self._waiting.items():
@@ -166,9 +180,15 @@ class ShardWriter:
                 f"least one frame of {self._columns} values"
             )
         stored = frames.astype(self._dtype, copy=False)
+        whole = np.issubdtype(self._dtype, np.integer)
+        if whole and stored.dtype != frames.dtype and not np.array_equal(stored, frames):
+            raise StoreError(
+                f"{self._path}: {utterance} has a value that is not one of {self._dtype}"
+            )
         if np.issubdtype(self._dtype, np.floating) and not np.isfinite(stored).all():
             raise StoreError(
                 f"{self._path}: {utterance} has a value that is not finite in {self._dtype}"
+                + ("; stored_type: float32 holds more" if np.isfinite(frames).all() else "")
             )
         if self._codebook is not None:
             size = self._codebook.shape[1]
@@ -198,5 +218,5 @@ def _check_codebook(codebook: NDArray[np.float32], header: ShardHeader, path: Pa
     groups, _, width = codebook.shape
     if groups * width != header.dimension:
         raise StoreError(f"{path}: {groups} groups of {width} values are not {header.dimension}")
-    if not np.isfinite(codebook).all():
-        raise StoreError(f"{path}: the codebook has a value that is not finite")
+    if not np.isfinite(codebook).all() or np.abs(codebook).max() > np.finfo(np.float16).max:
+        raise StoreError(f"{path}: the codebook has a value that is not finite in float16")

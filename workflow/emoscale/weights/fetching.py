@@ -27,9 +27,7 @@ def fetch_checkpoint(
         weights = _weights(settings, cache, offline)
     except CheckpointError as error:
         raise CheckpointError(f"checkpoints.{name}: {error}") from None
-    return Origin(
-        name, weights.path, weights.sha256, weights.phrase, settings.model_dump(mode="json")
-    )
+    return Origin(name, weights.path, weights.sha256, weights.phrase)
 
 
 def _weights(settings: CheckpointSettings, cache: Path, offline: bool) -> Weights:

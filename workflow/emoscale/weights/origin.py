@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from emoscale.errors import CheckpointError
 from emoscale.files import write_json
@@ -37,34 +35,32 @@ class Origin:
     weights: str
     """The phrase for tables."""
 
-    settings: dict[str, Any]
-    """What the configuration says."""
 
+@dataclass(frozen=True)
+class Stamp:
+    """What fetching leaves for the steps after it: what the weights are, not where.
 
-def write_origin(path: Path | str, origin: Origin) -> None:
-    """Write `origin` as JSON, atomically."""
-    write_json(path, {**dataclasses.asdict(origin), "path": str(origin.path)})
-
-
-def read_origin(path: Path | str) -> Origin:
-    """Read what `write_origin` wrote.
-
-    Raises `CheckpointError` where the file is missing or damaged, or the weights that it names are
-    no longer there.
+    So neither another cache nor a digest that is stated later changes it.
     """
+
+    name: str
+    sha256: str
+    weights: str
+
+
+def write_stamp(path: Path | str, origin: Origin) -> None:
+    """Write the stamp of `origin` as JSON, atomically."""
+    write_json(path, {"name": origin.name, "sha256": origin.sha256, "weights": origin.weights})
+
+
+def read_stamp(path: Path | str) -> Stamp:
+    """Read what `write_stamp` wrote; raises `CheckpointError` where it is missing or damaged."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        origin = Origin(**{**content, "path": Path(content["path"])})
+        return Stamp(**json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist; run again") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, TypeError):
         raise CheckpointError(f"{path} is damaged; remove it and run again") from None
-    if not origin.path.exists():
-        raise CheckpointError(
-            f"the weights of checkpoints.{origin.name} are no longer at {origin.path}; "
-            f"remove {path} and run again"
-        )
-    return origin
 
 
 def folder_sha256(folder: Path) -> str:

@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emoscale.weights.origin import Origin
+from emoscale.errors import CheckpointError
+from emoscale.weights.origin import Origin, read_stamp
+
+
+def find_weights(
+    stamps: Sequence[Path], checkpoints: Mapping[str, Any], cache: Path
+) -> list[Origin]:
+    """Where the weights are that were fetched, with their digests compared once more.
+
+    `stamps` are what fetching wrote; `checkpoints` holds the configuration's settings by name.
+    Nothing is downloaded. Raises `CheckpointError` where weights are gone or were changed since.
+    """
+    # By its name, so that the code that downloads is not counted with what decides the features.
+    fetching = importlib.import_module("emoscale.weights.fetching")
+    origins = []
+    for path in stamps:
+        stamp = read_stamp(path)
+        settings = checkpoints[stamp.name]
+        try:
+            origin: Origin = fetching.fetch_checkpoint(stamp.name, settings, cache, offline=True)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; to fetch it again, remove {path} and run again"
+            ) from None
+        if origin.sha256 != stamp.sha256:
+            raise CheckpointError(
+                f"checkpoints.{stamp.name}: {origin.path} has sha256 {origin.sha256}, and had "
+                f"{stamp.sha256} when it was fetched: where it is right as it is now, remove "
+                f"{path}, otherwise the weights, and run again"
+            )
+        origins.append(origin)
+    return origins
 
 
 def place_weights(settings: Any, origins: Sequence[Origin]) -> tuple[Any, str]:
@@ -24,5 +56,6 @@ def place_weights(settings: Any, origins: Sequence[Origin]) -> tuple[Any, str]:
             placed[key] = str(known[value].path)
             phrases.append(known[value].weights)
         else:
-            phrases.append(Path(value).name if Path(value).exists() else value)
+            placed[key] = str(Path(value).expanduser()) if value.startswith("~") else value
+            phrases.append(Path(value).name if Path(placed[key]).exists() else value)
     return settings.model_copy(update=placed), ", ".join(phrases)
