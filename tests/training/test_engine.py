@@ -51,7 +51,9 @@ def run(
     name: tuple[int | str, ...] = (1, "a"),
 ) -> tuple[Classifier, Training]:
     torch.manual_seed(seed_of(*name, "weights"))
-    model = build_model(PooledSettings(kind="pooled", width=16, dropout=0.2), [InputShape(4)], CLASSES)
+    model = build_model(
+        PooledSettings(kind="pooled", width=16, dropout=0.2), [InputShape(4)], CLASSES
+    )
     model.standardise[0].set_statistics(*material.inputs[0].statistics(TRAIN))
     return model, train_model(model, material, TRAIN, DEVELOPMENT, LABELS, settings, CLASSES, name)
 
@@ -83,7 +85,9 @@ def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
     assert first.history == second.history
     for key, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[key])
-    assert not torch.equal(one.state_dict()["classify.weight"], other.state_dict()["project.weight"])
+    assert not torch.equal(
+        one.state_dict()["classify.weight"], other.state_dict()["project.weight"]
+    )
 
 
 def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
