@@ -86,7 +86,7 @@ def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
     for key, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[key])
     assert not torch.equal(
-        one.state_dict()["classify.weight"], other.state_dict()["project.weight"]
+        one.state_dict()["classify.weight"], other.state_dict()["classify.weight"]
     )
 
 
