@@ -19,7 +19,7 @@ from sklearn.svm import SVC, LinearSVC
 from emoscale.config.models import EstimatorSettings
 from emoscale.errors import ConfigurationError, UserError
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.estimator import Estimator, utterance_vectors
+from emoscale.models.estimator import Estimator, Tried, utterance_vectors
 
 Method = Literal["linear_svm", "rbf_svm", "logistic"]
 METHODS: tuple[Method, ...] = ("linear_svm", "rbf_svm", "logistic")
@@ -42,15 +42,15 @@ def fitted(
     strengths: tuple[float, ...] = (0.5,),
     class_weights: bool = True,
     **others: Any,
-) -> tuple[Estimator, float]:
+) -> tuple[Estimator, Tried]:
     settings = EstimatorSettings(kind="estimator", method=method, strengths=strengths)
     estimator = Estimator(settings, [InputShape(DIMENSION)], classes)
     training = others.get("training", material(80, classes, 1))
     development = others.get("development", material(40, classes, 2))
-    chosen = estimator.fit(
+    tried = estimator.fit(
         training[0], training[1], development[0], development[1], class_weights, seed=2**40 + 7
     )
-    return estimator, chosen
+    return estimator, tried
 
 
 def sklearns(method: Method, weights: str | None = "balanced") -> Any:
@@ -97,18 +97,20 @@ def test_probabilities_of_a_machine_are_calibrated_as_scikit_learn_does(method: 
 def test_the_strength_is_chosen_on_the_development_set_and_ties_take_the_smaller() -> None:
     strengths = (10.0, 1e-6, 0.1)
     training, development = material(60, 4, 1, apart=0.7), material(300, 4, 2, apart=0.7)
-    chosen = fitted("rbf_svm", strengths=strengths, training=training, development=development)[1]
+    tried = fitted("rbf_svm", strengths=strengths, training=training, development=development)[1]
     scores = {}
     for strength in strengths:
         estimator, _ = fitted("rbf_svm", strengths=(strength,), training=training)
         predicted = estimator.probabilities(development[0]).argmax(axis=1)
         recalls = [(predicted[development[1] == each] == each).mean() for each in range(4)]
         scores[strength] = np.mean(recalls)
-    assert chosen == max(strengths, key=lambda strength: scores[strength])
+    assert tried.chosen == max(strengths, key=lambda strength: scores[strength])
+    assert list(tried.scores) == [1e-6, 0.1, 10.0]
+    assert tried.scores == pytest.approx(scores)
     assert min(scores.values()) < max(scores.values())
     easy = material(80, 4, 1, apart=50.0)
     alike = fitted("logistic", strengths=(10.0, 0.1, 1.0), training=easy, development=easy)
-    assert alike[1] == 0.1
+    assert alike[1].chosen == 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -168,7 +170,7 @@ def test_what_cannot_be_fitted() -> None:
     nothing = vectors[:0], labels[:0]
     with pytest.raises(UserError, match="no development set"):
         fitted("logistic", strengths=(0.1, 1.0), development=nothing)
-    assert fitted("linear_svm", strengths=(0.1,), development=nothing)[1] == 0.1
+    assert fitted("linear_svm", strengths=(0.1,), development=nothing)[1].chosen == 0.1
     settings = EstimatorSettings(kind="estimator")
     with pytest.raises(ConfigurationError, match="cannot weigh the 13 layers"):
         Estimator(settings, [InputShape(DIMENSION, 13)], 4)

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from emoscale.config.models import PooledSettings
+from emoscale.config.models import ModelSettings, PooledSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.device import choose_device
 from emoscale.errors import UserError
 from emoscale.models.contract import Classifier, InputShape
 from emoscale.models.registry import build_model
 from emoscale.store.index import Features
-from emoscale.training.engine import Training, logits_of, train_model
-from emoscale.training.material import Material, class_weights
+from emoscale.training.engine import logits_of, run
+from emoscale.training.material import Material
 from emoscale.training.optimiser import AdamW
 from emoscale.training.seeds import seed_of
+from emoscale.training.targets import class_weights
+from emoscale.training.trainer import Task, Trainer, Training
 
 CPU = torch.device("cpu")
 CLASSES = 3
@@ -45,22 +47,42 @@ def make_material(seed: int = 0, separation: float = 1.5) -> Material:
 TRAIN, DEVELOPMENT, TEST = torch.arange(30), torch.arange(30, 45), torch.arange(45, 60)
 
 
-def run(
+TARGETS = torch.nn.functional.one_hot(LABELS, CLASSES).float()
+MODEL = PooledSettings(kind="pooled", width=16, dropout=0.2)
+
+
+def task_of(
+    settings: TrainingSettings = SETTINGS,
+    name: tuple[int | str, ...] = (1, "a"),
+    training: torch.Tensor = TRAIN,
+    development: torch.Tensor = DEVELOPMENT,
+) -> Task:
+    return Task(name, training, development, LABELS, TARGETS, settings)
+
+
+def trainer_of(material: Material, task: Task, settings: ModelSettings = MODEL) -> Trainer:
+    torch.manual_seed(seed_of(*task.name, "weights"))
+    shapes = [InputShape(4) for _ in material.inputs]
+    model = build_model(settings, shapes, CLASSES)
+    for standardise, each in zip(model.standardisations(), material.inputs, strict=True):
+        standardise.set_statistics(*each.statistics(task.training))
+    return Trainer(model, material, task)
+
+
+def train(
     material: Material,
     settings: TrainingSettings = SETTINGS,
     name: tuple[int | str, ...] = (1, "a"),
 ) -> tuple[Classifier, Training]:
-    torch.manual_seed(seed_of(*name, "weights"))
-    model = build_model(
-        PooledSettings(kind="pooled", width=16, dropout=0.2), [InputShape(4)], CLASSES
-    )
-    model.standardise[0].set_statistics(*material.inputs[0].statistics(TRAIN))
-    return model, train_model(model, material, TRAIN, DEVELOPMENT, LABELS, settings, CLASSES, name)
+    trainer = trainer_of(material, task_of(settings, name))
+    for _ in run([trainer]):
+        pass
+    return trainer.model, trainer.result()
 
 
 def test_it_learns_what_can_be_learned() -> None:
     material = make_material()
-    model, training = run(material)
+    model, training = train(material)
     said = logits_of(model, material, TEST).argmax(dim=1)
     assert (said == LABELS[TEST]).float().mean() > 0.9
     losses = [row["train_loss"] for row in training.history]
@@ -71,16 +93,16 @@ def test_nothing_is_learned_where_there_is_nothing() -> None:
     right = []
     for seed in range(6):
         material = make_material(seed, separation=0.0)
-        model, _ = run(material)
+        model, _ = train(material)
         right.append((logits_of(model, material, TEST).argmax(1) == LABELS[TEST]).float())
     assert 0.1 < float(torch.cat(right).mean()) < 0.6
 
 
 def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
     (one, first), (two, second), (other, _) = (
-        run(make_material()),
-        run(make_material()),
-        run(make_material(), name=(2, "a")),
+        train(make_material()),
+        train(make_material()),
+        train(make_material(), name=(2, "a")),
     )
     assert first.history == second.history
     for key, value in one.state_dict().items():
@@ -91,10 +113,10 @@ def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
 
 
 def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
-    _, alone = run(make_material())
+    _, alone = train(make_material())
     torch.rand(1000)
-    run(make_material(), name=(7, "before"))
-    _, after = run(make_material())
+    train(make_material(), name=(7, "before"))
+    _, after = train(make_material())
     assert alone.history == after.history
 
 
@@ -102,16 +124,16 @@ def test_the_test_utterances_are_not_looked_at() -> None:
     material, spoiled = make_material(), make_material()
     for place in TEST.tolist():
         spoiled.inputs[0]._utterances[place].fill_(float("nan"))
-    assert run(material)[1].history == run(spoiled)[1].history
+    assert train(material)[1].history == train(spoiled)[1].history
 
 
 def test_the_best_weights_are_kept() -> None:
     material = make_material(separation=0.5)
-    model, training = run(material)
+    model, training = train(material)
     best = max(training.history, key=lambda r: (r["development_ua"], -float(r["development_loss"])))
     assert training.best_step == best["step"]
     logits = logits_of(model, material, DEVELOPMENT)
-    loss = torch.nn.CrossEntropyLoss(class_weights(LABELS[TRAIN], CLASSES))
+    loss = torch.nn.CrossEntropyLoss(class_weights(TARGETS[TRAIN]))
     assert float(loss(logits, LABELS[DEVELOPMENT])) == pytest.approx(
         float(best["development_loss"]), abs=1e-6
     )
@@ -119,30 +141,31 @@ def test_the_best_weights_are_kept() -> None:
 
 def test_patience_and_budget() -> None:
     noise = make_material(separation=0.0)
-    _, stopped = run(noise, SETTINGS.model_copy(update={"patience": 1, "maximum_steps": 2000}))
+    _, stopped = train(noise, SETTINGS.model_copy(update={"patience": 1, "maximum_steps": 2000}))
     assert stopped.stopped == "patience"
     assert stopped.steps < 2000
-    _, spent = run(noise, SETTINGS.model_copy(update={"patience": 100, "maximum_steps": 50}))
+    _, spent = train(noise, SETTINGS.model_copy(update={"patience": 100, "maximum_steps": 50}))
     assert (spent.stopped, spent.steps) == ("budget", 50)
     assert [row["step"] for row in spent.history] == [20, 40, 50]
 
 
 def test_a_training_that_diverges_is_an_error_and_not_a_score() -> None:
     with pytest.raises(UserError, match=r"diverged before step \d+ .* lower training"):
-        run(make_material(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
+        train(make_material(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
 
 
 def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
     material = make_material()
-    model = build_model(PooledSettings(kind="pooled"), [InputShape(4)], CLASSES)
-    few = torch.tensor([0, 1, 2])
-    training = train_model(model, material, few, DEVELOPMENT, LABELS, SETTINGS, CLASSES, (1,))
-    assert training.steps >= 20
+    trainer = trainer_of(material, task_of(training=torch.tensor([0, 1, 2])))
+    assert len(trainer.next_batch()[1]) == 3
+    for _ in run([trainer]):
+        pass
+    assert trainer.result().steps >= 20
 
 
 def test_class_weights_make_classes_equal() -> None:
     labels = torch.tensor([0] * 8 + [1] * 2)
-    weights = class_weights(labels, 3)
+    weights = class_weights(torch.nn.functional.one_hot(labels, 3).float())
     assert weights.tolist() == pytest.approx([10 / 16, 10 / 4, 0.0])
     assert float(weights[labels].sum()) == pytest.approx(10)
 

@@ -99,15 +99,19 @@ HISTORY = pa.schema(
     [
         described("repeat", pa.int32(), "which training of the cell, from 0"),
         described("step", pa.int32(), "optimiser steps so far"),
+        described("trial", pa.int32(), "point of the searched grid, from 0"),
         described(
-            "train_loss", pa.float64(), "mean weighted cross-entropy since the last row, nats"
+            "train_loss",
+            pa.float64(),
+            "mean weighted cross-entropy since the last row, nats; null: not trained by steps",
+            null=True,
         ),
-        described("development_loss", pa.float64(), "weighted cross-entropy, nats"),
-        described("development_ua", pa.float64(), "unweighted accuracy, 0 to 1"),
+        described("development_loss", pa.float64(), "weighted cross-entropy, nats", null=True),
+        described("development_ua", pa.float64(), "unweighted accuracy, 0 to 1", null=True),
         described("best", pa.bool_(), "whether these weights were kept as the best so far"),
     ]
 )
-"""A row an evaluation of a training."""
+"""A row an evaluation of a training; of an estimator, a row a strength that was tried."""
 
 
 def protocol_schema(repeats: int, shuffled: bool = False) -> pa.Schema:

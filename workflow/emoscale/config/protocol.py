@@ -21,10 +21,11 @@ class ProtocolSettings(Settings):
     folds: int = Field(ge=2, le=100)
     """Number of folds; with `session`, the number of sessions that the corpus has."""
 
-    development: Literal["unit", "random"] = "unit"
+    development: Literal["unit", "random", "none"] = "unit"
     """unit: the epoch is chosen on a whole other session or speaker group. random: on a share of
     the training utterances, whose speakers are then known from training (for comparison with
-    published protocols; every score says so)."""
+    published protocols; every score says so). none: all of them are learned from, and trainings
+    have a fixed length."""
 
     development_share: float = Field(default=0.2, gt=0.0, lt=0.9)
     """With `random`: share of each class's training utterances."""

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    Field,
-    StrictInt,
-    StrictStr,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.models import ModelSettings
+from emoscale.config.parsing import parse_settings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
 from emoscale.config.representations import (
     SAMPLE_RATE,
@@ -25,12 +18,14 @@ from emoscale.config.representations import (
     RepresentationSettings,
     SpectralSettings,
 )
+from emoscale.config.search import trials_of
 from emoscale.config.settings import Name, Reference, Settings
 from emoscale.config.training import TrainingSettings
 from emoscale.errors import ConfigurationError
 from emoscale.provenance import canonical_json
 
-Model = TypeVar("Model", bound=BaseModel)
+ESTIMATOR_TRAINING = ("class_balance",)
+"""What of the training settings an estimator knows."""
 
 
 class Experiment(Settings):
@@ -45,6 +40,10 @@ class Experiment(Settings):
 
     training: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the study's `training`, for this experiment only."""
+
+    search: dict[str, list[Any]] = Field(default_factory=dict)
+    """A grid of settings to choose from on the development set, in each fold, size and repeat anew:
+    `{training.learning_rate: [1e-3, 1e-4], model.dropout: [0.0, 0.2]}`."""
 
 
 class Execution(Settings):
@@ -132,8 +131,45 @@ class Study(Settings):
                     f"experiment {name}: a model of the kind {kind} reads {wanted} "
                     f"representation{'s' if wanted > 1 else ''}, not {given}"
                 )
-            self.training_of(name)
+            self._check_training(name)
         return self
+
+    def _check_training(self, name: str) -> None:
+        experiment, training = self.experiments[name], self.training_of(name)
+        model: Any = self.models[experiment.model]
+        try:
+            trials = trials_of(model, training, experiment.search)
+        except ConfigurationError as error:
+            raise ValueError(f"experiment {name}: {error}") from None
+        if model.kind == "estimator":
+            searched = {key.removeprefix("training.") for key in experiment.search}
+            given = {*experiment.training, *searched.intersection(TrainingSettings.model_fields)}
+            if given - set(ESTIMATOR_TRAINING):
+                raise ValueError(
+                    f"experiment {name}: an estimator is fitted and not trained by steps, so "
+                    f"training.{min(given - set(ESTIMATOR_TRAINING))} means nothing to it; "
+                    "remove it"
+                )
+            if training.class_balance == "sampling":
+                raise ValueError(
+                    f"experiment {name}: an estimator cannot balance classes by sampling; give "
+                    "the experiment `training: {class_balance: weights}`"
+                )
+        votes = any(trial.training.labels == "votes" for trial in trials)
+        if votes and self.protocol.shuffle_labels:
+            raise ValueError(
+                f"experiment {name}: votes are not permuted, so protocol.shuffle_labels would "
+                "control nothing; set training.labels to majority"
+            )
+        if self.protocol.development == "none":
+            fixed = all(trial.training.schedule == "fixed" for trial in trials)
+            single = model.kind != "estimator" or len(model.strengths) == 1
+            if len(trials) > 1 or not single or (model.kind != "estimator" and not fixed):
+                raise ValueError(
+                    f"experiment {name}: protocol.development is none, so nothing can be chosen; "
+                    "set training.schedule to fixed, search nothing, and give an estimator one of "
+                    "its strengths"
+                )
 
     @staticmethod
     def _named(experiment: str, kind: str, wanted: str, known: Mapping[str, Any]) -> Any:
@@ -218,10 +254,15 @@ class Study(Settings):
 
     def training_slice(self, experiment: str) -> str:
         """For training one experiment, at any fold and size."""
+        model: Any = self.models[self.experiments[experiment].model]
+        training = self.training_of(experiment).model_dump(mode="json")
+        if model.kind == "estimator":
+            training = {key: training[key] for key in ESTIMATOR_TRAINING}
         return canonical_json(
             {
-                "model": self.models[self.experiments[experiment].model].model_dump(mode="json"),
-                "training": self.training_of(experiment).model_dump(mode="json"),
+                "model": model.model_dump(mode="json"),
+                "training": training,
+                "search": self.experiments[experiment].search,
                 "layers": [
                     reference_parts(reference)[1]
                     for reference in self.experiments[experiment].representations
@@ -261,36 +302,3 @@ def parse_study(config: Mapping[str, Any]) -> Study:
     """Check a configuration; raises `ConfigurationError` with a sentence for each mistake."""
     study: Study = parse_settings(Study, config, "the configuration")
     return study
-
-
-def parse_settings(model: type[Model] | Any, value: Any, where: str) -> Any:
-    """Check `value` (a mapping, or JSON text) against `model`; mistakes become sentences."""
-    adapter = TypeAdapter(model)
-    try:
-        if isinstance(value, str):
-            return adapter.validate_json(value)
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        raise ConfigurationError(f"{where}: {_sentences(error)}") from None
-
-
-def _sentences(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            message = f"unknown key {problem['loc'][-1]}; remove it or mend its spelling"
-        elif problem["type"] == "missing":
-            message = "is missing"
-        elif problem["type"] == "union_tag_invalid":
-            context = problem["ctx"]
-            message = f"{context['tag']} is not known; choose one of {context['expected_tags']}"
-        elif problem["type"] == "unknown_kind":
-            given = problem["input"]
-            kind = given.get("kind") if isinstance(given, dict) else None
-            message = f"{kind} is not known" if kind else "kind is missing"
-            message += "; " + problem["msg"]
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{place}: {message}" if place else message)
-    return "; ".join(lines)

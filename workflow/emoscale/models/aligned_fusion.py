@@ -12,10 +12,12 @@ from emoscale.config.models import AlignedFusionSettings
 from emoscale.errors import ConfigurationError
 from emoscale.models.aligned_attention import AlignedAttention, frames_of_words
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
+from emoscale.models.dropout import Dropout
 from emoscale.models.layer_weights import LayerWeights
 from emoscale.models.normalisation import Standardise
 from emoscale.models.pooling import Pooling
 from emoscale.models.recurrent_encoder import RecurrentEncoder
+from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class AlignedFusion(Classifier):
@@ -53,8 +55,8 @@ class AlignedFusion(Classifier):
         self.attention = AlignedAttention(width, settings.heads)
         self.aligned = RecurrentEncoder(2 * width, "gru", settings.width, 1, 0.0)
         self.pool = Pooling("attention", width)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.classify = nn.Linear(width, classes)
+        self.dropout = Dropout(settings.dropout)
+        self.classify = UtteranceLinear(width, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes] of speech and text."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
+
+from emoscale.models.normalisation import Standardise
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,15 @@ class Classifier(nn.Module):
     What an utterance gets does not depend on the others in its batch.
     """
 
+    side_by_side: bool = False
+    """Whether several can be computed in one pass (`emoscale.training.side_by_side`)."""
+
     standardise: nn.ModuleList
     """A `Standardise` an input, applied to its frames first; the training sets their statistics."""
+
+    def standardisations(self) -> list[Standardise]:
+        """Of each input."""
+        return [cast("Standardise", module) for module in self.standardise]
 
     @abstractmethod
     def forward(self, *inputs: PackedFrames) -> Tensor:

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from emoscale.config.models import ConvolutionalSettings
 from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.dropout import Dropout
 from emoscale.models.one_input import OneInput
 from emoscale.models.packed_convolution import PackedConvolution
 from emoscale.models.pooling import Pooling
+from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class Convolutional(OneInput):
@@ -19,6 +21,8 @@ class Convolutional(OneInput):
 
     In the line of Pepino et al. (2021), whose kernels see one frame.
     """
+
+    side_by_side = True
 
     def __init__(
         self, settings: ConvolutionalSettings, inputs: Sequence[InputShape], classes: int
@@ -29,11 +33,11 @@ class Convolutional(OneInput):
         for channels, kernel in settings.layers:
             self.convolutions.append(PackedConvolution(entering, channels, kernel))
             entering = channels
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.pool = Pooling(settings.pooling, entering)
         pooled = self.pool.dimension
-        self.hidden = None if settings.hidden is None else nn.Linear(pooled, settings.hidden)
-        self.classify = nn.Linear(settings.hidden or pooled, classes)
+        self.hidden = None if settings.hidden is None else UtteranceLinear(pooled, settings.hidden)
+        self.classify = UtteranceLinear(settings.hidden or pooled, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""

@@ -9,13 +9,17 @@ from torch import Tensor, nn
 
 from emoscale.config.models import EarlyFusionSettings
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
+from emoscale.models.dropout import Dropout
 from emoscale.models.layer_weights import LayerWeights
 from emoscale.models.normalisation import Standardise
 from emoscale.models.pooling import Pooling
+from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class EarlyFusion(Classifier):
     """Standardise, linear and ReLU, pool: a vector an input; side by side, hidden layer, linear."""
+
+    side_by_side = True
 
     def __init__(
         self, settings: EarlyFusionSettings, inputs: Sequence[InputShape], classes: int
@@ -31,10 +35,12 @@ class EarlyFusion(Classifier):
         self.project = nn.ModuleList(nn.Linear(shape.dimension, settings.width) for shape in inputs)
         pools = [Pooling(settings.pooling, settings.width) for _ in inputs]
         self.pool = nn.ModuleList(pools)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         entering = sum(pool.dimension for pool in pools)
-        self.hidden = None if settings.hidden is None else nn.Linear(entering, settings.hidden)
-        self.classify = nn.Linear(settings.hidden or entering, classes)
+        self.hidden = (
+            None if settings.hidden is None else UtteranceLinear(entering, settings.hidden)
+        )
+        self.classify = UtteranceLinear(settings.hidden or entering, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""

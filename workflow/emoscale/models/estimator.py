@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,17 @@ def utterance_vectors(batch: PackedFrames, statistics: bool) -> Vectors:
     return np.concatenate([mean.cpu(), deviation.cpu()], axis=1)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What became of the strengths."""
+
+    chosen: float
+    """The one of the highest development UA, the smallest among equals."""
+
+    scores: dict[float, float | None]
+    """Development UA of each, by rising strength; None without a development set."""
+
+
 class Estimator:
     """Standardisation and a support vector machine or logistic regression.
 
@@ -66,10 +78,10 @@ class Estimator:
         development_labels: NDArray[np.int64],
         class_weights: bool,
         seed: int,
-    ) -> float:
-        """Fit on `vectors` [n, dimension] of the classes `labels` [n]; the strength C is returned.
+    ) -> Tried:
+        """Fit on `vectors` [n, dimension] of the classes `labels` [n], with each strength C.
 
-        It is the one of the highest development UA, the smallest among equals. With
+        The one of the highest development UA is kept, the smallest among equals. With
         `class_weights` every class counts the same, however many utterances it has. Without a
         development set (no row) there is one strength, and nothing to fit probabilities to.
 
@@ -96,6 +108,7 @@ class Estimator:
             basis, _ = np.linalg.qr(standardised.T)
             standardised = standardised @ basis
         best: tuple[float, float, Any] | None = None
+        tried: dict[float, float | None] = {}
         for strength in sorted(self._settings.strengths):
             fitted = self._unfitted(strength, standardised, class_weights, seed)
             fitted.fit(standardised, labels)
@@ -104,6 +117,7 @@ class Estimator:
                 seen = scaler.transform(development)
                 predicted = fitted.predict(seen if basis is None else seen @ basis)
                 score = _unweighted_accuracy(development_labels, predicted)
+            tried[strength] = score if len(development) else None
             if best is None or score > best[0]:
                 best = score, strength, fitted
         assert best is not None  # the settings name one strength or more
@@ -117,7 +131,7 @@ class Estimator:
             scores = self._decision.scores(development)
             temperature = fitted_temperature(scores, development_labels, present, class_weights)
             self._decision = self._decision.at(temperature)
-        return strength
+        return Tried(strength, tried)
 
     def probabilities(self, vectors: Vectors) -> Vectors:
         """[n, classes] of vectors [n, dimension]; 0 for a class that was not in the training.

@@ -8,12 +8,16 @@ from torch import Tensor, nn
 
 from emoscale.config.models import PooledSettings
 from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.dropout import Dropout
 from emoscale.models.one_input import OneInput
 from emoscale.models.pooling import Pooling
+from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class Pooled(OneInput):
     """Linear and ReLU a frame, pooling, dropout, linear: the heads of SUPERB and of EmoBox."""
+
+    side_by_side = True
 
     def __init__(
         self, settings: PooledSettings, inputs: Sequence[InputShape], classes: int
@@ -29,8 +33,8 @@ class Pooled(OneInput):
         # A plain projection commutes with a mean: a product an utterance instead of one a frame.
         self._pools_first = settings.pooling == "mean" and settings.activation == "none"
         self.pool = Pooling(settings.pooling, width)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.classify = nn.Linear(self.pool.dimension, classes)
+        self.dropout = Dropout(settings.dropout)
+        self.classify = UtteranceLinear(self.pool.dimension, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from emoscale.config.models import RecurrentSettings
 from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.dropout import Dropout
 from emoscale.models.one_input import OneInput
 from emoscale.models.pooling import Pooling
 from emoscale.models.recurrent_encoder import RecurrentEncoder
+from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class Recurrent(OneInput):
@@ -24,8 +26,8 @@ class Recurrent(OneInput):
             inputs[0].dimension, settings.cell, settings.width, settings.depth, settings.dropout
         )
         self.pool = Pooling(settings.pooling, self.encoder.dimension)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.classify = nn.Linear(self.pool.dimension, classes)
+        self.dropout = Dropout(settings.dropout)
+        self.classify = UtteranceLinear(self.pool.dimension, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""

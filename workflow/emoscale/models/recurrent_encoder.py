@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from emoscale.models.dropout import Dropout
 from emoscale.models.recurrent_scan import gru_states, lstm_states
 from emoscale.models.segments import Segments
 
@@ -30,7 +31,7 @@ class RecurrentEncoder(nn.Module):
         entering = [dimension] + [self.dimension] * (depth - 1)
         self.forwards = nn.ModuleList(_CELLS[cell](size, width) for size in entering)
         self.backwards = nn.ModuleList(_CELLS[cell](size, width) for size in entering)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
         """[total, dimension] to [total, 2 * width]: the forward direction's values come first."""

@@ -28,7 +28,8 @@ class Segments:
         """[total] place of each frame's utterance."""
 
     def sum(self, frames: Tensor) -> Tensor:
-        """[total, dimension] to [utterances, dimension]."""
+        """[total, dimension] to [utterances, dimension], in float32 or more exactly."""
+        frames = frames if frames.dtype == torch.float64 else frames.float()
         sums = frames.new_zeros(len(self.counts), frames.shape[1])
         return sums.index_add(0, self.utterance, frames)
 
@@ -42,6 +43,7 @@ class Segments:
 
     def softmax(self, logits: Tensor) -> Tensor:
         """[total] to [total]; those of an utterance sum to 1."""
+        logits = logits if logits.dtype == torch.float64 else logits.float()
         lowest = logits.new_full((len(self.counts),), -torch.inf)
         highest = lowest.scatter_reduce(0, self.utterance, logits.detach(), "amax")
         exponentials = torch.exp(logits - highest[self.utterance])

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from emoscale.config.models import WaveformModelSettings
 from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.dropout import Dropout
 from emoscale.models.one_input import OneInput
 from emoscale.models.segments import Segments
+from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class WaveformNetwork(OneInput):
@@ -39,8 +41,8 @@ class WaveformNetwork(OneInput):
             self.field += (kernel - 1) * self.hop
             self.hop *= stride
             entering = channels
-        self.dropout = nn.Dropout(settings.dropout)
-        self.classify = nn.Linear(entering, classes)
+        self.dropout = Dropout(settings.dropout)
+        self.classify = UtteranceLinear(entering, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes].

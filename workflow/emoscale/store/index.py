@@ -108,10 +108,25 @@ class FeatureStore:
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
         self.weights = metadata["weights"]
+        self._representation = metadata["representation"]
         self.layers: tuple[int, ...] = tuple(json.loads(metadata["layers"]))
         if layer is not None and layer not in self.layers:
             has = ", ".join(map(str, self.layers)) or "none"
             raise StoreError(f"{index}: there is no layer {layer} (there: {has})")
+
+    @property
+    def name(self) -> str:
+        """What the study calls the representation."""
+        return self.path.parent.name
+
+    def description(self) -> dict[str, Any]:
+        """What is needed to compute the same features of other recordings."""
+        return {
+            "name": self.name,
+            "settings": json.loads(self._representation),
+            "layer": self.layer,
+            "weights": self.weights,
+        }
 
     @property
     def reads_layers(self) -> bool:

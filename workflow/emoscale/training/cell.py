@@ -14,23 +14,27 @@ from typing import Any
 
 import polars as pl
 import torch
+from pydantic import Field
 from safetensors.torch import save_file
 
 from emoscale.config.models import ModelSettings
+from emoscale.config.search import Trial, trials_of
 from emoscale.config.settings import Settings
 from emoscale.config.training import TrainingSettings
 from emoscale.files import atomic_path, write_json
 from emoscale.models.contract import InputShape
-from emoscale.models.registry import build_model
 from emoscale.progress import WorkProgress
 from emoscale.protocol.orders import subset, told_labels
 from emoscale.provenance import digest, package_versions
 from emoscale.store.index import FeatureStore
 from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
-from emoscale.training.engine import Training
+from emoscale.training.fitted import probabilities_from
+from emoscale.training.layer_shares import layer_weights_of
 from emoscale.training.material import Material, label_numbers
-from emoscale.training.repeats import Task, train_repeats
 from emoscale.training.resume import ResumeFile
+from emoscale.training.targets import voted_targets
+from emoscale.training.tasks import Planned, train_all
+from emoscale.training.trainer import Task, Training
 
 _RESUME = ".resume.safetensors"
 
@@ -40,6 +44,7 @@ class CellSettings(Settings):
 
     model: ModelSettings
     training: TrainingSettings
+    search: dict[str, list[Any]] = Field(default_factory=dict)
     layers: tuple[int | None, ...] = (None,)
     seed: int
 
@@ -84,49 +89,72 @@ def train_cell(
         dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
         for repeat in range(repeats)
     ]
-    tasks = [
-        Task(
-            (settings.seed, cell.fold, cell.size, repeat),
-            material.places(keys),
-            torch.tensor(
-                label_numbers([told[repeat][key] for key in needed], classes),
-                dtype=torch.int64,
-                device=device,
+    trials = trials_of(settings.model, settings.training, settings.search)
+    plan = {
+        (repeat, trial.number): Planned(
+            f"{repeat}-{trial.number}",
+            _task(
+                (settings.seed, cell.fold, cell.size, repeat),
+                material,
+                subsets[repeat],
+                development,
+                [told[repeat][key] for key in needed],
+                classes,
+                trial.training,
+                fold,
             ),
+            trial.model,
         )
-        for repeat, keys in enumerate(subsets)
-    ]
+        for repeat in range(repeats)
+        for trial in trials
+    }
     resume = ResumeFile(folder / _RESUME, _identity(cell, origin, device))
-    with WorkProgress("/".join((cell.experiment, cell.fold, cell.size)), repeats, "repeats") as bar:
-        trained = train_repeats(
-            tasks,
-            lambda: build_model(settings.model, shapes, len(classes)).to(device),
-            material,
-            material.places(development),
-            material.places(tested),
-            settings.training,
+    with WorkProgress(
+        "/".join((cell.experiment, cell.fold, cell.size)), len(plan), "trainings"
+    ) as bar:
+        trained = train_all(
+            list(plan.values()),
+            shapes,
             len(classes),
+            material,
             resume,
             lambda: bar.advance(1),
         )
-    predictions = [
-        _predictions(repeat, tested, label_of, classes, each.probabilities)
-        for repeat, each in enumerate(trained)
-    ]
-    history = [
-        {"repeat": repeat, **row}
-        for repeat, each in enumerate(trained)
-        for row in each.training.history
-    ]
-    weights = {
-        f"repeat_{repeat}.{key}": value.contiguous()
-        for repeat, each in enumerate(trained)
-        for key, value in each.weights.items()
-    }
-    runs = [
-        _run_row(repeat, keys, fold, told[repeat], classes, trained[repeat].training)
-        for repeat, keys in enumerate(subsets)
-    ]
+    predictions, history, runs = [], [], []
+    weights: dict[str, torch.Tensor] = {}
+    for repeat in range(repeats):
+        of_trials = [trained[plan[repeat, trial.number].key] for trial in trials]
+        chosen = best_trial([each.training for each in of_trials])
+        kept, trial = of_trials[chosen], trials[chosen]
+        probabilities = probabilities_from(
+            trial.model,
+            shapes,
+            len(classes),
+            kept.weights,
+            material,
+            material.places(tested),
+            trial.training.precision,
+        )
+        predictions.append(_predictions(repeat, tested, label_of, classes, probabilities))
+        weights |= {
+            f"repeat_{repeat}.{key}": value.contiguous() for key, value in kept.weights.items()
+        }
+        for number, each in enumerate(of_trials):
+            history += [{"repeat": repeat, "trial": number, **row} for row in each.training.history]
+        runs.append(
+            {
+                **_run_row(repeat, subsets[repeat], fold, told[repeat], classes, kept.training),
+                "execution": kept.execution,
+                "model": trial.model.model_dump(mode="json"),
+                "precision": trial.training.precision,
+                "layer_weights": layer_weights_of(kept.weights, stores),
+                "chosen_trial": chosen,
+                "trials": [
+                    _trial_row(trial, each.training)
+                    for trial, each in zip(trials, of_trials, strict=True)
+                ],
+            }
+        )
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(pl.concat(predictions), folder / "predictions.parquet", predictions_schema(classes))
@@ -148,7 +176,7 @@ def train_cell(
             "test_utterances": len(tested),
             "device": str(device),
             "threads": torch.get_num_threads(),
-            "execution": "repeats one after the other, packed frames",
+            "representations": [store.description() for store in stores],
             "seconds": time.perf_counter() - began,
             "peak_memory_megabytes": _peak_memory_megabytes(),
             "origin": origin,
@@ -156,6 +184,57 @@ def train_cell(
         },
     )
     resume.remove()
+
+
+def _task(
+    name: tuple[int | str, ...],
+    material: Material,
+    training: list[str],
+    development: list[str],
+    told: list[str],
+    classes: list[str],
+    settings: TrainingSettings,
+    fold: pl.DataFrame,
+) -> Task:
+    """A repeat's training; `told` are the classes of all of the material's utterances."""
+    labels = torch.tensor(label_numbers(told, classes), dtype=torch.int64)
+    targets = torch.nn.functional.one_hot(labels, len(classes)).float()
+    if settings.labels == "votes":
+        targets = voted_targets(targets, material.place_of, fold, classes)
+    return Task(
+        name,
+        material.places(training),
+        material.places(development),
+        labels.to(material.device),
+        targets.to(material.device),
+        settings,
+    )
+
+
+def best_trial(trainings: Sequence[Training]) -> int:
+    """Place of the training of the highest development UA, of the lowest loss among equals."""
+    scores = [_development_score(training) for training in trainings]
+    key = [(ua or 0.0, -(loss or 0.0)) for ua, loss in scores]
+    return key.index(max(key))
+
+
+def _development_score(training: Training) -> tuple[float | None, float | None]:
+    """UA and loss of the kept weights; None without a development set."""
+    kept = [row for row in training.history if row["best"]][-1]
+    return kept["development_ua"], kept["development_loss"]
+
+
+def _trial_row(trial: Trial, training: Training) -> dict[str, Any]:
+    ua, loss = _development_score(training)
+    return {
+        "trial": trial.number,
+        "choices": trial.choices,
+        "development_ua": ua,
+        "development_loss": loss,
+        "steps": training.steps,
+        "best_step": training.best_step,
+        "seconds": training.seconds,
+    }
 
 
 def _identity(cell: Cell, origin: dict[str, Any], device: torch.device) -> str:
@@ -210,7 +289,7 @@ def _run_row(
         "training_speakers": chosen["speaker"].n_unique(),
         "steps": training.steps,
         "best_step": training.best_step,
-        "best_development_ua": max(float(row["development_ua"]) for row in training.history),
+        "best_development_ua": _development_score(training)[0],
         "stopped": training.stopped,
         "seconds": training.seconds,
     }

@@ -79,14 +79,6 @@ class Input:
         return self._sums[place]
 
 
-def class_weights(labels: Tensor, classes: int) -> Tensor:
-    """[classes] weights under which each class counts the same; 0 for a class that is absent."""
-    counts = torch.bincount(labels.cpu(), minlength=classes).double()
-    present = int((counts > 0).sum())
-    weights = torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), 0.0)
-    return weights.float().to(labels.device)
-
-
 def label_numbers(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
     """Place of each label in `classes`."""
     number = {name: place for place, name in enumerate(classes)}

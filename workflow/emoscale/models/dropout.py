@@ -1,0 +1,35 @@
+"""Dropout with a random stream of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Drops values in training, from `generator`, which a training sets to its own.
+
+    So what is dropped does not depend on what else is trained in the process, and a training that
+    was killed goes on with the same stream.
+    """
+
+    generator: torch.Generator | None = None
+    """On the values' device; None: torch's default one."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Any shape to the same; what is kept is scaled so that the expectation stays."""
+        if not self.training or self.share == 0.0:
+            return values
+        kept = torch.empty_like(values).bernoulli_(1.0 - self.share, generator=self.generator)
+        return values * kept.div_(1.0 - self.share)
+
+
+def share_generator(model: nn.Module, generator: torch.Generator) -> None:
+    """Let every dropout of a model draw from `generator`."""
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator

@@ -1,0 +1,52 @@
+"""Estimators of scikit-learn: fitted once, not trained by steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from emoscale.models.contract import InputShape
+from emoscale.models.estimator import Estimator
+from emoscale.training.fitted import Weights, vectors_of
+from emoscale.training.material import Material
+from emoscale.training.seeds import seed_of
+from emoscale.training.trainer import Task, Training
+
+
+def fit(
+    task: Task, model: Any, shapes: Sequence[InputShape], classes: int, material: Material
+) -> tuple[Weights, Training]:
+    """The fitted arrays, and how it went: a row of history for each strength that was tried.
+
+    Raises `UserError` where the subset has one class only, or strengths cannot be chosen between.
+    """
+    began = time.perf_counter()
+    estimator = Estimator(model, shapes, classes)
+    statistics = max(material.inputs[0].lengths) > 1
+    labels = task.labels.cpu().numpy()
+    tried = estimator.fit(
+        vectors_of(material, task.training, statistics),
+        labels[task.training],
+        vectors_of(material, task.development, statistics),
+        labels[task.development],
+        task.settings.class_balance == "weights",
+        seed_of(*task.name, "estimator"),
+    )
+    history = [
+        {
+            "step": number,
+            "train_loss": None,
+            "development_loss": None,
+            "development_ua": score,
+            "best": strength == tried.chosen,
+        }
+        for number, (strength, score) in enumerate(tried.scores.items(), start=1)
+    ]
+    arrays, _ = estimator.state()
+    weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    best = next(int(row["step"]) for row in history if row["best"])
+    seconds = time.perf_counter() - began
+    return weights, Training(history, len(history), best, "fitted", seconds)

@@ -1,0 +1,57 @@
+"""In which order a training meets its utterances."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Order:
+    """Endless batches of places; of a training subset that is smaller than a batch, all of it.
+
+    Shuffled anew after each pass over the subset. With `classes` (of each utterance of the subset)
+    the classes take turns instead: each is passed over by itself, those of few utterances more
+    often, and a batch holds as many of each as can be.
+    """
+
+    def __init__(
+        self, places: Tensor, generator: torch.Generator, classes: Tensor | None = None
+    ) -> None:
+        self._generator = generator
+        self._places = places
+        self._pools = [places]
+        if classes is not None:
+            self._pools = [places[classes == label] for label in classes.unique().tolist()]
+        self._queues = [places[:0] for _ in self._pools]
+        self._turn = 0
+
+    def next(self, count: int) -> Tensor:
+        """The places [count or fewer] of the next batch."""
+        if len(self._pools) == 1:  # a pass ends with a smaller batch
+            self._refill(0)
+            batch, self._queues[0] = self._queues[0][:count], self._queues[0][count:]
+            return batch
+        drawn = []
+        for _ in range(min(count, len(self._places))):
+            pool = self._turn % len(self._pools)
+            self._refill(pool)
+            drawn.append(self._queues[pool][:1])
+            self._queues[pool] = self._queues[pool][1:]
+            self._turn += 1
+        return torch.cat(drawn)
+
+    def state(self) -> dict[str, Tensor]:
+        """What the next batches depend on."""
+        queues = {f"queue.{place}": queue for place, queue in enumerate(self._queues)}
+        return {**queues, "turn": torch.tensor(self._turn), "random": self._generator.get_state()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state` of an equal order."""
+        self._queues = [state[f"queue.{place}"] for place in range(len(self._queues))]
+        self._turn = int(state["turn"])
+        self._generator.set_state(state["random"])
+
+    def _refill(self, pool: int) -> None:
+        if not len(self._queues[pool]):
+            own = self._pools[pool]
+            self._queues[pool] = own[torch.randperm(len(own), generator=self._generator)]

@@ -1,0 +1,219 @@
+"""One training: what it learns from, how far it is, and what it keeps."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emoscale.config.training import TrainingSettings
+from emoscale.errors import UserError
+from emoscale.evaluation.metrics import confusion_matrix, metrics_of
+from emoscale.models.contract import Classifier, PackedFrames
+from emoscale.models.dropout import share_generator
+from emoscale.training.augmentation import augmented
+from emoscale.training.material import Material
+from emoscale.training.optimiser import AdamW
+from emoscale.training.order import Order
+from emoscale.training.seeds import seed_of, stream
+from emoscale.training.targets import loss_for, smoothed
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one training learns, is chosen on, and is called."""
+
+    name: tuple[int | str, ...]
+    """Seeds weights, order, dropout and augmentation: equal names give equal results."""
+
+    training: Tensor
+    """[utterances] places in the material."""
+
+    development: Tensor
+    """[utterances] places; none where the schedule is fixed and the protocol has no such set."""
+
+    labels: Tensor
+    """[all utterances of the material] class numbers, on its device."""
+
+    targets: Tensor
+    """[all utterances of the material, classes] shares of the classes, on its device."""
+
+    settings: TrainingSettings
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came of one training; the model holds its kept weights."""
+
+    history: list[dict[str, Any]]
+    """A row an evaluation: step, losses, development UA, whether it was the best so far."""
+
+    steps: int
+    """Steps taken."""
+
+    best_step: int
+    """Step of the weights that were kept."""
+
+    stopped: str
+    """patience, or budget."""
+
+    seconds: float
+    """Wall time; of models side by side, of the pass that they share."""
+
+
+class Trainer:
+    """A training that can be stopped after any evaluation and go on elsewhere with equal numbers.
+
+    The kept weights are those of the highest development UA, of the lowest development loss among
+    equals; with a fixed schedule the last. It does not compute: see `emoscale.training.engine`.
+    """
+
+    def __init__(self, model: Classifier, material: Material, task: Task) -> None:
+        self._began = time.perf_counter()
+        self.model, self.material, self.task = model, material, task
+        settings, device = task.settings, material.device
+        self.optimiser = AdamW(model.parameters(), settings.learning_rate, settings.weight_decay)
+        own = task.training.to(device)
+        self._loss = loss_for(task.targets[own], settings)
+        sampled = task.labels[own].cpu() if settings.class_balance == "sampling" else None
+        self._order = Order(task.training, stream(*task.name, "order"), sampled)
+        self._augmentation = stream(*task.name, "augmentation")
+        self._dropout = torch.Generator(device).manual_seed(seed_of(*task.name, "dropout"))
+        share_generator(model, self._dropout)
+        self._history: list[dict[str, Any]] = []
+        self._best, self._best_step, self._best_weights = (-1.0, 0.0), 0, _copy_of(model)
+        self._waited, self._step, self._stopped = 0, 0, ""
+        self._losses: list[Tensor] = []
+        self._seconds_before = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether patience or budget is used up."""
+        return bool(self._stopped)
+
+    @property
+    def evaluation_is_due(self) -> bool:
+        """Whether the development set is to be looked at before the next step."""
+        settings = self.task.settings
+        return self._step % settings.steps_between_evaluations == 0 or (
+            self._step == settings.maximum_steps
+        )
+
+    def next_batch(self) -> tuple[list[PackedFrames], Tensor]:
+        """The next step's utterances of each input, and their targets [utterances, classes]."""
+        settings = self.task.settings
+        places = self._order.next(settings.batch_utterances)
+        inputs = self.material.batch(places)
+        targets = smoothed(
+            self.task.targets[places.to(self.material.device)], settings.label_smoothing
+        )
+        if settings.augmentation.is_on():
+            means = [standardise.mean for standardise in self.model.standardisations()]
+            inputs, targets = augmented(
+                inputs, targets, settings.augmentation, means, self._augmentation
+            )
+        return inputs, targets
+
+    def loss_of(self, parts: list[Tensor], targets: Tensor) -> Tensor:
+        """What a step's logits [utterances, classes] (several where parts learn apart) cost."""
+        return torch.stack([self._loss(logits, targets) for logits in parts]).sum()
+
+    def stepped(self, loss: Tensor) -> None:
+        """A step was taken; `loss` is remembered."""
+        self._losses.append(loss.detach())
+        self._step += 1
+
+    def evaluated(self, logits: Tensor) -> None:
+        """Take the development set's logits [utterances, classes], and decide how to go on.
+
+        Raises `UserError` where the loss is not finite any more.
+        """
+        settings = self.task.settings
+        train_loss = float(torch.stack(self._losses).mean())
+        self._losses = []
+        row: dict[str, Any] = {
+            "step": self._step,
+            "train_loss": train_loss,
+            "development_loss": None,
+            "development_ua": None,
+        }
+        score = (0.0, 0.0)
+        if len(logits):
+            row["development_loss"], row["development_ua"] = self._development_score(logits)
+            score = (row["development_ua"], -row["development_loss"])
+        if not (math.isfinite(train_loss) and math.isfinite(score[1])):
+            raise UserError(
+                f"the training diverged before step {self._step} (loss {train_loss}); lower "
+                f"training.learning_rate, which is {settings.learning_rate}"
+            )
+        better = settings.schedule == "fixed" or score > self._best
+        self._history.append({**row, "best": better})
+        self._waited += 1
+        if better:
+            self._best, self._best_step, self._waited = score, self._step, 0
+            self._best_weights = _copy_of(self.model)
+        if self._waited >= settings.patience:
+            self._stopped = "patience"
+        elif self._step >= settings.maximum_steps:
+            self._stopped = "budget"
+
+    def _development_score(self, logits: Tensor) -> tuple[float, float]:
+        """Loss and unweighted accuracy."""
+        places = self.task.development.to(self.material.device)
+        loss = float(self._loss(logits, self.task.targets[places]))
+        truth, predicted = self.task.labels[places], logits.argmax(dim=1)
+        confusion = confusion_matrix(truth.cpu().numpy(), predicted.cpu().numpy(), logits.shape[1])
+        return loss, metrics_of(confusion).unweighted_accuracy
+
+    def result(self) -> Training:
+        """Put the kept weights into the model, and say how it went."""
+        self.model.load_state_dict(self._best_weights)
+        return Training(self._history, self._step, self._best_step, self._stopped, self._seconds())
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the rest of the training depends on: tensors, and values for JSON."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self._best_weights.items()}
+        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
+        tensors |= {f"order.{name}": value for name, value in self._order.state().items()}
+        tensors["augmentation"] = self._augmentation.get_state()
+        tensors["dropout"] = self._dropout.get_state()
+        values = {
+            "history": self._history,
+            "best": self._best,
+            "best_step": self._best_step,
+            "waited": self._waited,
+            "step": self._step,
+            "stopped": self._stopped,
+            "seconds": self._seconds(),
+        }
+        return {name: value.detach().cpu() for name, value in tensors.items()}, values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from a `state` of an equal training."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        device = self.material.device
+        self.model.load_state_dict(part("model."))
+        self._best_weights = {name: value.to(device) for name, value in part("best.").items()}
+        self.optimiser.restore(part("optimiser."))
+        self._order.restore(part("order."))
+        self._augmentation.set_state(tensors["augmentation"])
+        self._dropout.set_state(tensors["dropout"])
+        self._history = list(values["history"])
+        self._best, self._best_step = tuple(values["best"]), values["best_step"]
+        self._waited, self._step = values["waited"], values["step"]
+        self._stopped, self._seconds_before = values["stopped"], values["seconds"]
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._began
+
+
+def _copy_of(model: Classifier) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
