@@ -80,8 +80,8 @@ def _convolve(signal: Tensor, convolution: nn.Conv1d) -> Tensor:
     """What `convolution` gives of a signal [samples, channels]: [frames, channels].
 
     The kernel is as long as some strides, so the signal falls into blocks of a stride: one product
-    of all blocks with all parts of the kernel, and a sum of shifted rows. On a CPU that is several
-    times faster than torch's convolution of so few channels, forwards and backwards.
+    of all blocks with all parts of the kernel, and a sum of shifted rows. On a CPU that is faster
+    than torch's convolution of so few channels, forwards and backwards.
     """
     channels, stride = convolution.in_channels, convolution.stride[0]
     parts = convolution.kernel_size[0] // stride

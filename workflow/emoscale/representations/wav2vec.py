@@ -60,6 +60,8 @@ class FairseqFeatures:
         """Compute on "cpu" or "cuda"."""
         self._device = torch.device(device)
         self._network.to(self._device, self._precision)
+        if device == "cpu" and self._precision == torch.float32:
+            self._network.prepare()
         # A skip connection in the encoder takes every n-th frame, and n depends on the length.
         if device == "cuda" and not self._architecture.skip_connections_feat:
             self.batch_seconds = GPU_BATCH_SECONDS

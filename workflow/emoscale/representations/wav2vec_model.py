@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from emoscale.representations.fast_convolution import Convolution
+
 ConvolutionLayers = tuple[tuple[int, int, int], ...]
 """Channels, kernel and stride of each layer."""
 
@@ -176,7 +178,7 @@ class _Encoder(nn.Module):
         for channels, kernel, stride in architecture.encoder:
             self.conv_layers.append(
                 nn.Sequential(
-                    nn.Conv1d(entering, channels, kernel, stride, bias=False),
+                    Convolution(entering, channels, kernel, stride, bias=False),
                     nn.Identity(),  # dropout, which is off
                     GroupNorm(channels, architecture.affine),
                     activation_named(architecture.activation),
@@ -218,7 +220,7 @@ class _Aggregator(nn.Module):
             self.conv_layers.append(
                 nn.Sequential(
                     pad,
-                    nn.Conv1d(
+                    Convolution(
                         entering, channels, kernel, stride, bias=architecture.convolution_bias
                     ),
                     nn.Identity(),  # dropout, which is off
@@ -267,3 +269,9 @@ class Wav2Vec(nn.Module):
         """c [batch, channels, frames] of z; `frames` [batch] that count, where they differ."""
         context: Tensor = self.feature_aggregator(z, frames)
         return context
+
+    def prepare(self) -> None:
+        """Compute faster from now on, with the weights as they are now: float32, on a CPU."""
+        for module in self.modules():
+            if isinstance(module, Convolution):
+                module.prepare()
