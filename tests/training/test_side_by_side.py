@@ -85,8 +85,10 @@ def test_alone_and_together_are_equal(kind: str) -> None:
         mine, theirs = one.result(), other.result()
         assert [row["step"] for row in mine.history] == [row["step"] for row in theirs.history]
         for name in ("train_loss", "development_loss"):
-            curves = [[row[name] for row in each.history] for each in (mine, theirs)]
-            np.testing.assert_allclose(*curves, rtol=0, atol=1e-4)
+            one_curve, other_curve = (
+                np.array([row[name] for row in each.history]) for each in (mine, theirs)
+            )
+            np.testing.assert_allclose(one_curve, other_curve, rtol=0, atol=1e-4)
         assert mine.best_step == theirs.best_step
         np.testing.assert_allclose(
             probabilities_of(one.model, material, TEST),
@@ -133,8 +135,10 @@ def trainer_of_layers(material: Material, settings: Any, repeat: int) -> Trainer
     torch.manual_seed(repeat)
     model = build_model(settings, [InputShape(4, 3)], 3)
     with torch.no_grad():
-        model.layers[0].scores.normal_()  # type: ignore[operator,index,union-attr]
-    model.standardise[0].set_statistics(*material.inputs[0].statistics(torch.arange(9 + repeat)))
+        model.get_parameter("layers.0.scores").normal_()
+    model.standardisations()[0].set_statistics(
+        *material.inputs[0].statistics(torch.arange(9 + repeat))
+    )
     return Trainer(model, material, task_of(SETTINGS, (repeat,)))
 
 

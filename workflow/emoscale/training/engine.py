@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,8 @@ def _take_step(trainers: Sequence[Trainer], models: ModelsSideBySide) -> None:
     optimisers = [trainer.optimiser for trainer in trainers]
     for optimiser in optimisers:
         optimiser.clear_gradients()
-    torch.stack(losses).sum().backward()
+    total: Any = torch.stack(losses).sum()
+    total.backward()
     if settings.gradient_clip is not None:
         for optimiser in optimisers:
             clip_gradients(optimiser.parameters, settings.gradient_clip)

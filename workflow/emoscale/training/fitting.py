@@ -35,7 +35,7 @@ def fit(
         task.settings.class_balance == "weights",
         seed_of(*task.name, "estimator"),
     )
-    history = [
+    history: list[dict[str, Any]] = [
         {
             "step": number,
             "train_loss": None,
@@ -47,6 +47,6 @@ def fit(
     ]
     arrays, _ = estimator.state()
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    best = next(int(row["step"]) for row in history if row["best"])
+    best = 1 + list(tried.scores).index(tried.chosen)
     seconds = time.perf_counter() - began
     return weights, Training(history, len(history), best, "fitted", seconds)

@@ -21,7 +21,7 @@ class Order:
         self._places = places
         self._pools = [places]
         if classes is not None:
-            self._pools = [places[classes == label] for label in classes.unique().tolist()]
+            self._pools = [places[classes == label] for label in sorted(set(classes.tolist()))]
         self._queues = [places[:0] for _ in self._pools]
         self._turn = 0
 
