@@ -86,7 +86,7 @@ def test_names_of_files() -> None:
             ["wav2vec"],
             "uses the representation wav2vec, which is not listed under representations",
         ),
-        ("experiments.mfcc.representations", ["mfcc", "logmel"], "reads one representation"),
+        ("experiments.mfcc.representations", ["mfcc", "logmel"], "reads 1 representation, not 2"),
         ("experiments.mfcc.model", "svm", "uses the model svm"),
         ("experiments.mfcc.representations", ["mfcc/3"], "mfcc has one only; write mfcc"),
         ("experiments.mfcc.representations", ["mfcc/x"], "pattern"),
@@ -140,14 +140,15 @@ def layered(layer: Any, reference: str) -> dict[str, Any]:
     return config
 
 
-def test_an_experiment_reads_one_layer() -> None:
+def test_an_experiment_reads_one_layer_or_weighs_them() -> None:
     several: list[Any] = ["all", [0, 6], [-1, 6]]
     for layer in several:
         study = parse_study(layered(layer, "wavlm/6"))
         assert json.loads(study.training_slice("mfcc"))["layers"] == [6]
     assert json.loads(parse_study(layered(6, "wavlm")).training_slice("mfcc"))["layers"] == [None]
+    whole = parse_study(layered("all", "wavlm"))  # the model weighs them
+    assert json.loads(whole.training_slice("mfcc"))["layers"] == [None]
     mistakes: list[tuple[Any, str, str]] = [
-        ("all", "wavlm", "wavlm has several layers; name one: wavlm/6"),
         ([0, 6], "wavlm/5", "wavlm has the layers 0, 6, not 5"),
         (6, "wavlm/6", "names a layer and wavlm has one only"),
     ]
@@ -195,3 +196,11 @@ def test_every_key_says_what_it_means(project: Path) -> None:
 def test_the_studies_that_come_with_the_project_are_valid(project: Path, name: str) -> None:
     config = yaml.safe_load((project / "config" / f"{name}.yaml").read_text())
     assert parse_study(config).study == name
+
+
+def test_an_estimator_cannot_weigh_layers() -> None:
+    config = layered("all", "wavlm")
+    config["models"]["mean"] = {"kind": "estimator"}
+    config["training"] = {}
+    with pytest.raises(ConfigurationError, match="cannot weigh layers and wavlm has several"):
+        parse_study(config)

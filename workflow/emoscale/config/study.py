@@ -120,6 +120,11 @@ class Study(Settings):
                 settings = self._named(name, "representation", representation, self.representations)
                 if not isinstance(settings, ExternalSettings):  # whose layers are not known here
                     _check_layer(name, reference, layer, getattr(settings, "layer", 0))
+                    if kind == "estimator" and layer is None and _is_layered(settings):
+                        raise ValueError(
+                            f"experiment {name}: an estimator cannot weigh layers and "
+                            f"{representation} has several; name one, as in {representation}/6"
+                        )
                 if kind == "waveform" and settings.kind != "waveform":
                     raise ValueError(
                         f"experiment {name}: a waveform model reads a representation of the kind "
@@ -280,6 +285,11 @@ def reference_parts(reference: str) -> tuple[str, int | None]:
     """
     name, _, layer = reference.partition("/")
     return name, int(layer) if layer else None
+
+
+def _is_layered(settings: Any) -> bool:
+    """Whether a representation has several layers, which a model weighs unless one is named."""
+    return not isinstance(getattr(settings, "layer", 0), int)
 
 
 def _check_layer(experiment: str, reference: str, layer: int | None, stored: Any) -> None:
