@@ -13,6 +13,7 @@ from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.tables import read_fold
 from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.memory import keep_freed_memory
 
 
 @click.command(help=__doc__)
@@ -46,6 +47,7 @@ def main(
     threads: int,
 ) -> None:
     torch.set_num_threads(threads)
+    keep_freed_memory()
     parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")
     stores = [
         FeatureStore(index, layer) for index, layer in zip(features, parsed.layers, strict=True)

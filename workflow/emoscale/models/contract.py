@@ -30,7 +30,7 @@ class PackedFrames:
     """A batch of utterances of different lengths, one after the other, without padding."""
 
     frames: Tensor
-    """[total frames, dimension], or [total frames, layers, dimension]; float32."""
+    """[total frames, dimension], or [total frames, layers, dimension]; of any floating type."""
 
     lengths: list[int]
     """Frames of each utterance; they sum to the total."""

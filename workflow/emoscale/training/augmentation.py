@@ -54,8 +54,9 @@ def _mixed(
         theirs += starts[partner][own.utterance]
         weight = share[own.utterance].float().to(given.frames.device)
         weight = weight.view(-1, *[1] * (given.frames.dim() - 1))
-        stretched = given.frames.index_select(0, theirs.to(given.frames.device))
-        mixed.append(replace(given, frames=torch.lerp(stretched, given.frames, weight)))
+        frames = given.frames.float()
+        stretched = frames.index_select(0, theirs.to(frames.device))
+        mixed.append(replace(given, frames=torch.lerp(stretched, frames, weight)))
     weight = share.to(targets)[:, None]
     return mixed, torch.lerp(targets[partner.to(targets.device)], targets, weight)
 

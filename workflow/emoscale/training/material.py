@@ -53,7 +53,7 @@ class Input:
 
     def batch(self, places: Sequence[int]) -> PackedFrames:
         """The utterances at these places, packed."""
-        frames = torch.cat([self._utterances[place] for place in places]).float()
+        frames = torch.cat([self._utterances[place] for place in places])
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[place] for place in places])

@@ -114,8 +114,8 @@ class ModelsSideBySide:
 def _joined(models: Sequence[Classifier], rows: Rows) -> Classifier:
     if len(models) == 1:
         return models[0]
-    generators = [m.generator for m in models[0].modules() if isinstance(m, Dropout)]
-    joined = copy.deepcopy(models[0], {id(generator): generator for generator in generators})
+    streams = [m.stream for m in models[0].modules() if isinstance(m, Dropout)]
+    joined = copy.deepcopy(models[0], {id(stream): stream for stream in streams})
     for name, module in models[0].named_modules():
         if isinstance(module, (*_ROW_BY_ROW, PackedConvolution)):
             parent, _, own = name.rpartition(".")

@@ -14,7 +14,7 @@ from emoscale.config.training import TrainingSettings
 from emoscale.errors import UserError
 from emoscale.evaluation.metrics import confusion_matrix, metrics_of
 from emoscale.models.contract import Classifier, PackedFrames
-from emoscale.models.dropout import share_generator
+from emoscale.models.dropout import DropoutStream, share_stream
 from emoscale.training.augmentation import augmented
 from emoscale.training.material import Material
 from emoscale.training.optimiser import AdamW
@@ -82,8 +82,8 @@ class Trainer:
         sampled = task.labels[own].cpu() if settings.class_balance == "sampling" else None
         self._order = Order(task.training, stream(*task.name, "order"), sampled)
         self._augmentation = stream(*task.name, "augmentation")
-        self._dropout = torch.Generator(device).manual_seed(seed_of(*task.name, "dropout"))
-        share_generator(model, self._dropout)
+        self._dropout = DropoutStream(seed_of(*task.name, "dropout"), device)
+        share_stream(model, self._dropout)
         self._history: list[dict[str, Any]] = []
         self._best, self._best_step, self._best_weights = (-1.0, 0.0), 0, _copy_of(model)
         self._waited, self._step, self._stopped = 0, 0, ""
@@ -181,7 +181,7 @@ class Trainer:
         tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
         tensors |= {f"order.{name}": value for name, value in self._order.state().items()}
         tensors["augmentation"] = self._augmentation.get_state()
-        tensors["dropout"] = self._dropout.get_state()
+        tensors["dropout"] = self._dropout.state()
         values = {
             "history": self._history,
             "best": self._best,
@@ -205,7 +205,7 @@ class Trainer:
         self.optimiser.restore(part("optimiser."))
         self._order.restore(part("order."))
         self._augmentation.set_state(tensors["augmentation"])
-        self._dropout.set_state(tensors["dropout"])
+        self._dropout.restore(tensors["dropout"])
         self._history = list(values["history"])
         self._best, self._best_step = tuple(values["best"]), values["best_step"]
         self._waited, self._step = values["waited"], values["step"]
