@@ -11,9 +11,13 @@ from emoscale.device import choose_device
 from emoscale.models.registry import module_of
 from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
+from emoscale.store.room import Room
 from emoscale.tables import read_fold
 from emoscale.training.cell import Cell, CellSettings, train_cell
 from emoscale.training.memory import keep_freed_memory
+
+# Of a training besides its features: libraries, a batch, and what of a shard is being read.
+_OTHERWISE_MEGABYTES = 1500
 
 
 @click.command(help=__doc__)
@@ -34,6 +38,11 @@ from emoscale.training.memory import keep_freed_memory
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=2000),
+    help="Megabytes that the job may take; features beyond it are mapped from temporary files.",
+)
 @shows_sentences
 def main(
     settings: str,
@@ -45,6 +54,7 @@ def main(
     output: Path,
     device: str,
     threads: int,
+    memory: int | None,
 ) -> None:
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -66,7 +76,10 @@ def main(
         "features_sha256": [store.sha256 for store in stores],
     }
     cell = Cell(experiment, fold, size)
-    train_cell(cell, parsed, read_fold(protocol), stores, output, choose_device(device), origin)
+    room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
+    train_cell(
+        cell, parsed, read_fold(protocol), stores, output, choose_device(device), origin, room
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from emoscale.errors import StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.room import Room
 
 HEADER = ShardHeader('{"kind":"mfcc"}', 2, 100.0, "code", "rows")
 KEYS = [f"u{number}" for number in range(9)]
@@ -74,3 +77,23 @@ def test_an_utterance_in_two_shards_is_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "03.h5", HEADER, ["u1"], [np.ones((2, 2))], "float16")
     with pytest.raises(StoreError, match="u1 stands in two shards"):
         index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")
+
+
+def test_what_does_not_fit_in_memory_is_mapped(tmp_path: Path) -> None:
+    store = FeatureStore(write_store(tmp_path))
+    files = sorted(tmp_path.iterdir())
+    inside = store.load(KEYS)
+    outside = store.load(KEYS, Room(memory_bytes=0, folder=tmp_path))
+    assert isinstance(outside.frames, np.memmap)
+    assert not isinstance(inside.frames, np.memmap)
+    np.testing.assert_array_equal(inside.frames, outside.frames)
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StoreError, match=r"no room for 0\.0 GB .*No space left.* TMPDIR"):
+        Room(memory_bytes=0, folder=tmp_path).array((3, 2), np.dtype("float16"))

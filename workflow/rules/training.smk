@@ -31,4 +31,4 @@ rule train:
         'python "$EMOSCALE_SCRIPTS"/train.py --settings {params.settings:q}'
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
         " --protocol {input.protocol:q} {params.features:q} --output {params.folder:q}"
-        " --device {resources.device} --threads {threads} > {log:q} 2>&1"
+        " --device {resources.device} --threads {threads} --memory {resources.mem_mb} > {log:q} 2>&1"

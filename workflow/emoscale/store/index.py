@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from emoscale.errors import StoreError
 from emoscale.provenance import digest
+from emoscale.store.room import Room
 from emoscale.store.shard import (
     ShardContents,
     ShardHeader,
@@ -138,11 +139,12 @@ class FeatureStore:
         wanted = pl.col("utterance").is_in(list(utterances))
         return len(self._index.filter(wanted & (pl.col("windows") > 1)))
 
-    def load(self, utterances: Sequence[str]) -> Features:
-        """Frames of the named utterances, in the order given.
+    def load(self, utterances: Sequence[str], room: Room | None = None) -> Features:
+        """Frames of the named utterances, in the order given; in memory, or where `room` has them.
 
         Raises `StoreError` where one is missing, or a shard is damaged or not the indexed one.
         """
+        room = room or Room()
         wanted = pl.DataFrame({"utterance": list(utterances)}, schema={"utterance": pl.String})
         places = wanted.join(self._index, on="utterance", how="left", maintain_order="left")
         missing = places.filter(pl.col("shard").is_null())["utterance"]
@@ -159,9 +161,9 @@ class FeatureStore:
         for (shard,), group in sorted(numbered.group_by("shard"), key=lambda item: item[0]):
             contents = self._read(str(shard))
             for name, read in _columns_of(contents).items():
-                whole = loaded.setdefault(
-                    name, np.empty((int(starts[-1]), *read.shape[1:]), dtype=read.dtype)
-                )
+                if name not in loaded:
+                    loaded[name] = room.array((int(starts[-1]), *read.shape[1:]), read.dtype)
+                whole = loaded[name]
                 for place, key, row in group.select("place", "utterance", "row").iter_rows():
                     if contents.utterances[row] != key:
                         raise StoreError(f"{self.path}: {key} is not where the index says")

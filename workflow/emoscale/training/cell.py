@@ -27,6 +27,7 @@ from emoscale.progress import WorkProgress
 from emoscale.protocol.orders import subset, told_labels
 from emoscale.provenance import digest, package_versions
 from emoscale.store.index import FeatureStore
+from emoscale.store.room import Room
 from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
 from emoscale.training.fitted import probabilities_from
 from emoscale.training.layer_shares import layer_weights_of
@@ -66,10 +67,11 @@ def train_cell(
     folder: Path,
     device: torch.device,
     origin: dict[str, Any],
+    room: Room | None = None,
 ) -> None:
     """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
 
-    `fold` is the protocol table; `origin` (digests of inputs and code) goes into `run.json`. Raises
+    `fold` is the protocol table; features lie in `room`, which changes no number; `origin` (digests of inputs and code) goes into `run.json`. Raises
     `UserError` where the subset or a feature is missing.
     """
     began = time.perf_counter()
@@ -82,7 +84,7 @@ def train_cell(
     classes = sorted(fold["label"].unique())
     label_of = dict(fold.select("utterance", "label").iter_rows())
     needed = sorted({key for keys in subsets for key in keys}) + development + tested
-    material = Material(needed, [store.load(needed) for store in stores], device)
+    material = Material(needed, [store.load(needed, room) for store in stores], device)
     shapes = [shape_of(store) for store in stores]
 
     told = [

@@ -43,7 +43,10 @@ class Input:
 
     def __init__(self, features: Features, device: torch.device) -> None:
         self.lengths = [int(length) for length in features.lengths]
-        frames = torch.from_numpy(features.frames).to(device)
+        self._device = device
+        frames = torch.from_numpy(features.frames)
+        if not isinstance(features.frames, np.memmap) and _fits(frames, device):
+            frames = frames.to(device)
         self._utterances = torch.split(frames, self.lengths)
         self._seconds: tuple[Tensor, ...] | None = None
         if features.seconds is not None:
@@ -53,7 +56,7 @@ class Input:
 
     def batch(self, places: Sequence[int]) -> PackedFrames:
         """The utterances at these places, packed."""
-        frames = torch.cat([self._utterances[place] for place in places])
+        frames = torch.cat([self._utterances[place] for place in places]).to(self._device)
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[place] for place in places])
@@ -74,9 +77,17 @@ class Input:
     def _sums_of(self, place: int) -> tuple[Tensor, Tensor]:
         """Sum and sum of squares over an utterance's frames, in float64, kept for other repeats."""
         if place not in self._sums:
-            frames = self._utterances[place].double()
+            frames = self._utterances[place].to(self._device).double()
             self._sums[place] = (frames.sum(dim=0), (frames**2).sum(dim=0))
         return self._sums[place]
+
+
+def _fits(frames: Tensor, device: torch.device) -> bool:
+    """Whether a GPU holds the frames and still has as much memory left."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return 2 * frames.nbytes < free
 
 
 def label_numbers(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
