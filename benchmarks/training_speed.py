@@ -180,7 +180,7 @@ def gigaflop(material: Material, kind: str, steps: int, every: int) -> float:
     mean = material.lengths[:TRAINING].mean()
     held_out = material.lengths[TRAINING : TRAINING + HELD_OUT].sum()
     each = steps * BATCH * mean * both + steps // every * held_out * forwards
-    return len(SIZES) * REPEATS * each / 1e9
+    return float(len(SIZES) * REPEATS * each / 1e9)
 
 
 def matrix_rate(dtype: torch.dtype) -> float:

@@ -8,7 +8,7 @@ import torch
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.device import choose_device
-from emoscale.models.registry import module_of
+from emoscale.models.registry import sources_of
 from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
@@ -66,7 +66,7 @@ def main(
     origin = {
         "settings": canonical,
         "settings_sha256": digest(canonical),
-        "code_sha256": code_digest(Path(__file__), module_of(parsed.model.kind)),
+        "code_sha256": code_digest(Path(__file__), *sources_of(parsed.model.kind)),
         "protocol_sha256": file_sha256(protocol),
         "representations": [
             store.path.parent.name + ("" if store.layer is None else f"/{store.layer}")

@@ -25,7 +25,7 @@ from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.study import reference_parts
 from emoscale.corpus.reading import READERS
 from emoscale.errors import UserError
-from emoscale.models.registry import module_of as model_module
+from emoscale.models.registry import sources_of as model_sources
 from emoscale.provenance import (
     canonical_json,
     code_digest,
@@ -166,7 +166,7 @@ def experiment_settings(wildcards):
 
 def experiment_code(wildcards):
     kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
-    return code_of("train.py", model_module(kind))
+    return code_of("train.py", *model_sources(kind))
 
 
 def experiment_features(wildcards):

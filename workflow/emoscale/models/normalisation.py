@@ -46,6 +46,8 @@ class Standardise(nn.Module):
         )
         standardised = torch.empty(frames.shape, dtype=wanted)
         rows = max(1, _CACHED_VALUES // max(1, self.mean.numel()))
-        for piece, given in zip(standardised.split(rows), frames.split(rows), strict=True):
+        for piece, given in zip(
+            torch.split(standardised, rows), torch.split(frames, rows), strict=True
+        ):
             piece.copy_((given.to(self.mean.dtype) - self.mean).mul_(self.scale))
         return standardised

@@ -21,9 +21,14 @@ BUILT_IN = {
 """Class of each kind; it is imported when it is used."""
 
 
-def module_of(kind: str) -> str:
-    """Dotted name of the module that holds this kind."""
-    return BUILT_IN[kind].partition(":")[0]
+FITTING = "emoscale.training.fitting"
+"""Fits estimators and predicts with them; imported only for these."""
+
+
+def sources_of(kind: str) -> list[str]:
+    """Dotted names of the modules that a training of this kind imports besides all others'."""
+    module = BUILT_IN[kind].partition(":")[0]
+    return [module, FITTING] if kind == "estimator" else [module]
 
 
 def build_model(settings: Any, inputs: Sequence[InputShape], classes: int) -> Classifier:

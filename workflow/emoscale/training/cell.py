@@ -71,8 +71,9 @@ def train_cell(
 ) -> None:
     """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
 
-    `fold` is the protocol table; features lie in `room`, which changes no number; `origin` (digests of inputs and code) goes into `run.json`. Raises
-    `UserError` where the subset or a feature is missing.
+    `fold` is the protocol table; features lie in `room`, which changes no number; `origin` (digests
+    of inputs and code) goes into `run.json`. Raises `UserError` where the subset or a feature is
+    missing.
     """
     began = time.perf_counter()
     if device.type == "cuda":  # on a CPU every operation here is deterministic as it is

@@ -6,14 +6,19 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from emoscale.models.contract import InputShape
-from emoscale.models.estimator import Estimator
-from emoscale.training.fitted import Weights, vectors_of
+from emoscale.models.estimator import Estimator, utterance_vectors
+from emoscale.training.fitted import Weights
 from emoscale.training.material import Material
 from emoscale.training.seeds import seed_of
 from emoscale.training.trainer import Task, Training
+
+_UTTERANCES_AT_ONCE = 64
 
 
 def fit(
@@ -50,3 +55,31 @@ def fit(
     best = 1 + list(tried.scores).index(tried.chosen)
     seconds = time.perf_counter() - began
     return weights, Training(history, len(history), best, "fitted", seconds)
+
+
+def predict(
+    model: Any,
+    shapes: Sequence[InputShape],
+    classes: int,
+    weights: Weights,
+    material: Material,
+    places: Tensor,
+) -> NDArray[np.float64]:
+    """Class probabilities [utterances, classes] by the arrays that `fit` gave."""
+    arrays = {name: value.numpy() for name, value in weights.items()}
+    state = {"settings": model.model_dump(mode="json"), "classes": classes}
+    estimator = Estimator.from_state(arrays, state)
+    statistics = len(arrays["mean"]) == 2 * shapes[0].dimension
+    return estimator.probabilities(vectors_of(material, places, statistics))
+
+
+def vectors_of(material: Material, places: Tensor, statistics: bool) -> NDArray[np.float64]:
+    """[utterances, dimension (twice with `statistics`)] for an estimator."""
+    if not len(places):
+        return np.empty((0, 0))
+    return np.concatenate(
+        [
+            utterance_vectors(material.batch(part)[0], statistics)
+            for part in torch.split(places, _UTTERANCES_AT_ONCE)
+        ]
+    )

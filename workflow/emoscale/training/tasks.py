@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,9 @@ import torch
 from torch import Tensor
 
 from emoscale.models.contract import InputShape
-from emoscale.models.registry import build_model
+from emoscale.models.registry import FITTING, build_model
 from emoscale.training.engine import run
 from emoscale.training.fitted import Weights
-from emoscale.training.fitting import fit
 from emoscale.training.material import Material
 from emoscale.training.resume import ResumeFile, State
 from emoscale.training.seeds import seed_of
@@ -59,8 +59,10 @@ def train_all(
     for group in _groups(left, material, shapes, classes):
         if group[0].model.kind == "estimator":
             (planned,) = group
-            fitted = fit(planned.task, planned.model, shapes, classes, material)
-            finished[planned.key] = Trained(*fitted, "scikit-learn, a vector an utterance")
+            fitting = importlib.import_module(FITTING)  # imports scikit-learn, which takes long
+            weights, training = fitting.fit(planned.task, planned.model, shapes, classes, material)
+            how = "scikit-learn, a vector an utterance"
+            finished[planned.key] = Trained(weights, training, how)
             after_each()
             continue
         trainers = {}
