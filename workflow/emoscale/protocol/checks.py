@@ -18,8 +18,9 @@ _NO_STYLE = "no style"
 def check_fold(name: str, fold: pl.DataFrame, utterances: pl.DataFrame, development: str) -> None:
     """Raise `ProtocolError` where a fold leaks, lacks a class in a role, or has a role too many.
 
-    The roles are those of `roles_of(development)`. A leak is an utterance, a speaker or identical audio in two roles; with a `random` development
-    set, training and development may share speakers.
+    The roles are those of `roles_of(development)`. A leak is an utterance, a speaker or identical
+    audio in two roles; with a `random` development set, training and development may share
+    speakers.
     """
     joined = fold.join(utterances.select("utterance", "audio_sha256"), on="utterance")
     if len(joined) != len(fold):
