@@ -1,4 +1,4 @@
-"""Give every recording the study's class; write the utterance table."""
+"""Give every recording the study's class and the raters' shares; write the utterance table."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
+from emoscale.corpus.votes import give_vote_shares
 from emoscale.tables import RECORDINGS, UTTERANCES, read_table, write_table
 
 
@@ -18,11 +19,13 @@ from emoscale.tables import RECORDINGS, UTTERANCES, read_table, write_table
 @shows_sentences
 def main(settings: str, recordings: Path, utterances: Path) -> None:
     labels: LabelSettings = parse_settings(LabelSettings, settings, "--settings")
-    table = give_labels(read_table(recordings, RECORDINGS), labels)
+    table = give_vote_shares(give_labels(read_table(recordings, RECORDINGS), labels), labels)
     write_table(table, utterances, UTTERANCES)
     for name in labels.classes:
         click.echo(f"{name}: {len(table.filter(table['label'] == name))}")
     click.echo(f"outside the study: {table['label'].null_count()}")
+    voted = table.filter(table["label"].is_not_null() & table["vote_shares"].is_not_null())
+    click.echo(f"in the study, with votes for its classes: {len(voted)}")
 
 
 if __name__ == "__main__":

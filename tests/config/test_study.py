@@ -140,14 +140,14 @@ def layered(layer: Any, reference: str) -> dict[str, Any]:
     return config
 
 
-def test_an_experiment_reads_one_layer_or_weighs_them() -> None:
+def test_an_experiment_reads_one_layer_or_lets_its_model_weigh_them() -> None:
     several: list[Any] = ["all", [0, 6], [-1, 6]]
     for layer in several:
         study = parse_study(layered(layer, "wavlm/6"))
         assert json.loads(study.training_slice("mfcc"))["layers"] == [6]
-    assert json.loads(parse_study(layered(6, "wavlm")).training_slice("mfcc"))["layers"] == [None]
-    whole = parse_study(layered("all", "wavlm"))  # the model weighs them
-    assert json.loads(whole.training_slice("mfcc"))["layers"] == [None]
+    for layer in (6, *several):
+        study = parse_study(layered(layer, "wavlm"))
+        assert json.loads(study.training_slice("mfcc"))["layers"] == [None]
     mistakes: list[tuple[Any, str, str]] = [
         ([0, 6], "wavlm/5", "wavlm has the layers 0, 6, not 5"),
         (6, "wavlm/6", "names a layer and wavlm has one only"),
@@ -155,6 +155,73 @@ def test_an_experiment_reads_one_layer_or_weighs_them() -> None:
     for layer, reference, sentence in mistakes:
         with pytest.raises(ConfigurationError, match=sentence):
             parse_study(layered(layer, reference))
+
+
+def experiment(model: dict[str, Any], development: str, **settings: Any) -> dict[str, Any]:
+    config = changed("protocol.development", development)
+    config["models"]["mean"] = model
+    config["experiments"]["mfcc"] |= settings
+    return config
+
+
+POOLED: dict[str, Any] = {"kind": "pooled"}
+MACHINE: dict[str, Any] = {"kind": "estimator"}
+FIXED: dict[str, Any] = {"training": {"schedule": "fixed"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [(POOLED, FIXED), ({**MACHINE, "strengths": [0.01]}, {})],
+    ids=["network", "estimator"],
+)
+def test_without_a_development_set_nothing_is_chosen(
+    model: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    study = parse_study(experiment(model, "none", **settings))
+    assert json.loads(study.protocol_slice())["development"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        (POOLED, {}),
+        (POOLED, {"training": {"schedule": "development"}}),
+        (POOLED, {**FIXED, "search": {"model.width": [8, 16]}}),
+        (POOLED, {**FIXED, "search": {"training.schedule": ["development"]}}),
+        (MACHINE, {}),
+        (MACHINE, {"search": {"model.strengths": [[0.1], [0.2]]}}),
+        ({**MACHINE, "strengths": [0.01]}, {"search": {"model.strengths": [[0.1, 0.2]]}}),
+    ],
+)
+def test_what_would_be_chosen_without_a_development_set_is_refused(
+    model: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"development is none, so nothing can be chosen"):
+        parse_study(experiment(model, "none", **settings))
+    for development in ("unit", "random"):
+        parse_study(experiment(model, development, **settings))
+
+
+def test_a_searched_schedule_or_strength_counts_as_it_is_searched() -> None:
+    """A search of one value is no choice: it is what the experiment does."""
+    fixed = experiment(POOLED, "none", search={"training.schedule": ["fixed"]})
+    parse_study(fixed)
+    parse_study(experiment(MACHINE, "none", search={"model.strengths": [[0.1]]}))
+
+
+def test_votes_are_refused_where_labels_are_permuted() -> None:
+    config = changed("protocol.shuffle_labels", True)
+    parse_study(config)
+    sentence = "votes are not permuted, so protocol.shuffle_labels would control nothing"
+    for settings in (
+        {"training": {"labels": "votes"}},
+        {"search": {"training.labels": ["majority", "votes"]}},
+    ):
+        config["experiments"]["mfcc"] = {**BASE["experiments"]["mfcc"], **settings}
+        with pytest.raises(ConfigurationError, match=sentence):
+            parse_study(config)
+    config["protocol"]["shuffle_labels"] = False
+    parse_study(config)
 
 
 def test_checkpoints_by_name() -> None:

@@ -11,6 +11,7 @@ from emoscale.config.corpus import AudioChecks, DemoCorpus
 from emoscale.corpus.demo import speak
 from emoscale.corpus.demo.release import generate_demo
 from emoscale.corpus.demo.script import plan_session
+from emoscale.corpus.iemocap import EMOTIONS
 from emoscale.corpus.reading import Reading, read_corpus
 from emoscale.corpus.recordings import check_recordings
 
@@ -54,6 +55,7 @@ def test_it_has_what_iemocap_has(reading: Reading) -> None:
     assert {"neu", "ang", "sad", "hap", "exc"} <= emotions
     assert emotions - {"neu", "ang", "sad", "hap", "exc"}
     assert all(u.votes and u.valence and u.transcript for u in utterances)
+    assert {vote["label"] for u in utterances for vote in u.votes or ()} <= EMOTIONS
     assert sum(u.words is None for u in utterances) == 2
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from emoscale.config.corpus import IemocapCorpus
-from emoscale.corpus.iemocap import read
+from emoscale.corpus.iemocap import EMOTIONS, read
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.errors import CorpusError
@@ -93,11 +94,11 @@ def test_an_utterance_with_everything(tmp_path: Path, line_end: str) -> None:
         activation=2.5,
         dominance=2.5,
         votes=[
-            {"rater": "E2", "label": "Neutral"},
-            {"rater": "E3", "label": "Neutral"},
-            {"rater": "E3", "label": "Frustration"},
-            {"rater": "E4", "label": "Neutral"},
-            {"rater": "F1", "label": "Neutral"},
+            {"rater": "E2", "label": "neu"},
+            {"rater": "E3", "label": "neu"},
+            {"rater": "E3", "label": "fru"},
+            {"rater": "E4", "label": "neu"},
+            {"rater": "F1", "label": "neu"},
         ],
         transcript="Excuse me: [LAUGHTER] now?",
         words=[
@@ -113,6 +114,48 @@ def test_the_speaker_is_the_last_letter_and_ratings_off_the_scale_are_none(tmp_p
     assert (second.speaker, second.sex) == ("Ses01M", "M")
     assert (second.valence, second.activation, second.dominance) == (None, None, None)
     assert second.words is None
+
+
+@pytest.mark.parametrize("write", [str, str.lower, str.upper])
+def test_votes_are_in_the_codes_of_the_consensus(
+    tmp_path: Path, write: Callable[[str], str]
+) -> None:
+    codes = {
+        "Neutral": "neu",
+        "Anger": "ang",
+        "Happiness": "hap",
+        "Excited": "exc",
+        "Sadness": "sad",
+        "Frustration": "fru",
+        "Fear": "fea",
+        "Surprise": "sur",
+        "Disgust": "dis",
+        "Other": "oth",
+    }
+    words = "; ".join(map(write, codes))
+    make_release(tmp_path)
+    path = tmp_path / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    path.write_text(LABELS.replace("C-E2:\tNeutral;", f"C-E2:\t{words};", 1))
+    votes = read_release(tmp_path).utterances[0].votes
+    assert votes is not None
+    assert [vote["label"] for vote in votes if vote["rater"] == "E2"] == list(codes.values())
+    assert set(codes.values()) == EMOTIONS - {"xxx"}
+
+
+def test_a_vote_in_an_unknown_word_is_kept_as_written_and_has_a_row(tmp_path: Path) -> None:
+    make_release(tmp_path)
+    path = tmp_path / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    path.write_text(LABELS.replace("C-E4:\tNeutral;", "C-E4:\tNeutral state; Sadness;", 1))
+    reading = read_release(tmp_path)
+    votes = reading.utterances[0].votes
+    assert votes is not None
+    assert votes[3:5] == [
+        {"rater": "E4", "label": "Neutral state"},
+        {"rater": "E4", "label": "sad"},
+    ]
+    (row,) = [row for row in reading.rejected if row.reason == "unknown vote"]
+    assert (row.utterance, row.place) == ("Ses01F_impro01_F000", "line 6")
+    assert row.detail.startswith("E4 voted Neutral state, which is none of neutral, happiness")
 
 
 def test_everything_left_out_has_a_row(tmp_path: Path) -> None:

@@ -134,3 +134,62 @@ def test_a_random_development_set_and_shuffled_labels_are_said() -> None:
     warnings = warnings_of(report)
     assert any("negative control" in warning for warning in warnings)
     assert any("shares its speakers" in warning for warning in warnings)
+
+
+WITHOUT = PROTOCOL.model_copy(update={"development": "none"})
+
+
+def test_a_protocol_without_a_development_set_passes_and_says_so() -> None:
+    report = check_folds(utterances(), folds(utterances(), WITHOUT), ["10", "all"], WITHOUT)
+    assert warnings_of(report) == [
+        "there is no development set: nothing was chosen on development data, and every training "
+        "had the length that the configuration states"
+    ]
+    first = report["folds"]["fold1"]
+    assert list(first["utterances"]) == list(first["speakers"]) == ["train", "test"]
+    assert sum(first["utterances"].values()) == utterances()["label"].count()
+
+
+def test_leaks_are_found_without_a_development_set() -> None:
+    table = utterances()
+    made = folds(table, WITHOUT)
+    made["fold1"] = set_role(made["fold1"], pl.col("utterance") == "s0F001", "train")
+    with pytest.raises(ProtocolError, match=r"fold1: speaker s0F is in the roles train and test"):
+        check_folds(table, made, ["all"], WITHOUT)
+    labelled = table.with_columns(label=pl.col("label").fill_null("anger"))
+    twin = pl.when(pl.col("utterance").is_in(["s0F000", "s3M001"])).then(pl.lit("same"))
+    labelled = labelled.with_columns(audio_sha256=twin.otherwise(pl.col("audio_sha256")))
+    with pytest.raises(ProtocolError, match=r"identical audio of .* in the roles train and test"):
+        check_folds(labelled, folds(labelled, WITHOUT), ["all"], WITHOUT)
+    twice = folds(table, WITHOUT)
+    twice["fold2"] = twice["fold1"]
+    with pytest.raises(ProtocolError, match=r"is tested in more than one fold"):
+        check_folds(table, twice, ["all"], WITHOUT)
+
+
+def test_a_class_that_is_missing_from_training() -> None:
+    table = utterances()
+    made = folds(table, WITHOUT)
+    made["fold3"] = made["fold3"].filter(
+        (pl.col("role") == "test") | (pl.col("label") != "sadness")
+    )
+    with pytest.raises(ProtocolError, match=r"fold3: the role train has no utterance of class sad"):
+        check_folds(table, made, ["all"], WITHOUT)
+
+
+@pytest.mark.parametrize(("protocol", "role"), [(WITHOUT, "dev"), (PROTOCOL, "validation")])
+def test_a_role_that_the_protocol_does_not_have(protocol: ProtocolSettings, role: str) -> None:
+    """No check between roles would look at it."""
+    made = folds(utterances(), protocol)
+    made["fold1"] = set_role(made["fold1"], pl.col("utterance") == "s0F001", role)
+    sentence = rf"fold1: s0F001 has the role {role}, which protocol.development: \w+ does not know"
+    with pytest.raises(ProtocolError, match=sentence):
+        check_folds(utterances(), made, ["all"], protocol)
+
+
+def test_shuffled_labels_without_a_development_set() -> None:
+    control = WITHOUT.model_copy(update={"shuffle_labels": True})
+    fold = make_fold(utterances(), control, 0, 1)
+    trained = fold.filter(pl.col("role") == "train")
+    assert sorted(trained["told_0"]) == sorted(trained["label"])
+    assert not trained["told_0"].equals(trained["label"])

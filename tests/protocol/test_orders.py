@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.protocol import ProtocolSettings
+from emoscale.corpus.votes import SHARES
 from emoscale.errors import ProtocolError
 from emoscale.protocol.folds import fold_groups
 from emoscale.protocol.orders import balanced_order, make_fold, subset, told_labels
@@ -30,12 +32,13 @@ def corpus(sessions: int = 5, per_speaker: int = 24, seed: int = 0) -> pl.DataFr
             "speaker": f"s{session}{sex}",
             "sex": sex,
             "label": [*CLASSES, CLASSES[0], None][generator.integers(6)],
+            "vote_shares": [{"label": CLASSES[number % 4], "share": 1.0}] if number % 3 else None,
         }
         for session in range(sessions)
         for sex in "FM"
         for number in range(per_speaker)
     ]
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema_overrides={"vote_shares": SHARES})
 
 
 corpora = st.builds(corpus, st.integers(3, 6), st.integers(20, 40), st.integers(0, 1000))
@@ -43,7 +46,7 @@ protocols = st.builds(
     ProtocolSettings,
     fold_unit=st.sampled_from(["session", "speakers"]),
     folds=st.just(5),
-    development=st.sampled_from(["unit", "random"]),
+    development=st.sampled_from(["unit", "random", "none"]),
     repeats=st.integers(1, 3),
 )
 
@@ -67,6 +70,8 @@ def test_no_speaker_in_two_roles_and_everyone_tested_once(
         assert not speakers["test"] & (speakers["train"] | speakers["dev"])
         if protocol.development == "unit":
             assert not speakers["dev"] & speakers["train"]
+        assert bool(speakers["dev"]) is (protocol.development != "none")
+        assert speakers["test"] | speakers["dev"] | speakers["train"] == set(fold["speaker"])
         tested += fold.filter(pl.col("role") == "test")["utterance"].to_list()
     assert Counter(tested) == Counter(utterances.drop_nulls("label")["utterance"].to_list())
 
@@ -132,8 +137,8 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
     fold, shuffled = make_fold(corpus(), plain, 0, 1), make_fold(corpus(), control, 0, 1)
     assert (
         shuffled.select(fold.columns)
-        .drop(cs.starts_with("rank_"))
-        .equals(fold.drop(cs.starts_with("rank_")))
+        .drop("votes", cs.starts_with("rank_"))
+        .equals(fold.drop("votes", cs.starts_with("rank_")))
     )
     for repeat in range(control.repeats):
         told = shuffled.with_columns(told=told_labels(shuffled, repeat))
@@ -147,12 +152,63 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
     assert told_labels(fold, 0).equals(fold["label"])
 
 
-def test_a_fold_is_read_back_with_or_without_shuffled_labels(tmp_path: Path) -> None:
-    for shuffle in (False, True):
-        protocol = ProtocolSettings(fold_unit="session", folds=5, repeats=2, shuffle_labels=shuffle)
-        fold = make_fold(corpus(), protocol, 0, 1)
-        write_table(fold, tmp_path / "fold1.parquet", protocol_schema(2, shuffle))
-        assert read_fold(tmp_path / "fold1.parquet").equals(fold)
+@pytest.mark.parametrize("voted", [True, False], ids=["votes", "no votes"])
+@pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "as it is"])
+@pytest.mark.parametrize("development", ["unit", "random", "none"])
+def test_a_fold_is_read_back(
+    tmp_path: Path, development: Literal["unit", "random", "none"], shuffle: bool, voted: bool
+) -> None:
+    protocol = ProtocolSettings(
+        fold_unit="session", folds=5, repeats=2, development=development, shuffle_labels=shuffle
+    )
+    table = corpus()
+    if not voted:
+        table = table.with_columns(vote_shares=pl.lit(None, dtype=SHARES))
+    fold = make_fold(table, protocol, 0, 1)
+    path = tmp_path / "fold1.parquet"
+    write_table(fold, path, protocol_schema(2, shuffle))
+    assert read_fold(path).equals(fold)
+
+
+def test_votes_go_with_their_utterances_and_are_not_there_where_labels_are_shuffled() -> None:
+    plain = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
+    table = corpus()
+    fold = make_fold(table, plain, 0, 1)
+    assert fold["votes"].null_count() > 0
+    expected = dict(table.select("utterance", "vote_shares").iter_rows())
+    assert dict(fold.select("utterance", "votes").iter_rows()) == {
+        key: expected[key] for key in fold["utterance"]
+    }
+    control = plain.model_copy(update={"shuffle_labels": True})
+    assert make_fold(table, control, 0, 1)["votes"].is_null().all()
+
+
+def test_without_a_development_set_everything_else_is_learned_from() -> None:
+    unit = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
+    none = unit.model_copy(update={"development": "none"})
+    for number in range(5):
+        with_set, without = (
+            make_fold(corpus(), each, number, 1).sort("utterance") for each in (unit, none)
+        )
+        assert set(without["role"]) == {"train", "test"}
+        tested = pl.col("role") == "test"
+        assert with_set.filter(tested)["utterance"].equals(without.filter(tested)["utterance"])
+        assert len(subset(without, 0, "all")) == (with_set["role"] != "test").sum()
+
+
+def test_two_folds_are_enough_without_a_development_set() -> None:
+    protocol = ProtocolSettings(fold_unit="speakers", folds=2, development="none")
+    roles = Counter(make_fold(corpus(), protocol, 0, 1)["role"])
+    assert set(roles) == {"train", "test"}
+
+
+def test_a_size_that_is_too_large_says_what_can_be_done() -> None:
+    protocol = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
+    with pytest.raises(ProtocolError, match=r"make the development set smaller"):
+        subset(make_fold(corpus(), protocol, 0, 1), 0, "5000")
+    none = protocol.model_copy(update={"development": "none"})
+    with pytest.raises(ProtocolError, match=r"utterances; lower the size or use all$"):
+        subset(make_fold(corpus(), none, 0, 1), 0, "5000")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from emoscale.tables import RECORDINGS, frame_of, read_fold, write_table
 from tests.conftest import PROJECT, WriteWav
 
 ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq
@@ -63,7 +64,9 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
     labelled = run(
         "label_corpus.py", "--settings", labels, "--recordings", recordings, "--utterances", table
     )
-    assert labelled.stdout == "up: 2\ndown: 2\noutside the study: 0\n"
+    assert labelled.stdout == (
+        "up: 2\ndown: 2\noutside the study: 0\nin the study, with votes for its classes: 0\n"
+    )
     dealt = run("deal_shards.py", "--recordings", recordings, tmp_path / "00.parquet")
     assert dealt.returncode == 0, dealt.stderr
     shard = tmp_path / "mfcc" / "00.h5"
@@ -75,6 +78,58 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
     assert "mfcc 00: 2 of 2 seconds of audio" in extracted.stderr
     indexed = run("index_features.py", "--output", shard.with_name("index.parquet"), shard)
     assert indexed.returncode == 0, indexed.stderr
+
+
+def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {
+            **dict.fromkeys(RECORDINGS.names),
+            "utterance": f"{speaker}{emotion}",
+            "corpus": "by hand",
+            "audio": f"{speaker}{emotion}.wav",
+            "seconds": 1.0,
+            "sample_rate": 16_000,
+            "channels": 1,
+            "speaker": speaker,
+            "emotion": emotion,
+            "votes": [{"rater": "E1", "label": emotion}, {"rater": "E2", "label": "ang"}]
+            if speaker == "anna"
+            else None,
+            "audio_sha256": f"{speaker}{emotion}",
+        }
+        for speaker in ("anna", "bert")
+        for emotion in ("ang", "neu", "xxx")
+    ]
+    recordings, table = tmp_path / "recordings.parquet", tmp_path / "utterances.parquet"
+    write_table(frame_of(rows, RECORDINGS), recordings, RECORDINGS)
+    labels = json.dumps({"classes": {"anger": ["ang"], "calm": ["neu"]}})
+    labelled = run(
+        "label_corpus.py", "--settings", labels, "--recordings", recordings, "--utterances", table
+    )
+    assert labelled.stdout.endswith("with votes for its classes: 2\n"), labelled.stderr
+    protocol = json.dumps(
+        {"fold_unit": "speakers", "folds": 2, "development": "none", "repeats": 1, "seed": 1}
+    )
+    fold, checks = tmp_path / "fold1.parquet", tmp_path / "checks.json"
+    made = run(
+        "make_fold.py", "--settings", protocol, "--fold", "fold1", "--utterances", table,
+        "--output", fold,
+    )  # fmt: skip
+    assert made.stdout == "fold1: test 2\nfold1: train 2\n", made.stderr
+    votes = dict(read_fold(fold).select("utterance", "votes").iter_rows())
+    both = [{"label": "anger", "share": 0.5}, {"label": "calm", "share": 0.5}]
+    assert votes == {
+        "annaang": [{"label": "anger", "share": 1.0}],
+        "annaneu": both,
+        "bertang": None,
+        "bertneu": None,
+    }
+    checked = run(
+        "check_protocol.py", "--settings", protocol, "--sizes", '{"sizes": ["all"]}',
+        "--utterances", table, "--output", checks, fold,
+    )  # fmt: skip
+    assert "warning: there is no development set: nothing was chosen" in checked.stdout
+    assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from emoscale.errors import StoreError
 from emoscale.files import atomic_path
 
 VOTE = pa.struct([("rater", pa.string()), ("label", pa.string())])
+SHARE = pa.struct([("label", pa.string()), ("share", pa.float64())])
 WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64())])
 
 
@@ -43,7 +44,12 @@ _RECORDING_FIELDS = [
     described("valence", pa.float64(), "mean rating, in the corpus's units", null=True),
     described("activation", pa.float64(), "mean rating, in the corpus's units", null=True),
     described("dominance", pa.float64(), "mean rating, in the corpus's units", null=True),
-    described("votes", pa.list_(VOTE), "each rater's labels", null=True),
+    described(
+        "votes",
+        pa.list_(VOTE),
+        "each rater's labels, in the words of `emotion`; a word that is none stands as written",
+        null=True,
+    ),
     described("transcript", pa.string(), "as the corpus writes it", null=True),
     described("words", pa.list_(WORD), "alignment, seconds from the utterance's start", null=True),
     described(
@@ -59,6 +65,13 @@ UTTERANCES = pa.schema(
     [
         *_RECORDING_FIELDS,
         described("label", pa.string(), "the study's class; null: outside the study", null=True),
+        described(
+            "vote_shares",
+            pa.list_(SHARE),
+            "share of each of the study's classes in the raters' votes; they sum to 1; null: no "
+            "vote is for a class",
+            null=True,
+        ),
     ]
 )
 """The utterance table: recordings with the study's classes."""
@@ -117,15 +130,19 @@ HISTORY = pa.schema(
 def protocol_schema(repeats: int, shuffled: bool = False) -> pa.Schema:
     """A fold: the role of every labelled utterance, its rank in each training order.
 
-    In a negative control (`shuffled`) there is also what each repeat is told the class is.
+    In a negative control (`shuffled`) there is also what each repeat is told the class is, and no
+    votes, which would tell the truth.
     """
     told = "class that this repeat learns: permuted within training and within development"
     return pa.schema(
         [
             described("utterance", pa.string(), "unique key"),
-            described("role", pa.string(), "train, dev or test"),
+            described("role", pa.string(), "train, dev or test; no dev where nothing is chosen"),
             described("label", pa.string(), "true class"),
             described("speaker", pa.string(), "who speaks"),
+            described(
+                "votes", pa.list_(SHARE), "shares of the classes in the raters' votes", null=True
+            ),
             *(
                 described(f"rank_{repeat}", pa.int32(), "place in this training order", null=True)
                 for repeat in range(repeats)

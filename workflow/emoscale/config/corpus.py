@@ -108,3 +108,7 @@ class LabelSettings(Settings):
                     )
                 seen[label] = name
         return self
+
+    def class_of(self) -> dict[str, str]:
+        """The class of each of the corpus's labels that is in one."""
+        return {label: name for name, labels in self.classes.items() for label in labels}

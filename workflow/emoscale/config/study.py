@@ -167,9 +167,12 @@ class Study(Settings):
                 "control nothing; set training.labels to majority"
             )
         if self.protocol.development == "none":
-            fixed = all(trial.training.schedule == "fixed" for trial in trials)
-            single = model.kind != "estimator" or len(model.strengths) == 1
-            if len(trials) > 1 or not single or (model.kind != "estimator" and not fixed):
+            first = trials[0]
+            if model.kind == "estimator":
+                fixed = len(first.model.strengths) == 1
+            else:
+                fixed = first.training.schedule == "fixed"
+            if len(trials) > 1 or not fixed:
                 raise ValueError(
                     f"experiment {name}: protocol.development is none, so nothing can be chosen; "
                     "set training.schedule to fixed, search nothing, and give an estimator one of "

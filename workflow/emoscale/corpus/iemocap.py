@@ -25,6 +25,20 @@ UTTERANCE = re.compile(
 )
 """The speaker is the LAST letter: the first says who wore the markers."""
 
+VOTE_CODES = {
+    "neutral": "neu",
+    "happiness": "hap",
+    "excited": "exc",
+    "anger": "ang",
+    "sadness": "sad",
+    "frustration": "fru",
+    "fear": "fea",
+    "surprise": "sur",
+    "disgust": "dis",
+    "other": "oth",
+}
+"""The raters' words, which label files write with a capital, and the consensus's codes for them."""
+
 _LABEL = re.compile(
     r"^\[(?P<start>[\d.]+) - (?P<end>[\d.]+)\]\t(?P<utterance>\S+)\t(?P<emotion>\S+)"
     r"\t\[(?P<ratings>[^\]]*)\]\s*$"
@@ -144,7 +158,10 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
 
 
 def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str, _Label]]:
-    """Each label line with the votes below it; blocks vary in length: a '[' begins one."""
+    """Each label line with the votes below it, in codes; blocks vary in length: a '[' begins one.
+
+    Votes are those of observers (E1, E2 …) and of the speaker (F1 or M1).
+    """
     utterance, current = "", None
     for number, line in enumerate(_lines(file), start=1):
         if line.startswith("["):
@@ -163,11 +180,18 @@ def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str,
             utterance = match["utterance"]
             current = _Label(match["emotion"], f"line {number}", _ratings(match["ratings"]))
         elif current is not None and (vote := _VOTE.match(line)):
-            current.votes.extend(
-                {"rater": vote["rater"], "label": label.strip()}
-                for label in vote["labels"].split(";")
-                if label.strip()
-            )
+            for word in filter(None, map(str.strip, vote["labels"].split(";"))):
+                code = VOTE_CODES.get(word.lower())
+                if code is None:
+                    reading.reject(
+                        name,
+                        "unknown vote",
+                        f"{vote['rater']} voted {word}, which is none of "
+                        f"{', '.join(VOTE_CODES)}; the vote is kept as written and is for no class",
+                        utterance=utterance,
+                        place=f"line {number}",
+                    )
+                current.votes.append({"rater": vote["rater"], "label": code or word})
     if current is not None:
         yield utterance, current
 

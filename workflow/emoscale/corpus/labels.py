@@ -13,10 +13,9 @@ def give_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFra
 
     Raises `CorpusError` when a class has no utterance at all.
     """
-    class_of = {
-        emotion: name for name, emotions in settings.classes.items() for emotion in emotions
-    }
-    label = pl.col("emotion").replace_strict(class_of, default=None, return_dtype=pl.String)
+    label = pl.col("emotion").replace_strict(
+        settings.class_of(), default=None, return_dtype=pl.String
+    )
     if settings.styles is not None:
         label = pl.when(pl.col("style").is_in(settings.styles)).then(label)
     labelled = recordings.with_columns(label=label)

@@ -9,23 +9,26 @@ import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.errors import ProtocolError
-from emoscale.protocol.folds import ROLES
+from emoscale.protocol.folds import roles_of
 from emoscale.protocol.orders import subset
 
 _NO_STYLE = "no style"
 
 
 def check_fold(name: str, fold: pl.DataFrame, utterances: pl.DataFrame, development: str) -> None:
-    """Raise `ProtocolError` where a fold leaks or lacks a class in a role.
+    """Raise `ProtocolError` where a fold leaks, lacks a class in a role, or has a role too many.
 
-    A leak is an utterance, a speaker or identical audio in two roles; with a `random` development
-    set, training and development may share speakers.
+    The roles are those of `roles_of(development)`. A leak is an utterance, a speaker or identical
+    audio in two roles; with a `random` development set, training and development may share
+    speakers.
     """
     joined = fold.join(utterances.select("utterance", "audio_sha256"), on="utterance")
     if len(joined) != len(fold):
         raise ProtocolError(f"{name}: holds utterances that the corpus does not have")
+    _check_roles(name, fold, development)
     _check_disjoint(name, joined, development)
-    _check_classes(name, fold, sorted(utterances["label"].drop_nulls().unique()))
+    classes = sorted(utterances["label"].drop_nulls().unique())
+    _check_classes(name, fold, classes, roles_of(development))
 
 
 def check_folds(
@@ -41,6 +44,7 @@ def check_folds(
     speaker alone predicts the label.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
+    roles = roles_of(settings.development)
     report: dict[str, Any] = {"folds": {}, "classes": classes}
     for name, fold in folds.items():
         check_fold(name, fold, utterances, settings.development)
@@ -51,13 +55,14 @@ def check_folds(
                 except ProtocolError as error:
                     raise ProtocolError(f"{name}: {error}") from None
         report["folds"][name] = {
-            "utterances": {role: len(fold.filter(pl.col("role") == role)) for role in ROLES},
-            "speakers": {role: _speakers(fold, role) for role in ROLES},
+            "utterances": {role: len(fold.filter(pl.col("role") == role)) for role in roles},
+            "speakers": {role: _speakers(fold, role) for role in roles},
             "repeated_text": _repeated_text(fold, utterances),
         }
     _check_each_tested_once(folds)
     report["identical_audio"] = _identical_audio(utterances)
     report["development_shares_speakers"] = settings.development == "random"
+    report["without_development_set"] = settings.development == "none"
     report["labels_shuffled"] = settings.shuffle_labels
     report["speaker_predicts_label"] = _speaker_predicts_label(utterances, classes)
     return report
@@ -70,6 +75,11 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
         warnings.append("negative control: training and development labels are permuted")
     if report["development_shares_speakers"]:
         warnings.append("the development set shares its speakers with training")
+    if report["without_development_set"]:
+        warnings.append(
+            "there is no development set: nothing was chosen on development data, and every "
+            "training had the length that the configuration states"
+        )
     if report["identical_audio"]:
         first = report["identical_audio"][0]
         warnings.append(
@@ -93,13 +103,23 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
     return warnings
 
 
+def _check_roles(name: str, fold: pl.DataFrame, development: str) -> None:
+    strange = fold.filter(~pl.col("role").is_in(roles_of(development)))
+    if len(strange):
+        utterance, role = strange.row(0, named=True)["utterance"], strange["role"][0]
+        raise ProtocolError(
+            f"{name}: {utterance} has the role {role}, which protocol.development: {development} "
+            "does not know; make the fold again"
+        )
+
+
 def _check_disjoint(name: str, fold: pl.DataFrame, development: str) -> None:
     for column, what in (
         ("utterance", "utterance"),
         ("speaker", "speaker"),
         ("audio_sha256", "identical audio of"),
     ):
-        for one, other in combinations(ROLES, 2):
+        for one, other in combinations(roles_of(development), 2):
             if column == "speaker" and development == "random" and {one, other} == {"train", "dev"}:
                 continue
             left = fold.filter(pl.col("role") == one)
@@ -115,8 +135,10 @@ def _check_disjoint(name: str, fold: pl.DataFrame, development: str) -> None:
                 )
 
 
-def _check_classes(name: str, fold: pl.DataFrame, classes: list[str]) -> None:
-    for role in ROLES:
+def _check_classes(
+    name: str, fold: pl.DataFrame, classes: list[str], roles: tuple[str, ...]
+) -> None:
+    for role in roles:
         there = set(fold.filter(pl.col("role") == role)["label"])
         missing = [label for label in classes if label not in there]
         if missing:

@@ -10,7 +10,14 @@ import polars as pl
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.errors import ProtocolError
 
-ROLES = ("train", "dev", "test")
+
+def roles_of(development: str) -> tuple[str, ...]:
+    """The roles of a protocol with that `development`: none has no development set.
+
+    >>> roles_of("unit"), roles_of("none")
+    (('train', 'dev', 'test'), ('train', 'test'))
+    """
+    return ("train", "test") if development == "none" else ("train", "dev", "test")
 
 
 def fold_groups(utterances: pl.DataFrame, settings: ProtocolSettings) -> list[list[str]]:
@@ -48,8 +55,8 @@ def assign_roles(
 ) -> pl.DataFrame:
     """The labelled utterances with the column `role`, for fold number `fold` (from 0).
 
-    The development set is the next fold's unit, or a random share of each class of what is left.
-    Raises `ProtocolError` where nothing would be left to train on.
+    The development set is the next fold's unit, or a random share of each class of what is left, or
+    there is none. Raises `ProtocolError` where nothing would be left to train on.
     """
     labelled = utterances.filter(pl.col("label").is_not_null()).sort("utterance")
     groups = fold_groups(labelled, settings)
@@ -59,7 +66,7 @@ def assign_roles(
         if len(groups) < 3:
             raise ProtocolError(
                 "protocol.development is unit and there are 2 folds: nothing is left to train on; "
-                "use more folds or development: random"
+                "use more folds, or development: random or none"
             )
         following = groups[(fold + 1) % len(groups)]
         role = role.when(pl.col(column).is_in(following)).then(pl.lit("dev"))

@@ -15,13 +15,17 @@ from emoscale.protocol.folds import assign_roles
 def make_fold(
     utterances: pl.DataFrame, settings: ProtocolSettings, fold: int, seed: int
 ) -> pl.DataFrame:
-    """A fold's roles, labels and training orders (columns of `tables.protocol_schema`).
+    """A fold's roles, labels, votes and training orders (columns of `tables.protocol_schema`).
 
     `rank_<repeat>` is an utterance's place in that repeat's training order, null outside training.
-    With `shuffle_labels`, `told_<repeat>` is the class that the repeat is told.
+    With `shuffle_labels`, `told_<repeat>` is the class that the repeat is told, and the votes are
+    left out, because they are not permuted.
     """
     dealt = assign_roles(utterances, settings, fold, seed)
-    table = dealt.select("utterance", "role", "label", "speaker")
+    votes = pl.col("vote_shares")
+    if settings.shuffle_labels:
+        votes = pl.lit(None, dtype=dealt.schema["vote_shares"])
+    table = dealt.select("utterance", "role", "label", "speaker", votes=votes)
     told: list[pl.Series] = []
     for repeat in range(settings.repeats):
         labels = dealt["label"]
@@ -93,9 +97,13 @@ def subset(fold: pl.DataFrame, repeat: int, size: str) -> list[str]:
         first = ordered.filter(pl.int_range(pl.len()).over("label") < wanted)
         return first["utterance"].to_list()
     if len(ordered) < int(size):
+        way_out = "lower the size or use all"
+        if (fold["role"] == "dev").any():
+            way_out = "lower the size, use all, or make the development set smaller"
+            way_out += " (development: random)"
         raise ProtocolError(
-            f"training size {size}: this fold has only {len(ordered)} training utterances; lower "
-            "the size, use all, or make the development set smaller (development: random)"
+            f"training size {size}: this fold has only {len(ordered)} training utterances; "
+            + way_out
         )
     return ordered["utterance"].to_list()[: int(size)]
 

@@ -87,8 +87,13 @@ def _masked(
 
 def _stretches(sizes: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """First place, and the one after the last, of a stretch within each size; it may be empty."""
-    lengths = (torch.rand(len(sizes), generator=generator) * share * (sizes + 1)).floor().long()
-    lengths = lengths.minimum(sizes)
-    room = sizes - lengths + 1
-    first = (torch.rand(len(sizes), generator=generator) * room).floor().long()
+    longest = (share * sizes.double()).floor().long()
+    lengths = _drawn_below(longest + 1, generator)
+    first = _drawn_below(sizes - lengths + 1, generator)
     return first, first + lengths
+
+
+def _drawn_below(limits: Tensor, generator: torch.Generator) -> Tensor:
+    """A whole number from 0 below each limit."""
+    drawn = torch.rand(len(limits), generator=generator, dtype=torch.float64)
+    return (drawn * limits).floor().long()

@@ -21,6 +21,7 @@ from emoscale.config.models import ModelSettings
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.settings import Settings
 from emoscale.config.training import TrainingSettings
+from emoscale.errors import ConfigurationError
 from emoscale.files import atomic_path, write_json
 from emoscale.models.contract import InputShape
 from emoscale.progress import WorkProgress
@@ -73,7 +74,7 @@ def train_cell(
 
     `fold` is the protocol table; features lie in `room`, which changes no number; `origin` (digests
     of inputs and code) goes into `run.json`. Raises `UserError` where the subset or a feature is
-    missing.
+    missing, or something is to be chosen on development data and the fold has none.
     """
     began = time.perf_counter()
     if device.type == "cuda":  # on a CPU every operation here is deterministic as it is
@@ -93,6 +94,8 @@ def train_cell(
         for repeat in range(repeats)
     ]
     trials = trials_of(settings.model, settings.training, settings.search)
+    if not development:
+        _check_nothing_is_chosen(trials)
     plan = {
         (repeat, trial.number): Planned(
             f"{repeat}-{trial.number}",
@@ -212,6 +215,16 @@ def _task(
         targets.to(material.device),
         settings,
     )
+
+
+def _check_nothing_is_chosen(trials: Sequence[Trial]) -> None:
+    """Raises `ConfigurationError` otherwise; an estimator looks after its strengths itself."""
+    none = "the fold has no development set, so no"
+    if len(trials) > 1:
+        raise ConfigurationError(f"{none} trial of the search could be chosen; search nothing")
+    (trial,) = trials
+    if trial.model.kind != "estimator" and trial.training.schedule != "fixed":
+        raise ConfigurationError(f"{none} step could be chosen; set training.schedule to fixed")
 
 
 def best_trial(trainings: Sequence[Training]) -> int:

@@ -53,13 +53,13 @@ def logits_of(
 ) -> Tensor:
     """Logits [utterances, classes] of the utterances at `places`, in evaluation mode."""
     model.eval()
-    with torch.inference_mode(), _precision(material, precision):
-        return torch.cat(
-            [
-                model(*material.batch(part)).float()
-                for part in torch.split(places, _EVALUATION_BATCH)
-            ]
-        )
+    logits = []
+    with torch.inference_mode():
+        for part in torch.split(places, _EVALUATION_BATCH):
+            batch = material.batch(part)  # not in that precision: it would refuse float16 frames
+            with _precision(material, precision):
+                logits.append(model(*batch).float())
+    return torch.cat(logits)
 
 
 def probabilities_of(
@@ -97,10 +97,12 @@ def _evaluate(trainers: Sequence[Trainer], models: ModelsSideBySide) -> None:
     material, settings = trainers[0].material, trainers[0].task.settings
     development = trainers[0].task.development
     logits: list[list[Tensor]] = [[] for _ in trainers]
-    with torch.inference_mode(), _precision(material, settings.precision):
+    with torch.inference_mode():
         for places in torch.split(development, _EVALUATION_BATCH) if len(development) else ():
             batch = material.batch(places)
-            for own, new in zip(logits, models.logits([batch] * len(trainers)), strict=True):
+            with _precision(material, settings.precision):
+                parts = models.logits([batch] * len(trainers))
+            for own, new in zip(logits, parts, strict=True):
                 own.append(new.float())
     for trainer, own in zip(trainers, logits, strict=True):
         trainer.evaluated(torch.cat(own) if own else torch.empty(0))

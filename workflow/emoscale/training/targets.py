@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from emoscale.config.training import TrainingSettings
+from emoscale.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,18 @@ def smoothed(targets: Tensor, share: float) -> Tensor:
 def voted_targets(
     targets: Tensor, place_of: Mapping[str, int], fold: pl.DataFrame, classes: Sequence[str]
 ) -> Tensor:
-    """Targets [utterances, classes] with the raters' shares where the fold's table has some."""
+    """Targets [utterances, classes] with the raters' shares where the fold's table has some.
+
+    Raises `ConfigurationError` where it has none at all.
+    """
     voted = targets.clone()
-    for key, shares in fold.select("utterance", "votes").drop_nulls().iter_rows():
+    shared = fold.select("utterance", "votes").drop_nulls()
+    if not len(shared):
+        raise ConfigurationError(
+            "training.labels is votes, and no utterance of this fold has a rater's vote for one of "
+            "the study's classes; set training.labels to majority"
+        )
+    for key, shares in shared.iter_rows():
         if key in place_of:
             given = {share["label"]: share["share"] for share in shares}
             voted[place_of[key]] = torch.tensor([given.get(name, 0.0) for name in classes])

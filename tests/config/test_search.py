@@ -1,0 +1,123 @@
+"""The trials of a small grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emoscale.config.models import (
+    ConvolutionalSettings,
+    EstimatorSettings,
+    LateFusionSettings,
+    PooledSettings,
+)
+from emoscale.config.search import LARGEST_GRID, trials_of
+from emoscale.config.training import AugmentationSettings, TrainingSettings
+from emoscale.errors import ConfigurationError
+
+MODEL = PooledSettings(kind="pooled", width=16)
+TRAINING = TrainingSettings(maximum_steps=7, augmentation=AugmentationSettings(time_mask=0.1))
+
+
+def test_without_a_search_there_is_one_trial_of_the_settings_as_they_are() -> None:
+    (trial,) = trials_of(MODEL, TRAINING, {})
+    assert (trial.number, trial.choices) == (0, {})
+    assert (trial.model, trial.training) == (MODEL, TRAINING)
+
+
+def test_the_last_key_changes_fastest_and_numbers_follow() -> None:
+    search = {"training.learning_rate": [0.1, 0.01], "model.dropout": [0.0, 0.2, 0.4]}
+    trials = trials_of(MODEL, TRAINING, search)
+    assert [trial.number for trial in trials] == list(range(6))
+    pairs = [(rate, share) for rate in (0.1, 0.01) for share in (0.0, 0.2, 0.4)]
+    for trial, (rate, share) in zip(trials, pairs, strict=True):
+        assert trial.choices == {"training.learning_rate": rate, "model.dropout": share}
+        assert list(trial.choices) == list(search)
+        assert trial.training == TRAINING.model_copy(update={"learning_rate": rate})
+        assert trial.model == MODEL.model_copy(update={"dropout": share})
+
+
+def test_values_stand_in_the_order_of_the_configuration() -> None:
+    trials = trials_of(MODEL, TRAINING, {"model.width": [64, 8, 32]})
+    assert [trial.model.width for trial in trials] == [64, 8, 32]
+
+
+def test_settings_within_settings() -> None:
+    trials = trials_of(MODEL, TRAINING, {"training.augmentation.mixup": [0.0, 0.3]})
+    assert [trial.training.augmentation for trial in trials] == [
+        AugmentationSettings(time_mask=0.1),
+        AugmentationSettings(time_mask=0.1, mixup=0.3),
+    ]
+    assert TRAINING.augmentation.mixup == 0.0
+
+
+def test_lists_and_nulls_are_values_too() -> None:
+    model = ConvolutionalSettings(kind="convolutional")
+    search: dict[str, list[Any]] = {
+        "model.layers": [[[8, 1]], [[8, 3], [4, 1]]],
+        "model.hidden": [None, 16],
+    }
+    trials = trials_of(model, TRAINING, search)
+    assert [(trial.model.layers, trial.model.hidden) for trial in trials] == [
+        (((8, 1),), None),
+        (((8, 1),), 16),
+        (((8, 3), (4, 1)), None),
+        (((8, 3), (4, 1)), 16),
+    ]
+
+
+def test_an_estimators_settings() -> None:
+    model = EstimatorSettings(kind="estimator")
+    trials = trials_of(model, TRAINING, {"model.method": ["linear_svm", "rbf_svm"]})
+    assert [trial.model.method for trial in trials] == ["linear_svm", "rbf_svm"]
+
+
+@pytest.mark.parametrize(
+    ("search", "sentence"),
+    [
+        ({"model.widht": [1]}, r"search\.model\.widht is no setting .* those are model\.width,"),
+        ({"widht": [1]}, r"search\.widht is no setting"),
+        ({"model": [{}]}, r"search\.model is no setting"),
+        ({"": [1]}, r"search\. is no setting"),
+        ({"data.width": [1]}, r"search\.data\.width is no setting"),
+        ({"model.width.more": [1]}, r"search\.model\.width\.more is no setting"),
+        ({"training.augmentation.mixp": [1]}, r"augmentation\.mixp is no setting"),
+        ({"model.kind": ["pooled"]}, r"search\.model\.kind is no setting"),
+        ({"model.width": []}, r"search\.model\.width must list different values, one at least"),
+        ({"model.width": [8, 8]}, r"search\.model\.width must list different values"),
+        ({"model.width": [0]}, r"search: model.*width.*greater than or equal to 1"),
+        ({"model.pooling": ["median"]}, r"search: model.*pooling"),
+        ({"training.learning_rate": [-1.0]}, r"search: training.*learning_rate.*greater than 0"),
+        ({"training.augmentation": [{"mixup": "a"}]}, r"search: training.*augmentation\.mixup"),
+    ],
+)
+def test_a_mistake_is_a_sentence(search: dict[str, list[Any]], sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        trials_of(MODEL, TRAINING, search)
+
+
+def test_the_kind_is_not_offered() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        trials_of(MODEL, TRAINING, {"model.widht": [1]})
+    assert "model.kind" not in str(raised.value)
+    assert "training.learning_rate" in str(raised.value)
+
+
+def test_the_parts_of_a_fusion_are_set_as_a_whole() -> None:
+    part = PooledSettings(kind="pooled", width=4)
+    model = LateFusionSettings(kind="late_fusion", parts=(part, part))
+    with pytest.raises(ConfigurationError, match=r"search\.model\.parts\.0\.width is no setting"):
+        trials_of(model, TRAINING, {"model.parts.0.width": [4, 8]})
+    parts = [[{"kind": "pooled", "width": w}, {"kind": "pooled", "width": 4}] for w in (4, 8)]
+    trials = trials_of(model, TRAINING, {"model.parts": parts})
+    assert [trial.model.parts[0].width for trial in trials] == [4, 8]
+
+
+def test_a_grid_that_is_too_large() -> None:
+    rates = [10.0**-power for power in range(1, 9)]
+    widths = list(range(1, 9))
+    search: dict[str, list[Any]] = {"training.learning_rate": rates, "model.width": widths}
+    assert len(trials_of(MODEL, TRAINING, search)) == LARGEST_GRID == 64
+    with pytest.raises(ConfigurationError, match="search has 72 combinations; 64 are the most"):
+        trials_of(MODEL, TRAINING, {**search, "model.width": [*widths, 9]})
