@@ -7,22 +7,19 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import save, weights_lines
+from emoscale.reporting.figures import largest_sizes, save, title, weights_lines
+
+_CELL_PIXELS = 60
+_SPACING_PIXELS = 30
 
 
 def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
     """A matrix an experiment, at its largest training size; the shares of a row sum to 1."""
-    largest = (
-        scores.with_row_index("row")
-        .sort("training_utterances_mean", "row")
-        .group_by("experiment")
-        .last()
-        .sort("row")
-    )
+    largest = largest_sizes(scores)
     data = confusion.join(largest.select("experiment", "size", "ua"), on=["experiment", "size"])
     data = data.with_columns(
         panel=pl.format(
-            "{} (UA {} %)", pl.col("experiment"), (pl.col("ua") * 100).round(1).cast(pl.String)
+            "{}\nUA {} %", pl.col("experiment"), (pl.col("ua") * 100).round(1).cast(pl.String)
         )
     )
     data = data.join(largest.select("experiment", order=pl.int_range(pl.len())), on="experiment")
@@ -50,19 +47,29 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
         text=alt.Text("share:Q", format=".0%"),
         color=alt.condition(alt.datum.share > 0.55, alt.value("white"), alt.value("black")),
     )
-    size = 60 * len(classes)
+    size = _CELL_PIXELS * len(classes)
+    columns = 3 if len(panels) <= 9 else 4
+    header = alt.Header(
+        labelExpr="split(datum.label, '\\n')",
+        labelFontSize=12,
+        labelLimit=size + _SPACING_PIXELS,  # the next panel's label begins there
+    )
     chart = (
         alt.layer(cells, numbers)
         .properties(width=size, height=size)
-        .facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=3)
+        .facet(
+            facet=alt.Facet("panel:N", title=None, sort=panels, header=header),
+            columns=columns,
+            spacing=_SPACING_PIXELS,
+        )
         .properties(
-            title=alt.TitleParams(
+            title=title(
                 "Which class is taken for which, at the largest training size",
-                subtitle=[
+                [
                     f"{scores['corpus'][0]}; all folds pooled, mean over repeats",
                     *weights_lines(scores),
                 ],
-                anchor="start",
+                width=max(480, (size + _SPACING_PIXELS) * min(columns, len(panels))),
             )
         )
     )
