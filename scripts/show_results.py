@@ -32,7 +32,8 @@ def main(folder: Path) -> None:
         shares = [[f"{100 * share:.1f}" for share in rows[name]] for name in _SHARES]
         # A line a size within one row, so that a long name is folded beside them.
         table.add_row(str(experiment), *("\n".join(column) for column in (labels, *shares)))
-        table.add_section()
+        if len(labels) > 1:
+            table.add_section()
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width
         console.width = _COLUMNS_OF_A_FILE
