@@ -127,9 +127,16 @@ def test_many_curves_are_in_panels_with_legends_of_their_own(tmp_path: Path) -> 
 
 
 def test_long_names_are_read_whole(tmp_path: Path) -> None:
-    name = "a" * 64  # as long as a study's names may be
-    draw_learning_curves(study_of(**{name: "audio"}), tmp_path / "c.html", tmp_path / "c.svg")
-    assert name in words_of(tmp_path / "c.svg")
+    name = "Mm" * 32  # as long as a study's names may be
+    html, svg = tmp_path / "figure.html", tmp_path / "figure.svg"
+    scores = study_of(**{name: "audio"})
+    draw_learning_curves(scores, html, svg)
+    assert name in words_of(svg)
+    draw_confusion(CONFUSION.with_columns(experiment=pl.lit(name)), scores, html, svg)
+    assert name in "".join(words_of(svg)).replace(" ", "")
+    shares = SHARES.with_columns(experiment=pl.lit(name), size=pl.lit("100"))
+    draw_layer_weights(shares, scores, html, svg)
+    assert name in "".join(words_of(svg)).replace(" ", "")
 
 
 def test_weights_are_named_once_with_all_who_read_them() -> None:

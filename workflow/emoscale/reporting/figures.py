@@ -48,25 +48,28 @@ def weights_lines(scores: pl.DataFrame) -> list[str]:
     ]
 
 
+def wrapped(line: str, pixels: int, size: int = 11) -> list[str]:
+    """A line as lines of about `pixels` at most, of letters that are `size` pixels high.
+
+    >>> wrapped("aligned_fusion_confined_to_words", 120, size=12)
+    ['aligned_fusion_con', 'fined_to_words']
+    """
+    letter = 0.55 * size  # Vega's Helvetica or Arial, in the mean
+    return textwrap.wrap(line, int(pixels / letter), break_on_hyphens=False)
+
+
 def title(words: str, lines: Iterable[str], width: int) -> alt.TitleParams:
     """A figure's title, with lines of explanation below that are wrapped to `width` pixels."""
-    characters = width // 6  # of the 11 pixels that Vega's subtitles are set in
-    wrapped = [
-        part for line in lines for part in textwrap.wrap(line, characters, break_on_hyphens=False)
-    ]
-    return alt.TitleParams(words, subtitle=wrapped, anchor="start", offset=14)
+    below = [part for line in lines for part in wrapped(line, width)]
+    return alt.TitleParams(words, subtitle=below, anchor="start", offset=14)
 
 
 def save(chart: alt.TopLevelMixin, html: Path, svg: Path) -> None:
     """Write a chart as a page that needs no network, and as a drawing."""
     styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(
-        labelFontSize=12, titleFontSize=13, labelLimit=_LABEL_PIXELS
+        labelFontSize=12, titleFontSize=13
     )
     with atomic_path(html) as temporary:
         styled.save(str(temporary), format="html", inline=True)
     with atomic_path(svg) as temporary:
         styled.save(str(temporary), format="svg")
-
-
-_LABEL_PIXELS = 480
-"""A study's names have 64 characters at most."""

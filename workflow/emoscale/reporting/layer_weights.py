@@ -7,7 +7,7 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import COLOURS, largest_sizes, save, title, weights_lines
+from emoscale.reporting.figures import COLOURS, largest_sizes, save, title, weights_lines, wrapped
 
 _WORDS = "Which layers the models take, at the largest training size"
 _COLUMNS = 3
@@ -87,7 +87,10 @@ def _panel(shares: pl.DataFrame, highest: float) -> alt.LayerChart | alt.FacetCh
     ).properties(
         width=_PANEL_PIXELS,
         height=180,
-        title=alt.TitleParams(names["experiment"], subtitle=f"layers of {names['representation']}"),
+        title=alt.TitleParams(
+            wrapped(names["experiment"], _PANEL_PIXELS, size=13),
+            subtitle=wrapped(f"layers of {names['representation']}", _PANEL_PIXELS),
+        ),
     )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from emoscale.reporting.figures import COLOURS, save, scales, title, weights_lines
 
 _FAINT = "#dcdcdc"
+_LEGEND_PIXELS = 800  # a study's names have 64 characters at most
 
 
 def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
@@ -89,7 +90,7 @@ def _panel(data: pl.DataFrame, names: list[str]) -> alt.LayerChart | alt.FacetCh
     y_scale = alt.Scale(domain=[low, high], nice=False)
     y = alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%")
     colours, shapes = scales(names)
-    legend = alt.Legend(symbolOpacity=1)
+    legend = alt.Legend(symbolOpacity=1, labelLimit=_LEGEND_PIXELS)
     colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)
     traces = (
         alt.Chart(others)
