@@ -1,4 +1,4 @@
-"""Draw the learning curves and the confusion matrices of a study."""
+"""Draw the learning curves, the confusion matrices and the layer weights of a study."""
 
 from pathlib import Path
 
@@ -7,22 +7,25 @@ import polars as pl
 
 from emoscale.command import shows_sentences
 from emoscale.reporting.confusion import draw_confusion
+from emoscale.reporting.layer_weights import draw_layer_weights
 from emoscale.reporting.learning_curves import draw_learning_curves
 
 
 @click.command(help=__doc__)
 @click.option("--scores", required=True, type=click.Path(path_type=Path))
 @click.option("--confusion", required=True, type=click.Path(path_type=Path))
+@click.option("--layer-weights", required=True, type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
 @shows_sentences
-def main(scores: Path, confusion: Path, output: Path) -> None:
+def main(scores: Path, confusion: Path, layer_weights: Path, output: Path) -> None:
     table = pl.read_parquet(scores)
-    curves = output / "learning_curves"
-    draw_learning_curves(table, curves.with_suffix(".html"), curves.with_suffix(".svg"))
-    matrix = output / "confusion"
-    draw_confusion(
-        pl.read_parquet(confusion), table, matrix.with_suffix(".html"), matrix.with_suffix(".svg")
-    )
+
+    def files(name: str) -> tuple[Path, Path]:
+        return output / f"{name}.html", output / f"{name}.svg"
+
+    draw_learning_curves(table, *files("learning_curves"))
+    draw_confusion(pl.read_parquet(confusion), table, *files("confusion"))
+    draw_layer_weights(pl.read_parquet(layer_weights), table, *files("layer_weights"))
 
 
 if __name__ == "__main__":

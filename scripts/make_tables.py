@@ -1,4 +1,4 @@
-"""Gather the runs of a study into its tables: runs, scores, confusion, predictions."""
+"""Gather the runs of a study into its tables."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from emoscale.command import shows_sentences
+from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, collect_runs, predictions_of_study, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
+from emoscale.evaluation.trials import TRIALS
 from emoscale.tables import write_csv, write_table
 
 
@@ -28,12 +30,15 @@ def main(study: str, corpus: str, runs: Path, cells: str, checks: Path, output: 
         for fold in wanted["fold"]
     ]
     notes = "; ".join(json.loads(checks.read_text(encoding="utf-8"))["warnings"])
-    run_table, predictions, classes = collect_runs(runs, names, study, corpus, notes)
-    scores = score_table(run_table, predictions, classes)
+    found = collect_runs(runs, names, study, corpus, notes)
+    classes, predictions = found.classes, found.predictions
+    scores = score_table(found.runs, predictions, classes)
     for name, table, schema in (
-        ("runs", run_table, runs_schema(classes)),
+        ("runs", found.runs, runs_schema(classes)),
         ("scores", scores, scores_schema(classes)),
         ("confusion", confusion_table(predictions, classes), CONFUSION),
+        ("trials", found.trials, TRIALS),
+        ("layer_weights", found.layer_weights, LAYER_WEIGHTS),
     ):
         write_table(table, output / f"{name}.parquet", schema)
         write_csv(table, output / f"{name}.csv")

@@ -11,6 +11,9 @@ from emoscale.command import shows_sentences
 from emoscale.errors import StoreError
 from emoscale.reporting.figures import weights_lines
 
+_SHARES = ("ua", "ua_repeat_deviation", "ua_fold_mean", "ua_fold_deviation", "wa")
+_COLUMNS_OF_A_FILE = 100
+
 
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -21,17 +24,19 @@ def main(folder: Path) -> None:
         raise StoreError(f"{path} does not exist; run the study first")
     scores = pl.read_parquet(path)
     table = Table(title=f"{scores['study'][0]}: {scores['corpus'][0]}", title_justify="left")
-    for heading in ("experiment", "labels", "UA", "± repeats", "mean of folds", "± folds", "WA"):
-        table.add_column(heading, justify="left" if heading == "experiment" else "right")
-    for row in scores.iter_rows(named=True):
-        table.add_row(
-            row["experiment"],
-            f"{row['training_utterances_mean']:,.0f}",
-            *(f"{100 * row[name]:.1f}" for name in (
-                "ua", "ua_repeat_deviation", "ua_fold_mean", "ua_fold_deviation", "wa"
-            )),
-        )  # fmt: skip
+    table.add_column("experiment", overflow="fold")  # no name is cut: two may begin alike
+    for heading in ("labels", "UA", "± repeats", "mean of folds", "± folds", "WA"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for (experiment,), rows in scores.group_by("experiment", maintain_order=True):
+        labels = [f"{number:,.0f}" for number in rows["training_utterances_mean"]]
+        shares = [[f"{100 * share:.1f}" for share in rows[name]] for name in _SHARES]
+        # A line a size within one row, so that a long name is folded beside them.
+        table.add_row(str(experiment), *("\n".join(column) for column in (labels, *shares)))
+        if len(labels) > 1:
+            table.add_section()
     console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width
+        console.width = _COLUMNS_OF_A_FILE
     console.print(table)
     console.print(f"UA by chance: {100 * scores['chance_ua'][0]:.1f}", highlight=False)
     for note in filter(None, scores["notes"][0].split("; ")):

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from emoscale.errors import StoreError
-from emoscale.evaluation.runs import CellName, collect_runs, runs_schema
+from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
+from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
+from emoscale.evaluation.trials import TRIALS
 from emoscale.files import write_json
 from emoscale.tables import predictions_schema, read_table, write_table
 
@@ -23,8 +26,58 @@ SAID = {  # fold, repeat
 }
 
 
-def write_cell(runs: Path, fold: str, **change: Any) -> None:
-    folder = CellName("mfcc", fold, "10").folder(runs)
+TRIAL = {
+    "trial": 0,
+    "choices": {},
+    "development_ua": 0.5,
+    "development_loss": 0.7,
+    "steps": 50,
+    "best_step": 25,
+    "seconds": 1.0,
+}
+REPEAT: dict[str, Any] = {
+    "training_utterances": 10,
+    "training_counts": {"a": 5, "b": 5},
+    "training_speakers": 2,
+    "steps": 50,
+    "best_step": 25,
+    "best_development_ua": 0.5,
+    "stopped": "budget",
+    "seconds": 1.0,
+    "execution": "one after the other, packed frames",
+    "model": {"kind": "pooled"},
+    "precision": "float32",
+    "layer_weights": [],
+    "chosen_trial": 0,
+    "trials": [TRIAL],
+}
+
+
+ORIGIN: dict[str, Any] = {
+    "settings": "{}",
+    "settings_sha256": "s",
+    "code_sha256": "c",
+    "protocol_sha256": "p",
+    "representations": ["mfcc"],
+    "weights": ["model.pt"],
+    "features_sha256": ["f"],
+}
+
+
+def described(name: str, kind: str) -> dict[str, Any]:
+    """A representation, as a run has it."""
+    return {"name": name, "settings": {"kind": kind}, "layer": None, "weights": ""}
+
+
+def write_cell(
+    runs: Path,
+    fold: str,
+    experiment: str = "mfcc",
+    repeat_row: dict[str, Any] | None = None,
+    **change: Any,
+) -> None:
+    """A cell of two repeats; `repeat_row` is what `run.json` says of each."""
+    folder = CellName(experiment, fold, "10").folder(runs)
     rows = [
         {
             "utterance": f"{fold}u{place}",
@@ -38,39 +91,21 @@ def write_cell(runs: Path, fold: str, **change: Any) -> None:
         for place, (label, said) in enumerate(zip(TRUTH[fold], SAID[fold, repeat], strict=True))
     ]
     write_table(pl.DataFrame(rows), folder / "predictions.parquet", predictions_schema(CLASSES))
-    repeat_row = {
-        "training_utterances": 10,
-        "training_counts": {"a": 5, "b": 5},
-        "training_speakers": 2,
-        "steps": 50,
-        "best_step": 25,
-        "best_development_ua": 0.5,
-        "stopped": "budget",
-        "seconds": 1.0,
-    }
     run = {
-        "experiment": "mfcc",
+        "experiment": experiment,
         "fold": fold,
         "size": "10",
         "classes": CLASSES,
         "utterances_in_windows": 1,
         "settings": {"model": {"kind": "pooled"}},
-        "repeats": [{"repeat": repeat, **repeat_row} for repeat in (0, 1)],
+        "repeats": [{"repeat": repeat, **(repeat_row or REPEAT)} for repeat in (0, 1)],
         "development_utterances": 3,
         "test_utterances": len(TRUTH[fold]),
         "device": "cpu",
-        "execution": "one by one",
+        "representations": [described("mfcc", "mfcc")],
         "seconds": 2.5,
         "peak_memory_megabytes": 300.0,
-        "origin": {
-            "settings": "{}",
-            "settings_sha256": "s",
-            "code_sha256": "c",
-            "protocol_sha256": "p",
-            "representations": ["mfcc"],
-            "weights": ["model.pt"],
-            "features_sha256": ["f"],
-        },
+        "origin": ORIGIN,
         "versions": {"torch": "2"},
     }
     write_json(folder / "run.json", {**run, **change})
@@ -79,20 +114,25 @@ def write_cell(runs: Path, fold: str, **change: Any) -> None:
 CELLS = [CellName("mfcc", "fold1", "10"), CellName("mfcc", "fold2", "10")]
 
 
-def collect(runs: Path) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
-    return collect_runs(runs, CELLS, "study", "csv", "")
+def collect(runs: Path, cells: list[CellName] = CELLS) -> Collected:
+    return collect_runs(runs, cells, "study", "csv", "")
+
+
+def through_the_file(table: pl.DataFrame, path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """The rows that a reader finds, where the table fits its schema."""
+    write_table(table, path, schema)
+    return read_table(path, schema).to_dicts()
 
 
 def test_scores_by_hand(tmp_path: Path) -> None:
     for fold in TRUTH:
         write_cell(tmp_path, fold)
-    runs, predictions, classes = collect(tmp_path)
-    write_table(runs, tmp_path / "runs.parquet", runs_schema(classes))
-    ua = runs.sort("fold", "repeat")["ua"].to_list()
+    found = collect(tmp_path)
+    write_table(found.runs, tmp_path / "runs.parquet", runs_schema(found.classes))
+    ua = found.runs.sort("fold", "repeat")["ua"].to_list()
     assert ua == pytest.approx([5 / 6, 0.5, 0.5, 1.0])
-    scores = score_table(runs, predictions, classes)
-    write_table(scores, tmp_path / "scores.parquet", scores_schema(classes))
-    (row,) = read_table(tmp_path / "scores.parquet", scores_schema(classes)).to_dicts()
+    scores = score_table(found.runs, found.predictions, found.classes)
+    (row,) = through_the_file(scores, tmp_path / "scores.parquet", scores_schema(found.classes))
     # pooled: repeat 0 has recalls 2/4 and 2/2; repeat 1 has 4/4 and 1/2
     assert row["ua"] == pytest.approx(0.75)
     assert row["ua_repeat_deviation"] == pytest.approx(0.0)
@@ -102,13 +142,14 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert row["ua_fold_deviation"] == pytest.approx((3 / 4 - 2 / 3) / 2**0.5)
     assert row["wa"] == pytest.approx((4 / 6 + 5 / 6) / 2)
     assert (row["folds"], row["repeats"], row["test_utterances"]) == (2, 2, 6)
+    assert row["seconds"] == pytest.approx(2 * 2.5)  # of two jobs, whatever stood side by side
 
 
 def test_confusion_pools_folds_and_averages_repeats(tmp_path: Path) -> None:
     for fold in TRUTH:
         write_cell(tmp_path, fold)
-    _, predictions, classes = collect(tmp_path)
-    table = confusion_table(predictions, classes)
+    found = collect(tmp_path)
+    table = confusion_table(found.predictions, found.classes)
     write_table(table, tmp_path / "confusion.parquet", CONFUSION)
     shares = {(r["label"], r["predicted"]): (r["utterances"], r["share"]) for r in table.to_dicts()}
     assert shares == {
@@ -129,6 +170,10 @@ def test_a_missing_or_damaged_cell_is_named(tmp_path: Path) -> None:
     write_cell(tmp_path, "fold2", classes=["a", "c"])
     with pytest.raises(StoreError, match="was trained on other classes"):
         collect(tmp_path)
+    older = {name: value for name, value in REPEAT.items() if name != "trials"}
+    write_cell(tmp_path, "fold2", repeat_row=older)
+    with pytest.raises(StoreError, match=r"fold2/10/run\.json has no 'trials', so another version"):
+        collect(tmp_path)
     (tmp_path / "mfcc" / "fold2" / "10" / "run.json").write_text("{")
     with pytest.raises(StoreError, match="is not JSON"):
         collect(tmp_path)
@@ -137,7 +182,118 @@ def test_a_missing_or_damaged_cell_is_named(tmp_path: Path) -> None:
 def test_every_row_says_where_it_came_from(tmp_path: Path) -> None:
     for fold in TRUTH:
         write_cell(tmp_path, fold)
-    runs, _, _ = collect(tmp_path)
-    for row in runs.to_dicts():
+    for row in collect(tmp_path).runs.to_dicts():
         assert all(row[f"{what}_sha256"] for what in ("settings", "code", "protocol", "features"))
         assert json.loads(row["versions"])["torch"] == "2"
+
+
+def test_where_nothing_was_searched_or_weighed_there_are_empty_tables(tmp_path: Path) -> None:
+    for fold in TRUTH:
+        write_cell(tmp_path, fold)
+    found = collect(tmp_path)
+    assert through_the_file(found.trials, tmp_path / "trials.parquet", TRIALS) == []
+    shares = through_the_file(found.layer_weights, tmp_path / "layers.parquet", LAYER_WEIGHTS)
+    assert shares == []
+    assert set(found.runs.select("trials", "chosen_trial", "choices").iter_rows()) == {(1, 0, "{}")}
+
+
+def test_a_search_leaves_all_its_trials_and_the_run_of_the_chosen_one(tmp_path: Path) -> None:
+    tried = [
+        {**TRIAL, "choices": {"training.learning_rate": 0.01, "model.dropout": 0.0}},
+        {
+            **TRIAL,
+            "trial": 1,
+            "choices": {"training.learning_rate": 0.001, "model.dropout": 0.0},
+            "development_ua": 0.75,
+            "steps": 80,
+        },
+    ]
+    write_cell(tmp_path, "fold1", repeat_row={**REPEAT, "trials": tried, "chosen_trial": 1})
+    found = collect(tmp_path, CELLS[:1])
+    rows = through_the_file(found.trials, tmp_path / "trials.parquet", TRIALS)
+    assert [(row["repeat"], row["trial"], row["chosen"]) for row in rows] == [
+        (0, 0, False),
+        (0, 1, True),
+        (1, 0, False),
+        (1, 1, True),
+    ]
+    assert rows[1] == {
+        "experiment": "mfcc",
+        "fold": "fold1",
+        "size": "10",
+        "repeat": 0,
+        "trial": 1,
+        "choices": '{"model.dropout":0.0,"training.learning_rate":0.001}',
+        "chosen": True,
+        "development_ua": 0.75,
+        "development_loss": 0.7,
+        "steps": 80,
+        "best_step": 25,
+        "seconds": 1.0,
+    }
+    (run, _) = found.runs.to_dicts()
+    assert (run["trials"], run["chosen_trial"], run["choices"]) == (2, 1, rows[1]["choices"])
+
+
+def test_layers_that_are_weighed_have_a_row_each(tmp_path: Path) -> None:
+    weighed = [
+        {"representation": "wavlm", "layers": [0, 6, 12], "weights": [0.5, 0.125, 0.375]},
+        {"representation": "bert", "layers": [3, 4], "weights": [0.25, 0.75]},
+    ]
+    write_cell(tmp_path, "fold1", "fusion", {**REPEAT, "layer_weights": weighed})
+    found = collect(tmp_path, [CellName("fusion", "fold1", "10")])
+    rows = through_the_file(found.layer_weights, tmp_path / "layers.parquet", LAYER_WEIGHTS)
+    first = [row for row in rows if row["repeat"] == 0]
+    assert [(row["representation"], row["layer"], row["share"]) for row in first] == [
+        ("wavlm", 0, 0.5),
+        ("wavlm", 6, 0.125),
+        ("wavlm", 12, 0.375),
+        ("bert", 3, 0.25),
+        ("bert", 4, 0.75),
+    ]
+    assert {(row["experiment"], row["fold"], row["size"]) for row in rows} == {
+        ("fusion", "fold1", "10")
+    }
+
+
+def test_kinds_stand_in_one_table(tmp_path: Path) -> None:
+    """Fusion, an estimator, and a protocol without a development set."""
+    fused = {**TRIAL, "development_ua": None, "development_loss": None}
+    write_cell(
+        tmp_path,
+        "fold1",
+        "fusion",
+        {**REPEAT, "best_development_ua": None, "trials": [fused]},
+        settings={"model": {"kind": "late_fusion"}},
+        representations=[described("wavlm", "transformers_audio"),
+                         described("bert", "transformers_text")],
+        origin={**ORIGIN, "representations": ["wavlm/6", "bert"], "weights": ["w", "b"],
+                "features_sha256": ["f", "g"]},
+    )  # fmt: skip
+    write_cell(
+        tmp_path,
+        "fold1",
+        "svm",
+        {**REPEAT, "stopped": "fitted", "execution": "scikit-learn, a vector an utterance"},
+        settings={"model": {"kind": "estimator"}},
+        representations=[described("mine", "mine:Functionals")],
+        origin={**ORIGIN, "representations": ["mine"], "weights": [""]},
+    )
+    cells = [CellName(name, "fold1", "10") for name in ("fusion", "svm")]
+    found = collect(tmp_path, cells)
+    rows = through_the_file(found.runs, tmp_path / "runs.parquet", runs_schema(CLASSES))
+    names = ("model", "representations", "modality", "weights", "best_development_ua", "execution")
+    assert [tuple(row[name] for name in names) for row in rows[::2]] == [
+        ("late_fusion", "wavlm/6+bert", "audio+text", "w; b", None, REPEAT["execution"]),
+        ("estimator", "mine", "external", "", 0.5, "scikit-learn, a vector an utterance"),
+    ]
+    scores = score_table(found.runs, found.predictions, CLASSES)
+    rows = through_the_file(scores, tmp_path / "scores.parquet", scores_schema(CLASSES))
+    assert [row["modality"] for row in rows] == ["audio+text", "external"]
+
+
+def test_a_study_without_any_development_set_has_a_table_too(tmp_path: Path) -> None:
+    write_cell(tmp_path, "fold1", repeat_row={**REPEAT, "best_development_ua": None})
+    found = collect(tmp_path, CELLS[:1])
+    rows = through_the_file(found.runs, tmp_path / "runs.parquet", runs_schema(CLASSES))
+    assert [row["best_development_ua"] for row in rows] == [None, None]

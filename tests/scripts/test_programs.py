@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from emoscale.tables import RECORDINGS, frame_of, read_fold, write_table
@@ -130,6 +131,35 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     )  # fmt: skip
     assert "warning: there is no development set: nothing was chosen" in checked.stdout
     assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
+def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> None:
+    names = [*(f"experiment{number}" for number in range(16)), "alike" + "_" * 59]
+    scores = pl.DataFrame(
+        [
+            {
+                "study": "many",
+                "corpus": "csv",
+                "experiment": name,
+                "training_utterances_mean": labels,
+                **dict.fromkeys(("ua", "ua_fold_mean", "wa"), 0.512),
+                **dict.fromkeys(("ua_repeat_deviation", "ua_fold_deviation"), 0.01),
+                "chance_ua": 0.25,
+                "notes": "",
+                "weights": "",
+            }
+            for name in names
+            for labels in (125.0, 3300.4)
+        ]
+    )
+    (tmp_path / "tables").mkdir()
+    scores.write_parquet(tmp_path / "tables" / "scores.parquet")
+    ran = run("show_results.py", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    table = [line for line in ran.stdout.splitlines() if line.startswith("│")]
+    assert {len(line) for line in table} == {100}
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in table]
+    assert [row[1:3] for row in rows] == [["125", "51.2"], ["3,300", "51.2"]] * len(names)
+    assert [row[0] for row in rows[:-2:2]] == names[:-1]
+    assert rows[-2][0] + rows[-1][0] == names[-1]  # folded beside its sizes, not cut
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ rule make_tables:
             "scores.parquet",
             "confusion.parquet",
             "confusion.csv",
+            "trials.parquet",
+            "trials.csv",
+            "layer_weights.parquet",
+            "layer_weights.csv",
             "predictions.parquet",
         ),
         scores_csv=report(
@@ -45,6 +49,7 @@ rule draw_figures:
     input:
         scores=f"{OUT}/tables/scores.parquet",
         confusion=f"{OUT}/tables/confusion.parquet",
+        layer_weights=f"{OUT}/tables/layer_weights.parquet",
     output:
         report(
             f"{OUT}/figures/learning_curves.html",
@@ -70,6 +75,18 @@ rule draw_figures:
             category="Figures",
             labels={"figure": "confusion", "form": "drawing"},
         ),
+        report(
+            f"{OUT}/figures/layer_weights.html",
+            caption="../report/layer_weights.rst",
+            category="Figures",
+            labels={"figure": "layer weights", "form": "interactive"},
+        ),
+        report(
+            f"{OUT}/figures/layer_weights.svg",
+            caption="../report/layer_weights.rst",
+            category="Figures",
+            labels={"figure": "layer weights", "form": "drawing"},
+        ),
     log:
         f"{OUT}/logs/draw_figures.log",
     benchmark:
@@ -80,7 +97,8 @@ rule draw_figures:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code_of("draw_figures.py"),
     message:
-        "draw learning curves and confusion matrices"
+        "draw learning curves, confusion matrices and layer weights"
     shell:
         'python "$EMOSCALE_SCRIPTS"/draw_figures.py --scores {input.scores:q} --confusion {input.confusion:q}'
+        " --layer-weights {input.layer_weights:q}"
         " --output {params.folder:q} > {log:q} 2>&1"

@@ -244,6 +244,17 @@ BUILT_IN_KINDS = (
 """Kinds of the project itself."""
 
 
+def modality_of(kind: str) -> Literal["audio", "text", "external"]:
+    """What a kind reads; of one from outside the project the configuration does not know.
+
+    >>> modality_of("mfcc"), modality_of("transformers_text"), modality_of("mine:Loudness")
+    ('audio', 'text', 'external')
+    """
+    if kind not in BUILT_IN_KINDS:
+        return "external"
+    return "text" if kind == "transformers_text" else "audio"
+
+
 @functools.cache
 def external_entry_points() -> dict[str, str]:
     """`module:Class` of every representation that an installed package registers, by name."""

@@ -1,4 +1,4 @@
-"""The table of runs: a row a training, with its scores and where it came from."""
+"""The table of runs: a row a repeat of a cell, with its scores and where it came from."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from emoscale.config.representations import modality_of
 from emoscale.errors import StoreError
-from emoscale.evaluation.metrics import confusion_matrix, metrics_of
-from emoscale.tables import described, predictions_schema, read_table
+from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
+from emoscale.evaluation.metrics import Metrics, confusion_matrix, metrics_of
+from emoscale.evaluation.trials import TRIALS, trial_rows
+from emoscale.provenance import canonical_json
+from emoscale.tables import described, frame_of, predictions_schema, read_table
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,33 @@ class CellName:
         return runs / self.experiment / self.fold / self.size
 
 
+@dataclass(frozen=True)
+class Collected:
+    """What the cells of a study left behind."""
+
+    classes: list[str]
+    runs: pl.DataFrame
+    """Schema `runs_schema`."""
+
+    predictions: pl.DataFrame
+    """Schema `predictions_of_study`."""
+
+    trials: pl.DataFrame
+    """Schema `TRIALS`; no rows where nothing was searched."""
+
+    layer_weights: pl.DataFrame
+    """Schema `LAYER_WEIGHTS`; no rows where no model weighed layers."""
+
+
 def runs_schema(classes: list[str]) -> pa.Schema:
-    """A row a training."""
+    """A row a repeat; of a search, its chosen trial."""
     return pa.schema(
         [
             described("study", pa.string(), "name of the study"),
             described("corpus", pa.string(), "corpus; a generated one is called synthetic"),
             described("experiment", pa.string(), "representation and model, by the study's name"),
-            described("representations", pa.string(), "what is learned from"),
+            described("representations", pa.string(), "what is learned from; + between several"),
+            described("modality", pa.string(), "audio, text or external; + between several"),
             described("weights", pa.string(), "where pre-trained weights come from; empty: none"),
             described(
                 "utterances_in_windows",
@@ -51,27 +74,40 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             described("training_utterances", pa.int32(), "labels learned from"),
             *(described(f"training_count_{c}", pa.int32(), "of this class") for c in classes),
             described("training_speakers", pa.int32(), "speakers learned from"),
-            described("development_utterances", pa.int32(), "that chose the step"),
+            described("development_utterances", pa.int32(), "that chose step, strength and trial"),
             described("test_utterances", pa.int32(), "that the scores are of"),
             described("ua", pa.float64(), "unweighted accuracy: mean recall over classes, 0 to 1"),
             described("wa", pa.float64(), "accuracy, 0 to 1"),
             described("macro_f1", pa.float64(), "mean F1 over classes, 0 to 1"),
             *(described(f"recall_{c}", pa.float64(), "recall, 0 to 1") for c in classes),
-            described("best_development_ua", pa.float64(), "of the kept weights, 0 to 1"),
-            described("steps", pa.int32(), "optimiser steps taken"),
-            described("best_step", pa.int32(), "step of the kept weights"),
-            described("stopped", pa.string(), "patience or budget"),
-            described("seconds", pa.float64(), "wall time of this training"),
+            described(
+                "best_development_ua",
+                pa.float64(),
+                "of the kept weights, 0 to 1; null: no development set",
+                null=True,
+            ),
+            described("trials", pa.int32(), "points of the searched grid; 1: nothing was searched"),
+            described("chosen_trial", pa.int32(), "the one that this row is of, from 0"),
+            described("choices", pa.string(), "its searched settings, canonical JSON"),
+            described("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
+            described("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
+            described("stopped", pa.string(), "patience or budget; fitted: an estimator"),
+            described(
+                "seconds",
+                pa.float64(),
+                "wall time of this training; of several side by side, of all of them",
+            ),
             described("cell_seconds", pa.float64(), "wall time of the job with all its repeats"),
             described("peak_memory_megabytes", pa.float64(), "of the job"),
             described("device", pa.string(), "what it ran on"),
-            described("execution", pa.string(), "how the repeats of the job were run"),
+            described("execution", pa.string(), "how this training was computed"),
+            described("precision", pa.string(), "of the network's numbers"),
             described("notes", pa.string(), "what weakens the protocol"),
-            described("settings", pa.string(), "model and training, canonical JSON"),
+            described("settings", pa.string(), "model, training and search, canonical JSON"),
             described("settings_sha256", pa.string(), "digest of the settings"),
             described("code_sha256", pa.string(), "digest of the training code"),
             described("protocol_sha256", pa.string(), "digest of the fold's table"),
-            described("features_sha256", pa.string(), "digest of the features"),
+            described("features_sha256", pa.string(), "digests of the features, + between them"),
             described("versions", pa.string(), "package versions, JSON"),
         ]
     )
@@ -91,12 +127,15 @@ def predictions_of_study(classes: list[str]) -> pa.Schema:
 
 def collect_runs(
     runs: Path, cells: Iterable[CellName], study: str, corpus: str, notes: str
-) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
-    """The table of runs, all predictions with their cell, and the classes.
+) -> Collected:
+    """The tables of all cells together, in the order of `cells`.
 
-    Raises `StoreError` where a cell is missing or its predictions are not those of its run.
+    Raises `StoreError` where a cell is missing, was written by another version, or its predictions
+    are not those of its run.
     """
     rows: list[dict[str, object]] = []
+    trials: list[dict[str, object]] = []
+    layer_weights: list[dict[str, object]] = []
     predictions: list[pl.DataFrame] = []
     classes: list[str] = []
     for cell in cells:
@@ -113,7 +152,16 @@ def collect_runs(
                     f"{folder}/predictions.parquet: repeat {repeat['repeat']} has {len(own)} "
                     f"predictions, run.json says {run['test_utterances']}; remove both, run again"
                 )
-            rows.append(_row(run, repeat, own, study, corpus, notes))
+            metrics = metrics_of(confusion_of(own, classes))
+            try:
+                rows.append(_row(run, repeat, metrics, study, corpus, notes))
+                trials += trial_rows(run, repeat)
+                layer_weights += layer_weight_rows(run, repeat)
+            except KeyError as error:
+                raise StoreError(
+                    f"{folder}/run.json has no {error}, so another version wrote it; remove it and "
+                    "run again"
+                ) from None
         predictions.append(
             table.with_columns(
                 experiment=pl.lit(cell.experiment), fold=pl.lit(cell.fold), size=pl.lit(cell.size)
@@ -121,7 +169,13 @@ def collect_runs(
         )
     if not rows:
         raise StoreError(f"{runs}: there is no run to tabulate")
-    return pl.DataFrame(rows, infer_schema_length=None), pl.concat(predictions), classes
+    return Collected(
+        classes,
+        pl.DataFrame(rows, infer_schema_length=None),
+        pl.concat(predictions),
+        frame_of(trials, TRIALS),
+        frame_of(layer_weights, LAYER_WEIGHTS),
+    )
 
 
 def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
@@ -147,20 +201,20 @@ def _read_run(path: Path) -> dict[str, Any]:
 def _row(
     run: dict[str, Any],
     repeat: dict[str, Any],
-    predictions: pl.DataFrame,
+    metrics: Metrics,
     study: str,
     corpus: str,
     notes: str,
 ) -> dict[str, object]:
     classes = run["classes"]
-    metrics = metrics_of(confusion_of(predictions, classes))
     origin = run["origin"]
     return {
         "study": study,
         "corpus": corpus,
         "experiment": run["experiment"],
         "representations": "+".join(origin["representations"]),
-        "weights": "; ".join(filter(None, origin["weights"])),
+        "modality": _modality(run["representations"]),
+        "weights": "; ".join(dict.fromkeys(filter(None, origin["weights"]))),
         "utterances_in_windows": run["utterances_in_windows"],
         "model": run["settings"]["model"]["kind"],
         "fold": run["fold"],
@@ -176,6 +230,9 @@ def _row(
         "macro_f1": metrics.macro_f1,
         **{f"recall_{name}": metrics.recalls[place] for place, name in enumerate(classes)},
         "best_development_ua": repeat["best_development_ua"],
+        "trials": len(repeat["trials"]),
+        "chosen_trial": repeat["chosen_trial"],
+        "choices": canonical_json(repeat["trials"][repeat["chosen_trial"]]["choices"]),
         "steps": repeat["steps"],
         "best_step": repeat["best_step"],
         "stopped": repeat["stopped"],
@@ -183,7 +240,8 @@ def _row(
         "cell_seconds": run["seconds"],
         "peak_memory_megabytes": run["peak_memory_megabytes"],
         "device": run["device"],
-        "execution": run["execution"],
+        "execution": repeat["execution"],
+        "precision": repeat["precision"],
         "notes": notes,
         "settings": origin["settings"],
         "settings_sha256": origin["settings_sha256"],
@@ -192,3 +250,9 @@ def _row(
         "features_sha256": "+".join(origin["features_sha256"]),
         "versions": json.dumps(run["versions"], sort_keys=True),
     }
+
+
+def _modality(representations: Iterable[dict[str, Any]]) -> str:
+    """Of all that is learned from; each once."""
+    found = {modality_of(each["settings"]["kind"]) for each in representations}
+    return "+".join(sorted(found))

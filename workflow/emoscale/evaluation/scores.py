@@ -19,7 +19,8 @@ def scores_schema(classes: list[str]) -> pa.Schema:
             described("study", pa.string(), "name of the study"),
             described("corpus", pa.string(), "corpus; a generated one is called synthetic"),
             described("experiment", pa.string(), "representation and model, by the study's name"),
-            described("representations", pa.string(), "what is learned from"),
+            described("representations", pa.string(), "what is learned from; + between several"),
+            described("modality", pa.string(), "audio, text or external; + between several"),
             described("weights", pa.string(), "where pre-trained weights come from; empty: none"),
             described(
                 "utterances_in_windows",
@@ -32,7 +33,7 @@ def scores_schema(classes: list[str]) -> pa.Schema:
             described("training_utterances_minimum", pa.int32(), "in the smallest fold"),
             described("training_utterances_maximum", pa.int32(), "in the largest fold"),
             described("folds", pa.int32(), "number of folds"),
-            described("repeats", pa.int32(), "trainings a fold"),
+            described("repeats", pa.int32(), "training orders and initialisations a fold"),
             described("test_utterances", pa.int32(), "over all folds"),
             described("ua", pa.float64(), f"unweighted accuracy; {pooled}"),
             described("ua_repeat_deviation", pa.float64(), "standard deviation of it over repeats"),
@@ -42,7 +43,7 @@ def scores_schema(classes: list[str]) -> pa.Schema:
             described("macro_f1", pa.float64(), f"mean F1 over classes; {pooled}"),
             *(described(f"recall_{name}", pa.float64(), f"recall; {pooled}") for name in classes),
             described("chance_ua", pa.float64(), "unweighted accuracy of guessing"),
-            described("seconds", pa.float64(), "wall time of all its trainings"),
+            described("seconds", pa.float64(), "wall time of its jobs together"),
             described("peak_memory_megabytes", pa.float64(), "of the largest job"),
             described("notes", pa.string(), "what weakens the protocol"),
         ]
@@ -83,7 +84,7 @@ def score_table(runs: pl.DataFrame, predictions: pl.DataFrame, classes: list[str
         rows.append(
             {
                 **{name: first[name] for name in ("study", "corpus", "experiment")},
-                **{name: first[name] for name in ("representations", "weights")},
+                **{name: first[name] for name in ("representations", "modality", "weights")},
                 "utterances_in_windows": own["utterances_in_windows"].max(),
                 **{name: first[name] for name in ("model", "size")},
                 "training_utterances_mean": own["training_utterances"].mean(),
@@ -100,7 +101,7 @@ def score_table(runs: pl.DataFrame, predictions: pl.DataFrame, classes: list[str
                 "macro_f1": np.mean([metrics.macro_f1 for metrics in pooled]),
                 **{f"recall_{name}": recalls[place] for place, name in enumerate(classes)},
                 "chance_ua": 1 / len(classes),
-                "seconds": own["seconds"].sum(),
+                "seconds": own.unique("fold")["cell_seconds"].sum(),
                 "peak_memory_megabytes": own["peak_memory_megabytes"].max(),
                 "notes": first["notes"],
             }

@@ -7,27 +7,25 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import save, weights_lines
+from emoscale.reporting.figures import largest_sizes, save, title, weights_lines, wrapped
+
+_CELL_PIXELS = 60
+_SPACING_PIXELS = 30
+_LABEL_SIZE = 12
 
 
 def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
     """A matrix an experiment, at its largest training size; the shares of a row sum to 1."""
-    largest = (
-        scores.with_row_index("row")
-        .sort("training_utterances_mean", "row")
-        .group_by("experiment")
-        .last()
-        .sort("row")
+    largest = largest_sizes(scores)
+    classes = sorted(confusion["label"].unique())
+    size = _CELL_PIXELS * len(classes)
+    panels = [
+        "\n".join([*wrapped(name, size, _LABEL_SIZE), f"UA {100 * ua:.1f} %"])
+        for name, ua in largest.select("experiment", "ua").iter_rows()
+    ]
+    data = confusion.join(
+        largest.select("experiment", "size", panel=pl.Series(panels)), on=["experiment", "size"]
     )
-    data = confusion.join(largest.select("experiment", "size", "ua"), on=["experiment", "size"])
-    data = data.with_columns(
-        panel=pl.format(
-            "{} (UA {} %)", pl.col("experiment"), (pl.col("ua") * 100).round(1).cast(pl.String)
-        )
-    )
-    data = data.join(largest.select("experiment", order=pl.int_range(pl.len())), on="experiment")
-    panels = data.sort("order")["panel"].unique(maintain_order=True).to_list()
-    classes = sorted(data["label"].unique())
     base = alt.Chart(data).encode(
         x=alt.X("predicted:N", title="predicted class", sort=classes).axis(labelAngle=-35),
         y=alt.Y("label:N", title="true class", sort=classes).axis(titlePadding=16),
@@ -50,19 +48,27 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
         text=alt.Text("share:Q", format=".0%"),
         color=alt.condition(alt.datum.share > 0.55, alt.value("white"), alt.value("black")),
     )
-    size = 60 * len(classes)
+    columns = 3 if len(panels) <= 9 else 4
+    header = alt.Header(
+        labelExpr="split(datum.label, '\\n')",
+        labelFontSize=_LABEL_SIZE,
+    )
     chart = (
         alt.layer(cells, numbers)
         .properties(width=size, height=size)
-        .facet(facet=alt.Facet("panel:N", title=None, sort=panels), columns=3)
+        .facet(
+            facet=alt.Facet("panel:N", title=None, sort=panels, header=header),
+            columns=columns,
+            spacing=_SPACING_PIXELS,
+        )
         .properties(
-            title=alt.TitleParams(
+            title=title(
                 "Which class is taken for which, at the largest training size",
-                subtitle=[
+                [
                     f"{scores['corpus'][0]}; all folds pooled, mean over repeats",
                     *weights_lines(scores),
                 ],
-                anchor="start",
+                width=max(480, (size + _SPACING_PIXELS) * min(columns, len(panels))),
             )
         )
     )

@@ -1,7 +1,9 @@
-"""What all figures share: colours that colour-blind readers tell apart, and how they are saved."""
+"""What all figures share: colours that colour-blind readers tell apart, titles, how to save."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import altair as alt
@@ -11,35 +13,55 @@ from emoscale.files import atomic_path
 
 # Okabe and Ito (2008), without the yellow, which is faint on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
-DASHES = [[1, 0], [6, 2], [2, 2]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
 
 
-def scales(names: list[str]) -> tuple[alt.Scale, alt.Scale, alt.Scale]:
-    """Colour, point shape and dash of the line of each name, in order.
-
-    Colours repeat after seven names, with another shape and another dash.
-    """
-    colours = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
-    shapes = [SHAPES[(place + place // len(COLOURS)) % len(SHAPES)] for place in range(len(names))]
-    dashes = [DASHES[place // len(COLOURS) % len(DASHES)] for place in range(len(names))]
+def scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Colour and point shape of each name, in order; of as many names as there are `COLOURS`."""
     return (
-        alt.Scale(domain=names, range=colours),
-        alt.Scale(domain=names, range=shapes),
-        alt.Scale(domain=names, range=dashes),
+        alt.Scale(domain=names, range=COLOURS[: len(names)]),
+        alt.Scale(domain=names, range=SHAPES[: len(names)]),
+    )
+
+
+def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
+    """The row of each experiment's largest training size, in the study's order."""
+    return (
+        scores.with_row_index("row")
+        .sort("training_utterances_mean", "row")
+        .group_by("experiment")
+        .last()
+        .sort("row")
     )
 
 
 def weights_lines(scores: pl.DataFrame) -> list[str]:
     """Which experiments read pre-trained weights, and from where, a line for each origin."""
-    with_weights = scores.filter(pl.col("weights") != "")
-    names = with_weights.group_by("weights", maintain_order=True).agg(
-        pl.col("experiment").unique(maintain_order=True)
-    )
+    readers: dict[str, list[str]] = {}
+    for experiment, weights in scores.select("experiment", "weights").iter_rows():
+        for origin in filter(None, weights.split("; ")):
+            known = readers.setdefault(origin, [])
+            if experiment not in known:
+                known.append(experiment)
     return [
-        f"Weights of {', '.join(experiments)}: {weights}"
-        for weights, experiments in names.iter_rows()
+        f"Weights of {', '.join(experiments)}: {origin}" for origin, experiments in readers.items()
     ]
+
+
+def wrapped(line: str, pixels: int, size: int = 11) -> list[str]:
+    """A line as lines of about `pixels` at most, of letters that are `size` pixels high.
+
+    >>> wrapped("aligned_fusion_confined_to_words", 120, size=12)
+    ['aligned_fusion_con', 'fined_to_words']
+    """
+    letter = 0.55 * size  # Vega's Helvetica or Arial, in the mean
+    return textwrap.wrap(line, int(pixels / letter), break_on_hyphens=False)
+
+
+def title(words: str, lines: Iterable[str], width: int) -> alt.TitleParams:
+    """A figure's title, with lines of explanation below that are wrapped to `width` pixels."""
+    below = [part for line in lines for part in wrapped(line, width)]
+    return alt.TitleParams(words, subtitle=below, anchor="start", offset=14)
 
 
 def save(chart: alt.TopLevelMixin, html: Path, svg: Path) -> None:

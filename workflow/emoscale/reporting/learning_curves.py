@@ -7,11 +7,17 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import save, scales, weights_lines
+from emoscale.reporting.figures import COLOURS, save, scales, title, weights_lines
+
+_FAINT = "#dcdcdc"
+_LEGEND_PIXELS = 800  # a study's names have 64 characters at most
 
 
 def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
-    """A curve an experiment, with a band of one standard deviation over repeats."""
+    """A curve an experiment, with a band of one standard deviation over repeats.
+
+    More curves than one panel can tell apart are drawn in several: see `panels_of`.
+    """
     data = scores.select(
         "experiment",
         "size",
@@ -24,23 +30,78 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
         "ua_fold_deviation",
         "chance_ua",
     ).sort("experiment", "labels")
-    names = scores["experiment"].unique(maintain_order=True).to_list()
-    colours, shapes, dashes = scales(names)
+    panels = panels_of(scores)
+    lines = [
+        f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} "
+        "repeats; band: one standard deviation over repeats; dashed: chance",
+        *(["grey: the curves of the other panels"] if len(panels) > 1 else []),
+        *notes_lines(scores["notes"][0]),
+        *weights_lines(scores),
+    ]
+    words = "How recognition grows with labels"
+    chart: alt.TopLevelMixin
+    if len(panels) == 1:
+        (names,) = panels.values()
+        chart = _panel(data, names).properties(
+            width=560, height=360, title=title(words, lines, width=700)
+        )
+    else:
+        drawn = [
+            _panel(data, names).properties(width=400, height=280, title=group)
+            for group, names in panels.items()
+        ]
+        chart = (
+            alt.concat(*drawn, columns=2, title=title(words, lines, width=1100))
+            .resolve_scale(color="independent", shape="independent")
+            .configure_concat(spacing=30)
+        )
+    save(chart, html, svg)
+
+
+def panels_of(scores: pl.DataFrame) -> dict[str, list[str]]:
+    """The experiments of each panel by its title, in the study's order.
+
+    All stand in one panel while there is a colour for each. Then there is one for each modality,
+    and one of more experiments than colours is cut into parts of about equal size.
+    """
+    experiments = scores.unique("experiment", keep="first", maintain_order=True)
+    if len(experiments) <= len(COLOURS):
+        return {"": experiments["experiment"].to_list()}
+    panels = {}
+    for (modality,), group in experiments.group_by("modality", maintain_order=True):
+        names = group["experiment"].to_list()
+        parts = -(-len(names) // len(COLOURS))
+        for part in range(parts):
+            first, last = (place * len(names) // parts for place in (part, part + 1))
+            suffix = f", {part + 1} of {parts}" if parts > 1 else ""
+            panels[f"{str(modality).replace('+', ' + ')}{suffix}"] = names[first:last]
+    return panels
+
+
+def _panel(data: pl.DataFrame, names: list[str]) -> alt.LayerChart | alt.FacetChart:
+    """The curves of `names`; of all others in the data, a trace to compare them with."""
+    own = data.filter(pl.col("experiment").is_in(names))
+    others = data.filter(~pl.col("experiment").is_in(names))
     low, high = _limits(data)
-    ticks = _round_numbers(data["labels"].to_list())
+    labels = data["labels"].to_list()
     x = alt.X("labels:Q", title="training utterances (mean over folds)")
-    x = x.scale(type="log", nice=False, padding=12).axis(values=ticks or alt.Undefined)
+    x = x.scale(type="log", nice=False, padding=12, domain=[min(labels), max(labels)])
+    x = x.axis(values=_round_numbers(labels) or alt.Undefined)
     y_scale = alt.Scale(domain=[low, high], nice=False)
-    legend = alt.Legend(symbolOpacity=1)
+    y = alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%")
+    colours, shapes = scales(names)
+    legend = alt.Legend(symbolOpacity=1, labelLimit=_LEGEND_PIXELS)
     colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)
-    base = alt.Chart(data).encode(x=x, color=colour)
-    band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q")
-    line = base.mark_line(strokeWidth=2).encode(
-        y=alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%"),
-        strokeDash=alt.StrokeDash("experiment:N", title="experiment", scale=dashes, legend=legend),
+    traces = (
+        alt.Chart(others)
+        .mark_line(strokeWidth=1.5, color=_FAINT)
+        .encode(x=x, y=y, detail="experiment:N")
     )
+    base = alt.Chart(own).encode(x=x, color=colour)
+    band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q")
+    line = base.mark_line(strokeWidth=2).encode(y=y)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
-        y="ua:Q",
+        y=y,
         shape=alt.Shape("experiment:N", title="experiment", scale=shapes, legend=legend),
         tooltip=[
             alt.Tooltip("experiment:N"),
@@ -52,25 +113,11 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
             alt.Tooltip("ua_fold_deviation:Q", title="± over folds", format=".1%"),
         ],
     )
-    chance = scores["chance_ua"][0]
-    rule = alt.Chart(pl.DataFrame({"chance": [chance]})).mark_rule(strokeDash=[5, 4]).encode(
+    chance = alt.Chart(pl.DataFrame({"chance": [data["chance_ua"][0]]}))
+    rule = chance.mark_rule(strokeDash=[5, 4]).encode(
         y=alt.Y("chance:Q", scale=y_scale), tooltip=[alt.Tooltip("chance:Q", format=".1%")]
-    )  # fmt: skip
-    chart = alt.layer(rule, band, line, points).properties(
-        width=560,
-        height=360,
-        title=alt.TitleParams(
-            "How recognition grows with labels",
-            subtitle=[
-                f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} "
-                "repeats; band: one standard deviation over repeats; dashed: chance",
-                *notes_lines(scores["notes"][0]),
-                *weights_lines(scores),
-            ],
-            anchor="start",
-        ),
     )
-    save(chart, html, svg)
+    return alt.layer(*([traces] if len(others) else []), rule, band, line, points)
 
 
 def notes_lines(notes: str) -> list[str]:

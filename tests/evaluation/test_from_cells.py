@@ -1,0 +1,135 @@
+"""What real trainings leave behind, as tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from emoscale.config import parse_settings
+from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
+from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
+from emoscale.evaluation.trials import TRIALS
+from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.tables import write_table
+from emoscale.training.cell import Cell, CellSettings, train_cell
+
+KEYS = [f"u{number:02d}" for number in range(24)]
+RATES = [0.01, 0.1]
+FUSION = {
+    "model": {"kind": "early_fusion", "width": 4, "hidden": None, "dropout": 0.0},
+    "training": {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_utterances": 4},
+    "search": {"training.learning_rate": RATES},
+    "layers": [None, None],
+    "seed": 1,
+}
+MACHINE = {"model": {"kind": "estimator", "strengths": [0.1, 1.0]}, "training": {}, "seed": 1}
+DIGESTS = {f"{of}_sha256": "0" for of in ("settings", "code", "protocol")}
+
+
+def make_store(folder: Path, kind: str, layers: tuple[int, ...]) -> FeatureStore:
+    generator = np.random.default_rng(len(layers))
+    states = (len(layers),) if layers else ()
+    frames = [
+        generator.normal(number % 2, 0.5, (*states, 3 + number % 4, 2))
+        for number in range(len(KEYS))
+    ]
+    header = ShardHeader(f'{{"kind":"{kind}"}}', 2, 100.0, "code", "rows", layers=layers)
+    write_shard(folder / "00.h5", header, KEYS, frames, "float16")
+    index_shards([folder / "00.h5"], folder / "index.parquet")
+    return FeatureStore(folder / "index.parquet")
+
+
+def make_fold() -> pl.DataFrame:
+    roles = ["train"] * 12 + ["dev"] * 6 + ["test"] * 6
+    ranks = [*range(12), *[None] * 12]
+    return pl.DataFrame(
+        {
+            "utterance": KEYS,
+            "role": roles,
+            "label": ["a", "b"] * 12,
+            "speaker": [role + key[-1] for role, key in zip(roles, KEYS, strict=True)],
+            "rank_0": ranks,
+            "rank_1": ranks,
+        },
+        schema_overrides={"rank_0": pl.Int32, "rank_1": pl.Int32},
+    )
+
+
+def train(
+    runs: Path, experiment: str, settings: dict[str, Any], stores: list[FeatureStore]
+) -> CellName:
+    origin = {
+        **DIGESTS,
+        "settings": "{}",
+        "representations": [store.name for store in stores],
+        "weights": [store.weights for store in stores],
+        "features_sha256": [store.sha256 for store in stores],
+    }
+    name = CellName(experiment, "fold1", "all")
+    parsed: CellSettings = parse_settings(CellSettings, settings, "settings")
+    train_cell(
+        Cell(experiment, "fold1", "all"),
+        parsed,
+        make_fold(),
+        stores,
+        name.folder(runs),
+        torch.device("cpu"),
+        origin,
+    )
+    return name
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    folder = tmp_path_factory.mktemp("study")
+    layered = make_store(folder / "wavlm", "transformers_audio", (6, 12))
+    plain = make_store(folder / "bert", "transformers_text", ())
+    cells = [
+        train(folder / "runs", "fusion", FUSION, [layered, plain]),
+        train(folder / "runs", "svm", MACHINE, [plain]),
+    ]
+    collected = collect_runs(folder / "runs", cells, "study", "generated", "")
+    for table, schema in (
+        (collected.runs, runs_schema(collected.classes)),
+        (collected.trials, TRIALS),
+        (collected.layer_weights, LAYER_WEIGHTS),
+    ):
+        write_table(table, folder / "table.parquet", schema)  # fits, or raises
+    return collected
+
+
+def test_a_run_says_what_it_learned_from_and_how(found: Collected) -> None:
+    names = ("experiment", "repeat", "representations", "modality", "model", "trials", "stopped")
+    assert found.runs.select(names).rows() == [
+        ("fusion", 0, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
+        ("fusion", 1, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
+        ("svm", 0, "bert", "text", "estimator", 1, "fitted"),
+        ("svm", 1, "bert", "text", "estimator", 1, "fitted"),
+    ]
+
+
+def test_the_chosen_trial_is_the_best_on_the_development_set(found: Collected) -> None:
+    assert found.trials.select("experiment", "repeat", "trial").rows() == [
+        ("fusion", repeat, trial) for repeat in (0, 1) for trial in (0, 1)
+    ]
+    for run in found.runs.filter(pl.col("experiment") == "fusion").to_dicts():
+        own = found.trials.filter(pl.col("repeat") == run["repeat"])
+        (chosen,) = own.filter("chosen").to_dicts()
+        assert chosen["development_ua"] == own["development_ua"].max() == run["best_development_ua"]
+        assert chosen["trial"] == run["chosen_trial"]
+        rate = RATES[chosen["trial"]]
+        assert chosen["choices"] == run["choices"] == f'{{"training.learning_rate":{rate}}}'
+
+
+def test_the_shares_of_the_layers_sum_to_one(found: Collected) -> None:
+    shares = found.layer_weights
+    assert shares.select("experiment", "representation", "repeat", "layer").rows() == [
+        ("fusion", "wavlm", repeat, layer) for repeat in (0, 1) for layer in (6, 12)
+    ]
+    sums = shares.group_by("repeat").agg(pl.col("share").sum())["share"].to_list()
+    assert sums == pytest.approx([1.0, 1.0])

@@ -1,0 +1,53 @@
+"""The table of trials: what a search tried, and what came of it on the development set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from emoscale.provenance import canonical_json
+from emoscale.tables import described
+
+TRIALS = pa.schema(
+    [
+        described("experiment", pa.string(), "representation and model, by the study's name"),
+        described("fold", pa.string(), "which part of the corpus is tested"),
+        described("size", pa.string(), "training size as asked for"),
+        described("repeat", pa.int32(), "training order and initialisation"),
+        described("trial", pa.int32(), "point of the searched grid, from 0"),
+        described("choices", pa.string(), "its searched settings, canonical JSON"),
+        described("chosen", pa.bool_(), "whether predictions and weights are this trial's"),
+        described(
+            "development_ua",
+            pa.float64(),
+            "unweighted accuracy of its kept weights, 0 to 1; null: no development set",
+            null=True,
+        ),
+        described(
+            "development_loss",
+            pa.float64(),
+            "weighted cross-entropy of its kept weights, nats; null: an estimator, or no such set",
+            null=True,
+        ),
+        described("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
+        described("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
+        described("seconds", pa.float64(), "wall time; of several side by side, of all of them"),
+    ]
+)
+"""A row an experiment, fold, size, repeat and trial, where the experiment searches."""
+
+
+def trial_rows(run: dict[str, Any], repeat: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trials of one repeat of a cell's `run.json`; none where nothing was searched."""
+    return [
+        {
+            **{name: run[name] for name in ("experiment", "fold", "size")},
+            "repeat": repeat["repeat"],
+            **trial,
+            "choices": canonical_json(trial["choices"]),
+            "chosen": trial["trial"] == repeat["chosen_trial"],
+        }
+        for trial in repeat["trials"]
+        if trial["choices"]
+    ]
