@@ -102,6 +102,17 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
             ["--output", "index.parquet", "missing.h5"],
             "Error: missing.h5 does not exist",
         ),
+        ("predict.py", ["nothing", "a.wav"], "Error: nothing/run.json does not exist: name the"),
+        (
+            "predict.py",
+            ["nothing", "a.wav", "--output", "a.xlsx"],
+            "Error: a.xlsx: is not one of .csv, .json, .parquet; end its name",
+        ),
+        (
+            "draw_attention.py",
+            ["nothing", "u1", "--output", "a.pdf"],
+            "Error: a.pdf: is not one of .svg, .png, .html, .json, .parquet",
+        ),
         ("show_results.py", ["nothing"], "Error: nothing/tables/scores.parquet does not exist"),
     ],
 )
