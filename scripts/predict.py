@@ -137,7 +137,8 @@ def _said_of(name: str, table: pl.DataFrame) -> str:
 def _show(table: pl.DataFrame, classes: list[str]) -> None:
     shown = Table()
     for heading in ("file", "seconds", "predicted", *classes):
-        shown.add_column(heading, justify="left" if heading in ("file", "predicted") else "right")
+        justify = "left" if heading in ("file", "predicted") else "right"
+        shown.add_column(heading, justify=justify, overflow="fold")
     for row in table.iter_rows(named=True):
         whole = row["window"] is None
         shown.add_row(
