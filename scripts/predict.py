@@ -136,9 +136,11 @@ def _said_of(name: str, table: pl.DataFrame) -> str:
 
 def _show(table: pl.DataFrame, classes: list[str]) -> None:
     shown = Table()
-    for heading in ("file", "seconds", "predicted", *classes):
-        justify = "left" if heading in ("file", "predicted") else "right"
-        shown.add_column(heading, justify=justify, overflow="fold")
+    shown.add_column("file", overflow="fold")
+    shown.add_column("seconds", justify="right")
+    shown.add_column("predicted")
+    for name in classes:
+        shown.add_column(name, justify="right")
     for row in table.iter_rows(named=True):
         whole = row["window"] is None
         shown.add_row(
