@@ -7,6 +7,7 @@ import torch
 
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
+from emoscale.config.prediction import PredictionSettings
 from emoscale.device import choose_device
 from emoscale.models.registry import sources_of
 from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
@@ -35,6 +36,11 @@ _OTHERWISE_MEGABYTES = 1500
     type=click.Path(path_type=Path),
     help="Index of a representation's features; once for each representation.",
 )
+@click.option(
+    "--prediction",
+    default="{}",
+    help="What predict.py is to know: audio checks, checkpoints and their cache, as JSON.",
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
@@ -51,6 +57,7 @@ def main(
     size: str,
     protocol: Path,
     features: tuple[Path, ...],
+    prediction: str,
     output: Path,
     device: str,
     threads: int,
@@ -75,11 +82,11 @@ def main(
         "weights": [store.weights for store in stores],
         "features_sha256": [store.sha256 for store in stores],
     }
+    kept = parse_settings(PredictionSettings, prediction, "--prediction")
     cell = Cell(experiment, fold, size)
+    table, place = read_fold(protocol), choose_device(device)
     room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
-    train_cell(
-        cell, parsed, read_fold(protocol), stores, output, choose_device(device), origin, room
-    )
+    train_cell(cell, parsed, table, stores, output, place, origin, kept, room)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ ORDER = [
     "models",
     "evaluation",
     "training",
+    "prediction",
     "reporting",
 ]
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"

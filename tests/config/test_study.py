@@ -42,6 +42,21 @@ def test_names_of_files() -> None:
     assert study.shard_names()[0] == "00"
 
 
+def test_a_model_keeps_where_its_own_weights_came_from() -> None:
+    config = changed("representations.text", {"kind": "transformers_text", "model": "bert"})
+    config["checkpoints"] = {
+        "bert": {"hub": "google-bert/bert-base-uncased"},
+        "other": {"hub": "x"},
+    }
+    config["experiments"]["text"] = {"representations": ["text"], "model": "mean"}
+    config["audio"] = {"minimum_seconds": 0.5}
+    study = parse_study(config)
+    kept = json.loads(study.prediction_slice("text"))
+    assert list(kept["checkpoints"]) == ["bert"]
+    assert kept["audio"]["minimum_seconds"] == 0.5
+    assert json.loads(study.prediction_slice("mfcc"))["checkpoints"] == {}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [

@@ -131,6 +131,8 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     )  # fmt: skip
     assert "warning: there is no development set: nothing was chosen" in checked.stdout
     assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
+
+
 def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> None:
     names = [*(f"experiment{number}" for number in range(16)), "alike" + "_" * 59]
     scores = pl.DataFrame(
@@ -186,6 +188,17 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
             "index_features.py",
             ["--output", "index.parquet", "missing.h5"],
             "Error: missing.h5 does not exist",
+        ),
+        ("predict.py", ["nothing", "a.wav"], "Error: nothing/run.json does not exist: name the"),
+        (
+            "predict.py",
+            ["nothing", "a.wav", "--output", "a.xlsx"],
+            "Error: a.xlsx: is not one of .csv, .json, .parquet; end its name",
+        ),
+        (
+            "draw_attention.py",
+            ["nothing", "u1", "--output", "a.pdf"],
+            "Error: a.pdf: is not one of .svg, .png, .html, .json, .parquet",
         ),
         ("show_results.py", ["nothing"], "Error: nothing/tables/scores.parquet does not exist"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -131,6 +132,32 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     for name in ("learning_curves", "confusion", "layer_weights"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
+
+
+def test_a_trained_model_predicts_what_the_table_says(finished: Checkout) -> None:
+    results = finished.folder / "results" / "small"
+    model = results / "runs" / "wav2vec2" / "fold1" / "all"
+    trained = pl.read_parquet(model / "predictions.parquet").filter(repeat=1).sort("utterance")
+    utterances = pl.read_parquet(results / "corpus" / "utterances.parquet")
+    audio = trained.join(utterances, on="utterance", maintain_order="left")["audio"]
+    (finished.folder / "list.txt").write_text(
+        "\n".join(str(results / "raw" / path) for path in audio)
+    )
+    program = [sys.executable, "scripts/predict.py", str(model), "--list", "list.txt"]
+    ran = subprocess.run(
+        [*program, "--repeat", "1", "--output", "predictions.parquet"],
+        cwd=finished.folder,
+        env={**os.environ, "PYTHONPATH": "workflow"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "predictions: predictions.parquet\n"
+    assert "wav2vec2/fold1/all: repeat 1; weights: untrained: random weights of" in ran.stderr
+    predicted = pl.read_parquet(finished.folder / "predictions.parquet")
+    assert predicted["predicted"].to_list() == trained["predicted"].to_list()
+    for name in ("p_active", "p_calm"):
+        assert float((predicted[name] - trained[name]).abs().max()) < 1e-6  # type: ignore[arg-type]
 
 
 def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:

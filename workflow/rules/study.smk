@@ -164,6 +164,11 @@ def experiment_settings(wildcards):
     return STUDY.training_slice(wildcards.experiment)
 
 
+# Where weights are is no reason to train again either (see weights_options).
+def kept_for_prediction(wildcards, input):
+    return STUDY.prediction_slice(wildcards.experiment)
+
+
 def experiment_code(wildcards):
     kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
     return code_of("train.py", *model_sources(kind))

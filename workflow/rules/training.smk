@@ -23,6 +23,7 @@ rule train:
     params:
         settings=experiment_settings,
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
+        prediction=kept_for_prediction,
         folder=lambda wildcards, output: os.path.dirname(output.run),
         code=experiment_code,
     message:
@@ -30,5 +31,6 @@ rule train:
     shell:
         'python "$EMOSCALE_SCRIPTS"/train.py --settings {params.settings:q}'
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
-        " --protocol {input.protocol:q} {params.features:q} --output {params.folder:q}"
-        " --device {resources.device} --threads {threads} --memory {resources.mem_mb} > {log:q} 2>&1"
+        " --protocol {input.protocol:q} {params.features:q} --prediction {params.prediction:q}"
+        " --output {params.folder:q} --device {resources.device} --threads {threads}"
+        " --memory {resources.mem_mb} > {log:q} 2>&1"

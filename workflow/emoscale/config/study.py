@@ -11,6 +11,7 @@ from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
+from emoscale.config.prediction import PredictionSettings
 from emoscale.config.protocol import ProtocolSettings, SizesSettings
 from emoscale.config.representations import (
     SAMPLE_RATE,
@@ -278,6 +279,18 @@ class Study(Settings):
                 "seed": self.seed,
             }
         )
+
+    def prediction_slice(self, experiment: str) -> str:
+        """For predicting new recordings with a model of this experiment: kept beside it."""
+        references = self.experiments[experiment].representations
+        representations = {reference_parts(reference)[0] for reference in references}
+        names = {name for each in representations for name in self.checkpoints_of(each)}
+        kept = PredictionSettings(
+            audio=self.audio,
+            checkpoints={name: self.checkpoints[name] for name in sorted(names)},
+            checkpoint_cache=self.execution.checkpoint_cache,
+        )
+        return canonical_json(kept.model_dump(mode="json"))
 
 
 def reference_parts(reference: str) -> tuple[str, int | None]:

@@ -23,15 +23,14 @@ def draw_attention(
     attention: NDArray[np.floating],
     frame_rate: float,
     seconds: NDArray[np.floating] | None,
-    html: Path,
-    svg: Path,
+    *paths: Path,
 ) -> None:
     """A row a token: how its attention is spread over the utterance, mean over heads.
 
     `attention` is [heads, tokens, frames] (see `AlignedFusion.attention_of`), `frame_rate` in
     frames a second. `seconds` [tokens, 2] is when each token is spoken, not a number where that is
     unknown; a line around that part of a row shows it. The cells of a row sum to 1, each of one or
-    more frames.
+    more frames. The drawing is written to each of `paths` (see `figures.save`).
     """
     heads, _, frames = attention.shape
     frames_a_cell = -(-frames // _MOST_COLUMNS)
@@ -86,7 +85,7 @@ def draw_attention(
         ),
     )
     with alt.data_transformers.enable("default", max_rows=None):  # long texts have many cells
-        save(chart, html, svg)
+        save(chart, *paths)
 
 
 def _cells(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -64,12 +65,16 @@ def title(words: str, lines: Iterable[str], width: int) -> alt.TitleParams:
     return alt.TitleParams(words, subtitle=below, anchor="start", offset=14)
 
 
-def save(chart: alt.TopLevelMixin, html: Path, svg: Path) -> None:
-    """Write a chart as a page that needs no network, and as a drawing."""
+def save(chart: alt.TopLevelMixin, *paths: Path) -> None:
+    """Write a chart to each path, in the form of its ending.
+
+    .html is a page that needs no network, .svg a drawing, .png a picture for a screen.
+    """
     styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(
         labelFontSize=12, titleFontSize=13
     )
-    with atomic_path(html) as temporary:
-        styled.save(str(temporary), format="html", inline=True)
-    with atomic_path(svg) as temporary:
-        styled.save(str(temporary), format="svg")
+    for path in paths:
+        form = path.suffix.lower().removeprefix(".")
+        options: dict[str, Any] = {"html": {"inline": True}, "png": {"scale_factor": 2}}
+        with atomic_path(path) as temporary:
+            styled.save(str(temporary), format=form, **options.get(form, {}))

@@ -109,6 +109,7 @@ class FeatureStore:
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
         self.weights = metadata["weights"]
+        self._checkpoint_sha256 = metadata["checkpoint_sha256"]
         self._representation = metadata["representation"]
         self.layers: tuple[int, ...] = tuple(json.loads(metadata["layers"]))
         if layer is not None and layer not in self.layers:
@@ -127,6 +128,7 @@ class FeatureStore:
             "settings": json.loads(self._representation),
             "layer": self.layer,
             "weights": self.weights,
+            "checkpoint_sha256": self._checkpoint_sha256,
         }
 
     @property

@@ -18,6 +18,7 @@ from pydantic import Field
 from safetensors.torch import save_file
 
 from emoscale.config.models import ModelSettings
+from emoscale.config.prediction import PredictionSettings
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.settings import Settings
 from emoscale.config.training import TrainingSettings
@@ -68,13 +69,15 @@ def train_cell(
     folder: Path,
     device: torch.device,
     origin: dict[str, Any],
+    prediction: PredictionSettings | None = None,
     room: Room | None = None,
 ) -> None:
     """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
 
     `fold` is the protocol table; features lie in `room`, which changes no number; `origin` (digests
-    of inputs and code) goes into `run.json`. Raises `UserError` where the subset or a feature is
-    missing, or something is to be chosen on development data and the fold has none.
+    of inputs and code) goes into `run.json`, and so does `prediction`, which changes nothing here.
+    Raises `UserError` where the subset or a feature is missing, or something is to be chosen on
+    development data and the fold has none.
     """
     began = time.perf_counter()
     if device.type == "cuda":  # on a CPU every operation here is deterministic as it is
@@ -183,6 +186,7 @@ def train_cell(
             "device": str(device),
             "threads": torch.get_num_threads(),
             "representations": [store.description() for store in stores],
+            "prediction": (prediction or PredictionSettings()).model_dump(mode="json"),
             "seconds": time.perf_counter() - began,
             "peak_memory_megabytes": _peak_memory_megabytes(),
             "origin": origin,

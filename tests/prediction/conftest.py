@@ -1,0 +1,179 @@
+"""A study made through the library, small enough to train in a second a cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile
+import torch
+
+from emoscale.config import parse_settings
+from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.corpus import AudioChecks
+from emoscale.config.prediction import PredictionSettings
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.config.representations import RepresentationSettings
+from emoscale.corpus.reading import Reading, Utterance
+from emoscale.corpus.recordings import check_recordings
+from emoscale.corpus.shards import deal_shards
+from emoscale.extraction.shard import extract_shard
+from emoscale.protocol.orders import make_fold
+from emoscale.representations.registry import build_representation
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.tables import RECORDINGS, write_table
+from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.weights.fetching import fetch_checkpoint
+from emoscale.weights.placing import place_weights
+
+RATE = 22_050  # not what features are computed at
+BERT = UntrainedModel(untrained="bert", seed=3)
+REPRESENTATIONS: dict[str, Any] = {
+    "mfcc": {"kind": "mfcc", "coefficients": 13, "deltas": 1},
+    "bert": {"kind": "transformers_text", "model": "tiny_bert", "layer": "all"},
+}
+MODELS: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "pooled": (["mfcc"], {"kind": "pooled", "width": 8}),
+    "estimator": (["mfcc"], {"kind": "estimator", "strengths": [0.01]}),
+    "text": (["bert/1"], {"kind": "pooled", "width": 8}),
+    "late": (["mfcc", "bert"], {"kind": "late_fusion", "parts": [
+        {"kind": "pooled", "width": 8}, {"kind": "recurrent", "width": 8},
+    ]}),
+    "aligned": (["mfcc", "bert/2"], {"kind": "aligned_fusion", "width": 8, "heads": 2}),
+    "confined": (
+        ["mfcc", "bert/2"],
+        {"kind": "aligned_fusion", "width": 8, "heads": 2, "confined": True},
+    ),
+}  # fmt: skip
+SENTENCES = ("I am so [LAUGHTER] happy today!", "leave me alone now", "")
+
+
+@dataclass(frozen=True)
+class SmallStudy:
+    """Its results, and where its recordings are."""
+
+    folder: Path
+    corpus: Path
+    cache: Path
+
+    def run_folder(self, experiment: str) -> Path:
+        return self.folder / "runs" / experiment / "fold1" / "all"
+
+    def trained(self, experiment: str) -> pl.DataFrame:
+        """The predictions of the training itself."""
+        return pl.read_parquet(self.run_folder(experiment) / "predictions.parquet")
+
+    def tested(self) -> list[Path]:
+        """The recordings that were tested."""
+        keys = self.trained("pooled")["utterance"].unique().sort()
+        return [self.corpus / f"{key}.wav" for key in keys]
+
+
+def _write_corpus(root: Path) -> Reading:
+    """Two classes: high and low tones, of three speakers; words that go with them, or none."""
+    reading = Reading("csv")
+    for number in range(24):
+        label, speaker = ("high", "low")[number % 2], f"speaker{number // 2 % 3}"
+        generator = np.random.default_rng(number)
+        seconds = generator.uniform(0.4, 1.2)
+        time = np.arange(round(seconds * RATE)) / RATE
+        pitch = {"high": 500.0, "low": 200.0}[label] + 30 * generator.normal()
+        samples = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.05 * generator.normal(size=len(time))
+        soundfile.write(root / f"u{number:02d}.wav", samples, RATE, subtype="PCM_16")
+        transcript = SENTENCES[number % 2 if number % 5 else 2]
+        (root / f"u{number:02d}.txt").write_text(transcript + "\n")
+        words = [
+            {"word": word, "start": 0.05 * place, "end": 0.05 * place + 0.05}
+            for place, word in enumerate(transcript.split())
+        ]
+        reading.add(
+            Utterance(f"u{number:02d}", f"u{number:02d}.wav", speaker, label,
+                      transcript=transcript, words=words or None),  # type: ignore[arg-type]
+            "table",
+        )  # fmt: skip
+    return reading
+
+
+def _extract(recordings: pl.DataFrame, study: SmallStudy) -> None:
+    origin = fetch_checkpoint("tiny_bert", BERT, study.cache)
+    for name, given in REPRESENTATIONS.items():
+        settings = parse_settings(RepresentationSettings, given, name)
+        placed, phrase = place_weights(settings, [origin])
+        made = build_representation(placed)
+        shards = []
+        for number, rows in enumerate(deal_shards(recordings, 2)):
+            shards.append(study.folder / "features" / name / f"{number:02d}.h5")
+            extract_shard(rows, study.corpus, settings, made, shards[-1], "code", phrase)
+        index_shards(shards, shards[0].with_name("index.parquet"))
+
+
+def _train(study: SmallStudy, fold: pl.DataFrame, experiment: str) -> None:
+    references, model = MODELS[experiment]
+    stores = []
+    for reference in references:
+        name, _, layer = reference.partition("/")
+        index = study.folder / "features" / name / "index.parquet"
+        stores.append(FeatureStore(index, int(layer) if layer else None))
+    training = {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_utterances": 8}
+    settings = parse_settings(
+        CellSettings, {"model": model, "training": training, "seed": 5}, experiment
+    )
+    kept = PredictionSettings(
+        audio=AudioChecks(minimum_seconds=0.2),
+        checkpoints={"tiny_bert": BERT},
+        checkpoint_cache=str(study.cache),
+    )
+    train_cell(
+        Cell(experiment, "fold1", "all"),
+        settings,
+        fold,
+        stores,
+        study.run_folder(experiment),
+        torch.device("cpu"),
+        {"features_sha256": [store.sha256 for store in stores]},
+        kept,
+    )
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
+    root = tmp_path_factory.mktemp("study")
+    study = SmallStudy(root / "results" / "small", root / "corpus", root / "cache")
+    study.corpus.mkdir()
+    recordings, _ = check_recordings(_write_corpus(study.corpus), study.corpus, AudioChecks())
+    write_table(recordings, study.folder / "corpus" / "recordings.parquet", RECORDINGS)
+    _extract(recordings, study)
+    protocol = ProtocolSettings(fold_unit="speakers", folds=3, repeats=2)
+    labelled = recordings.with_columns(label=pl.col("emotion"))
+    fold = make_fold(labelled, protocol, 0, 1)
+    for experiment in MODELS:
+        _train(study, fold, experiment)
+    return study
+
+
+ChangeRun = Callable[[str, Sequence[str], Any], Path]
+
+
+@pytest.fixture
+def change_run(small_study: SmallStudy, tmp_path: Path) -> ChangeRun:
+    """Copies a run with one value of its run.json changed; the new folder."""
+
+    def change(experiment: str, keys: Sequence[str], value: Any) -> Path:
+        source, target = small_study.run_folder(experiment), tmp_path / "run"
+        target.mkdir()
+        run = json.loads((source / "run.json").read_text())
+        place = run
+        for key in keys[:-1]:
+            place = place[int(key) if key.isdigit() else key]
+        place[keys[-1]] = value
+        (target / "run.json").write_text(json.dumps(run))
+        (target / "model.safetensors").write_bytes((source / "model.safetensors").read_bytes())
+        return target
+
+    return change

@@ -1,0 +1,121 @@
+"""Class probabilities of new recordings, from a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from emoscale.errors import UserError
+from emoscale.prediction.features import FeatureMaker
+from emoscale.prediction.recordings import LeftOut, Part, parts_of
+from emoscale.prediction.tables import predictions_frame
+from emoscale.prediction.transcripts import Transcripts
+from emoscale.tables import SHARD, frame_of
+from emoscale.training.saved_run import SavedRepeat, SavedRun
+
+SECONDS_AT_ONCE = 600.0
+"""Of audio whose features are in memory together."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    part: Part
+    transcript: str | None
+
+
+def predict(
+    run: SavedRun,
+    repeats: Sequence[SavedRepeat],
+    maker: FeatureMaker,
+    files: Sequence[Path],
+    transcripts: Transcripts,
+    window_seconds: float,
+    report: Callable[[LeftOut], None],
+) -> pl.DataFrame:
+    """Predictions of recordings (schema `predictions_of_files`), the mean of the repeats'.
+
+    A recording longer than `window_seconds` is cut into equal windows, none longer; the file's own
+    row is the mean of theirs, weighted by their lengths, and they stand below it. Of a model that
+    reads text alone nothing is cut. `report` is told at once of each recording or window that is
+    left out; the others are predicted all the same.
+    """
+    found: dict[Part, NDArray[np.float64]] = {}
+    asked = _asked(run, maker, files, transcripts, window_seconds, report)
+    for batch in _batches(asked):
+        rows = frame_of([_row(each) for each in batch], SHARD)
+        keys, material, failed = maker.material(rows)
+        part_of = {each.part.key: each.part for each in batch}
+        for key, sentence in failed.items():
+            report(LeftOut(part_of[key].file, sentence))
+        if material is not None:
+            probabilities = run.probabilities(material, material.places(keys), repeats)
+            found |= {part_of[key]: row for key, row in zip(keys, probabilities, strict=True)}
+    return predictions_frame(run, repeats, found)
+
+
+def _asked(
+    run: SavedRun,
+    maker: FeatureMaker,
+    files: Sequence[Path],
+    transcripts: Transcripts,
+    window_seconds: float,
+    report: Callable[[LeftOut], None],
+) -> Iterator[_Asked]:
+    for file in files:
+        longest = window_seconds if maker.reads_audio else float("inf")
+        parts, left_out = parts_of(file, run.prediction.audio, longest)
+        for each in left_out:
+            report(each)
+        transcript = None
+        if parts and maker.reads_text:
+            try:
+                transcript = _transcript(file, parts, transcripts, window_seconds)
+            except UserError as error:
+                report(LeftOut(file, str(error)))
+                continue
+        for part in parts:
+            yield _Asked(part, transcript)
+
+
+def _transcript(
+    file: Path, parts: Sequence[Part], transcripts: Transcripts, window_seconds: float
+) -> str:
+    if parts[0].windows > 1:
+        raise UserError(
+            f"{file}: is longer than {window_seconds:g} s, and the model reads a transcript, which "
+            "cannot be cut with it; cut both, or raise --window"
+        )
+    return transcripts.of(file)
+
+
+def _batches(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
+    batch: list[_Asked] = []
+    seconds = 0.0
+    for each in asked:
+        batch.append(each)
+        seconds += each.part.seconds
+        if seconds >= SECONDS_AT_ONCE:
+            yield batch
+            batch, seconds = [], 0.0
+    if batch:
+        yield batch
+
+
+def _row(asked: _Asked) -> dict[str, object]:
+    """As extraction reads it: no alignment of words is known."""
+    part = asked.part
+    return {
+        "utterance": part.key,
+        "audio": str(part.file),
+        "start": part.start,
+        "end": part.end,
+        "seconds": part.seconds,
+        "transcript": asked.transcript,
+        "words": None,
+        "audio_sha256": "",
+    }
