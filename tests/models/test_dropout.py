@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from emoscale.models.dropout import Dropout, share_generator
+from emoscale.models.dropout import Dropout, DropoutStream, share_stream
+
+CPU = torch.device("cpu")
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -15,7 +17,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def dropout_of(share: float, seed: int = 0) -> Dropout:
     dropout = Dropout(share).train()
-    dropout.generator = seeded(seed)
+    dropout.stream = DropoutStream(seed, CPU)
     return dropout
 
 
@@ -25,7 +27,7 @@ def test_what_is_kept_is_scaled_so_that_the_expectation_stays(share: float) -> N
     dropped = dropout_of(share)(given)
     kept = dropped != 0.0
     assert float(kept.float().mean()) == pytest.approx(1.0 - share, abs=0.005)
-    torch.testing.assert_close(dropped[kept], given[kept] / (1.0 - share))
+    torch.testing.assert_close(dropped[kept], given[kept] / (1.0 - share), rtol=1e-4, atol=0)
     assert float(dropped.mean()) == pytest.approx(float(given.mean()), rel=0.03)
 
 
@@ -46,10 +48,10 @@ def test_the_gradient_is_that_of_the_kept_values() -> None:
 def test_nothing_is_dropped_or_drawn_outside_training_or_without_a_share() -> None:
     given = torch.rand(100)
     for dropout in (dropout_of(0.5).eval(), dropout_of(0.0)):
-        assert dropout.generator is not None
-        before = dropout.generator.get_state()
+        assert dropout.stream is not None
+        before = dropout.stream.state()
         assert dropout(given) is given
-        assert torch.equal(dropout.generator.get_state(), before)
+        assert torch.equal(dropout.stream.state(), before)
 
 
 def test_its_stream_is_its_own() -> None:
@@ -70,19 +72,19 @@ def test_its_stream_is_its_own() -> None:
 
 def test_a_stream_that_is_set_back_goes_on_as_it_did() -> None:
     dropout, given = dropout_of(0.5), torch.ones(100)
-    assert dropout.generator is not None
+    assert dropout.stream is not None
     dropout(given)
-    state = dropout.generator.get_state()
+    state = dropout.stream.state()
     expected = dropout(given)
-    dropout.generator.set_state(state)
+    dropout.stream.restore(state)
     assert torch.equal(dropout(given), expected)
 
 
 def test_all_of_a_model_draw_from_one_stream() -> None:
     model = nn.Sequential(Dropout(0.5), nn.Sequential(nn.ReLU(), Dropout(0.2)), nn.Linear(3, 2))
-    generator = seeded(0)
-    share_generator(model, generator)
-    found = [module.generator for module in model.modules() if isinstance(module, Dropout)]
+    stream = DropoutStream(0, CPU)
+    share_stream(model, stream)
+    found = [module.stream for module in model.modules() if isinstance(module, Dropout)]
     assert len(found) == 2
-    assert all(own is generator for own in found)
-    assert "generator" not in "".join(model.state_dict())
+    assert all(own is stream for own in found)
+    assert "stream" not in "".join(model.state_dict())
