@@ -45,6 +45,12 @@ _OTHERWISE_MEGABYTES = 1500
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
 @click.option(
+    "--checkpoint-seconds",
+    default=20.0,
+    show_default=True,
+    help="How often is saved what a killed job needs to go on.",
+)
+@click.option(
     "--memory",
     type=click.IntRange(min=2000),
     help="Megabytes that the job may take; features beyond it are mapped from temporary files.",
@@ -61,6 +67,7 @@ def main(
     output: Path,
     device: str,
     threads: int,
+    checkpoint_seconds: float,
     memory: int | None,
 ) -> None:
     torch.set_num_threads(threads)
@@ -86,7 +93,7 @@ def main(
     cell = Cell(experiment, fold, size)
     table, place = read_fold(protocol), choose_device(device)
     room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
-    train_cell(cell, parsed, table, stores, output, place, origin, kept, room)
+    train_cell(cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds)
 
 
 if __name__ == "__main__":

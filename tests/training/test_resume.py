@@ -11,7 +11,6 @@ import torch
 from emoscale.config.models import PooledSettings
 from emoscale.config.training import AugmentationSettings, TrainingSettings
 from emoscale.models.contract import InputShape
-from emoscale.training import resume as resume_module
 from emoscale.training.resume import ResumeFile
 from emoscale.training.tasks import Planned, Trained, train_all
 from emoscale.training.trainer import Task, Trainer
@@ -78,11 +77,6 @@ def train(
     return list(trained.values())
 
 
-@pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resume_module, "SECONDS_BETWEEN_SAVES", 0.0)
-
-
 def same(one: list[Trained], other: list[Trained]) -> None:
     assert len(one) == len(other) == 3
     for ours, theirs in zip(one, other, strict=True):
@@ -94,19 +88,18 @@ def same(one: list[Trained], other: list[Trained]) -> None:
             assert torch.equal(value, theirs.weights[name])
 
 
-@pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("settings", [SETTINGS, EVERYTHING], ids=["plain", "everything random"])
 @pytest.mark.parametrize("killed_after", [1, 3, 6, 8, 11])
 def test_a_killed_training_ends_with_the_same_numbers(
     tmp_path: Path, killed_after: int, settings: TrainingSettings
 ) -> None:
-    whole = train(ResumeFile(tmp_path / "other", "a"), settings=settings)
+    whole = train(ResumeFile(tmp_path / "other", "a", 0.0), settings=settings)
     path = tmp_path / "resume"
     with pytest.raises(KilledError):
-        train(ResumeFile(path, "a"), killed_after, settings)
+        train(ResumeFile(path, "a", 0.0), killed_after, settings)
     assert path.exists()
     counted: list[Any] = []
-    rest = ResumeFile(path, "a")
+    rest = ResumeFile(path, "a", 0.0)
     original = Trainer.evaluated
 
     def count(self: Trainer, logits: torch.Tensor) -> None:
@@ -122,24 +115,22 @@ def test_a_killed_training_ends_with_the_same_numbers(
     assert len(counted) == evaluations - killed_after  # nothing is done twice
 
 
-@pytest.mark.usefixtures("always")
 def test_what_another_job_left_is_not_taken_up(tmp_path: Path) -> None:
     path = tmp_path / "resume"
     with pytest.raises(KilledError):
-        train(ResumeFile(path, "another"), 4)
-    assert ResumeFile(path, "this").load() is None
-    same(train(ResumeFile(path, "this")), train(ResumeFile(tmp_path / "none", "this")))
+        train(ResumeFile(path, "another", 0.0), 4)
+    assert ResumeFile(path, "this", 0.0).load() is None
+    same(train(ResumeFile(path, "this", 0.0)), train(ResumeFile(tmp_path / "none", "this", 0.0)))
 
 
-@pytest.mark.usefixtures("always")
 def test_a_damaged_remainder_costs_time_only(tmp_path: Path) -> None:
     path = tmp_path / "resume"
     with pytest.raises(KilledError):
-        train(ResumeFile(path, "a"), 4)
+        train(ResumeFile(path, "a", 0.0), 4)
     content = path.read_bytes()
     for damaged in (content[:100], content[: len(content) // 2], b"", b"x" * 1000):
         path.write_bytes(damaged)
-        assert ResumeFile(path, "a").load() is None
+        assert ResumeFile(path, "a", 0.0).load() is None
 
 
 def test_a_short_job_saves_nothing(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -258,6 +260,63 @@ def test_a_comment_in_the_library_reruns_nothing_and_a_statement_its_steps(
     assert finished.planned() == {"train": 18, **RESULTS}
     finished.edit(engine, "_EVALUATION_BATCH = 32  # as many as fit a cache", old)
     assert finished.planned() == {}
+
+
+def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_numbers(
+    finished: Checkout,
+) -> None:
+    config = changed("execution.seconds_between_checkpoints", 0.0)
+    config["experiments"]["long"] = {
+        "representations": ["mfcc"],
+        "model": "mean",
+        "training": {"maximum_steps": 3000, "patience": 1000},
+    }
+    target = "results/small/runs/long/fold1/all/predictions.parquet"
+    cell = (finished.folder / target).parent
+    path = finished.folder / "killed.yaml"
+    path.write_text(yaml.safe_dump(config))
+    program = [SNAKEMAKE, "--configfile", str(path), "--cores", "1", target]
+    with subprocess.Popen(
+        program, cwd=finished.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
+        kept = cell / ".resume.safetensors"
+        deadline = time.monotonic() + 120
+        while not kept.exists():
+            assert running.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (training,) = programs_with("train.py", str(cell.relative_to(finished.folder)))
+        os.kill(training, signal.SIGKILL)
+        assert running.wait() != 0
+    assert kept.exists()
+    assert not (cell / "predictions.parquet").exists()
+    ran = finished.run("--cores", "1", target, config=config)
+    assert ran.returncode == 0, ran.stdout
+    assert not kept.exists()
+    taken_up = json.loads((cell / "run.json").read_text())["repeats"][0]["taken_up_at_step"]
+    assert 0 < taken_up < 3000
+    resumed = (cell / "predictions.parquet").read_bytes()
+    ran = finished.run("--cores", "1", "--forcerun", "train", "--", target, config=config)
+    assert ran.returncode == 0, ran.stdout
+    assert json.loads((cell / "run.json").read_text())["repeats"][0]["taken_up_at_step"] == 0
+    assert (cell / "predictions.parquet").read_bytes() == resumed
+    shutil.rmtree(cell.parent.parent)
+
+
+def programs_with(*words: str) -> list[int]:
+    """Process numbers of the Python programs whose command has all the words."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                command = (process / "cmdline").read_text().split("\0")
+            except OSError:
+                continue  # it has ended
+            if "python" in command[0] and all(
+                any(word in part for part in command) for word in words
+            ):
+                found.append(int(process.name))
+    return found
 
 
 def test_the_report_is_made_without_a_network(finished: Checkout) -> None:

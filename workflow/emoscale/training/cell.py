@@ -71,6 +71,7 @@ def train_cell(
     origin: dict[str, Any],
     prediction: PredictionSettings | None = None,
     room: Room | None = None,
+    checkpoint_seconds: float = 20.0,
 ) -> None:
     """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
 
@@ -117,7 +118,7 @@ def train_cell(
         for repeat in range(repeats)
         for trial in trials
     }
-    resume = ResumeFile(folder / _RESUME, _identity(cell, origin, device))
+    resume = ResumeFile(folder / _RESUME, _identity(cell, origin, device), checkpoint_seconds)
     with WorkProgress(
         "/".join((cell.experiment, cell.fold, cell.size)), len(plan), "trainings"
     ) as bar:
@@ -312,6 +313,7 @@ def _run_row(
         "best_development_ua": _development_score(training)[0],
         "stopped": training.stopped,
         "seconds": training.seconds,
+        "taken_up_at_step": training.taken_up_at_step,
     }
 
 

@@ -13,9 +13,6 @@ from torch import Tensor
 
 from emoscale.files import atomic_path
 
-SECONDS_BETWEEN_SAVES = 20.0
-"""A short training is done again sooner than it is saved."""
-
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name, and values that JSON can hold."""
 
@@ -27,8 +24,9 @@ class ResumeFile:
     left by another job is not taken up.
     """
 
-    def __init__(self, path: Path, identity: str) -> None:
+    def __init__(self, path: Path, identity: str, seconds_between_saves: float = 20.0) -> None:
         self._path, self._identity = path, identity
+        self._seconds = seconds_between_saves  # a short training is done again sooner than saved
         self._saved = time.monotonic()
 
     def load(self) -> State | None:
@@ -47,7 +45,7 @@ class ResumeFile:
 
     def due(self) -> bool:
         """Whether enough time went by since the last save."""
-        return time.monotonic() - self._saved >= SECONDS_BETWEEN_SAVES
+        return time.monotonic() - self._saved >= self._seconds
 
     def save(self, state: State) -> None:
         """Replace what is kept, atomically."""

@@ -64,6 +64,9 @@ class Training:
     seconds: float
     """Wall time; of models side by side, of the pass that they share."""
 
+    taken_up_at_step: int = 0
+    """Where it went on after its job was killed; 0: it was not."""
+
 
 class Trainer:
     """A training that can be stopped after any evaluation and go on elsewhere with equal numbers.
@@ -89,6 +92,7 @@ class Trainer:
         self._waited, self._step, self._stopped = 0, 0, ""
         self._losses: list[Tensor] = []
         self._seconds_before = 0.0
+        self._taken_up_at_step = 0
 
     @property
     def finished(self) -> bool:
@@ -172,7 +176,14 @@ class Trainer:
     def result(self) -> Training:
         """Put the kept weights into the model, and say how it went."""
         self.model.load_state_dict(self._best_weights)
-        return Training(self._history, self._step, self._best_step, self._stopped, self._seconds())
+        return Training(
+            self._history,
+            self._step,
+            self._best_step,
+            self._stopped,
+            self._seconds(),
+            self._taken_up_at_step,
+        )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the rest of the training depends on: tensors, and values for JSON."""
@@ -209,6 +220,7 @@ class Trainer:
         self._history = list(values["history"])
         self._best, self._best_step = tuple(values["best"]), values["best_step"]
         self._waited, self._step = values["waited"], values["step"]
+        self._taken_up_at_step = self._step
         self._stopped, self._seconds_before = values["stopped"], values["seconds"]
 
     def _seconds(self) -> float:
