@@ -87,22 +87,17 @@ def draw(folder: Path, utterances: int) -> Material:
     index_shards([shard], shard.parent / "index.parquet")
     orders = [random.permutation(TRAINING) for _ in range(REPEATS)]
     ranks = {f"rank_{repeat}": np.argsort(order) for repeat, order in enumerate(orders)}
-    roles = (
-        ["train"] * TRAINING + ["dev"] * HELD_OUT + ["test"] * (utterances - TRAINING - HELD_OUT)
-    )
+    tested = utterances - TRAINING - HELD_OUT
+    roles = ["train"] * TRAINING + ["dev"] * HELD_OUT + ["test"] * tested
+    absent = [None] * (utterances - TRAINING)
     fold = pl.DataFrame(
         {
             "utterance": names,
             "role": roles,
             "label": [f"class{label}" for label in labels],
             "speaker": [f"s{number % 10}" for number in range(utterances)],
-            **{
-                name: [
-                    int(ranks[name][place]) if place < TRAINING else None
-                    for place in range(utterances)
-                ]
-                for name in ranks
-            },
+            "votes": [None] * utterances,
+            **{name: [*order.tolist(), *absent] for name, order in ranks.items()},
         }
     )
     schema = protocol_schema(REPEATS)

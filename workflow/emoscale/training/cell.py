@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
-import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +32,16 @@ from emoscale.training.fitted import probabilities_from
 from emoscale.training.layer_shares import layer_weights_of
 from emoscale.training.material import Material, label_numbers
 from emoscale.training.resume import ResumeFile
+from emoscale.training.run_record import (
+    best_trial,
+    peak_memory_megabytes,
+    run_row,
+    trial_row,
+)
 from emoscale.training.targets import voted_targets
 from emoscale.training.tasks import Planned, train_all
-from emoscale.training.trainer import Task, Training
+from emoscale.training.trainer import Task
+from emoscale.training.word_times import check_times, share_without_times
 
 _RESUME = ".resume.safetensors"
 
@@ -90,14 +94,18 @@ def train_cell(
     classes = sorted(fold["label"].unique())
     label_of = dict(fold.select("utterance", "label").iter_rows())
     needed = sorted({key for keys in subsets for key in keys}) + development + tested
-    material = Material(needed, [store.load(needed, room) for store in stores], device)
+    features = [store.load(needed, room) for store in stores]
+    trials = trials_of(settings.model, settings.training, settings.search)
+    without_times = [share_without_times(each) for each in features]
+    if any(getattr(trial.model, "confined", False) for trial in trials):
+        check_times(stores[1], without_times[1])
+    material = Material(needed, features, device)
     shapes = [shape_of(store) for store in stores]
 
     told = [
         dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
         for repeat in range(repeats)
     ]
-    trials = trials_of(settings.model, settings.training, settings.search)
     if not development:
         _check_nothing_is_chosen(trials)
     plan = {
@@ -153,14 +161,14 @@ def train_cell(
             history += [{"repeat": repeat, "trial": number, **row} for row in each.training.history]
         runs.append(
             {
-                **_run_row(repeat, subsets[repeat], fold, told[repeat], classes, kept.training),
+                **run_row(repeat, subsets[repeat], fold, told[repeat], classes, kept.training),
                 "execution": kept.execution,
                 "model": trial.model.model_dump(mode="json"),
                 "precision": trial.training.precision,
                 "layer_weights": layer_weights_of(kept.weights, stores),
                 "chosen_trial": chosen,
                 "trials": [
-                    _trial_row(trial, each.training)
+                    trial_row(trial, each.training)
                     for trial, each in zip(trials, of_trials, strict=True)
                 ],
             }
@@ -180,6 +188,7 @@ def train_cell(
             "classes": classes,
             "inputs": [dataclasses.asdict(shape) for shape in shapes],
             "utterances_in_windows": max(store.in_windows(needed) for store in stores),
+            "tokens_without_time": without_times,
             "settings": settings.model_dump(mode="json"),
             "repeats": runs,
             "development_utterances": len(development),
@@ -189,7 +198,7 @@ def train_cell(
             "representations": [store.description() for store in stores],
             "prediction": (prediction or PredictionSettings()).model_dump(mode="json"),
             "seconds": time.perf_counter() - began,
-            "peak_memory_megabytes": _peak_memory_megabytes(),
+            "peak_memory_megabytes": peak_memory_megabytes(),
             "origin": origin,
             "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
         },
@@ -232,32 +241,6 @@ def _check_nothing_is_chosen(trials: Sequence[Trial]) -> None:
         raise ConfigurationError(f"{none} step could be chosen; set training.schedule to fixed")
 
 
-def best_trial(trainings: Sequence[Training]) -> int:
-    """Place of the training of the highest development UA, of the lowest loss among equals."""
-    scores = [_development_score(training) for training in trainings]
-    key = [(ua or 0.0, -(loss or 0.0)) for ua, loss in scores]
-    return key.index(max(key))
-
-
-def _development_score(training: Training) -> tuple[float | None, float | None]:
-    """UA and loss of the kept weights; None without a development set."""
-    kept = [row for row in training.history if row["best"]][-1]
-    return kept["development_ua"], kept["development_loss"]
-
-
-def _trial_row(trial: Trial, training: Training) -> dict[str, Any]:
-    ua, loss = _development_score(training)
-    return {
-        "trial": trial.number,
-        "choices": trial.choices,
-        "development_ua": ua,
-        "development_loss": loss,
-        "steps": training.steps,
-        "best_step": training.best_step,
-        "seconds": training.seconds,
-    }
-
-
 def _identity(cell: Cell, origin: dict[str, Any], device: torch.device) -> str:
     """What a state that was left behind must belong to, to be taken up."""
     machine = {
@@ -291,32 +274,3 @@ def _predictions(
         },
         schema_overrides={"repeat": pl.Int32},
     )
-
-
-def _run_row(
-    repeat: int,
-    keys: list[str],
-    fold: pl.DataFrame,
-    told: dict[str, str],
-    classes: list[str],
-    training: Training,
-) -> dict[str, Any]:
-    chosen = fold.filter(pl.col("utterance").is_in(keys))
-    counts = Counter(told[key] for key in keys)
-    return {
-        "repeat": repeat,
-        "training_utterances": len(keys),
-        "training_counts": {name: counts[name] for name in classes},
-        "training_speakers": chosen["speaker"].n_unique(),
-        "steps": training.steps,
-        "best_step": training.best_step,
-        "best_development_ua": _development_score(training)[0],
-        "stopped": training.stopped,
-        "seconds": training.seconds,
-        "taken_up_at_step": training.taken_up_at_step,
-    }
-
-
-def _peak_memory_megabytes() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform != "darwin" else 1024**2)
