@@ -106,12 +106,15 @@ def read_header(path: Path | str) -> ShardHeader:
 def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
     """The arrays of a shard; of a layered one, of one layer (see `ShardHeader.layers`).
 
-    Raises `StoreError` where an array differs from its digest, or the layer is not there.
+    Frames are mapped from the file, read-only. Raises `StoreError` where an array differs from its digest, or the layer is not there.
     """
     with _open(path) as file:
         name = _dataset_of(_header(file), layer, path)
         present = [*_ALWAYS, name, *(other for other in _SOMETIMES if other in file)]
-        arrays: dict[str, Any] = {other: file[other][()] for other in present}
+        arrays: dict[str, Any] = {
+            other: _mapped(path, file[other]) if other == name else file[other][()]
+            for other in present
+        }
         for other, array in arrays.items():
             if sha256_of(array) != _text(file[other].attrs["sha256"]):
                 raise StoreError(f"{path}: {other} is not what was written; {_WAY_OUT}")
@@ -221,6 +224,18 @@ def _dataset_of(header: ShardHeader, layer: int | None, path: Path | str) -> str
             return name
     has = f"the layers {', '.join(map(str, header.layers))}" if header.layers else "no layers"
     raise StoreError(f"{path}: has {has}; {layer} was asked for")
+
+
+def _mapped(path: Path | str, dataset: h5py.Dataset) -> NDArray[np.generic]:
+    """The dataset as it lies in the file where it is contiguous, otherwise a copy.
+
+    The digest then reads the file's pages once, and only what is wanted is copied out of them.
+    """
+    offset = dataset.id.get_offset()
+    if offset is None or not dataset.size:
+        array: NDArray[np.generic] = dataset[()]
+        return array
+    return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
 
 
 def _text(value: Any) -> str:
