@@ -106,7 +106,8 @@ def read_header(path: Path | str) -> ShardHeader:
 def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
     """The arrays of a shard; of a layered one, of one layer (see `ShardHeader.layers`).
 
-    Frames are mapped from the file, read-only. Raises `StoreError` where an array differs from its digest, or the layer is not there.
+    Frames are mapped from the file, read-only. Raises `StoreError` where an array differs from its
+    digest, or the layer is not there.
     """
     with _open(path) as file:
         name = _dataset_of(_header(file), layer, path)
