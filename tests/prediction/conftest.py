@@ -16,13 +16,15 @@ import torch
 
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import UntrainedModel
-from emoscale.config.corpus import AudioChecks
+from emoscale.config.corpus import AudioChecks, LabelSettings
 from emoscale.config.prediction import PredictionSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
+from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.corpus.recordings import check_recordings
 from emoscale.corpus.shards import deal_shards
+from emoscale.corpus.votes import give_vote_shares
 from emoscale.extraction.shard import extract_shard
 from emoscale.protocol.orders import make_fold
 from emoscale.representations.registry import build_representation
@@ -150,7 +152,8 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
     write_table(recordings, study.folder / "corpus" / "recordings.parquet", RECORDINGS)
     _extract(recordings, study)
     protocol = ProtocolSettings(fold_unit="speakers", folds=3, repeats=2)
-    labelled = recordings.with_columns(label=pl.col("emotion"))
+    classes = LabelSettings(classes={name: [name] for name in recordings["emotion"].unique()})
+    labelled = give_vote_shares(give_labels(recordings, classes), classes)
     fold = make_fold(labelled, protocol, 0, 1)
     for experiment in MODELS:
         _train(study, fold, experiment)
