@@ -17,7 +17,7 @@ from emoscale.tables import write_csv, write_table
 @click.option("--study", required=True)
 @click.option("--corpus", required=True, help="What the corpus is called in the tables.")
 @click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder of all runs.")
-@click.option("--cells", required=True, help='JSON: {"experiment": [], "fold": [], "size": []}.')
+@click.option("--cells", required=True, help='JSON: {"experiments": {NAME: [SIZE]}, "folds": []}.')
 @click.option("--checks", required=True, type=click.Path(path_type=Path), help="Protocol checks.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
 @shows_sentences
@@ -25,9 +25,9 @@ def main(study: str, corpus: str, runs: Path, cells: str, checks: Path, output: 
     wanted = json.loads(cells)
     names = [
         CellName(experiment, fold, size)
-        for experiment in wanted["experiment"]
-        for size in wanted["size"]
-        for fold in wanted["fold"]
+        for experiment, sizes in wanted["experiments"].items()
+        for size in sizes
+        for fold in wanted["folds"]
     ]
     notes = "; ".join(json.loads(checks.read_text(encoding="utf-8"))["warnings"])
     found = collect_runs(runs, names, study, corpus, notes)

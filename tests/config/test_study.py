@@ -286,3 +286,12 @@ def test_an_estimator_cannot_weigh_layers() -> None:
     config["training"] = {}
     with pytest.raises(ConfigurationError, match="cannot weigh layers and wavlm has several"):
         parse_study(config)
+
+
+def test_an_experiment_may_have_fewer_sizes() -> None:
+    config = copy.deepcopy(BASE)
+    config["experiments"]["mfcc"]["sizes"] = ["all"]
+    assert parse_study(config).sizes_of("mfcc") == ["all"]
+    config["experiments"]["mfcc"]["sizes"] = [7]
+    with pytest.raises(ConfigurationError, match="the size 7 is not listed under sizes"):
+        parse_study(config)

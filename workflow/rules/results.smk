@@ -1,8 +1,8 @@
 # Tables and figures over all cells.
 rule make_tables:
     input:
-        expand(rules.train.output.run, **CELLS),
-        expand(rules.train.output.predictions, **CELLS),
+        runs_of_cells(rules.train.output.run),
+        runs_of_cells(rules.train.output.predictions),
         checks=rules.check_protocol.output,
     output:
         multiext(

@@ -182,7 +182,15 @@ def experiment_features(wildcards):
 
 # Every training job of the study.
 CELLS = {
-    "experiment": list(STUDY.experiments),
-    "fold": STUDY.fold_names(),
-    "size": STUDY.size_names(),
+    "experiments": {name: STUDY.sizes_of(name) for name in STUDY.experiments},
+    "folds": STUDY.fold_names(),
 }
+
+
+def runs_of_cells(pattern):
+    """One file of each training job."""
+    return [
+        path
+        for experiment, sizes in CELLS["experiments"].items()
+        for path in expand(pattern, experiment=experiment, size=sizes, fold=CELLS["folds"])
+    ]

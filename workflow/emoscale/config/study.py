@@ -39,6 +39,9 @@ class Experiment(Settings):
     model: Name
     """A name under `models`."""
 
+    sizes: list[StrictInt | StrictStr] | None = Field(default=None, min_length=1)
+    """Which of the study's sizes it is trained at; null: all of them."""
+
     training: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the study's `training`, for this experiment only."""
 
@@ -140,6 +143,12 @@ class Study(Settings):
                     f"experiment {name}: a model of the kind {kind} reads {wanted} "
                     f"representation{'s' if wanted > 1 else ''}, not {given}"
                 )
+            others = sorted(set(self.sizes_of(name)) - set(self.size_names()))
+            if others:
+                raise ValueError(
+                    f"experiment {name}: the size {others[0]} is not listed under sizes (there: "
+                    f"{', '.join(self.size_names())})"
+                )
             self._check_training(name)
         return self
 
@@ -214,6 +223,11 @@ class Study(Settings):
     def size_names(self) -> list[str]:
         """Training sizes as they appear in file names."""
         return [str(size) for size in self.sizes]
+
+    def sizes_of(self, experiment: str) -> list[str]:
+        """Sizes at which an experiment is trained."""
+        own = self.experiments[experiment].sizes
+        return self.size_names() if own is None else [str(size) for size in own]
 
     def fold_names(self) -> list[str]:
         """Folds as they appear in file names."""
