@@ -56,6 +56,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py
 	$(BIN)/python benchmarks/extraction_speed.py
 	$(BIN)/python benchmarks/extraction_memory.py
+	$(BIN)/python benchmarks/training_speed.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix
