@@ -6,42 +6,33 @@ import click
 
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
-from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.extraction.elsewhere import export_waveforms
 from emoscale.files import write_json
 from emoscale.tables import SHARD, read_table
-from emoscale.weights.placing import find_weights, place_weights
+from emoscale.weights.options import reads_weights
+from emoscale.weights.origin import Origin
+from emoscale.weights.placing import place_weights
 
 
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help="The representation, as JSON.")
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="Corpus root.")
 @click.option("--shard", required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--weights",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="What fetch_checkpoint.py wrote of a checkpoint that the settings name.",
-)
-@click.option("--checkpoints", default="{}", help="All of them, as JSON: what is where.")
-@click.option("--cache", default="", type=click.Path(path_type=Path), help="Their cache.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="An .npz file.")
 @click.option("--place", required=True, type=click.Path(path_type=Path), help="A .json file.")
 @shows_sentences
+@reads_weights
 def main(
     settings: str,
     root: Path,
     shard: Path,
-    weights: tuple[Path, ...],
-    checkpoints: str,
-    cache: Path,
+    origins: list[Origin],
     output: Path,
     place: Path,
 ) -> None:
     asked = parse_settings(RepresentationSettings, settings, "--settings")
-    known = parse_settings(dict[str, CheckpointSettings], checkpoints, "--checkpoints")
-    placed, _ = place_weights(asked, find_weights(weights, known, cache))
+    placed, _ = place_weights(asked, origins)
     write_json(place, {"path": placed.checkpoint})
     export_waveforms(read_table(shard, SHARD), root, output)
 

@@ -8,39 +8,31 @@ import torch
 
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
-from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.device import choose_device
 from emoscale.extraction.shard import extract_shard
 from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
 from emoscale.tables import SHARD, read_table
-from emoscale.weights.placing import find_weights, place_weights
+from emoscale.weights.options import reads_weights
+from emoscale.weights.origin import Origin
+from emoscale.weights.placing import place_weights
 
 
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help='The representation, as JSON: {"kind": "mfcc"}.')
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="Corpus root.")
 @click.option("--shard", required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--weights",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="What fetch_checkpoint.py wrote of a checkpoint that the settings name.",
-)
-@click.option("--checkpoints", default="{}", help="All of them, as JSON: what is where.")
-@click.option("--cache", default="", type=click.Path(path_type=Path), help="Their cache.")
 @click.option("--output", required=True, type=click.Path(path_type=Path))
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
 @shows_sentences
+@reads_weights
 def main(
     settings: str,
     root: Path,
     shard: Path,
-    weights: tuple[Path, ...],
-    checkpoints: str,
-    cache: Path,
+    origins: list[Origin],
     output: Path,
     device: str,
     threads: int,
@@ -49,8 +41,7 @@ def main(
     os.environ["HF_HUB_OFFLINE"] = "1"  # weights were fetched before; a step has no network
     asked = parse_settings(RepresentationSettings, settings, "--settings")
     code = code_digest(Path(__file__), *sources_of(asked.kind))
-    known = parse_settings(dict[str, CheckpointSettings], checkpoints, "--checkpoints")
-    placed, phrase = place_weights(asked, find_weights(weights, known, cache))
+    placed, phrase = place_weights(asked, origins)
     representation = build_representation(placed, choose_device(device).type)
     rows = read_table(shard, SHARD)
     extract_shard(rows, root, asked, representation, output, code, phrase)

@@ -295,3 +295,10 @@ def test_an_experiment_may_have_fewer_sizes() -> None:
     config["experiments"]["mfcc"]["sizes"] = [7]
     with pytest.raises(ConfigurationError, match="the size 7 is not listed under sizes"):
         parse_study(config)
+
+
+def test_an_estimator_does_not_pass_over_votes() -> None:
+    config = changed("training.labels", "votes")
+    config["models"]["mean"] = {"kind": "estimator"}
+    with pytest.raises(ConfigurationError, match="learns classes, not the shares of votes"):
+        parse_study(config)

@@ -174,6 +174,11 @@ class Study(Settings):
                     "the experiment `training: {class_balance: weights}`"
                 )
         votes = any(trial.training.labels == "votes" for trial in trials)
+        if votes and model.kind == "estimator":
+            raise ValueError(
+                f"experiment {name}: an estimator learns classes, not the shares of votes; keep "
+                "training.labels at majority for the study, and set votes in other experiments"
+            )
         if votes and self.protocol.shuffle_labels:
             raise ValueError(
                 f"experiment {name}: votes are not permuted, so protocol.shuffle_labels would "

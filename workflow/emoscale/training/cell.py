@@ -38,7 +38,7 @@ from emoscale.training.run_record import (
     run_row,
     trial_row,
 )
-from emoscale.training.targets import voted_targets
+from emoscale.training.targets import voted_targets, without_votes
 from emoscale.training.tasks import Planned, train_all
 from emoscale.training.trainer import Task
 from emoscale.training.word_times import check_times, share_without_times
@@ -165,6 +165,11 @@ def train_cell(
                 "execution": kept.execution,
                 "model": trial.model.model_dump(mode="json"),
                 "precision": trial.training.precision,
+                "training_utterances_without_votes": (
+                    without_votes(subsets[repeat], fold)
+                    if trial.training.labels == "votes"
+                    else None
+                ),
                 "layer_weights": layer_weights_of(kept.weights, stores),
                 "chosen_trial": chosen,
                 "trials": [
