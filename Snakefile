@@ -19,6 +19,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/protocol.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/results.smk"
+include: "workflow/rules/evidence.smk"
 
 
 rule all:

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from emoscale.evaluation.speakers import (
+    Answers,
+    count_answers,
+    draw_speakers,
+    drawn_unweighted_accuracy,
+    interval,
+    unweighted_accuracy,
+)
+
+CLASSES = ["anger", "neutral"]
+
+
+def answers_of(right: list[list[tuple[int, int]]], there: tuple[int, int] = (10, 30)) -> Answers:
+    """Of [repeats][speakers] right answers a class."""
+    confusions = np.zeros((len(right), len(right[0]), 2, 2), np.int64)
+    for repeat, speakers in enumerate(right):
+        for speaker, counts in enumerate(speakers):
+            for place, count in enumerate(counts):
+                confusions[repeat, speaker, place, place] = count
+                confusions[repeat, speaker, place, 1 - place] = there[place] - count
+    return Answers(tuple(f"s{number}" for number in range(len(right[0]))), confusions)
+
+
+def test_answers_are_counted_by_speaker_repeat_truth_and_prediction() -> None:
+    predictions = pl.DataFrame(
+        {
+            "utterance": ["u1", "u2", "u3", "u1", "u2", "u3"],
+            "repeat": [0, 0, 0, 1, 1, 1],
+            "label": ["anger", "neutral", "neutral"] * 2,
+            "predicted": ["anger", "anger", "neutral", "neutral", "neutral", "neutral"],
+        }
+    )
+    speakers = pl.DataFrame({"utterance": ["u3", "u1", "u2"], "speaker": ["b", "a", "a"]})
+    answers = count_answers(predictions, speakers, CLASSES)
+    assert answers.speakers == ("a", "b")
+    assert answers.confusions.tolist() == [
+        [[[1, 0], [1, 0]], [[0, 0], [0, 1]]],
+        [[[0, 1], [0, 1]], [[0, 0], [0, 1]]],
+    ]
+    # Recalls of anger 1 and 0, of neutral 1/2 and 1.
+    assert unweighted_accuracy(answers) == pytest.approx((1 + 0.5 + 0 + 1) / 4)
+
+
+def test_a_draw_with_every_speaker_once_is_the_score_itself() -> None:
+    answers = answers_of([[(10, 3), (4, 30), (7, 9)], [(9, 6), (4, 20), (7, 8)]])
+    draws = draw_speakers(answers.speakers, seed=1)
+    whole = (draws.speaker_weights == 1).all(axis=1) & (draws.repeat_weights(2) == 0.5).all(axis=1)
+    assert whole.any()
+    assert drawn_unweighted_accuracy(answers, draws)[whole] == pytest.approx(
+        unweighted_accuracy(answers)
+    )
+
+
+def test_draws_do_not_depend_on_the_experiment() -> None:
+    one, other = (draw_speakers(["a", "b", "c"], seed=3) for _ in range(2))
+    assert (one.speaker_weights == other.speaker_weights).all()
+    assert (one.repeat_weights(5) == other.repeat_weights(5)).all()
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 5])
+def test_the_variance_of_the_mean_over_repeats_is_not_understated(repeats: int) -> None:
+    right = [[(2 + number, 15)] * 4 for number in range(repeats)]  # all speakers alike
+    answers = answers_of(right)
+    by_repeat = np.array([(2 + number) / 10 / 2 + 0.25 for number in range(repeats)])
+    drawn = drawn_unweighted_accuracy(answers, draw_speakers(answers.speakers, seed=5))
+    assert drawn.std() == pytest.approx(by_repeat.std(ddof=1) / np.sqrt(repeats), rel=0.05)
+
+
+def test_a_class_whose_speakers_are_not_drawn_is_left_out_of_the_mean() -> None:
+    confusions = np.zeros((1, 2, 2, 2), np.int64)
+    confusions[0, 0, 0] = [3, 1]  # the first speaker has anger only
+    confusions[0, 1, 1] = [0, 5]  # the second neutral only
+    answers = Answers(("a", "b"), confusions)
+    values = drawn_unweighted_accuracy(answers, draw_speakers(("a", "b"), seed=1))
+    assert sorted(set(values.round(6))) == [0.75, 0.875, 1.0]
+
+
+def test_an_interval_over_few_speakers_is_wider_than_the_percentiles() -> None:
+    values = np.random.default_rng(0).normal(size=4000)
+    low, high = interval(values, speakers=10)
+    # Student's t with 9 degrees of freedom, times the root of 10/9, in place of 1.96.
+    assert (low, high) == pytest.approx((-2.384, 2.384), abs=0.15)
+    assert interval(values, speakers=1000) == pytest.approx((-1.96, 1.96), abs=0.1)
+
+
+def test_infinite_values_are_ends_of_an_interval() -> None:
+    values = np.concatenate([np.full(400, np.inf), np.linspace(1, 2, 3600)])
+    low, high = interval(values, speakers=10)
+    assert low == pytest.approx(1.0, abs=0.02)
+    assert high == np.inf
+
+
+def test_one_speaker_has_no_interval() -> None:
+    assert np.isnan(interval(np.ones(10), speakers=1)).all()

@@ -1,0 +1,1 @@
+# Evidence: statistics, efficiency, slices, robustness and the report, from the tables of all cells.
