@@ -37,7 +37,8 @@ class Answers:
     @cached_property
     def right(self) -> Floats:
         """[repeats, speakers, classes] right answers."""
-        return np.diagonal(self.confusions, axis1=2, axis2=3).astype(float)
+        right: Floats = np.diagonal(self.confusions, axis1=2, axis2=3).astype(float)
+        return right
 
     @cached_property
     def there(self) -> Floats:
@@ -141,4 +142,5 @@ def interval(values: Floats, speakers: int, level: float = 0.95) -> tuple[float,
 def _ratio(part: Floats, whole: Floats) -> Floats:
     """part / whole, not a number where there is nothing."""
     part, whole = np.broadcast_arrays(part, whole)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    ratio: Floats = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return ratio
