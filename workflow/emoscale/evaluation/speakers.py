@@ -43,7 +43,8 @@ class Answers:
     @cached_property
     def there(self) -> Floats:
         """[speakers, classes] test utterances; the same for every repeat."""
-        return self.confusions[0].sum(axis=2).astype(float)
+        there: Floats = self.confusions[0].sum(axis=2).astype(float)
+        return there
 
 
 @dataclass(frozen=True)
