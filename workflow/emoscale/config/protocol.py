@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field, StrictInt, StrictStr, field_validator
+from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
 from emoscale.config.settings import Settings
 
@@ -31,11 +31,30 @@ class ProtocolSettings(Settings):
     """With `random`: share of each class's training utterances."""
 
     repeats: int = Field(default=3, ge=1, le=100)
-    """Training orders (and initialisations) a fold; each gives one training a size."""
+    """Trainings a fold and size, each with an initialisation of its own."""
+
+    seeds_per_order: int = Field(default=1, ge=1, le=100)
+    """Repeats that share a training order (and, with `shuffle_labels`, a permutation). With 2 or
+    more, and 2 or more orders, the tables say how much of the variance over trainings comes from
+    orders and how much from initialisations."""
 
     shuffle_labels: bool = False
     """Negative control: labels of training and development utterances are permuted, so that every
     score must fall to chance; the tables say so."""
+
+    @model_validator(mode="after")
+    def _orders_are_whole(self) -> ProtocolSettings:
+        if self.repeats % self.seeds_per_order:
+            raise ValueError(
+                f"repeats is {self.repeats} and seeds_per_order {self.seeds_per_order}, so an "
+                "order would have fewer seeds than the others; make repeats a multiple of "
+                "seeds_per_order"
+            )
+        return self
+
+    def order_of(self, repeat: int) -> int:
+        """Number of the training order that a repeat has, from 0."""
+        return repeat // self.seeds_per_order
 
 
 class SeededProtocolSettings(ProtocolSettings):

@@ -17,7 +17,8 @@ def make_fold(
 ) -> pl.DataFrame:
     """A fold's roles, labels, votes and training orders (columns of `tables.protocol_schema`).
 
-    `rank_<repeat>` is an utterance's place in that repeat's training order, null outside training.
+    `rank_<repeat>` is an utterance's place in that repeat's training order, null outside training;
+    `seeds_per_order` repeats have the same one, and are told the same.
     With `shuffle_labels`, `told_<repeat>` is the class that the repeat is told, and the votes are
     left out, because they are not permuted.
     """
@@ -29,15 +30,16 @@ def make_fold(
     told: list[pl.Series] = []
     for repeat in range(settings.repeats):
         labels = dealt["label"]
+        order_number = settings.order_of(repeat)
         if settings.shuffle_labels:
-            labels = shuffled_labels(dealt, np.random.default_rng([seed, 43, fold, repeat]))
+            labels = shuffled_labels(dealt, np.random.default_rng([seed, 43, fold, order_number]))
             told.append(labels.alias(f"told_{repeat}"))
         training = dealt.with_columns(label=labels).filter(pl.col("role") == "train")
         order = balanced_order(
             training["utterance"].to_list(),
             training["label"].to_list(),
             training["speaker"].to_list(),
-            np.random.default_rng([seed, 42, fold, repeat]),
+            np.random.default_rng([seed, 42, fold, order_number]),
         )
         ranks = pl.DataFrame(
             {"utterance": order, f"rank_{repeat}": np.arange(len(order), dtype=np.int32)},
@@ -112,7 +114,7 @@ def shuffled_labels(dealt: pl.DataFrame, generator: np.random.Generator) -> pl.S
     """The labels, permuted within the training and within the development utterances.
 
     A negative control: nothing can be learned from them, so scores on the test utterances, whose
-    labels stay true, must be at chance. Each repeat has a permutation of its own, because one alone
+    labels stay true, must be at chance. Each order has a permutation of its own, because one alone
     may by accident be told what is nearly right, or nearly wrong, for a whole class.
     """
     labels = dealt["label"].to_numpy().copy()
