@@ -6,11 +6,13 @@ from pathlib import Path
 import click
 
 from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, collect_runs, predictions_of_study, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
-from emoscale.tables import write_csv, write_table
+from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
@@ -18,11 +20,25 @@ from emoscale.tables import write_csv, write_table
 @click.option("--corpus", required=True, help="What the corpus is called in the tables.")
 @click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder of all runs.")
 @click.option("--cells", required=True, help='JSON: {"experiments": {NAME: [SIZE]}, "folds": []}.')
+@click.option("--protocol", required=True, help="The study's `protocol` and seed, as JSON.")
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
 @click.option("--checks", required=True, type=click.Path(path_type=Path), help="Protocol checks.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
 @shows_sentences
-def main(study: str, corpus: str, runs: Path, cells: str, checks: Path, output: Path) -> None:
+def main(
+    study: str,
+    corpus: str,
+    runs: Path,
+    cells: str,
+    protocol: str,
+    utterances: Path,
+    checks: Path,
+    output: Path,
+) -> None:
     wanted = json.loads(cells)
+    settings: SeededProtocolSettings = parse_settings(
+        SeededProtocolSettings, protocol, "--protocol"
+    )
     names = [
         CellName(experiment, fold, size)
         for experiment, sizes in wanted["experiments"].items()
@@ -30,9 +46,10 @@ def main(study: str, corpus: str, runs: Path, cells: str, checks: Path, output: 
         for fold in wanted["folds"]
     ]
     notes = "; ".join(json.loads(checks.read_text(encoding="utf-8"))["warnings"])
-    found = collect_runs(runs, names, study, corpus, notes)
+    found = collect_runs(runs, names, study, corpus, notes, settings)
     classes, predictions = found.classes, found.predictions
-    scores = score_table(found.runs, predictions, classes)
+    speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
+    scores = score_table(found.runs, predictions, speaker_of, classes, settings)
     for name, table, schema in (
         ("runs", found.runs, runs_schema(classes)),
         ("scores", scores, scores_schema(classes)),

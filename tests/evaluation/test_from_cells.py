@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from emoscale.config import parse_settings
+from emoscale.config.protocol import ProtocolSettings
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
@@ -28,6 +29,7 @@ FUSION = {
     "seed": 1,
 }
 MACHINE = {"model": {"kind": "estimator", "strengths": [0.1, 1.0]}, "training": {}, "seed": 1}
+PROTOCOL = ProtocolSettings(fold_unit="speakers", folds=2, repeats=2)
 DIGESTS = {f"{of}_sha256": "0" for of in ("settings", "code", "protocol")}
 
 
@@ -93,7 +95,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Collected:
         train(folder / "runs", "fusion", FUSION, [layered, plain]),
         train(folder / "runs", "svm", MACHINE, [plain]),
     ]
-    collected = collect_runs(folder / "runs", cells, "study", "generated", "")
+    collected = collect_runs(folder / "runs", cells, "study", "generated", "", PROTOCOL)
     for table, schema in (
         (collected.runs, runs_schema(collected.classes)),
         (collected.trials, TRIALS),

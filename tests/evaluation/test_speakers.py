@@ -47,20 +47,38 @@ def test_answers_are_counted_by_speaker_repeat_truth_and_prediction() -> None:
     assert unweighted_accuracy(answers) == pytest.approx((1 + 0.5 + 0 + 1) / 4)
 
 
-def test_a_draw_with_every_speaker_once_is_the_score_itself() -> None:
+def test_folds_and_orders_are_kept_where_predictions_have_them() -> None:
+    predictions = pl.DataFrame(
+        [
+            {"utterance": f"u{speaker}", "repeat": repeat, "label": "anger", "predicted": "anger",
+             "fold": f"fold{1 + (speaker > 1)}", "order": repeat // 2}
+            for speaker in range(3)
+            for repeat in range(4)
+        ]
+    )  # fmt: skip
+    speakers = pl.DataFrame({"utterance": ["u0", "u1", "u2"], "speaker": ["a", "b", "c"]})
+    answers = count_answers(predictions, speakers, CLASSES)
+    assert answers.in_fold.tolist() == [[1, 1, 0], [0, 0, 1]]
+    assert answers.order_means.tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
+    one = count_answers(predictions.with_columns(order=pl.lit(0)), speakers, CLASSES)
+    assert (one.order_means == np.eye(4)).all()  # of other orders nothing is known
+
+
+def test_draws_scatter_around_the_score_itself() -> None:
     answers = answers_of([[(10, 3), (4, 30), (7, 9)], [(9, 6), (4, 20), (7, 8)]])
     draws = draw_speakers(answers.speakers, seed=1)
-    whole = (draws.speaker_weights == 1).all(axis=1) & (draws.repeat_weights(2) == 0.5).all(axis=1)
-    assert whole.any()
-    assert drawn_unweighted_accuracy(answers, draws)[whole] == pytest.approx(
-        unweighted_accuracy(answers)
-    )
+    values = drawn_unweighted_accuracy(answers, draws)
+    assert values.mean() == pytest.approx(unweighted_accuracy(answers), abs=0.005)
+    everyone = (draws.speaker_weights == 1).all(axis=1)
+    weights = draws.training_weights(2, folds=1)[:, 0]
+    by_repeat = np.array([(21 / 30 + 42 / 90) / 2, (20 / 30 + 34 / 90) / 2])
+    assert values[everyone] == pytest.approx((weights @ by_repeat)[everyone])
 
 
 def test_draws_do_not_depend_on_the_experiment() -> None:
     one, other = (draw_speakers(["a", "b", "c"], seed=3) for _ in range(2))
     assert (one.speaker_weights == other.speaker_weights).all()
-    assert (one.repeat_weights(5) == other.repeat_weights(5)).all()
+    assert (one.training_weights(5, 2) == other.training_weights(5, 2)).all()
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
@@ -68,8 +86,20 @@ def test_the_variance_of_the_mean_over_repeats_is_not_understated(repeats: int) 
     right = [[(2 + number, 15)] * 4 for number in range(repeats)]  # all speakers alike
     answers = answers_of(right)
     by_repeat = np.array([(2 + number) / 10 / 2 + 0.25 for number in range(repeats)])
-    drawn = drawn_unweighted_accuracy(answers, draw_speakers(answers.speakers, seed=5))
-    assert drawn.std() == pytest.approx(by_repeat.std(ddof=1) / np.sqrt(repeats), rel=0.05)
+    values = drawn_unweighted_accuracy(answers, draw_speakers(answers.speakers, seed=5))
+    assert values.std() == pytest.approx(by_repeat.std(ddof=1) / np.sqrt(repeats), rel=0.05)
+
+
+def test_each_folds_trainings_are_drawn_for_themselves() -> None:
+    """What 4 of 8 speakers hear twice in one training, the others hear in another."""
+    draws = draw_speakers([str(number) for number in range(8)], seed=2)
+    first, second = draws.training_weights(2, folds=2)[:, :, 0].T
+    assert first.mean() == pytest.approx(0.5, abs=0.01)
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(0.0, abs=0.05)
+    # Half is the standard deviation of a fair coin, over √2 for two; 2 = 2 / (2 - 1); of the
+    # variance, 6 of 7 parts are not seen between the speakers already.
+    assert first.std() == pytest.approx(0.5 / np.sqrt(2) * np.sqrt(2 * 6 / 7), rel=0.03)
+    assert (draws.training_weights(2, folds=8) == 0.5).all()  # a speaker a fold: all is seen
 
 
 def test_a_class_whose_speakers_are_not_drawn_is_left_out_of_the_mean() -> None:

@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.errors import StoreError
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
@@ -114,8 +115,21 @@ def write_cell(
 CELLS = [CellName("mfcc", "fold1", "10"), CellName("mfcc", "fold2", "10")]
 
 
-def collect(runs: Path, cells: list[CellName] = CELLS) -> Collected:
-    return collect_runs(runs, cells, "study", "csv", "")
+SPEAKER_OF = pl.DataFrame(
+    {
+        "utterance": [
+            f"{fold}u{place}" for fold, truth in TRUTH.items() for place in range(len(truth))
+        ],
+        "speaker": ["anna", "anna", "bert", "bert", "carl", "dora"],
+    }
+)
+PROTOCOL = SeededProtocolSettings(fold_unit="speakers", folds=2, repeats=2, seed=1)
+
+
+def collect(
+    runs: Path, cells: list[CellName] = CELLS, protocol: SeededProtocolSettings = PROTOCOL
+) -> Collected:
+    return collect_runs(runs, cells, "study", "csv", "", protocol)
 
 
 def through_the_file(table: pl.DataFrame, path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -131,7 +145,7 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     write_table(found.runs, tmp_path / "runs.parquet", runs_schema(found.classes))
     ua = found.runs.sort("fold", "repeat")["ua"].to_list()
     assert ua == pytest.approx([5 / 6, 0.5, 0.5, 1.0])
-    scores = score_table(found.runs, found.predictions, found.classes)
+    scores = score_table(found.runs, found.predictions, SPEAKER_OF, CLASSES, PROTOCOL)
     (row,) = through_the_file(scores, tmp_path / "scores.parquet", scores_schema(found.classes))
     # pooled: repeat 0 has recalls 2/4 and 2/2; repeat 1 has 4/4 and 1/2
     assert row["ua"] == pytest.approx(0.75)
@@ -142,7 +156,58 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert row["ua_fold_deviation"] == pytest.approx((3 / 4 - 2 / 3) / 2**0.5)
     assert row["wa"] == pytest.approx((4 / 6 + 5 / 6) / 2)
     assert (row["folds"], row["repeats"], row["test_utterances"]) == (2, 2, 6)
+    assert row["test_speakers"] == 4
+    # folds: accuracies (3/4 + 3/4) / 2 and (1/2 + 1) / 2; F1 (4/5 + 2/3 + 6/7 + 0) / 4 and
+    # (0 + 2/3 + 1 + 1) / 4
+    assert row["wa_fold_mean"] == pytest.approx(3 / 4)
+    assert row["macro_f1_fold_mean"] == pytest.approx(
+        ((4 / 5 + 2 / 3 + 6 / 7) / 4 + (2 / 3 + 1 + 1) / 4) / 2
+    )
+    for name in ("ua", "wa", "macro_f1"):
+        assert 0 < row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    # All probabilities are 1: a wrong answer is off by 1, and its squared distance is 2.
+    assert row["ece"] == pytest.approx(1 - row["wa"])
+    assert row["brier"] == pytest.approx(2 * (1 - row["wa"]))
     assert row["seconds"] == pytest.approx(2 * 2.5)  # of two jobs, whatever stood side by side
+
+
+def test_repeats_of_an_order_are_told_from_orders(tmp_path: Path) -> None:
+    for fold in TRUTH:
+        write_cell(tmp_path, fold)
+    one_order = PROTOCOL.model_copy(update={"seeds_per_order": 2})
+    found = collect(tmp_path, protocol=one_order)
+    assert found.runs["order"].to_list() == [0, 0, 0, 0]
+    assert found.predictions["order"].unique().to_list() == [0]
+    assert collect(tmp_path).runs["order"].to_list() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "shuffled", "told"),
+    [
+        ("pooled", "10", False, None),
+        ("pooled", "all", False, "seeds"),  # every order holds the same utterances
+        ("pooled", "all", True, None),  # but for what they are told
+        ("estimator", "10", False, "orders"),  # nothing is drawn but the subset
+    ],
+)
+def test_where_the_variance_comes_from(
+    tmp_path: Path, model: str, size: str, shuffled: bool, told: str | None
+) -> None:
+    for fold in TRUTH:
+        write_cell(tmp_path, fold)
+    found = collect(tmp_path)
+    protocol = PROTOCOL.model_copy(update={"shuffle_labels": shuffled})
+    changed = {"model": pl.lit(model), "size": pl.lit(size)}
+    runs = found.runs.with_columns(**changed)
+    predictions = found.predictions.with_columns(size=changed["size"])
+    (row,) = score_table(runs, predictions, SPEAKER_OF, CLASSES, protocol).to_dicts()
+    assert row["variance_speakers"] + row["variance_trainings"] == pytest.approx(1.0)
+    assert 0 < row["variance_trainings"] <= 1
+    both = {"orders": row["variance_orders"], "seeds": row["variance_seeds"]}
+    if told is None:
+        assert both == {"orders": None, "seeds": None}
+    else:
+        assert both == {"orders": 0.0, "seeds": 0.0} | {told: row["variance_trainings"]}
 
 
 def test_confusion_pools_folds_and_averages_repeats(tmp_path: Path) -> None:
@@ -287,7 +352,7 @@ def test_kinds_stand_in_one_table(tmp_path: Path) -> None:
         ("late_fusion", "wavlm/6+bert", "audio+text", "w; b", None, REPEAT["execution"]),
         ("estimator", "mine", "external", "", 0.5, "scikit-learn, a vector an utterance"),
     ]
-    scores = score_table(found.runs, found.predictions, CLASSES)
+    scores = score_table(found.runs, found.predictions, SPEAKER_OF, CLASSES, PROTOCOL)
     rows = through_the_file(scores, tmp_path / "scores.parquet", scores_schema(CLASSES))
     assert [row["modality"] for row in rows] == ["audio+text", "external"]
 

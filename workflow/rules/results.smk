@@ -3,6 +3,7 @@ rule make_tables:
     input:
         runs_of_cells(rules.train.output.run),
         runs_of_cells(rules.train.output.predictions),
+        utterances=rules.label_corpus.output.utterances,
         checks=rules.check_protocol.output,
     output:
         multiext(
@@ -34,6 +35,7 @@ rule make_tables:
         study=STUDY.study,
         corpus=corpus_name(),
         cells=canonical_json(CELLS),
+        protocol=STUDY.protocol_slice(),
         runs=lambda wildcards: f"{OUT}/runs",
         folder=lambda wildcards, output: os.path.dirname(output.scores_csv),
         code=code_of("make_tables.py"),
@@ -41,8 +43,8 @@ rule make_tables:
         "gather all runs into tables"
     shell:
         'python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q} --corpus {params.corpus:q}'
-        " --runs {params.runs:q} --cells {params.cells:q} --checks {input.checks:q}"
-        " --output {params.folder:q} > {log:q} 2>&1"
+        " --runs {params.runs:q} --cells {params.cells:q} --protocol {params.protocol:q}"
+        " --utterances {input.utterances:q} --checks {input.checks:q} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule draw_figures:

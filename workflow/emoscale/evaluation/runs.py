@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import modality_of
 from emoscale.errors import StoreError
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
@@ -71,6 +72,9 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             described("fold", pa.string(), "which part of the corpus is tested"),
             described("size", pa.string(), "training size as asked for"),
             described("repeat", pa.int32(), "training order and initialisation"),
+            described(
+                "order", pa.int32(), "training order; repeats of one differ in initialisation"
+            ),
             described("training_utterances", pa.int32(), "labels learned from"),
             *(described(f"training_count_{c}", pa.int32(), "of this class") for c in classes),
             described("training_speakers", pa.int32(), "speakers learned from"),
@@ -121,12 +125,20 @@ def predictions_of_study(classes: list[str]) -> pa.Schema:
             described("experiment", pa.string(), "representation and model, by the study's name"),
             described("fold", pa.string(), "which part of the corpus is tested"),
             described("size", pa.string(), "training size as asked for"),
+            described(
+                "order", pa.int32(), "training order; repeats of one differ in initialisation"
+            ),
         ]
     )
 
 
 def collect_runs(
-    runs: Path, cells: Iterable[CellName], study: str, corpus: str, notes: str
+    runs: Path,
+    cells: Iterable[CellName],
+    study: str,
+    corpus: str,
+    notes: str,
+    protocol: ProtocolSettings,
 ) -> Collected:
     """The tables of all cells together, in the order of `cells`.
 
@@ -154,7 +166,8 @@ def collect_runs(
                 )
             metrics = metrics_of(confusion_of(own, classes))
             try:
-                rows.append(_row(run, repeat, metrics, study, corpus, notes))
+                order = protocol.order_of(repeat["repeat"])
+                rows.append(_row(run, repeat, order, metrics, study, corpus, notes))
                 trials += trial_rows(run, repeat)
                 layer_weights += layer_weight_rows(run, repeat)
             except KeyError as error:
@@ -164,7 +177,10 @@ def collect_runs(
                 ) from None
         predictions.append(
             table.with_columns(
-                experiment=pl.lit(cell.experiment), fold=pl.lit(cell.fold), size=pl.lit(cell.size)
+                experiment=pl.lit(cell.experiment),
+                fold=pl.lit(cell.fold),
+                size=pl.lit(cell.size),
+                order=pl.col("repeat") // protocol.seeds_per_order,
             )
         )
     if not rows:
@@ -201,6 +217,7 @@ def _read_run(path: Path) -> dict[str, Any]:
 def _row(
     run: dict[str, Any],
     repeat: dict[str, Any],
+    order: int,
     metrics: Metrics,
     study: str,
     corpus: str,
@@ -220,6 +237,7 @@ def _row(
         "fold": run["fold"],
         "size": run["size"],
         "repeat": repeat["repeat"],
+        "order": order,
         "training_utterances": repeat["training_utterances"],
         **{f"training_count_{name}": repeat["training_counts"][name] for name in classes},
         "training_speakers": repeat["training_speakers"],

@@ -1,12 +1,13 @@
 """Answers counted by speaker, and how a score moves when other speakers and trainings are drawn.
 
 Utterances of one speaker are not independent, so speakers are what is drawn again (a cluster
-bootstrap), and with them the repeats, each with its own order and initialisation.
+bootstrap), and beside them each fold's trainings, each with its own order and initialisation.
+What covers, and by how much, is in docs/statistics.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,9 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.evaluation.metrics import confusion_matrix
+from emoscale.evaluation.metrics import Floats, unweighted_accuracies
 
-Floats = NDArray[np.float64]
+Metric = Callable[[Floats], Floats]
+"""From [..., classes, classes] counts (truth, prediction) to [...] scores."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Answers:
 
     confusions: NDArray[np.int64]
     """[repeats, speakers, classes, classes] counts; the last two: truth, prediction."""
+
+    folds: tuple[str, ...] = ()
+    """The fold that tests each speaker; empty: one tests all."""
+
+    orders: tuple[int, ...] = ()
+    """The training order of each repeat; empty: each has its own."""
 
     @property
     def repeats(self) -> int:
@@ -46,10 +54,30 @@ class Answers:
         there: Floats = self.confusions[0].sum(axis=2).astype(float)
         return there
 
+    @cached_property
+    def in_fold(self) -> Floats:
+        """[folds, speakers] 1 where the fold tests the speaker."""
+        return fold_members(self.folds or ("all",) * len(self.speakers))
+
+    @cached_property
+    def order_means(self) -> Floats:
+        """[orders, repeats] weights of the mean over each order's repeats.
+
+        Repeats of one order are told the same, so orders are what varies independently. Where there
+        is one order only, each repeat stands for itself: then nothing is known of other orders.
+        """
+        numbers = np.array(self.orders or range(self.repeats))
+        orders = np.unique(numbers)
+        if len(orders) == 1:
+            return np.eye(self.repeats)
+        members = (numbers == orders[:, None]).astype(float)
+        means: Floats = members / members.sum(axis=1, keepdims=True)
+        return means
+
 
 @dataclass(frozen=True)
 class Draws:
-    """Drawn speakers and repeats; the same for all experiments, so that comparisons are paired."""
+    """Drawn speakers and trainings; the same for all experiments, so that they stay paired."""
 
     speakers: tuple[str, ...]
 
@@ -58,19 +86,24 @@ class Draws:
 
     seed: int
 
-    def repeat_weights(self, repeats: int) -> Floats:
-        """[draws, repeats] weights that sum to 1: of trainings drawn again with replacement.
+    def training_weights(self, trainings: int, folds: int) -> Floats:
+        """[draws, folds, trainings] weights that sum to 1: each fold's trainings drawn again.
 
-        Their spread around the mean is widened by √(n / (n - 1)), because drawing from n values
-        understates their variance by that much, which is half of it for two repeats.
+        Their spread around the mean is scaled by the root of two factors. n / (n - 1), because
+        drawing from n values understates their variance by that much, which is half of it for two.
+        And (speakers - folds) / (speakers - 1): the share of the trainings' variance that the
+        spread of speakers does not show already, because all speakers of a fold hear the same
+        trainings (0 where a fold tests one speaker, 1 where one fold tests all).
         """
-        draws = len(self.speaker_weights)
-        if repeats == 1:
-            return np.ones((draws, 1))
-        generator = np.random.default_rng([self.seed, 52, repeats])
-        drawn = generator.multinomial(repeats, np.full(repeats, 1 / repeats), draws) / repeats
-        widened: Floats = 1 / repeats + np.sqrt(repeats / (repeats - 1)) * (drawn - 1 / repeats)
-        return widened
+        draws, speakers = self.speaker_weights.shape
+        if trainings == 1 or speakers == folds:
+            return np.full((draws, folds, trainings), 1 / trainings)
+        generator = np.random.default_rng([self.seed, 52, trainings])
+        even = np.full(trainings, 1 / trainings)
+        drawn = generator.multinomial(trainings, even, (draws, folds)) / trainings
+        factor = trainings / (trainings - 1) * (speakers - folds) / (speakers - 1)
+        scaled: Floats = even + np.sqrt(factor) * (drawn - even)
+        return scaled
 
 
 def count_answers(
@@ -78,23 +111,35 @@ def count_answers(
 ) -> Answers:
     """Count one experiment and size's predictions of all folds.
 
-    `predictions` has `utterance, repeat, label, predicted`; `speaker_of` has `utterance, speaker`.
-    Speakers without a test utterance are left out.
+    `predictions` has `utterance, repeat, label, predicted`, and `fold` and `order`, unless one fold
+    tests all and each repeat has its own order; `speaker_of` has `utterance, speaker`. Speakers
+    without a test utterance are left out.
     """
     joined = predictions.join(speaker_of.select("utterance", "speaker"), on="utterance")
     assert len(joined) == len(predictions), "every tested utterance has a speaker"
-    speakers = tuple(sorted(joined["speaker"].unique()))
+    speakers = sorted(joined["speaker"].unique())
     repeats = sorted(joined["repeat"].unique())
-    place = {name: number for number, name in enumerate(classes)}
-    row = {name: number for number, name in enumerate(speakers)}
+    counted = joined.group_by("repeat", "speaker", "label", "predicted").len()
     confusions = np.zeros((len(repeats), len(speakers), len(classes), len(classes)), np.int64)
-    for (repeat, speaker), own in joined.group_by("repeat", "speaker"):
-        truth = [place[label] for label in own["label"]]
-        said = [place[label] for label in own["predicted"]]
-        confusions[repeats.index(repeat), row[str(speaker)]] = confusion_matrix(
-            truth, said, len(classes)
+    places = [
+        [numbers.index(name) for name in counted[column]]
+        for column, numbers in (
+            ("repeat", repeats),
+            ("speaker", speakers),
+            ("label", list(classes)),
+            ("predicted", list(classes)),
         )
-    return Answers(speakers, confusions)
+    ]
+    confusions[tuple(places)] = counted["len"].to_numpy()
+    folds: tuple[str, ...] = ()
+    if "fold" in joined.columns:
+        fold_of = dict(joined.select("speaker", "fold").unique().iter_rows())
+        folds = tuple(fold_of[name] for name in speakers)
+    orders: tuple[int, ...] = ()
+    if "order" in joined.columns:
+        order_of = dict(joined.select("repeat", "order").unique().iter_rows())
+        orders = tuple(order_of[number] for number in repeats)
+    return Answers(tuple(speakers), confusions, folds, orders)
 
 
 def draw_speakers(speakers: Sequence[str], seed: int, draws: int = 4000) -> Draws:
@@ -105,20 +150,45 @@ def draw_speakers(speakers: Sequence[str], seed: int, draws: int = 4000) -> Draw
     return Draws(tuple(speakers), weights.astype(float), seed)
 
 
+def fold_members(folds: Sequence[str]) -> Floats:
+    """[folds, speakers] 1 where the fold, in the order of their names, tests the speaker."""
+    names = np.array(folds)
+    members: Floats = (names == np.unique(names)[:, None]).astype(float)
+    return members
+
+
+def pooled(answers: Answers, metric: Metric) -> float:
+    """A score of all folds pooled, mean over repeats: the point that draws scatter around."""
+    return float(metric(answers.confusions.sum(axis=1).astype(float)).mean())
+
+
+def drawn(answers: Answers, draws: Draws, metric: Metric) -> Floats:
+    """[draws] the score under each draw: moved by other speakers, and by other trainings.
+
+    The two moves are added: speakers are drawn with the trainings as they are, trainings with the
+    speakers as they are. (One draw of both at once would count the trainings' noise in each
+    speaker a second time.)
+    """
+    assert answers.speakers == draws.speakers, "the draws are of the same speakers"
+    confusions = answers.confusions.astype(float)
+    of_speakers = np.einsum("ds,rsij->drij", draws.speaker_weights, confusions, optimize=True)
+    by_order = np.einsum("or,rsij->osij", answers.order_means, confusions, optimize=True)
+    by_fold = np.einsum("fs,osij->ofij", answers.in_fold, by_order, optimize=True)
+    weights = draws.training_weights(len(by_order), len(answers.in_fold))
+    of_trainings = np.einsum("dfo,ofij->dij", weights, by_fold, optimize=True)
+    unmoved = metric(by_fold.mean(axis=0).sum(axis=0))
+    values: Floats = metric(of_speakers).mean(axis=1) + metric(of_trainings) - unmoved
+    return values
+
+
 def unweighted_accuracy(answers: Answers) -> float:
-    """UA of all folds pooled, mean over repeats: the point that draws scatter around."""
-    recalls = _ratio(answers.right.sum(axis=1), answers.there.sum(axis=0))
-    return float(np.nanmean(recalls, axis=1).mean())
+    """UA of all folds pooled, mean over repeats."""
+    return pooled(answers, unweighted_accuracies)
 
 
 def drawn_unweighted_accuracy(answers: Answers, draws: Draws) -> Floats:
     """[draws] UA under each draw; the mean of recalls is over the classes that were drawn."""
-    assert answers.speakers == draws.speakers, "the draws are of the same speakers"
-    weights = draws.speaker_weights
-    right = np.einsum("ds,rsc->drc", weights, answers.right)
-    recalls = _ratio(right, (weights @ answers.there)[:, None, :])
-    by_repeat = np.nanmean(recalls, axis=2)
-    return np.asarray((by_repeat * draws.repeat_weights(answers.repeats)).sum(axis=1))
+    return drawn(answers, draws, unweighted_accuracies)
 
 
 def interval(values: Floats, speakers: int, level: float = 0.95) -> tuple[float, float]:
@@ -138,10 +208,3 @@ def interval(values: Floats, speakers: int, level: float = 0.95) -> tuple[float,
     ordered = np.sort(values)
     below = int(np.floor(tail * (len(ordered) - 1)))
     return float(ordered[below]), float(ordered[len(ordered) - 1 - below])
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """part / whole, not a number where there is nothing."""
-    part, whole = np.broadcast_arrays(part, whole)
-    ratio: Floats = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-    return ratio
