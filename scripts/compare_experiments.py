@@ -1,0 +1,45 @@
+"""Compare every pair of experiments at every size that both have, and draw the forest of it."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.command import shows_sentences
+from emoscale.evaluation.comparisons import COMPARISONS, comparison_table
+from emoscale.reporting.forest import draw_forest
+from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--scores", required=True, type=click.Path(path_type=Path))
+@click.option("--predictions", required=True, type=click.Path(path_type=Path))
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--seed", required=True, type=int, help="Of random sign flips (many speakers).")
+@click.option(
+    "--table", required=True, type=click.Path(path_type=Path), help="Parquet; CSV beside."
+)
+@click.option("--figure", "figures", multiple=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(
+    scores: Path,
+    predictions: Path,
+    utterances: Path,
+    seed: int,
+    table: Path,
+    figures: tuple[Path, ...],
+) -> None:
+    scored = pl.read_parquet(scores)
+    said = pl.read_parquet(predictions)
+    classes = sorted(said["label"].unique())
+    speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
+    compared = comparison_table(scored, said, speaker_of, classes, seed)
+    write_table(compared, table, COMPARISONS)
+    write_csv(compared, table.with_suffix(".csv"))
+    draw_forest(compared, scored, *figures)
+    won = compared.filter(pl.col("winner") != "none")
+    click.echo(f"{len(compared)} comparisons, {len(won)} with a winner (Holm, 5 %)")
+
+
+if __name__ == "__main__":
+    main()
