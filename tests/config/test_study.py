@@ -85,6 +85,7 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
         ("representations.mfcc.coefficients", 100, "100 coefficients cannot come from 80 mel"),
         ("protocol.folds", 1, "greater than or equal to 2"),
         ("protocol.repeats", 0, "greater than or equal to 1"),
+        ("protocol.seeds_per_order", 2, "repeats is 3 and seeds_per_order 2, .* make repeats a"),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
         ("sizes", [True], "should be a valid integer"),

@@ -125,6 +125,17 @@ def test_one_more_repeat_leaves_the_others_as_they_are() -> None:
     assert more.drop("rank_2").equals(fewer)
 
 
+def test_repeats_of_one_order_have_the_same_subsets_and_are_told_the_same() -> None:
+    each = ProtocolSettings(fold_unit="session", folds=5, repeats=2, shuffle_labels=True)
+    shared = each.model_copy(update={"repeats": 4, "seeds_per_order": 2})
+    orders, fold = make_fold(corpus(), each, 0, 1), make_fold(corpus(), shared, 0, 1)
+    for repeat in range(4):
+        order = repeat // 2
+        assert fold[f"rank_{repeat}"].to_list() == orders[f"rank_{order}"].to_list()
+        assert fold[f"told_{repeat}"].to_list() == orders[f"told_{order}"].to_list()
+        assert subset(fold, repeat, "12") == subset(orders, order, "12")
+
+
 def test_speaker_groups_are_even_in_size_and_sex() -> None:
     protocol = ProtocolSettings(fold_unit="speakers", folds=5)
     groups = fold_groups(corpus(), protocol)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from emoscale.reporting.forest import draw_forest, pairs_with
+
+
+def pair(
+    experiment: str, other: str, size: str, difference: float, p_holm: float = 0.2
+) -> dict[str, object]:
+    better = experiment if difference > 0 else other
+    return {
+        "size": size,
+        "experiment": experiment,
+        "other": other,
+        "labels": 100.0 if size == "all" else 10.0,
+        "difference": difference,
+        "difference_low": difference - 0.05,
+        "difference_high": difference + 0.04,
+        "p_holm": p_holm,
+        "effect_size": 10 * difference,
+        "family": 5,
+        "winner": better if p_holm < 0.05 else "none",
+    }
+
+
+def scores_of(*rows: tuple[str, str, float]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"experiment": name, "size": size, "ua": ua, "corpus": "demo (synthetic speech)",
+             "training_utterances_mean": 100.0 if size == "all" else 10.0}
+            for name, size, ua in rows
+        ]
+    )  # fmt: skip
+
+
+SCORES = scores_of(
+    ("mfcc", "10", 0.7), ("mfcc", "all", 0.6), ("best", "10", 0.5), ("best", "all", 0.8),
+    ("few", "10", 0.4),
+)  # fmt: skip
+COMPARISONS = pl.DataFrame(
+    [
+        pair("mfcc", "best", "10", 0.2, p_holm=0.01),
+        pair("mfcc", "few", "10", 0.3),
+        pair("best", "few", "10", 0.1),
+        pair("mfcc", "best", "all", -0.2, p_holm=0.01),
+    ]
+)
+
+
+def words_of(path: Path) -> list[str]:
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), flags=re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]*>", " ", text).split()) for text in texts]
+
+
+def test_each_stands_against_the_best_at_the_largest_size_of_both() -> None:
+    found = pairs_with("best", COMPARISONS, SCORES)
+    assert found.select("experiment", "size", "difference").rows() == [
+        ("few", "10", pytest.approx(-10.0)),
+        ("mfcc", "all", pytest.approx(-20.0)),
+    ]
+    few, mfcc = found.to_dicts()
+    # Turned round, the ends change places.
+    assert (few["difference_low"], few["difference_high"]) == pytest.approx((-14.0, -5.0))
+    assert (mfcc["difference_low"], mfcc["difference_high"]) == pytest.approx((-25.0, -16.0))
+    assert [row["kind"].split(",")[0] for row in (few, mfcc)] == ["does not", "differs"]
+
+
+def test_it_says_what_it_shows(tmp_path: Path) -> None:
+    html, svg = tmp_path / "forest.html", tmp_path / "forest.svg"
+    draw_forest(COMPARISONS, SCORES, html, svg)
+    words = words_of(svg)
+    assert "How far the others are from best" in words
+    assert "−20.0 (−25.0 to −16.0), 100 labels" in words
+    assert {"mfcc", "few"} <= set(words)
+    assert "5 comparisons" in " ".join(words)
+    assert not re.search(r"<script[^>]+src=", html.read_text())
+
+
+def test_many_experiments_and_long_names_are_read_whole(tmp_path: Path) -> None:
+    names = [f"{number:02d}" + "Mm" * 18 for number in range(22)]
+    scores = scores_of(*((name, "all", 0.5 + place / 100) for place, name in enumerate(names)))
+    pairs = [
+        pair(one, other, "all", (i - j) / 100)
+        for i, one in enumerate(names)
+        for j, other in enumerate(names)
+        if i < j
+    ]
+    draw_forest(pl.DataFrame(pairs), scores, tmp_path / "forest.svg")
+    words = words_of(tmp_path / "forest.svg")
+    assert [word for word in words if word in names] == names[-2::-1]
+
+
+def test_without_pairs_the_figure_says_so(tmp_path: Path) -> None:
+    draw_forest(COMPARISONS.clear(), SCORES, tmp_path / "forest.svg")
+    assert "There is nothing to compare" in " ".join(words_of(tmp_path / "forest.svg"))
+    apart = COMPARISONS.filter(pl.col("other") != "best", pl.col("experiment") != "best")
+    draw_forest(apart, SCORES, tmp_path / "forest.svg")
+    assert "There is nothing to compare" in " ".join(words_of(tmp_path / "forest.svg"))
