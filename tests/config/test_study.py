@@ -292,7 +292,7 @@ def test_every_key_says_what_it_means(project: Path) -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("name", ["demo", "emodb", "iemocap"])
+@pytest.mark.parametrize("name", ["demo", "emodb", "iemocap", "crosscorpus"])
 def test_the_studies_that_come_with_the_project_are_valid(project: Path, name: str) -> None:
     config = yaml.safe_load((project / "config" / f"{name}.yaml").read_text())
     assert parse_study(config).study == name
@@ -344,3 +344,12 @@ def test_corpora_that_are_tested_are_among_the_several() -> None:
         ConfigurationError, match=r"tested lists emo-db, which is not .* emodb, own\)"
     ):
         parse_study(config)
+
+
+def test_the_examples_of_the_protocol_page_are_valid(project: Path) -> None:
+    page = (project / "docs" / "protocol.md").read_text()
+    examples = [yaml.safe_load(text.split("```")[0]) for text in page.split("```yaml\n")[1:]]
+    given, across = (parse_study({**BASE, **example}).protocol for example in examples)
+    assert (given.fold_file, given.development) == ("folds.csv", "file")
+    assert across.tested == ["emodb"]
+    assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
