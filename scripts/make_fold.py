@@ -29,7 +29,7 @@ def main(settings: str, fold: str, utterances: Path, output: Path) -> None:
     number = int(fold.removeprefix("fold")) - 1
     corpus = read_table(utterances, UTTERANCES)
     table = make_fold(corpus, protocol, number, protocol.seed)
-    check_fold(fold, table, corpus, protocol.development)
+    check_fold(fold, table, corpus, protocol)
     write_table(table, output, protocol_schema(protocol.repeats, protocol.shuffle_labels))
     for role, count in table.group_by("role").agg(pl.len()).sort("role").iter_rows():
         click.echo(f"{fold}: {role} {count}")

@@ -83,9 +83,27 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
             "backend fairseq computes in float32, not bfloat16",
         ),
         ("representations.mfcc.coefficients", 100, "100 coefficients cannot come from 80 mel"),
-        ("protocol.folds", 1, "greater than or equal to 2"),
+        ("protocol.folds", 1, "folds is 1, so nothing would be left to train on"),
         ("protocol.repeats", 0, "greater than or equal to 1"),
         ("protocol.seeds_per_order", 2, "repeats is 3 and seeds_per_order 2, .* make repeats a"),
+        ("protocol", {"fold_unit": "corpus", "folds": 2}, "there is one corpus only; name several"),
+        ("protocol.tested", ["03"], "so fold_unit must be session or corpus"),
+        (
+            "protocol",
+            {"fold_unit": "session", "folds": 2, "tested": ["a", "b", "a"]},
+            "tested lists a twice",
+        ),
+        (
+            "protocol",
+            {"fold_unit": "session", "folds": 2, "tested": ["a"]},
+            "tested lists 1 and folds is 2; make folds 1",
+        ),
+        ("protocol", {"fold_unit": "file", "folds": 2}, "fold_file is missing; name the table"),
+        ("protocol.fold_file", "f.csv", "fold_file means something only with fold_unit: file"),
+        ("protocol.allow_shared_speakers", True, "allow_shared_speakers means something only"),
+        ("protocol.leave_out_unmatched", True, "leave_out_unmatched means something only"),
+        ("protocol.development", "file", "it needs fold_unit: file"),
+        ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file' or"),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
         ("sizes", [True], "should be a valid integer"),
@@ -275,7 +293,7 @@ def test_every_key_says_what_it_means(project: Path) -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("name", ["demo", "emodb", "iemocap"])
+@pytest.mark.parametrize("name", ["demo", "emodb", "iemocap", "crosscorpus"])
 def test_the_studies_that_come_with_the_project_are_valid(project: Path, name: str) -> None:
     config = yaml.safe_load((project / "config" / f"{name}.yaml").read_text())
     assert parse_study(config).study == name
@@ -303,3 +321,36 @@ def test_an_estimator_does_not_pass_over_votes() -> None:
     config["models"]["mean"] = {"kind": "estimator"}
     with pytest.raises(ConfigurationError, match="learns classes, not the shares of votes"):
         parse_study(config)
+
+
+def test_corpora_that_are_tested_are_among_the_several() -> None:
+    own = {"reader": "csv", "root": "own"}
+    config = changed(
+        "corpus",
+        {
+            "reader": "several",
+            "root": "data",
+            "corpora": {"emodb": {"reader": "emodb", "root": "emodb"}, "own": own},
+        },
+    )
+    config["protocol"] = {
+        "fold_unit": "corpus",
+        "folds": 1,
+        "tested": ["emodb"],
+        "development": "random",
+    }
+    assert parse_study(config).fold_names() == ["fold1"]
+    config["protocol"]["tested"] = ["emo-db"]
+    with pytest.raises(
+        ConfigurationError, match=r"tested lists emo-db, which is not .* emodb, own\)"
+    ):
+        parse_study(config)
+
+
+def test_the_examples_of_the_protocol_page_are_valid(project: Path) -> None:
+    page = (project / "docs" / "protocol.md").read_text()
+    examples = [yaml.safe_load(text.split("```")[0]) for text in page.split("```yaml\n")[1:]]
+    given, across = (parse_study({**BASE, **example}).protocol for example in examples)
+    assert (given.fold_file, given.development) == ("folds.csv", "file")
+    assert across.tested == ["emodb"]
+    assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"

@@ -101,7 +101,7 @@ def utterances(tree: Path) -> pl.DataFrame:
     return pl.DataFrame(
         [
             {name: getattr(u, name) for name in ("utterance", "session", "sex", "style", "emotion")}
-            | {"speaker": u.speaker, "dialog": u.dialog}
+            | {"speaker": u.speaker, "dialog": u.dialog, "corpus": "iemocap"}
             for u in reading.utterances
         ]
     )

@@ -12,6 +12,7 @@ from emoscale.errors import CorpusError
 
 TABLE = pl.DataFrame(
     {
+        "corpus": ["one"] * 5,
         "emotion": ["hap", "exc", "ang", "xxx", "ang"],
         "style": ["improvised", "scripted", "improvised", "improvised", None],
     }

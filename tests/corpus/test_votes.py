@@ -26,7 +26,7 @@ def shares_of(*utterances: Ballots | None) -> list[dict[str, float] | None]:
         else [{"rater": rater, "label": label} for rater in ballots for label in ballots[rater]]
         for ballots in utterances
     ]
-    table = pl.DataFrame({"votes": pl.Series(votes, dtype=VOTES)})
+    table = pl.DataFrame({"votes": pl.Series(votes, dtype=VOTES), "corpus": ["one"] * len(votes)})
     given = give_vote_shares(table, LabelSettings(classes=CLASSES))
     assert given.drop("vote_shares").equals(table)
     return [

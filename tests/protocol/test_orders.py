@@ -28,6 +28,7 @@ def corpus(sessions: int = 5, per_speaker: int = 24, seed: int = 0) -> pl.DataFr
     rows = [
         {
             "utterance": f"s{session}{sex}{number:03d}",
+            "corpus": "one",
             "session": f"s{session}",
             "speaker": f"s{session}{sex}",
             "sex": sex,

@@ -43,7 +43,7 @@ rule read_corpus:
         settings=STUDY.corpus_slice(),
         audio=STUDY.audio_slice(),
         listing=corpus_listing(),
-        code=code_of("read_corpus.py", READERS[STUDY.corpus.reader]),
+        code=code_of("read_corpus.py", *modules_of(STUDY.corpus)),
     message:
         "read the corpus and check every recording"
     shell:

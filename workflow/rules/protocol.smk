@@ -12,6 +12,7 @@ rule make_fold:
         ENVIRONMENT
     params:
         settings=STUDY.protocol_slice(),
+        fold_file=fold_file_digest(),
         code=code_of("make_fold.py"),
     message:
         "{wildcards.fold}: deal roles and training orders"
@@ -38,6 +39,7 @@ rule check_protocol:
         ENVIRONMENT
     params:
         settings=STUDY.protocol_slice(),
+        fold_file=fold_file_digest(),
         sizes=canonical_json({"sizes": STUDY.size_names()}),
         code=code_of("check_protocol.py"),
     message:

@@ -22,14 +22,16 @@ os.environ.update(
 from emoscale.config import parse_study
 from emoscale.config.checkpoints import UntrainedModel
 from emoscale.config.representations import ExternalSettings, PretrainedSettings
+from emoscale.config.corpus import parts_of
 from emoscale.config.study import reference_parts
-from emoscale.corpus.reading import READERS
+from emoscale.corpus.reading import modules_of
 from emoscale.errors import UserError
 from emoscale.models.registry import sources_of as model_sources
 from emoscale.provenance import (
     canonical_json,
     code_digest,
     file_fingerprint,
+    file_sha256,
     tree_listing_digest,
 )
 from emoscale.representations.registry import sources_of
@@ -67,12 +69,20 @@ def corpus_listing():
         return ""
     # What a study may leave in the corpus's folder is none of the corpus: results, configuration.
     own = [STUDY.results, ".snakemake"]
-    return tree_listing_digest(STUDY.corpus.root, own, skip_endings=(".yaml", ".yml"))
+    skipped = (".yaml", ".yml")
+    return [tree_listing_digest(part.root, own, skipped) for part in parts_of(STUDY.corpus)]
 
 
 def corpus_name():
     """What the corpus is called in tables and figures."""
-    return "demo (synthetic speech)" if IS_DEMO else STUDY.corpus.reader
+    named = ", ".join(getattr(STUDY.corpus, "corpora", [STUDY.corpus.reader]))
+    return "demo (synthetic speech)" if IS_DEMO else named
+
+
+def fold_file_digest():
+    """Changes with what a table of given folds says; the step that reads it says what is missing."""
+    path = STUDY.protocol.fold_file
+    return file_sha256(path) if path and os.path.isfile(path) else ""
 
 
 def generated_corpus():

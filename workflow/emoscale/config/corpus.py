@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from emoscale.config.settings import Name, Settings
+
+OF_CORPUS = ":"
+"""Stands between the name of one of several corpora and what is its own: emodb:03a01Fa."""
 
 
 class AudioChecks(Settings):
@@ -80,16 +84,69 @@ class DemoCorpus(Settings):
     """Seed of everything random in the generated corpus."""
 
 
+OneCorpus = Annotated[IemocapCorpus | EmodbCorpus | CsvCorpus, Field(discriminator="reader")]
+
+
+class SeveralCorpora(Settings):
+    """Several corpora as one: for training on some and testing on others."""
+
+    reader: Literal["several"]
+
+    root: str = Field(min_length=1)
+    """Folder in which all of them lie."""
+
+    corpora: dict[Name, OneCorpus] = Field(min_length=2)
+    """Each corpus under a name of its own, with its `root` relative to the common one. The name
+    stands before its utterances, speakers, sessions and dialogs (emodb:03a01Fa)."""
+
+    @field_validator("corpora", mode="before")
+    @classmethod
+    def _none_is_generated(cls, corpora: Any) -> Any:
+        for name, corpus in corpora.items() if isinstance(corpora, dict) else ():
+            reader = corpus.get("reader") if isinstance(corpus, dict) else None
+            if reader in ("demo", "several"):
+                raise ValueError(
+                    f"{name} has the reader {reader}, which cannot be one of several; use "
+                    "iemocap, emodb or csv"
+                )
+        return corpora
+
+    @model_validator(mode="after")
+    def _roots_lie_in_the_common_one(self) -> SeveralCorpora:
+        for name, corpus in self.corpora.items():
+            path = PurePath(corpus.root)
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(
+                    f"the root of {name} ({corpus.root}) must lie in corpus.root and be written "
+                    "relative to it; set corpus.root to a folder that holds all the corpora"
+                )
+        return self
+
+    def within(self) -> dict[str, OneCorpus]:
+        """The corpora by name, each with its whole path as `root`."""
+        return {
+            name: corpus.model_copy(update={"root": str(PurePath(self.root, corpus.root))})
+            for name, corpus in self.corpora.items()
+        }
+
+
 CorpusSettings = Annotated[
-    IemocapCorpus | EmodbCorpus | CsvCorpus | DemoCorpus, Field(discriminator="reader")
+    IemocapCorpus | EmodbCorpus | CsvCorpus | DemoCorpus | SeveralCorpora,
+    Field(discriminator="reader"),
 ]
+
+
+def parts_of(corpus: CorpusSettings) -> list[OneCorpus | DemoCorpus]:
+    """The corpora that are really read: those of several, or the one."""
+    return list(corpus.within().values()) if isinstance(corpus, SeveralCorpora) else [corpus]
 
 
 class LabelSettings(Settings):
     """The study's classes, and the part of the corpus that they are taken from."""
 
     classes: dict[Name, list[str]] = Field(min_length=2)
-    """Each class of the study and the corpus labels that it gathers: {happiness: [hap, exc]}."""
+    """Each class of the study and the corpus labels that it gathers: {happiness: [hap, exc]}. Of
+    several corpora, a label may be that of one only: emodb:happiness."""
 
     styles: list[Literal["improvised", "scripted"]] | None = Field(default=None, min_length=1)
     """Only utterances of these styles take part; null: all."""
@@ -109,6 +166,20 @@ class LabelSettings(Settings):
                 seen[label] = name
         return self
 
-    def class_of(self) -> dict[str, str]:
-        """The class of each of the corpus's labels that is in one."""
-        return {label: name for name, labels in self.classes.items() for label in labels}
+    def class_of(self, corpus: str) -> dict[str, str]:
+        """The class of each label of `corpus` that is in one.
+
+        A label that is written for this corpus only goes before one for all of them.
+
+        >>> classes = {"joy": ["joy", "b:up"], "anger": ["up", "anger"]}
+        >>> settings = LabelSettings(classes=classes)
+        >>> settings.class_of("a")["up"], settings.class_of("b")["up"]
+        ('anger', 'joy')
+        """
+        class_of = {label: name for name, labels in self.classes.items() for label in labels}
+        own = f"{corpus}{OF_CORPUS}"
+        return class_of | {
+            label.removeprefix(own): name
+            for label, name in class_of.items()
+            if label.startswith(own)
+        }

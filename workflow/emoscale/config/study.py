@@ -197,6 +197,24 @@ class Study(Settings):
                     "its strengths"
                 )
 
+    @model_validator(mode="after")
+    def _corpora_to_test_are_there(self) -> Study:
+        there = list(getattr(self.corpus, "corpora", ()))
+        if self.protocol.fold_unit != "corpus":
+            return self
+        if not there:
+            raise ValueError(
+                "protocol.fold_unit is corpus and there is one corpus only; name several with "
+                "corpus.reader: several"
+            )
+        for name in self.protocol.tested or ():
+            if name not in there:
+                raise ValueError(
+                    f"protocol.tested lists {name}, which is not listed under corpus.corpora "
+                    f"(there: {', '.join(there)})"
+                )
+        return self
+
     @staticmethod
     def _named(experiment: str, kind: str, wanted: str, known: Mapping[str, Any]) -> Any:
         if wanted not in known:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import polars as pl
 
-from emoscale.config.corpus import LabelSettings
+from emoscale.config.corpus import OF_CORPUS, LabelSettings
 from emoscale.errors import CorpusError
 
 
 def give_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
     """Recordings with the column `label`: the study's class, or null outside of it.
 
-    Raises `CorpusError` when a class has no utterance at all.
+    Raises `CorpusError` when a class has no utterance at all, or a label that is written for one
+    corpus (emodb:anger) is none of its labels.
     """
-    label = pl.col("emotion").replace_strict(
-        settings.class_of(), default=None, return_dtype=pl.String
-    )
+    class_of = {name: settings.class_of(name) for name in recordings["corpus"].unique()}
+    rows = recordings.select("corpus", "emotion").iter_rows()
+    labels = [class_of[corpus].get(emotion) for corpus, emotion in rows]
+    _check_labels_of_one_corpus(recordings, settings)
+    label = pl.lit(pl.Series(labels, dtype=pl.String))
     if settings.styles is not None:
         label = pl.when(pl.col("style").is_in(settings.styles)).then(label)
     labelled = recordings.with_columns(label=label)
@@ -29,3 +32,20 @@ def give_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFra
                 f"the corpus has the labels {there}; mend labels.classes"
             )
     return labelled
+
+
+def _check_labels_of_one_corpus(recordings: pl.DataFrame, settings: LabelSettings) -> None:
+    """What has the form emodb:anger is easily misspelt, and nothing else would notice."""
+    there = {*recordings["emotion"]}
+    there |= {
+        f"{corpus}{OF_CORPUS}{emotion}"
+        for corpus, emotion in recordings.select("corpus", "emotion").unique().iter_rows()
+    }
+    for name, labels in settings.classes.items():
+        for label in labels:
+            if OF_CORPUS in label and label not in there:
+                own = [known for known in sorted(there) if OF_CORPUS in known]
+                raise CorpusError(
+                    f"class {name}: no utterance has the label {label} (there: {', '.join(own)}); "
+                    "mend labels.classes"
+                )

@@ -8,13 +8,14 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from emoscale.config.corpus import CorpusSettings
+from emoscale.config.corpus import CorpusSettings, parts_of
 
 READERS = {
     "iemocap": "emoscale.corpus.iemocap",
     "emodb": "emoscale.corpus.emodb",
     "csv": "emoscale.corpus.csv_table",
     "demo": "emoscale.corpus.demo",
+    "several": "emoscale.corpus.several",
 }
 """Module of each reader; it has `read(settings) -> Reading`."""
 
@@ -42,6 +43,7 @@ class Utterance:
     votes: list[dict[str, str]] | None = None
     transcript: str | None = None
     words: list[dict[str, str | float]] | None = None
+    corpus: str | None = None  # where it is not the reading's own
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,12 @@ def read_corpus(settings: CorpusSettings) -> Reading:
         READERS[settings.reader]
     ).read
     return read(settings)
+
+
+def modules_of(settings: CorpusSettings) -> list[str]:
+    """Modules that read a corpus: of several corpora, each one's reader as well."""
+    readers = {settings.reader, *(part.reader for part in parts_of(settings))}
+    return [READERS[reader] for reader in sorted(readers)]
 
 
 def text_key(transcript: str | None) -> str | None:

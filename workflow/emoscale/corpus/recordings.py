@@ -58,7 +58,7 @@ def _check(
         return Rejected(utterance.audio, error.reason, str(error), utterance.utterance)
     return {
         **asdict(utterance),
-        "corpus": corpus,
+        "corpus": utterance.corpus or corpus,
         "seconds": recording.seconds,
         "sample_rate": recording.sample_rate,
         "channels": recording.channels,

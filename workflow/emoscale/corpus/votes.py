@@ -20,8 +20,9 @@ def give_vote_shares(recordings: pl.DataFrame, settings: LabelSettings) -> pl.Da
     study's classes are left out, and the rest sums to 1. Null where no vote is for a class, or the
     corpus has no votes. Everyone who voted counts, in IEMOCAP also the speaker (rater F1 or M1).
     """
-    class_of = settings.class_of()
-    shares = [vote_shares(votes, class_of) for votes in recordings["votes"].to_list()]
+    class_of = {name: settings.class_of(name) for name in recordings["corpus"].unique()}
+    rows = zip(recordings["votes"].to_list(), recordings["corpus"], strict=True)
+    shares = [vote_shares(votes, class_of[corpus]) for votes, corpus in rows]
     return recordings.with_columns(vote_shares=pl.Series(shares, dtype=SHARES))
 
 

@@ -9,26 +9,38 @@ import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.errors import ProtocolError
+from emoscale.protocol.fold_file import unknown_utterances
 from emoscale.protocol.folds import roles_of
+from emoscale.protocol.left_out import (
+    classes_missing,
+    explained_absences,
+    warnings_of_absences,
+)
 from emoscale.protocol.orders import subset
+from emoscale.protocol.repeated_text import HAS_WORDS
 
 _NO_STYLE = "no style"
 
 
-def check_fold(name: str, fold: pl.DataFrame, utterances: pl.DataFrame, development: str) -> None:
-    """Raise `ProtocolError` where a fold leaks, lacks a class in a role, or has a role too many.
+def check_fold(
+    name: str, fold: pl.DataFrame, utterances: pl.DataFrame, settings: ProtocolSettings
+) -> None:
+    """Raise `ProtocolError` where a fold leaks, lacks a class or an utterance, or has a role more.
 
-    The roles are those of `roles_of(development)`. A leak is an utterance, a speaker or identical
-    audio in two roles; with a `random` development set, training and development may share
-    speakers.
+    The roles are those of `roles_of(settings.development)`. A leak is an utterance, a speaker or
+    identical audio in two roles, and with `text_disjoint` the same words. With a `random`
+    development set, training and development may share speakers and words; with
+    `allow_shared_speakers`, all roles may share speakers.
     """
-    joined = fold.join(utterances.select("utterance", "audio_sha256"), on="utterance")
+    added = [column for column in utterances.columns if column not in fold.columns]
+    joined = fold.join(utterances.select("utterance", *added), on="utterance")
     if len(joined) != len(fold):
         raise ProtocolError(f"{name}: holds utterances that the corpus does not have")
-    _check_roles(name, fold, development)
-    _check_disjoint(name, joined, development)
+    _check_roles(name, fold, settings.development)
+    _check_disjoint(name, joined, settings)
     classes = sorted(utterances["label"].drop_nulls().unique())
-    _check_classes(name, fold, classes, roles_of(development))
+    _check_classes(name, joined, classes, settings)
+    explained_absences(name, fold, utterances, settings)
 
 
 def check_folds(
@@ -40,14 +52,15 @@ def check_folds(
     """Raise `ProtocolError` where a fold leaks or cannot be trained; tell what weakens it.
 
     Errors: what `check_fold` finds; a training size that a fold does not have; an utterance that
-    is tested twice. Reported: repeated transcripts, identical audio within a role, and how far the
-    speaker alone predicts the label.
+    is tested twice, or in no fold where all units are tested. Reported: repeated transcripts,
+    identical audio within a role, what has no role, speakers that a fold file gives several roles,
+    and how far the speaker alone predicts the label.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
     roles = roles_of(settings.development)
     report: dict[str, Any] = {"folds": {}, "classes": classes}
     for name, fold in folds.items():
-        check_fold(name, fold, utterances, settings.development)
+        check_fold(name, fold, utterances, settings)
         for repeat in range(settings.repeats):
             for size in sizes:
                 try:
@@ -58,10 +71,17 @@ def check_folds(
             "utterances": {role: len(fold.filter(pl.col("role") == role)) for role in roles},
             "speakers": {role: _speakers(fold, role) for role in roles},
             "repeated_text": _repeated_text(fold, utterances),
+            "left_out": explained_absences(name, fold, utterances, settings),
+            "tested_speakers_known": _shared_speakers(fold, ["test"], ["train", "dev"]),
         }
-    _check_each_tested_once(folds)
+    _check_each_tested_once(folds, utterances, settings)
+    report["unknown_in_fold_file"] = unknown_utterances(utterances["utterance"], settings)
+    report["tested"] = settings.tested
+    report["classes_missing"] = classes_missing(utterances, classes)
     report["identical_audio"] = _identical_audio(utterances)
-    report["development_shares_speakers"] = settings.development == "random"
+    report["development_shares_speakers"] = settings.development == "random" or any(
+        _shared_speakers(fold, ["dev"], ["train"]) for fold in folds.values()
+    )
     report["without_development_set"] = settings.development == "none"
     report["labels_shuffled"] = settings.shuffle_labels
     report["speaker_predicts_label"] = _speaker_predicts_label(utterances, classes)
@@ -85,6 +105,15 @@ def warnings_of(report: dict[str, Any]) -> list[str]:
         warnings.append(
             f"{len(report['identical_audio'])} recordings stand under several keys "
             f"(the first: {', '.join(first)})"
+        )
+    warnings += warnings_of_absences(report)
+    known = [fold["tested_speakers_known"] for fold in report["folds"].values()]
+    if any(known):
+        tested = [fold["speakers"]["test"] for fold in report["folds"].values()]
+        warnings.append(
+            f"{sum(map(len, known))} of {sum(map(len, tested))} tested speakers (counted fold by "
+            "fold) are in training or development too, as the fold file has it: no score is one "
+            "for new speakers"
         )
     for style in sorted({s for fold in report["folds"].values() for s in fold["repeated_text"]}):
         shares = [
@@ -113,42 +142,63 @@ def _check_roles(name: str, fold: pl.DataFrame, development: str) -> None:
         )
 
 
-def _check_disjoint(name: str, fold: pl.DataFrame, development: str) -> None:
-    for column, what in (
-        ("utterance", "utterance"),
-        ("speaker", "speaker"),
-        ("audio_sha256", "identical audio of"),
-    ):
-        for one, other in combinations(roles_of(development), 2):
-            if column == "speaker" and development == "random" and {one, other} == {"train", "dev"}:
+def _check_disjoint(name: str, fold: pl.DataFrame, settings: ProtocolSettings) -> None:
+    kinds = [("utterance", "utterance"), ("audio_sha256", "identical audio of")]
+    if not settings.allow_shared_speakers:
+        kinds.insert(1, ("speaker", "speaker"))
+    if settings.text_disjoint:
+        kinds.append(("text_key", "the text of"))
+    may_share = {"train", "dev"} if settings.development == "random" else set()
+    for column, what in kinds:
+        for one, other in combinations(roles_of(settings.development), 2):
+            if column in ("speaker", "text_key") and {one, other} == may_share:
                 continue
-            left = fold.filter(pl.col("role") == one)
-            right = fold.filter(pl.col("role") == other)
+            compared = fold.filter(HAS_WORDS) if column == "text_key" else fold
+            left = compared.filter(pl.col("role") == one)
+            right = compared.filter(pl.col("role") == other)
             shared = left.join(right.select(column).unique(), on=column, how="semi").sort(
                 "utterance"
             )
             if len(shared):
-                key = shared["utterance" if column == "audio_sha256" else column][0]
+                way_out = ""
+                if settings.fold_unit == "file" and column == "speaker":
+                    way_out = (
+                        "; mend protocol.fold_file, or set protocol.allow_shared_speakers: true"
+                    )
+                key = shared["speaker" if column == "speaker" else "utterance"][0]
                 raise ProtocolError(
                     f"{name}: {what} {key} is in the roles {one} and {other}; "
-                    "a score would measure memory, so nothing is trained"
+                    f"a score would measure memory, so nothing is trained{way_out}"
                 )
 
 
 def _check_classes(
-    name: str, fold: pl.DataFrame, classes: list[str], roles: tuple[str, ...]
+    name: str, fold: pl.DataFrame, classes: list[str], settings: ProtocolSettings
 ) -> None:
-    for role in roles:
-        there = set(fold.filter(pl.col("role") == role)["label"])
-        missing = [label for label in classes if label not in there]
-        if missing:
-            raise ProtocolError(
-                f"{name}: the role {role} has no utterance of class {missing[0]}; "
-                "use other folds or fewer classes"
+    for role in roles_of(settings.development):
+        own = fold.filter(pl.col("role") == role)
+        missing = [label for label in classes if label not in own["label"]]
+        if not missing:
+            continue
+        where, way_out = "", "use other folds or fewer classes"
+        if settings.fold_unit == "corpus":
+            where = f" (corpus {', '.join(sorted(own['corpus'].unique()))})"
+            way_out = (
+                "name the corpus's label for it in labels.classes, or leave the class or the "
+                "corpus out"
             )
+        elif role == "dev" and settings.development == "speakers":
+            way_out = "use more development_speakers, other folds or fewer classes"
+        if settings.text_disjoint and role != "test":
+            way_out += ", or remove protocol.text_disjoint"
+        raise ProtocolError(
+            f"{name}: the role {role}{where} has no utterance of class {missing[0]}; {way_out}"
+        )
 
 
-def _check_each_tested_once(folds: dict[str, pl.DataFrame]) -> None:
+def _check_each_tested_once(
+    folds: dict[str, pl.DataFrame], utterances: pl.DataFrame, settings: ProtocolSettings
+) -> None:
     tested = pl.concat(
         fold.filter(pl.col("role") == "test").select("utterance", fold=pl.lit(name))
         for name, fold in folds.items()
@@ -156,16 +206,28 @@ def _check_each_tested_once(folds: dict[str, pl.DataFrame]) -> None:
     twice = tested.filter(pl.col("utterance").is_duplicated())
     if len(twice):
         raise ProtocolError(f"{twice['utterance'][0]} is tested in more than one fold")
+    if settings.fold_unit == "file" or settings.tested or len(folds) < settings.folds:
+        return  # not all of them are tested, or not all folds are here
+    labelled = utterances.filter(pl.col("label").is_not_null())
+    never = labelled.join(tested, on="utterance", how="anti")
+    if len(never):
+        raise ProtocolError(f"{never['utterance'][0]} is tested in no fold; make the folds again")
 
 
 def _speakers(fold: pl.DataFrame, role: str) -> list[str]:
     return sorted(fold.filter(pl.col("role") == role)["speaker"].unique())
 
 
+def _shared_speakers(fold: pl.DataFrame, some: list[str], others: list[str]) -> list[str]:
+    """Speakers that are in some roles and in others."""
+    known = {speaker for role in others for speaker in _speakers(fold, role)}
+    return sorted(known.intersection(*(_speakers(fold, role) for role in some)))
+
+
 def _repeated_text(fold: pl.DataFrame, utterances: pl.DataFrame) -> dict[str, float]:
     """Share of the test utterances with words whose exact words are in training, by style."""
     joined = fold.join(utterances.select("utterance", "text_key", "style"), on="utterance")
-    worded = joined.filter(pl.col("text_key").fill_null("") != "")
+    worded = joined.filter(HAS_WORDS)
     known = worded.filter(pl.col("role") == "train").select("text_key").unique()
     tested = worded.filter(pl.col("role") == "test").with_columns(
         pl.col("style").fill_null(_NO_STYLE)

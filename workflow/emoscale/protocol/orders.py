@@ -102,7 +102,7 @@ def subset(fold: pl.DataFrame, repeat: int, size: str) -> list[str]:
         way_out = "lower the size or use all"
         if (fold["role"] == "dev").any():
             way_out = "lower the size, use all, or make the development set smaller"
-            way_out += " (development: random)"
+            way_out += " (development: random or speakers)"
         raise ProtocolError(
             f"training size {size}: this fold has only {len(ordered)} training utterances; "
             + way_out

@@ -1,0 +1,259 @@
+"""No utterance, speaker, recording or forbidden text in two roles, whatever the protocol."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.errors import ProtocolError
+from emoscale.protocol.checks import check_fold, check_folds, warnings_of
+from emoscale.protocol.orders import make_fold
+from tests.protocol.small_corpora import folds_of, of_role, several_corpora, write_fold_file
+
+UNITS: dict[str, dict[str, Any]] = {
+    "session": {"fold_unit": "session", "folds": 6},
+    "one session": {"fold_unit": "session", "folds": 1, "tested": ["b:s2"]},
+    "speakers": {"fold_unit": "speakers", "folds": 8},
+    "stratified": {"fold_unit": "stratified", "folds": 8},
+    "corpus": {"fold_unit": "corpus", "folds": 3},
+    "one corpus": {"fold_unit": "corpus", "folds": 1, "tested": ["b"]},
+    "numbers of a file": {"fold_unit": "file", "folds": 6},
+    "roles of a file": {"fold_unit": "file", "folds": 2},
+}
+DEVELOPMENTS = ["unit", "session", "speakers", "random", "none"]
+COMBINATIONS = [
+    (unit, development)
+    for unit in UNITS
+    for development in [*DEVELOPMENTS, "file"]
+    if (development == "file") == (unit == "roles of a file")
+]
+
+
+def protocol_of(unit: str, development: str, table: pl.DataFrame, folder: Path) -> dict[str, Any]:
+    """Settings of a protocol; for fold files, with a file of whole sessions in `folder`."""
+    protocol = {**UNITS[unit], "development": development, "repeats": 1}
+    sessions = sorted(table["session"].unique())
+    place = {session: number for number, session in enumerate(sessions)}
+    keys = list(table.select("utterance", "session").iter_rows())
+    if unit == "numbers of a file":
+        rows: list[tuple[object, ...]] = [(key, place[session] + 1) for key, session in keys]
+        protocol["fold_file"] = write_fold_file(folder / "f.csv", rows, "utterance", "fold")
+    elif unit == "roles of a file":
+        role = ["test", "dev", "train", "train", "train", "train"]
+        rows = [
+            (fold, key, role[(place[session] + fold) % 6])
+            for key, session in keys
+            for fold in (0, 1)
+        ]
+        protocol["fold_file"] = write_fold_file(folder / "f.csv", rows, "fold", "utterance", "role")
+    return protocol
+
+
+@pytest.mark.parametrize("text_disjoint", [True, False], ids=["texts apart", "as it is"])
+@pytest.mark.parametrize(("unit", "development"), COMBINATIONS)
+@settings(max_examples=2, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_roles_are_disjoint(unit: str, development: str, text_disjoint: bool, seed: int) -> None:
+    table = several_corpora(seed)
+    labelled = table.drop_nulls("label")
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = protocol_of(unit, development, table, Path(folder))
+        protocol = ProtocolSettings.model_validate({**chosen, "text_disjoint": text_disjoint})
+        folds = folds_of(table, protocol, seed)
+        check_folds(table, folds, ["all"], protocol)
+    roles = ["train", "test"] if development == "none" else ["train", "dev", "test"]
+    tested: list[str] = []
+    for fold in folds.values():
+        own = fold.drop("speaker", "label").join(table, on="utterance")
+        assert len(own) == len(fold) == fold["utterance"].n_unique()
+        assert set(fold["role"]) == set(roles)
+        for one, other in combinations(roles, 2):
+            random_pair = development == "random" and {one, other} == {"train", "dev"}
+            for column in ("utterance", "audio_sha256", "speaker", "text_key"):
+                if column == "text_key" and not text_disjoint:
+                    continue
+                shared = of_role(own, one, column) & of_role(own, other, column) - {""}
+                assert not shared or (random_pair and column in ("speaker", "text_key"))
+        absent = set(labelled["utterance"]) - set(own["utterance"])
+        if not text_disjoint:
+            assert not absent
+        elsewhere = of_role(own, "test", "text_key") | of_role(own, "dev", "text_key")
+        lost = labelled.filter(pl.col("utterance").is_in(absent))["text_key"]
+        assert "" not in lost
+        assert set(lost) <= elsewhere
+        tested += of_role(fold, "test")
+    assert max(Counter(tested).values()) == 1
+    if unit in ("session", "speakers", "stratified", "corpus", "numbers of a file"):
+        assert set(tested) == set(labelled["utterance"])
+    else:
+        assert 0 < len(tested) < len(labelled)
+
+
+SESSION = ProtocolSettings(fold_unit="session", folds=6, repeats=1)
+
+
+def moved(fold: pl.DataFrame, chosen: pl.Expr, role: str) -> pl.DataFrame:
+    return fold.with_columns(role=pl.when(chosen).then(pl.lit(role)).otherwise(pl.col("role")))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"utterance": "again"}, r"fold1: utterance a:s1F1_00 is in the roles dev and test"),
+        ({"speaker": "moved"}, r"fold1: speaker a:s1F1 is in the roles train and test"),
+        (
+            {"audio_sha256": "same"},
+            r"fold1: identical audio of b:s1F1_00 is in the roles train and",
+        ),
+        (
+            {"text_key": "same words"},
+            r"fold1: the text of b:s1F1_00 is in the roles train and test",
+        ),
+        ({"role": "lost"}, r"fold1: b:s1F1_00 has no role, and nothing says why"),
+    ],
+)
+def test_each_planted_violation_is_found_at_run_time(change: dict[str, str], sentence: str) -> None:
+    """Where a fold is made (`check_fold`), so that no training sees it."""
+    table = several_corpora(shared_text=0.0)
+    protocol = SESSION.model_copy(update={"text_disjoint": True})
+    fold = make_fold(table, protocol, 0, 1)
+    (column, value), *_ = change.items()
+    if column == "utterance":
+        tested = fold.filter(pl.col("utterance") == "a:s1F1_00")
+        fold = pl.concat([fold, tested.with_columns(role=pl.lit("dev"))])
+    elif column == "speaker":
+        fold = moved(fold, pl.col("utterance") == "a:s1F1_00", "train")
+    elif column == "role":
+        fold = fold.filter(pl.col("utterance") != "b:s1F1_00")
+    else:
+        twins = pl.col("utterance").is_in(["a:s1F1_00", "b:s1F1_00"])
+        table = table.with_columns(
+            pl.when(twins).then(pl.lit(value)).otherwise(pl.col(column)).alias(column)
+        )
+    with pytest.raises(ProtocolError, match=sentence):
+        check_fold("fold1", fold, table, protocol)
+
+
+def test_an_utterance_that_no_fold_tests_is_found() -> None:
+    table = several_corpora()
+    without = SESSION.model_copy(update={"development": "none"})
+    folds = folds_of(table, without)
+    folds["fold1"] = moved(folds["fold1"], pl.col("speaker") == "a:s1F1", "train")
+    with pytest.raises(ProtocolError, match=r"a:s1F1_\d\d is tested in no fold"):
+        check_folds(table, folds, ["all"], without)
+
+
+def test_text_that_is_left_out_is_counted_and_said() -> None:
+    protocol = SESSION.model_copy(update={"text_disjoint": True})
+    table = several_corpora(shared_text=0.0)
+    # In fold1 the first two are tested, the next one chooses, and the others are learned from.
+    same = ["a:s1F1_00", "a:s1F2_00", "a:s2F1_00", "b:s1F1_00", "c:s2M2_00"]
+    words = pl.when(pl.col("utterance").is_in(same)).then(pl.lit("okay")).otherwise("text_key")
+    silent = pl.when(pl.col("utterance") == "b:s1F1_01").then(None).otherwise(pl.col("utterance"))
+    table = table.with_columns(text_key=silent).with_columns(text_key=words)
+    report = check_folds(table, folds_of(table, protocol), ["all"], protocol)
+    assert report["folds"]["fold1"]["left_out"] == {
+        "same_text": 3,
+        "not_listed": 0,
+        "without_words": 1,
+    }
+    counts = report["folds"]["fold1"]["utterances"]
+    assert counts == {"train": 192 - 2, "dev": 48 - 1, "test": 48}
+    # Of fold4 nobody says it in the test or development set; of fold5 somebody in the latter.
+    assert report["folds"]["fold4"]["left_out"]["same_text"] == 0
+    assert report["folds"]["fold5"]["left_out"]["same_text"] == 4
+    assert report["folds"]["fold5"]["utterances"] == {"train": 192 - 4, "dev": 48, "test": 48}
+    assert report["folds"]["fold3"]["left_out"]["without_words"] == 0
+    (warning,) = warnings_of(report)
+    assert warning == (
+        "text-disjoint: 0 to 4 of a fold's utterances are left out, because their words are in "
+        "another role; 0 to 1 without words stay"
+    )
+
+
+def test_a_random_development_set_keeps_its_share_after_text_is_left_out() -> None:
+    chosen = {"fold_unit": "session", "folds": 6, "development": "random", "text_disjoint": True}
+    protocol = ProtocolSettings.model_validate({**chosen, "development_share": 0.5})
+    for fold in folds_of(several_corpora(3), protocol).values():
+        counts = Counter(fold["role"])
+        assert abs(counts["dev"] - counts["train"]) <= 2
+
+
+def test_where_everyone_says_the_same_text_cannot_be_kept_apart() -> None:
+    protocol = SESSION.model_copy(update={"text_disjoint": True})
+    table = several_corpora().with_columns(text_key=pl.lit("the same"))
+    with pytest.raises(ProtocolError, match=r"leaves no utterance in the role train: each has the"):
+        make_fold(table, protocol, 0, 1)
+    silent = table.with_columns(text_key=pl.lit(None, dtype=pl.String))
+    with pytest.raises(
+        ProtocolError, match=r"text_disjoint is true and no utterance has a transcr"
+    ):
+        make_fold(silent, protocol, 0, 1)
+
+
+def test_a_size_that_text_leaves_no_room_for() -> None:
+    plain, apart = SESSION, SESSION.model_copy(update={"text_disjoint": True})
+    table = several_corpora(shared_text=0.9)
+    sizes = [str(len(of_role(make_fold(table, plain, 0, 1), "train")))]
+    check_folds(table, folds_of(table, plain), sizes, plain)
+    with pytest.raises(ProtocolError, match=r"fold1: training size 192: this fold has only"):
+        check_folds(table, folds_of(table, apart), sizes, apart)
+
+
+def test_a_class_that_one_corpus_lacks() -> None:
+    table = several_corpora()
+    here = (pl.col("corpus") == "b") & (pl.col("label") == "neutral")
+    table = table.with_columns(label=pl.when(here).then(None).otherwise(pl.col("label")))
+    both = ProtocolSettings(fold_unit="corpus", folds=3, development="none", repeats=1)
+    fold = make_fold(table, both, 1, 1)
+    with pytest.raises(
+        ProtocolError, match=r"the role test \(corpus b\) has no utterance of class n"
+    ):
+        check_fold("fold2", fold, table, both)
+    only = ProtocolSettings(
+        fold_unit="corpus", folds=1, tested=["a"], development="none", repeats=1
+    )
+    warnings = warnings_of(check_folds(table, folds_of(table, only), ["all"], only))
+    assert warnings[1:3] == [
+        "only a is tested, the rest learned from",
+        "the corpus b has no utterance of neutral, so that class and corpus tell of each other",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"fold_unit": "corpus", "folds": 2}, r"has 3 corpora \(a, b, c\) and protocol.folds is 2"),
+        (
+            {"fold_unit": "corpus", "folds": 1, "tested": ["d"]},
+            r"tested lists d, which is none of the corpora with .* \(a, b, c\)",
+        ),
+        (
+            {"fold_unit": "session", "folds": 1, "tested": ["s9"]},
+            r"tested lists s9, which is none of the sessions",
+        ),
+    ],
+)
+def test_what_cannot_be_tested(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ProtocolError, match=sentence):
+        make_fold(several_corpora(), ProtocolSettings.model_validate(change), 0, 1)
+
+
+def test_two_corpora_have_no_third_to_choose_on() -> None:
+    table = several_corpora().filter(pl.col("corpus") != "c")
+    two = ProtocolSettings(fold_unit="corpus", folds=2)
+    with pytest.raises(ProtocolError, match=r"is unit and there are 2 corpora: nothing is left"):
+        make_fold(table, two, 0, 1)
+    one = table.filter(pl.col("corpus") == "a")
+    alone = ProtocolSettings(fold_unit="corpus", folds=1, tested=["a"])
+    with pytest.raises(ProtocolError, match=r"there is one corpus only \(a\)"):
+        make_fold(one, alone, 0, 1)
