@@ -94,6 +94,10 @@ class LabelSettings(Settings):
     styles: list[Literal["improvised", "scripted"]] | None = Field(default=None, min_length=1)
     """Only utterances of these styles take part; null: all."""
 
+    exclude: list[str] = Field(default_factory=list)
+    """Keys of utterances that take no part, such as the second key of a recording that the audit
+    found twice."""
+
     @model_validator(mode="after")
     def _each_label_in_one_class(self) -> LabelSettings:
         seen: dict[str, str] = {}
@@ -107,8 +111,21 @@ class LabelSettings(Settings):
                         "keep it in one"
                     )
                 seen[label] = name
+        twice = sorted({key for key in self.exclude if self.exclude.count(key) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands twice under exclude; keep one")
         return self
 
     def class_of(self) -> dict[str, str]:
         """The class of each of the corpus's labels that is in one."""
         return {label: name for name, labels in self.classes.items() for label in labels}
+
+
+class AuditSettings(Settings):
+    """What an audit must know of the study."""
+
+    unit: Literal["session", "speaker"]
+    """What the folds keep together, at the least."""
+
+    exclude: list[str] = Field(default_factory=list)
+    """`labels.exclude`."""

@@ -265,6 +265,11 @@ class Study(Settings):
         """For giving utterances their classes."""
         return canonical_json(self.labels.model_dump(mode="json"))
 
+    def audit_slice(self) -> str:
+        """For auditing the corpus: what the folds keep together, and what is left out by name."""
+        unit = "session" if self.protocol.fold_unit == "session" else "speaker"
+        return canonical_json({"unit": unit, "exclude": self.labels.exclude})
+
     def representation_slice(self, name: str) -> str:
         """For extracting one representation."""
         return canonical_json(self.representations[name].model_dump(mode="json"))
