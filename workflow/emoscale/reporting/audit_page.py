@@ -236,7 +236,9 @@ def _histogram(values: pl.Series, words: str) -> str:
         alt.Chart(data)
         .mark_rect(color=COLOURS[0], stroke="white", strokeWidth=0.5)
         .encode(
-            x=alt.X("from:Q", title=words).scale(zero=False, nice=True).axis(tickCount=5),
+            x=alt.X("from:Q", title=words)
+            .scale(zero=False, nice=True)
+            .axis(tickCount=4, labelOverlap=True),
             x2="to:Q",
             y=alt.Y("utterances:Q", title="utterances").scale(zero=True),
             y2=alt.datum(0),
