@@ -16,7 +16,9 @@ from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
-@click.option("--settings", required=True, help='As JSON: {"unit": "session", "exclude": []}.')
+@click.option(
+    "--settings", required=True, help='As JSON: {"unit": "session", "tested": [], "exclude": []}.'
+)
 @click.option("--corpus", required=True, help="What the corpus is called on the page.")
 @click.option("--utterances", required=True, type=click.Path(path_type=Path))
 @click.option("--acoustics", required=True, type=click.Path(path_type=Path))
@@ -35,9 +37,7 @@ def main(
 ) -> None:
     asked = parse_settings(AuditSettings, settings, "--settings")
     table, measured = read_table(utterances, UTTERANCES), read_table(acoustics, ACOUSTICS)
-    audit = audit_corpus(
-        table, measured, read_table(pairs, SAME_RECORDINGS), asked.unit, asked.exclude
-    )
+    audit = audit_corpus(table, measured, read_table(pairs, SAME_RECORDINGS), asked)
     write_table(audit.findings, output, AUDIT)
     write_csv(audit.findings, output.with_suffix(".csv"))
     write_audit_page(page, audit, table, measured, corpus)

@@ -33,10 +33,10 @@ def test_the_level_of_a_sine() -> None:
 
 def test_a_clipped_sine_and_one_that_was_turned_down_afterwards() -> None:
     """A sine of twice the limit is beyond it where |sin| > 1/2: two thirds of the time."""
-    clipped = np.clip(2 * tone(1.0), -1, 1)
+    clipped = np.clip(2 * tone(1.0), -1, 1).astype(np.float32)
     assert measured(clipped).clipped_share == pytest.approx(2 / 3, abs=0.02)
     assert measured(0.1 * clipped).clipped_share == pytest.approx(2 / 3, abs=0.02)
-    sixteen = np.round(0.1 * clipped * 32768) / 32768
+    sixteen = (np.round(0.1 * clipped * 32768) / 32768).astype(np.float32)
     assert measured(sixteen).clipped_share == pytest.approx(2 / 3, abs=0.02)
     assert measured(speech(1)).clipped_share == 0
 
@@ -69,7 +69,7 @@ def test_every_utterance_has_a_row_whatever_its_format(tmp_path: Path) -> None:
         {"file": f"{n}.wav", "wave": speech(n), "rate": rate, "speaker": "a", "emotion": "x"}
         for n, rate in enumerate([8_000, 16_000, 44_100])
     ]
-    corpus = write_corpus(tmp_path, rows)  # type: ignore[arg-type]
+    corpus = write_corpus(tmp_path, rows)
     one, _ = measure_corpus(recordings_of(corpus), tmp_path)
     two, _ = measure_corpus(recordings_of(corpus), tmp_path, threads=2)
     assert one.equals(two)

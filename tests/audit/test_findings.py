@@ -11,11 +11,13 @@ import pytest
 from emoscale.audit.finding import AUDIT
 from emoscale.audit.findings import audit_corpus, audit_warnings, refuse_what_breaks
 from emoscale.audit.guessing import guess_by
+from emoscale.config.corpus import AuditSettings
 from emoscale.errors import ProtocolError
 from emoscale.tables import read_table, write_table
 from tests.audit.corpus import CLASSES, changed, clean_acoustics, clean_utterances, pairs
 
 NAME = pl.col("utterance")
+SESSIONS = AuditSettings(unit="session")
 
 
 def findings(
@@ -23,10 +25,11 @@ def findings(
     found: pl.DataFrame | None = None,
     acoustics: pl.DataFrame | None = None,
     unit: str = "session",
-    excluded: tuple[str, ...] = (),
+    **settings: list[str],
 ) -> list[dict[str, object]]:
     measured = clean_acoustics(utterances) if acoustics is None else acoustics
-    audit = audit_corpus(utterances, measured, pairs() if found is None else found, unit, excluded)
+    asked = AuditSettings.model_validate({"unit": unit, **settings})
+    audit = audit_corpus(utterances, measured, pairs() if found is None else found, asked)
     return audit.findings.to_dicts()
 
 
@@ -45,7 +48,7 @@ def test_one_recording_in_two_sessions_breaks_a_protocol_of_sessions() -> None:
     assert (finding, severity) == ("same recording", "breaks")
     assert "s0F000 and s3F000 are the same recording" in detail
     assert "correlation 0.990; the second -12.0 dB and +0.100 s" in detail
-    assert "two sessions (s0 and s3)" in detail
+    assert "under two sessions (s0 and s3)" in detail
     assert "labels.exclude" in detail
 
 
@@ -56,7 +59,20 @@ def test_one_recording_twice_in_a_session_weakens() -> None:
     assert "it counts twice" in detail
     _, severity, detail = only(findings(utterances, pairs(("s0F000", "s0M000")), unit="speaker"))
     assert severity == "breaks"
-    assert "two speakers (s0F and s0M)" in detail
+    assert "under two speakers (s0F and s0M)" in detail
+
+
+def test_what_a_protocol_cannot_part_or_may_part_only_weakens() -> None:
+    """Only tested units are certainly apart; of a table's folds nothing is known here."""
+    utterances, found = clean_utterances(), pairs(("s0F000", "s3F000"))
+    assert only(findings(utterances, found, tested=["s1"]))[1] == "weakens"
+    assert only(findings(utterances, found, tested=["s3"]))[1] == "breaks"
+    assert only(findings(utterances, found, unit="file"))[1] == "weakens"
+    known = changed(utterances, NAME == "s1F005", speaker="s4F")
+    assert only(findings(known, tested=["s2"]))[1] == "note"
+    lacking = (pl.col("session") == "s2") & (pl.col("label") == "sadness")
+    trained = findings(changed(utterances, lacking, label=None), tested=["s1"])
+    assert {row["severity"] for row in trained} == {"note"}
 
 
 def test_one_recording_with_two_labels() -> None:
@@ -76,7 +92,7 @@ def test_a_recording_under_three_keys_is_two_findings() -> None:
 
 def test_what_is_excluded_breaks_no_more_and_is_noted() -> None:
     table = changed(clean_utterances(), NAME == "s3F000", label=None)
-    rows = findings(table, pairs(("s0F000", "s3F000")), excluded=("s3F000",))
+    rows = findings(table, pairs(("s0F000", "s3F000")), exclude=["s3F000"])
     assert [row["severity"] for row in rows] == ["note", "note"]
     assert "labels.exclude leaves out 1 utterances: s3F000" in str(rows[1]["detail"])
 
@@ -227,7 +243,7 @@ def test_the_gravest_stands_first_and_ends_the_run() -> None:
     table = changed(clean_utterances(), NAME == "s1F005", sex="M")
     clipped = changed(clean_acoustics(table), NAME == "s0F000", clipped_share=0.5)
     pair = pairs(("s0F000", "s0F004"), ("s2F000", "s3F000"))
-    audit = audit_corpus(table, clipped, pair, "session").findings
+    audit = audit_corpus(table, clipped, pair, SESSIONS).findings
     assert audit["severity"].to_list() == ["breaks", "breaks", "weakens", "note"]
     sentence = r"breaks the protocol: s2F000 and s3F000 are .*\(1 more break the protocol\)"
     with pytest.raises(ProtocolError, match=sentence):
@@ -241,7 +257,7 @@ def test_warnings_are_one_a_kind_and_leave_the_rest_to_the_protocol(tmp_path: Pa
     acoustics = changed(acoustics, NAME.str.starts_with("s1"), snr_db=0.0)
     pair = pairs(("s0F000", "s0F001"), ("s0M000", "s0M001"))
     table = changed(table, pl.col("style") == "scripted", text_key="the same line")
-    audit = audit_corpus(table, acoustics, pair, "session").findings
+    audit = audit_corpus(table, acoustics, pair, SESSIONS).findings
     warnings = audit_warnings(audit)
     assert [warning.split(" ")[0] for warning in warnings] == ["s0F000", "48", "48"]
     assert warnings[0].endswith("(and 1 more in the audit)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from emoscale.tables import write_table
 from tests.audit.speech import COPIES, RATE, recordings_of, speech, write_corpus
 
 
-def pairs_of(root: Path, waves: dict[str, dict[str, object]], threads: int = 1) -> pl.DataFrame:
+def pairs_of(
+    root: Path, waves: Mapping[str, Mapping[str, object]], threads: int = 1
+) -> pl.DataFrame:
     rows = [
         {"file": f"{name}.wav", "speaker": "a", "emotion": "x", **row}
         for name, row in waves.items()
@@ -129,9 +132,9 @@ def test_the_margins_on_emodb(emodb_root: Path) -> None:
     assert similarity.max() < SIMILAR - 0.01
     rows, columns = np.unravel_index(np.argsort(-similarity, axis=None)[:200], similarity.shape)
     between = [match(waves[row], waves[column]) for row, column in zip(rows, columns, strict=True)]
-    assert max(found.correlation for found in between) < SAME - 0.2
+    assert max(found.correlation for found in between) < SAME - 0.15
     for name, copy in COPIES.items():
         for place in range(0, len(waves), 40):
             changed = copy(waves[place])
             assert prints[place] @ fingerprint(changed) > SIMILAR + 0.01, (name, paths[place])
-            assert match(waves[place], changed).correlation > SAME + 0.03, (name, paths[place])
+            assert match(waves[place], changed).correlation > SAME + 0.1, (name, paths[place])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from emoscale.audit.finding import BREAKS, NOTE, WEAKENS, Finding, named
+from emoscale.config.corpus import AuditSettings
 
 UNEVEN_CLASSES = 4.0
 UNEVEN_SPEAKERS = 5.0
@@ -17,7 +18,7 @@ UNEVEN_DURATIONS = 1.5
 NO_STYLE = "no style"
 
 
-def findings_about_balance(labelled: pl.DataFrame, unit: str) -> Iterator[Finding]:
+def findings_about_balance(labelled: pl.DataFrame, settings: AuditSettings) -> Iterator[Finding]:
     """Classes and speakers of very different size; a class that a speaker or session lacks."""
     for column, limit in (("label", UNEVEN_CLASSES), ("speaker", UNEVEN_SPEAKERS)):
         counts = labelled.group_by(column).len().sort("len", column)
@@ -27,14 +28,14 @@ def findings_about_balance(labelled: pl.DataFrame, unit: str) -> Iterator[Findin
             detail = f"{most} has {many} utterances, {least} has {few}"
             yield Finding(f"uneven {what}", NOTE, most, detail, least, many / few)
     classes = sorted(labelled["label"].unique())
-    for column in dict.fromkeys(["speaker", "session", unit]):
+    for column in dict.fromkeys(["speaker", "session", settings.column]):
         there = labelled.drop_nulls(column).group_by(column).agg(pl.col("label").unique())
         for name, labels in there.sort(column).iter_rows():
             missing = [label for label in classes if label not in labels]
             if not missing:
                 continue
             detail = f"{column} {name} has no utterance of class {named(missing)}"
-            breaks = column == unit and column != "speaker"
+            breaks = column == settings.unit != "speaker" and settings.tests(name)
             if breaks:
                 detail += f", and a fold tests a whole {column}; use other folds or fewer classes"
             severity = BREAKS if breaks else NOTE
@@ -43,12 +44,13 @@ def findings_about_balance(labelled: pl.DataFrame, unit: str) -> Iterator[Findin
             )
 
 
-def findings_about_text(labelled: pl.DataFrame, unit: str) -> Iterator[Finding]:
+def findings_about_text(labelled: pl.DataFrame, settings: AuditSettings) -> Iterator[Finding]:
     """By style, the share of utterances whose exact words are said in another fold unit, too."""
+    other = "by another speaker" if settings.column == "speaker" else f"in another {settings.unit}"
     worded = labelled.filter(pl.col("text_key").fill_null("") != "")
     said = worded.with_columns(
         pl.col("style").fill_null(NO_STYLE),
-        elsewhere=pl.col(unit).n_unique().over("text_key") > 1,
+        elsewhere=pl.col(settings.column).n_unique().over("text_key") > 1,
     )
     for (style,), rows in sorted(said.group_by("style"), key=lambda item: str(item[0])):
         share = float(rows["elsewhere"].sum()) / len(rows)
@@ -56,9 +58,9 @@ def findings_about_text(labelled: pl.DataFrame, unit: str) -> Iterator[Finding]:
             continue
         where = "" if style == NO_STYLE else f"{style}: "
         detail = (
-            f"{where}{share:.0%} of the utterances with a transcript have words that are said in "
-            f"another {unit}, too: a model of the text, and one of speech in part, can know them "
-            "from training"
+            f"{where}{share:.0%} of the utterances with a transcript have words that are said "
+            f"{other}, too: a model of the text, and one of speech in part, can know them from "
+            "training"
         )
         yield Finding("repeated text", WEAKENS, str(style), detail, value=share)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import polars as pl
@@ -21,6 +20,7 @@ from emoscale.audit.sound import (
     findings_about_same_recordings,
     findings_about_sound,
 )
+from emoscale.config.corpus import AuditSettings
 from emoscale.errors import ProtocolError
 from emoscale.tables import frame_of
 
@@ -43,27 +43,25 @@ def audit_corpus(
     utterances: pl.DataFrame,
     acoustics: pl.DataFrame,
     pairs: pl.DataFrame,
-    unit: str,
-    excluded: Iterable[str] = (),
+    settings: AuditSettings,
 ) -> Audit:
     """Look through a labelled corpus.
 
     `utterances` are the utterance table, `acoustics` and `pairs` what was measured (`ACOUSTICS`,
-    `SAME_RECORDINGS`), `unit` is the column whose values folds keep together (`session` or
-    `speaker`), and `excluded` what the study leaves out by name.
+    `SAME_RECORDINGS`).
     """
     labelled = utterances.drop_nulls("label")
     guessed = guesses(labelled)
     chance = 1 / labelled["label"].n_unique()
     found: list[Finding] = [
-        *findings_about_same_recordings(utterances, pairs, unit),
-        *findings_about_speakers(utterances, unit),
+        *findings_about_same_recordings(utterances, pairs, settings),
+        *findings_about_speakers(utterances, settings),
         *findings_about_guesses(guessed, chance),
-        *findings_about_balance(labelled, unit),
-        *findings_about_text(labelled, unit),
+        *findings_about_balance(labelled, settings),
+        *findings_about_text(labelled, settings),
         *findings_about_durations(labelled),
         *findings_about_sound(labelled, acoustics),
-        *findings_about_labels(utterances, list(excluded)),
+        *findings_about_labels(utterances, settings.exclude),
     ]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable within
     return Audit(frame_of([asdict(finding) for finding in found], AUDIT), guessed)

@@ -8,6 +8,7 @@ import polars as pl
 
 from emoscale.audit.finding import BREAKS, NOTE, WEAKENS, Finding, named
 from emoscale.audit.guessing import Guess, guess_by
+from emoscale.config.corpus import AuditSettings
 
 GUESSED_BY = {
     "speaker": "the speaker",
@@ -45,7 +46,7 @@ def two_sexes_sentence(speaker: str, examples: list[str]) -> str:
     )
 
 
-def findings_about_speakers(utterances: pl.DataFrame, unit: str) -> Iterator[Finding]:
+def findings_about_speakers(utterances: pl.DataFrame, settings: AuditSettings) -> Iterator[Finding]:
     """Two sexes; two sessions, which breaks a protocol whose folds are sessions."""
     labelled = utterances.drop_nulls("label")
     inside = dict(speakers_of_two_sexes(labelled))
@@ -63,12 +64,13 @@ def findings_about_speakers(utterances: pl.DataFrame, unit: str) -> Iterator[Fin
     for speaker, names in sessions.iter_rows():
         both = " and ".join(names) if len(names) == 2 else named(names)
         detail = f"speaker {speaker} speaks in the sessions {both}"
-        if unit == "session":
+        breaks = settings.unit == "session" and settings.tests(*names)
+        if breaks:
             detail += (
                 ", and sessions are the folds: who is tested would be known from training; use "
                 "protocol.fold_unit: speakers, or correct the corpus"
             )
-        severity = BREAKS if unit == "session" else NOTE
+        severity = BREAKS if breaks else NOTE
         yield Finding("speaker in two sessions", severity, speaker, detail, ", ".join(names))
 
 

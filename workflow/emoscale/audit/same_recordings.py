@@ -20,7 +20,7 @@ from emoscale.tables import described, frame_of
 SIMILAR = 0.95
 """Fingerprints this similar are worth comparing sample by sample (docs/audit.md: the margins)."""
 
-SAME = 0.8
+SAME = 0.7
 """Waveforms that correlate this much are one recording (docs/audit.md: the margins)."""
 
 _ROWS = 1024  # of the table of all similarities, held at once

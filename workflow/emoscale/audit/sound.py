@@ -8,6 +8,7 @@ import polars as pl
 
 from emoscale.audit.finding import BREAKS, NOTE, WEAKENS, Finding, named
 from emoscale.audit.same_recordings import duplicate_groups, groups_within
+from emoscale.config.corpus import AuditSettings
 
 CLIPPED_SHARE = 0.001
 """Share of clipped samples from which on a recording counts as clipped."""
@@ -19,9 +20,11 @@ WEAKENING_SHARE = 0.05
 
 SAME_RECORDING = "same recording"
 
+_PLURAL = {"session": "sessions", "speaker": "speakers", "corpus": "corpora"}
+
 
 def findings_about_same_recordings(
-    utterances: pl.DataFrame, pairs: pl.DataFrame, unit: str
+    utterances: pl.DataFrame, pairs: pl.DataFrame, settings: AuditSettings
 ) -> Iterator[Finding]:
     """Recordings under several keys: across fold units they break, within one they weaken."""
     details = {
@@ -32,18 +35,19 @@ def findings_about_same_recordings(
         ordered = members.sort(pl.col("label").is_null(), "utterance")
         first, *others = ordered.iter_rows(named=True)
         for other in others:
+            units = first[settings.column], other[settings.column]
             one, two = sorted([first["utterance"], other["utterance"]])
             value, how = details.get((one, two), (None, "through others of its group"))
             detail = f"{one} and {two} are the same recording ({how})"
             if first["label"] is None or other["label"] is None:
                 severity = NOTE
                 detail += "; not both are in the study"
-            elif first[unit] != other[unit]:
+            elif units[0] != units[1] and settings.tests(*units):
                 severity = BREAKS
                 detail += (
-                    f", and stand in two {unit}s ({first[unit]} and {other[unit]}), so a model "
-                    "would be tested with what it learned; correct the corpus, or put one of them "
-                    "under labels.exclude"
+                    f", and stand under two {_PLURAL[settings.unit]} ({' and '.join(units)}), so "
+                    "a model would be tested with what it learned; correct the corpus, or put one "
+                    "of them under labels.exclude"
                 )
             else:
                 severity = WEAKENS

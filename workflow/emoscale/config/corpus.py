@@ -124,8 +124,20 @@ class LabelSettings(Settings):
 class AuditSettings(Settings):
     """What an audit must know of the study."""
 
-    unit: Literal["session", "speaker"]
-    """What the folds keep together, at the least."""
+    unit: Literal["session", "speaker", "corpus", "file"]
+    """What folds keep together, at the least; file: whatever a table says."""
+
+    tested: list[str] = Field(default_factory=list)
+    """The units that are tested; empty: all."""
 
     exclude: list[str] = Field(default_factory=list)
     """`labels.exclude`."""
+
+    @property
+    def column(self) -> str:
+        """Column of the utterance table that holds the unit; of a table's folds, the speaker."""
+        return "speaker" if self.unit == "file" else self.unit
+
+    def tests(self, *units: str) -> bool:
+        """Whether some fold certainly tests one of these units, and not all of them together."""
+        return self.unit != "file" and (not self.tested or bool({*units} & {*self.tested}))

@@ -267,8 +267,14 @@ class Study(Settings):
 
     def audit_slice(self) -> str:
         """For auditing the corpus: what the folds keep together, and what is left out by name."""
-        unit = "session" if self.protocol.fold_unit == "session" else "speaker"
-        return canonical_json({"unit": unit, "exclude": self.labels.exclude})
+        unit = self.protocol.fold_unit
+        return canonical_json(
+            {
+                "unit": unit if unit in ("session", "corpus", "file") else "speaker",
+                "tested": getattr(self.protocol, "tested", None) or [],
+                "exclude": self.labels.exclude,
+            }
+        )
 
     def representation_slice(self, name: str) -> str:
         """For extracting one representation."""

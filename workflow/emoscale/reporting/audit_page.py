@@ -53,6 +53,7 @@ th:first-child, td:first-child { text-align: left }
   margin-left: .4rem }
 .count { display: inline-block; min-width: 2.5rem; text-align: right }
 td.left, th.left { text-align: left }
+td:first-child { white-space: normal; min-width: 4rem; overflow-wrap: anywhere }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem }
 .figures svg { max-width: 100%; height: auto }
 """
