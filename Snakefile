@@ -15,6 +15,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/study.smk"
 include: "workflow/rules/corpus.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/protocol.smk"
 include: "workflow/rules/training.smk"
@@ -25,6 +26,7 @@ include: "workflow/rules/evidence.smk"
 rule all:
     default_target: True
     input:
+        rules.audit_corpus.output,
         rules.make_tables.output,
         rules.draw_figures.output,
         rules.compare_experiments.output,

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from emoscale.audit.finding import AUDIT
+from emoscale.audit.findings import audit_warnings, refuse_what_breaks
+from emoscale.audit.same_recordings import DUPLICATES
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
@@ -16,11 +19,19 @@ from emoscale.tables import UTTERANCES, read_fold, read_table
 @click.option("--settings", required=True, help="The study's `protocol` and seed, as JSON.")
 @click.option("--sizes", required=True, help='The study\'s `sizes`, as JSON: {"sizes": [100]}.')
 @click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--duplicates", required=True, type=click.Path(path_type=Path))
+@click.option("--audit", required=True, type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path))
 @click.argument("folds", nargs=-1, required=True, type=click.Path(path_type=Path))
 @shows_sentences
 def main(
-    settings: str, sizes: str, utterances: Path, output: Path, folds: tuple[Path, ...]
+    settings: str,
+    sizes: str,
+    utterances: Path,
+    duplicates: Path,
+    audit: Path,
+    output: Path,
+    folds: tuple[Path, ...],
 ) -> None:
     protocol: SeededProtocolSettings = parse_settings(
         SeededProtocolSettings, settings, "--settings"
@@ -31,8 +42,11 @@ def main(
         {path.stem: read_fold(path) for path in folds},
         [str(size) for size in wanted.sizes],
         protocol,
+        read_table(duplicates, DUPLICATES),
     )
-    report["warnings"] = warnings_of(report)
+    findings = read_table(audit, AUDIT)
+    refuse_what_breaks(findings)
+    report["warnings"] = [*warnings_of(report), *audit_warnings(findings)]
     write_json(output, report)
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}")

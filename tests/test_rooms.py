@@ -18,6 +18,7 @@ ORDER = [
     "audio_container",
     "audio",
     "corpus",
+    "audit",
     "device",
     "torchaudio_guard",
     "representations",

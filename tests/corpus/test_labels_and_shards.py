@@ -42,6 +42,24 @@ def test_a_class_without_utterances_is_an_error() -> None:
         give_labels(TABLE, settings)
 
 
+def test_excluded_utterances_have_no_label() -> None:
+    table = TABLE.with_columns(utterance=pl.Series(["a", "b", "c", "d", "e"]))
+    settings = LabelSettings(classes=CLASSES, exclude=["a", "e"])
+    labels = give_labels(table, settings)["label"].to_list()
+    assert labels == [None, "happiness", "anger", None, None]
+
+
+def test_an_excluded_utterance_that_the_corpus_does_not_have() -> None:
+    table = TABLE.with_columns(utterance=pl.Series(["a", "b", "c", "d", "e"]))
+    settings = LabelSettings(classes=CLASSES, exclude=["a", "f", "g"])
+    with pytest.raises(
+        CorpusError, match=r"labels.exclude: f \(and 1 more\) is none of the corpus"
+    ):
+        give_labels(table, settings)
+    with pytest.raises(ValueError, match=r"a stands twice under exclude"):
+        LabelSettings(classes=CLASSES, exclude=["a", "a"])
+
+
 @given(st.text(min_size=1, max_size=30), st.integers(1, 1000))
 def test_a_shard_follows_from_the_key_alone(key: str, shards: int) -> None:
     assert 0 <= shard_of(key, shards) < shards

@@ -193,3 +193,35 @@ def test_shuffled_labels_without_a_development_set() -> None:
     trained = fold.filter(pl.col("role") == "train")
     assert sorted(trained["told_0"]) == sorted(trained["label"])
     assert not trained["told_0"].equals(trained["label"])
+
+
+def groups(*names: str) -> pl.DataFrame:
+    return pl.DataFrame({"utterance": names, "group": names[0], "how": "near"})
+
+
+def test_the_same_recording_in_two_roles() -> None:
+    table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
+    found = groups("s0F000", "s3M001")
+    sentence = r"s0F000 and s3M001 are the same recording and are in the roles test and train; .*"
+    with pytest.raises(ProtocolError, match=sentence + r"labels\.exclude"):
+        check_folds(table, folds(table), ["all"], PROTOCOL, found)
+    excluded = table.with_columns(
+        label=pl.when(pl.col("utterance") != "s3M001").then(pl.col("label"))
+    )
+    report = check_folds(excluded, folds(excluded), ["all"], PROTOCOL, found)
+    assert report["identical_audio"] == []
+
+
+def test_the_same_recording_in_one_role_is_a_warning() -> None:
+    table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
+    report = check_folds(table, folds(table), ["all"], PROTOCOL, groups("s0F000", "s0M001"))
+    assert report["identical_audio"] == [["s0F000", "s0M001"]]
+    assert "s0F000, s0M001" in warnings_of(report)[0]
+
+
+def test_a_speaker_of_two_sexes() -> None:
+    table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
+    wrong = pl.when(pl.col("utterance") == "s2F003").then(pl.lit("M")).otherwise(pl.col("sex"))
+    table = table.with_columns(sex=wrong)
+    with pytest.raises(ProtocolError, match=r"fold1: speaker s2F has two sexes \(s2F000 and s2F"):
+        check_folds(table, folds(table), ["all"], PROTOCOL)

@@ -131,6 +131,9 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     assert {"missing", "silent", "truncated", "empty", "no label"} <= set(rejected["reason"])
     for name in ("trials", "layer_weights"):  # of this study both are empty
         assert pl.read_parquet(results / "tables" / f"{name}.parquet").is_empty()
+    audit = pl.read_csv(results / "corpus" / "audit.csv")
+    assert "breaks" not in set(audit["severity"])
+    assert "Audit of the corpus: demo (synthetic speech)" in (results / "audit.html").read_text()
     for name in ("learning_curves", "confusion", "layer_weights"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
@@ -169,7 +172,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
-    assert len(logs) == 38
+    assert len(logs) == 40
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
@@ -194,6 +197,18 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
     [
         ("training.learning_rate", 0.5, {"train": 18, **RESULTS}),
         ("sizes", [8, 12, "all"], {"check_protocol": 1, "train": 9, **RESULTS}),
+        (
+            "labels.exclude",
+            ["Ses01F_impro01_F000"],
+            {
+                "label_corpus": 1,
+                "audit_corpus": 1,
+                "make_fold": 3,
+                "check_protocol": 1,
+                "train": 18,
+                **RESULTS,
+            },
+        ),
         ("execution.device", "cpu", {}),
         ("execution.offline", True, {}),
         ("execution.checkpoint_cache", "another/cache", {}),
@@ -229,7 +244,14 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
         (
             "labels.classes",
             {"active": ["ang"], "calm": ["neu", "sad"]},
-            {"label_corpus": 1, "make_fold": 3, "check_protocol": 1, "train": 18, **RESULTS},
+            {
+                "label_corpus": 1,
+                "audit_corpus": 1,
+                "make_fold": 3,
+                "check_protocol": 1,
+                "train": 18,
+                **RESULTS,
+            },
         ),
         (
             "experiments.wide",

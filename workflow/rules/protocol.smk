@@ -2,6 +2,7 @@
 rule make_fold:
     input:
         utterances=rules.label_corpus.output.utterances,
+        duplicates=rules.measure_acoustics.output.duplicates,
     output:
         f"{OUT}/protocol/{{fold}}.parquet",
     log:
@@ -18,12 +19,15 @@ rule make_fold:
         "{wildcards.fold}: deal roles and training orders"
     shell:
         'python "$EMOSCALE_SCRIPTS"/make_fold.py --settings {params.settings:q} --fold {wildcards.fold}'
-        " --utterances {input.utterances:q} --output {output:q} > {log:q} 2>&1"
+        " --utterances {input.utterances:q} --duplicates {input.duplicates:q} --output {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule check_protocol:
     input:
         utterances=rules.label_corpus.output.utterances,
+        duplicates=rules.measure_acoustics.output.duplicates,
+        audit=rules.audit_corpus.output.table,
         folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
     output:
         f"{OUT}/protocol/checks.json",
@@ -46,5 +50,6 @@ rule check_protocol:
         "check the protocol before anything is trained"
     shell:
         'python "$EMOSCALE_SCRIPTS"/check_protocol.py --settings {params.settings:q}'
-        " --sizes {params.sizes:q} --utterances {input.utterances:q} --output {output:q} {input.folds:q}"
+        " --sizes {params.sizes:q} --utterances {input.utterances:q} --duplicates {input.duplicates:q}"
+        " --audit {input.audit:q} --output {output:q} {input.folds:q}"
         " > {log:q} 2>&1"

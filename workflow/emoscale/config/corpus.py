@@ -151,6 +151,10 @@ class LabelSettings(Settings):
     styles: list[Literal["improvised", "scripted"]] | None = Field(default=None, min_length=1)
     """Only utterances of these styles take part; null: all."""
 
+    exclude: list[str] = Field(default_factory=list)
+    """Keys of utterances that take no part, such as the second key of a recording that the audit
+    found twice."""
+
     @model_validator(mode="after")
     def _each_label_in_one_class(self) -> LabelSettings:
         seen: dict[str, str] = {}
@@ -164,6 +168,9 @@ class LabelSettings(Settings):
                         "keep it in one"
                     )
                 seen[label] = name
+        twice = sorted({key for key in self.exclude if self.exclude.count(key) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} stands twice under exclude; keep one")
         return self
 
     def class_of(self, corpus: str) -> dict[str, str]:
@@ -183,3 +190,25 @@ class LabelSettings(Settings):
             for label, name in class_of.items()
             if label.startswith(own)
         }
+
+
+class AuditSettings(Settings):
+    """What an audit must know of the study."""
+
+    unit: Literal["session", "speaker", "corpus", "file"]
+    """What folds keep together, at the least; file: whatever a table says."""
+
+    tested: list[str] = Field(default_factory=list)
+    """The units that are tested; empty: all."""
+
+    exclude: list[str] = Field(default_factory=list)
+    """`labels.exclude`."""
+
+    @property
+    def column(self) -> str:
+        """Column of the utterance table that holds the unit; of a table's folds, the speaker."""
+        return "speaker" if self.unit == "file" else self.unit
+
+    def tests(self, *units: str) -> bool:
+        """Whether some fold certainly tests one of these units, and not all of them together."""
+        return self.unit != "file" and (not self.tested or bool({*units} & {*self.tested}))

@@ -283,6 +283,17 @@ class Study(Settings):
         """For giving utterances their classes."""
         return canonical_json(self.labels.model_dump(mode="json"))
 
+    def audit_slice(self) -> str:
+        """For auditing the corpus: what the folds keep together, and what is left out by name."""
+        unit = self.protocol.fold_unit
+        return canonical_json(
+            {
+                "unit": unit if unit in ("session", "corpus", "file") else "speaker",
+                "tested": self.protocol.tested or [],
+                "exclude": self.labels.exclude,
+            }
+        )
+
     def representation_slice(self, name: str) -> str:
         """For extracting one representation."""
         return canonical_json(self.representations[name].model_dump(mode="json"))

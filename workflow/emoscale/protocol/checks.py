@@ -7,6 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from emoscale.audit.guessing import unweighted_accuracy_of_guessing
+from emoscale.audit.people import speakers_of_two_sexes, two_sexes_sentence
+from emoscale.audit.same_recordings import groups_within
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.errors import ProtocolError
 from emoscale.protocol.fold_file import unknown_utterances
@@ -23,20 +26,29 @@ _NO_STYLE = "no style"
 
 
 def check_fold(
-    name: str, fold: pl.DataFrame, utterances: pl.DataFrame, settings: ProtocolSettings
+    name: str,
+    fold: pl.DataFrame,
+    utterances: pl.DataFrame,
+    settings: ProtocolSettings,
+    duplicates: pl.DataFrame | None = None,
 ) -> None:
     """Raise `ProtocolError` where a fold leaks, lacks a class or an utterance, or has a role more.
 
     The roles are those of `roles_of(settings.development)`. A leak is an utterance, a speaker or
     identical audio in two roles, and with `text_disjoint` the same words. With a `random`
     development set, training and development may share speakers and words; with
-    `allow_shared_speakers`, all roles may share speakers.
+    `allow_shared_speakers`, all roles may share speakers. `duplicates` (columns of
+    `audit.same_recordings.DUPLICATES`) are recordings under several keys that are not all identical.
+    A speaker of two sexes is two people, or a mistake that makes the roles doubtful: an error, too.
     """
     added = [column for column in utterances.columns if column not in fold.columns]
     joined = fold.join(utterances.select("utterance", *added), on="utterance")
     if len(joined) != len(fold):
         raise ProtocolError(f"{name}: holds utterances that the corpus does not have")
     _check_roles(name, fold, settings.development)
+    _check_sexes(name, fold, utterances)
+    if duplicates is not None:
+        _check_recordings(name, fold, duplicates)
     _check_disjoint(name, joined, settings)
     classes = sorted(utterances["label"].drop_nulls().unique())
     _check_classes(name, joined, classes, settings)
@@ -48,19 +60,20 @@ def check_folds(
     folds: dict[str, pl.DataFrame],
     sizes: list[str],
     settings: ProtocolSettings,
+    duplicates: pl.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Raise `ProtocolError` where a fold leaks or cannot be trained; tell what weakens it.
 
     Errors: what `check_fold` finds; a training size that a fold does not have; an utterance that
     is tested twice, or in no fold where all units are tested. Reported: repeated transcripts,
-    identical audio within a role, what has no role, speakers that a fold file gives several roles,
+    recordings under several keys within a role, what has no role, speakers that a fold file gives several roles,
     and how far the speaker alone predicts the label.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
     roles = roles_of(settings.development)
     report: dict[str, Any] = {"folds": {}, "classes": classes}
     for name, fold in folds.items():
-        check_fold(name, fold, utterances, settings)
+        check_fold(name, fold, utterances, settings, duplicates)
         for repeat in range(settings.repeats):
             for size in sizes:
                 try:
@@ -78,7 +91,7 @@ def check_folds(
     report["unknown_in_fold_file"] = unknown_utterances(utterances["utterance"], settings)
     report["tested"] = settings.tested
     report["classes_missing"] = classes_missing(utterances, classes)
-    report["identical_audio"] = _identical_audio(utterances)
+    report["identical_audio"] = _identical_audio(utterances, duplicates)
     report["development_shares_speakers"] = settings.development == "random" or any(
         _shared_speakers(fold, ["dev"], ["train"]) for fold in folds.values()
     )
@@ -172,6 +185,25 @@ def _check_disjoint(name: str, fold: pl.DataFrame, settings: ProtocolSettings) -
                 )
 
 
+def _check_sexes(name: str, fold: pl.DataFrame, utterances: pl.DataFrame) -> None:
+    known = utterances.join(fold.select("utterance"), on="utterance", how="semi")
+    for speaker, examples in speakers_of_two_sexes(known):
+        raise ProtocolError(f"{name}: {two_sexes_sentence(speaker, examples)}")
+
+
+def _check_recordings(name: str, fold: pl.DataFrame, duplicates: pl.DataFrame) -> None:
+    for members in groups_within(duplicates, fold):
+        first, *others = members.iter_rows(named=True)
+        for other in others:
+            if other["role"] != first["role"]:
+                raise ProtocolError(
+                    f"{name}: {first['utterance']} and {other['utterance']} are the same recording "
+                    f"and are in the roles {first['role']} and {other['role']}; a score would "
+                    "measure memory, so nothing is trained: correct the corpus, or put one of "
+                    "them under labels.exclude"
+                )
+
+
 def _check_classes(
     name: str, fold: pl.DataFrame, classes: list[str], settings: ProtocolSettings
 ) -> None:
@@ -238,7 +270,11 @@ def _repeated_text(fold: pl.DataFrame, utterances: pl.DataFrame) -> dict[str, fl
     }
 
 
-def _identical_audio(utterances: pl.DataFrame) -> list[list[str]]:
+def _identical_audio(utterances: pl.DataFrame, duplicates: pl.DataFrame | None) -> list[list[str]]:
+    """Keys of each recording that stands under several."""
+    if duplicates is not None:
+        labelled = utterances.drop_nulls("label")
+        return [group["utterance"].to_list() for group in groups_within(duplicates, labelled)]
     groups = (
         utterances.group_by("audio_sha256")
         .agg(pl.col("utterance").sort())
@@ -249,14 +285,8 @@ def _identical_audio(utterances: pl.DataFrame) -> list[list[str]]:
 
 def _speaker_predicts_label(utterances: pl.DataFrame, classes: list[str]) -> dict[str, float]:
     """Unweighted accuracy of guessing each speaker's most frequent class, beside chance."""
-    counts = (
-        utterances.filter(pl.col("label").is_not_null())
-        .group_by("speaker", "label")
-        .len()
-        .sort("len", "label", descending=[True, False])
-    )
-    guessed = counts.group_by("speaker", maintain_order=True).first()
-    right = dict(guessed.group_by("label").agg(pl.col("len").sum()).iter_rows())
-    total = dict(counts.group_by("label").agg(pl.col("len").sum()).iter_rows())
-    recalls = [right.get(label, 0) / total[label] for label in classes]
-    return {"unweighted_accuracy": sum(recalls) / len(recalls), "chance": 1 / len(classes)}
+    labelled = utterances.drop_nulls("label")
+    return {
+        "unweighted_accuracy": unweighted_accuracy_of_guessing("speaker", labelled),
+        "chance": 1 / len(classes),
+    }

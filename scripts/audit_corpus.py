@@ -1,0 +1,49 @@
+"""Audit a corpus before anything is trained: what breaks the protocol, what weakens scores."""
+
+from pathlib import Path
+
+import click
+
+from emoscale.audit.acoustics import ACOUSTICS
+from emoscale.audit.finding import AUDIT
+from emoscale.audit.findings import audit_corpus
+from emoscale.audit.same_recordings import SAME_RECORDINGS
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.corpus import AuditSettings
+from emoscale.reporting.audit_page import write_audit_page
+from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--settings", required=True, help='As JSON: {"unit": "session", "tested": [], "exclude": []}.'
+)
+@click.option("--corpus", required=True, help="What the corpus is called on the page.")
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--acoustics", required=True, type=click.Path(path_type=Path))
+@click.option("--pairs", required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The table.")
+@click.option("--page", required=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(
+    settings: str,
+    corpus: str,
+    utterances: Path,
+    acoustics: Path,
+    pairs: Path,
+    output: Path,
+    page: Path,
+) -> None:
+    asked = parse_settings(AuditSettings, settings, "--settings")
+    table, measured = read_table(utterances, UTTERANCES), read_table(acoustics, ACOUSTICS)
+    audit = audit_corpus(table, measured, read_table(pairs, SAME_RECORDINGS), asked)
+    write_table(audit.findings, output, AUDIT)
+    write_csv(audit.findings, output.with_suffix(".csv"))
+    write_audit_page(page, audit, table, measured, corpus)
+    for severity, detail in audit.findings.select("severity", "detail").iter_rows():
+        click.echo(f"{severity}: {detail}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A clean labelled corpus as tables, without any audio."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from emoscale.audit.acoustics import ACOUSTICS
+from emoscale.audit.same_recordings import SAME_RECORDINGS
+from emoscale.tables import UTTERANCES, frame_of
+
+CLASSES = ["anger", "happiness", "neutral", "sadness"]
+
+
+def clean_utterances(sessions: int = 5, each: int = 24) -> pl.DataFrame:
+    """Every speaker says every class equally often, each utterance with words of its own."""
+    generator = np.random.default_rng(4)
+    rows: list[dict[str, object]] = [
+        {
+            "utterance": f"s{session}{sex}{number:03d}",
+            "corpus": "csv",
+            "audio": f"s{session}{sex}{number:03d}.wav",
+            "seconds": float(generator.uniform(1.0, 6.0)),
+            "sample_rate": 16_000,
+            "channels": 1,
+            "speaker": f"s{session}{sex}",
+            "sex": sex,
+            "session": f"s{session}",
+            "style": ["improvised", "scripted"][number // 4 % 2],
+            "emotion": CLASSES[number % 4],
+            "votes": [{"rater": rater, "label": CLASSES[number % 4]} for rater in "abc"],
+            "transcript": f"s{session}{sex}{number:03d}",
+            "text_key": f"words of s{session}{sex}{number:03d}",
+            "audio_sha256": f"s{session}{sex}{number:03d}",
+            "label": CLASSES[number % 4],
+        }
+        for session in range(sessions)
+        for sex in "FM"
+        for number in range(each)
+    ]
+    return frame_of(rows, UTTERANCES)
+
+
+def changed(table: pl.DataFrame, where: pl.Expr, **values: object) -> pl.DataFrame:
+    """The table with other values in some rows."""
+    return table.with_columns(
+        pl.when(where).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in values.items()
+    )
+
+
+def clean_acoustics(utterances: pl.DataFrame) -> pl.DataFrame:
+    """Nothing clipped, little silence, little noise."""
+    rows: list[dict[str, object]] = [
+        {
+            "utterance": name,
+            "peak": 0.5,
+            "rms_dbfs": -20.0,
+            "clipped_share": 0.0,
+            "silence_share": 0.1,
+            "leading_silence_seconds": 0.1,
+            "trimmed_seconds": 1.0,
+            "snr_db": 30.0,
+        }
+        for name in utterances["utterance"]
+    ]
+    return frame_of(rows, ACOUSTICS)
+
+
+def pairs(*names: tuple[str, str], how: str = "near") -> pl.DataFrame:
+    """These were found to be one recording."""
+    rows: list[dict[str, object]] = [
+        {
+            "utterance": one,
+            "other": other,
+            "how": how,
+            "correlation": 0.99,
+            "later_seconds": 0.1,
+            "gain_db": -12.0,
+        }
+        for one, other in names
+    ]
+    return frame_of(rows, SAME_RECORDINGS)

@@ -1,0 +1,1 @@
+"""What is wrong, weak or worth knowing in a corpus, before anything is trained on it."""
