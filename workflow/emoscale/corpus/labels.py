@@ -11,8 +11,8 @@ from emoscale.errors import CorpusError
 def give_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:
     """Recordings with the column `label`: the study's class, or null outside of it.
 
-    Raises `CorpusError` when a class has no utterance at all, a label that is written for one corpus
-    (emodb:anger) is none of its labels, or an excluded utterance is none of the corpus's.
+    Raises `CorpusError` when a class has no utterance at all, a label that is written for one
+    corpus (emodb:anger) is none of its labels, or an excluded utterance is none of the corpus's.
     """
     _check_excluded(recordings, settings.exclude)
     class_of = {name: settings.class_of(name) for name in recordings["corpus"].unique()}

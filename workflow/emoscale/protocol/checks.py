@@ -38,8 +38,9 @@ def check_fold(
     identical audio in two roles, and with `text_disjoint` the same words. With a `random`
     development set, training and development may share speakers and words; with
     `allow_shared_speakers`, all roles may share speakers. `duplicates` (columns of
-    `audit.same_recordings.DUPLICATES`) are recordings under several keys that are not all identical.
-    A speaker of two sexes is two people, or a mistake that makes the roles doubtful: an error, too.
+    `audit.same_recordings.DUPLICATES`) are recordings under several keys that are not all
+    identical. A speaker of two sexes is two people, or a mistake that makes the roles doubtful: an
+    error, too.
     """
     added = [column for column in utterances.columns if column not in fold.columns]
     joined = fold.join(utterances.select("utterance", *added), on="utterance")
@@ -66,8 +67,8 @@ def check_folds(
 
     Errors: what `check_fold` finds; a training size that a fold does not have; an utterance that
     is tested twice, or in no fold where all units are tested. Reported: repeated transcripts,
-    recordings under several keys within a role, what has no role, speakers that a fold file gives several roles,
-    and how far the speaker alone predicts the label.
+    recordings under several keys within a role, what has no role, speakers that a fold file gives
+    several roles, and how far the speaker alone predicts the label.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
     roles = roles_of(settings.development)
