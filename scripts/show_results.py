@@ -12,6 +12,7 @@ from emoscale.errors import StoreError
 from emoscale.reporting.figures import weights_lines
 
 _SHARES = ("ua", "ua_repeat_deviation", "ua_fold_mean", "ua_fold_deviation", "wa")
+_HEADINGS = ("labels", "UA", "95 %", "± repeats", "mean of folds", "± folds", "WA")
 _COLUMNS_OF_A_FILE = 100
 
 
@@ -25,13 +26,17 @@ def main(folder: Path) -> None:
     scores = pl.read_parquet(path)
     table = Table(title=f"{scores['study'][0]}: {scores['corpus'][0]}", title_justify="left")
     table.add_column("experiment", overflow="fold")  # no name is cut: two may begin alike
-    for heading in ("labels", "UA", "± repeats", "mean of folds", "± folds", "WA"):
+    for heading in _HEADINGS:
         table.add_column(heading, justify="right", overflow="fold")
     for (experiment,), rows in scores.group_by("experiment", maintain_order=True):
         labels = [f"{number:,.0f}" for number in rows["training_utterances_mean"]]
-        shares = [[f"{100 * share:.1f}" for share in rows[name]] for name in _SHARES]
+        ua, *shares = ([f"{100 * share:.1f}" for share in rows[name]] for name in _SHARES)
+        ends = zip(rows["ua_low"], rows["ua_high"], strict=True)
+        interval = [f"{100 * low:.1f} – {100 * high:.1f}" for low, high in ends]
         # A line a size within one row, so that a long name is folded beside them.
-        table.add_row(str(experiment), *("\n".join(column) for column in (labels, *shares)))
+        table.add_row(
+            str(experiment), *("\n".join(column) for column in (labels, ua, interval, *shares))
+        )
         if len(labels) > 1:
             table.add_section()
     console = Console()
@@ -39,6 +44,12 @@ def main(folder: Path) -> None:
         console.width = _COLUMNS_OF_A_FILE
     console.print(table)
     console.print(f"UA by chance: {100 * scores['chance_ua'][0]:.1f}", highlight=False)
+    console.print(
+        f"95 %: interval of UA over other speakers ({scores['test_speakers'][0]} were tested) and "
+        "trainings",
+        highlight=False,
+        soft_wrap=True,
+    )
     for note in filter(None, scores["notes"][0].split("; ")):
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
     for line in weights_lines(scores):

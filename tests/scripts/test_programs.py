@@ -143,6 +143,9 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
                 "experiment": name,
                 "training_utterances_mean": labels,
                 **dict.fromkeys(("ua", "ua_fold_mean", "wa"), 0.512),
+                "ua_low": 0.4321,
+                "ua_high": 0.6,
+                "test_speakers": 10,
                 **dict.fromkeys(("ua_repeat_deviation", "ua_fold_deviation"), 0.01),
                 "chance_ua": 0.25,
                 "notes": "",
@@ -159,9 +162,12 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
     table = [line for line in ran.stdout.splitlines() if line.startswith("│")]
     assert {len(line) for line in table} == {100}
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in table]
-    assert [row[1:3] for row in rows] == [["125", "51.2"], ["3,300", "51.2"]] * len(names)
-    assert [row[0] for row in rows[:-2:2]] == names[:-1]
-    assert rows[-2][0] + rows[-1][0] == names[-1]  # folded beside its sizes, not cut
+    interval = "43.2 – 60.0"
+    sizes = [["125", "51.2", interval], ["3,300", "51.2", interval]]
+    others = 2 * (len(names) - 1)
+    assert [row[1:4] for row in rows[: others + 2]] == sizes * len(names)
+    assert [row[0] for row in rows[:others:2]] == names[:-1]
+    assert "".join(row[0] for row in rows[others:]) == names[-1]  # folded, not cut
 
 
 @pytest.mark.parametrize(

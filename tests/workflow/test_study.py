@@ -46,7 +46,7 @@ STUDY: dict[str, Any] = {
     },
 }
 EXPERIMENTS = list(STUDY["experiments"])
-RESULTS = {"all": 1, "make_tables": 1, "draw_figures": 1}
+RESULTS = {"all": 1, "make_tables": 1, "draw_figures": 1, "compare_experiments": 1}
 
 
 @dataclass
