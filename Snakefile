@@ -27,3 +27,6 @@ rule all:
     input:
         rules.make_tables.output,
         rules.draw_figures.output,
+        rules.slice_scores.output,
+        rules.draw_slices.output,
+        ROBUSTNESS_RESULTS,

@@ -24,6 +24,7 @@ ORDER = [
     "weights",
     "store",
     "extraction",
+    "perturbation",
     "protocol",
     "models",
     "evaluation",
