@@ -1,4 +1,4 @@
-"""Predict a trained run's test utterances under every condition that their audio was put through."""
+"""Predict a trained run's test utterances as heard under every condition."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ from emoscale.tables import perturbed_schema, read_fold, write_table
 from emoscale.training.memory import keep_freed_memory
 from emoscale.training.saved_run import SavedRun, read_run
 
-# Besides the features of the test utterances: libraries, a batch, and what of a shard is being read.
+# Besides the test utterances' features: libraries, a batch, and what of a shard is being read.
 _OTHERWISE_MEGABYTES = 1500
 
 

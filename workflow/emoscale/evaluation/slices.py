@@ -35,8 +35,8 @@ _CELL = [
     described("group", pa.string(), "unknown: the corpus does not say"),
 ]
 FEWEST_SPEAKERS = 5
-"""With fewer, there is no interval: all that can be drawn from n speakers lies between them, and the
-truth does so in 1 - 2^(1 - n) of all cases at most, which is 88 % for four."""
+"""With fewer, there is no interval: all that can be drawn from n speakers lies between them, and
+the truth does so in about 1 - 2^(1 - n) of all cases at most, which is 88 % for four."""
 
 _ENDS = f"of the 95 % interval over speakers and repeats; null: under {FEWEST_SPEAKERS} speakers"
 
@@ -160,7 +160,9 @@ def _of_classes(answers: Answers, wanted: NDArray[np.bool_]) -> Answers:
     """Without the utterances of other classes, and without speakers who then have none."""
     confusions = answers.confusions * wanted[:, None]
     there = confusions[0].sum(axis=(1, 2)) > 0
-    speakers = tuple(name for name, is_there in zip(answers.speakers, there, strict=True) if is_there)
+    speakers = tuple(
+        name for name, is_there in zip(answers.speakers, there, strict=True) if is_there
+    )
     return Answers(speakers, confusions[:, there])
 
 

@@ -33,7 +33,7 @@ class Talkers:
     def chosen(
         self, utterance: str, talkers: int, generator: np.random.Generator
     ) -> list[dict[str, Any]]:
-        """An utterance each of `talkers` other speakers, by chance; one twice only for want of more.
+        """An utterance each of `talkers` other speakers, drawn; one twice only for want of more.
 
         Raises `ConfigurationError` where the corpus has no other speaker.
         """
@@ -46,9 +46,7 @@ class Talkers:
             )
         rounds = -(-talkers // len(others))
         order = [name for _ in range(rounds) for name in generator.permutation(others)][:talkers]
-        return [
-            self._rows_of[name][generator.integers(len(self._rows_of[name]))] for name in order
-        ]
+        return [self._rows_of[name][generator.integers(len(self._rows_of[name]))] for name in order]
 
     def babble(
         self, utterance: str, samples: int, talkers: int, generator: np.random.Generator

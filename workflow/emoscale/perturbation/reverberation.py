@@ -19,8 +19,9 @@ def impulse_response(reverberation_seconds: float, generator: np.random.Generato
     """
     time = np.arange(1, round(reverberation_seconds * SAMPLE_RATE) + 1) / SAMPLE_RATE
     tail = generator.standard_normal(len(time)) * 10 ** (-3 * time / reverberation_seconds)
-    tail /= np.sqrt(tail @ tail)
-    return np.concatenate([[1.0], tail]).astype(np.float32)
+    tail /= np.sqrt(np.square(tail).sum())
+    response: Waveform = np.concatenate([[1.0], tail]).astype(np.float32)
+    return response
 
 
 def reverberate(
@@ -33,4 +34,5 @@ def reverberate(
     response = impulse_response(reverberation_seconds, generator)
     heard = fftconvolve(waveform.astype(np.float64), response)[: len(waveform)]
     gain = active_level(waveform) / max(active_level(heard.astype(np.float32)), 1e-30)
-    return (gain * heard).astype(np.float32)
+    as_loud: Waveform = (gain * heard).astype(np.float32)
+    return as_loud

@@ -26,7 +26,7 @@ def active_level(waveform: Waveform) -> float:
     the highest one. 0 of digital silence.
     """
     samples = waveform.astype(np.float64)
-    energy = float(samples @ samples)
+    energy = float(np.square(samples).sum())
     if energy == 0.0:
         return 0.0
     envelope = _envelope(samples)
@@ -56,6 +56,7 @@ def _envelope(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _active_samples(above: NDArray[np.bool_], hangover: int) -> int:
     """How many samples are above the threshold, or at most `hangover` after one that is."""
-    places = np.flatnonzero(above)
-    gaps = np.diff(places, append=len(above))
-    return int(np.minimum(gaps, hangover + 1).sum())
+    changes = np.flatnonzero(np.diff(above))  # the last sample before each
+    lengths = np.diff(changes, append=len(above) - 1)
+    pauses = lengths[above[changes]]
+    return int(above.sum() + np.minimum(pauses, hangover).sum())

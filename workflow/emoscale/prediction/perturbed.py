@@ -11,6 +11,7 @@ from emoscale.config.robustness import CLEAN
 from emoscale.errors import StoreError
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
+from emoscale.tables import perturbed_schema
 from emoscale.training.cell import shape_of
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepeat, SavedRun
@@ -46,10 +47,12 @@ def predict_conditions(
         room = Room(memory_bytes)
         material = Material(keys, [store.load(keys, room) for store in stores], device)
         tables += [
-            _answers(run, repeat, material, tested).select(pl.lit(condition).alias("condition"), "*")
+            _answers(run, repeat, material, tested).select(
+                pl.lit(condition).alias("condition"), "*"
+            )
             for repeat in run.repeats
         ]
-    return pl.concat(tables)
+    return pl.concat(tables).select(perturbed_schema(run.classes).names)
 
 
 def _check_same(perturbed: FeatureStore, clean: FeatureStore) -> None:

@@ -18,6 +18,7 @@ _AXES = {
     "telephone": "telephone band",
 }
 _PANEL_PIXELS = 220
+_LEGEND_PIXELS = 800  # a study's names have 64 characters at most
 _NAME = "name"
 
 
@@ -49,9 +50,7 @@ def draw_robustness(robustness: pl.DataFrame, scores: pl.DataFrame, html: Path, 
         *weights_lines(scores.join(robustness, on="experiment", how="semi")),
     ]
     words = title(_WORDS, lines, max(560, (_PANEL_PIXELS + 60) * len(kinds)))
-    chart = alt.vconcat(*rows, title=words).resolve_scale(
-        color="independent", shape="independent"
-    )
+    chart = alt.vconcat(*rows, title=words).resolve_scale(color="independent", shape="independent")
     save(chart, html, svg)
 
 
@@ -61,26 +60,32 @@ def _panel(
     own = data.filter(pl.col(_NAME).is_in(names), pl.col("kind").is_in([CLEAN, kind]))
     levels = own.filter(pl.col("kind") == kind).select("level", "unit", "condition").unique()
     mildest_first = (levels["unit"] == "dB").any()
-    shown = pl.when(pl.col("kind") == CLEAN).then(pl.lit(CLEAN)).when(
-        pl.col("level").is_null()
-    ).then(pl.col("condition")).otherwise(pl.col("level").round(2).cast(pl.String).str.strip_suffix(".0"))  # fmt: skip
+    number = pl.col("level").round(2).cast(pl.String).str.strip_suffix(".0")
+    shown = (
+        pl.when(pl.col("kind") == CLEAN)
+        .then(pl.lit(CLEAN))
+        .otherwise(pl.coalesce(number, "condition"))  # a telephone has no level
+    )
     own = own.with_columns(shown=shown)
     ordered = own.filter(pl.col("kind") == kind).sort("level", descending=mildest_first)
     places = [CLEAN, *ordered["shown"].unique(maintain_order=True)]
     colours, shapes = scales(names)
     x = alt.X("shown:O", title=_AXES[kind], sort=places).axis(labelAngle=0)
     y_scale = alt.Scale(domain=limits, nice=False)
-    offset = alt.XOffset(f"{_NAME}:N", sort=names, scale=alt.Scale(paddingOuter=1.2))
-    colour = alt.Color(f"{_NAME}:N", title="experiment", scale=colours, sort=names)
+    offset = alt.XOffset(f"{_NAME}:N", sort=names, scale=alt.Scale(paddingOuter=0.8))
+    legend = alt.Legend(symbolOpacity=1, labelLimit=_LEGEND_PIXELS)
+    colour = alt.Color(f"{_NAME}:N", title="experiment", scale=colours, sort=names, legend=legend)
     base = alt.Chart(own).encode(x=x, xOffset=offset, color=colour)
-    spread = base.transform_filter("isValid(datum.ua_low)").mark_rule(strokeWidth=1.5).encode(
-        y=alt.Y("ua_low:Q", scale=y_scale), y2="ua_high:Q"
+    spread = (
+        base.transform_filter("isValid(datum.ua_low)")
+        .mark_rule(strokeWidth=1.5)
+        .encode(y=alt.Y("ua_low:Q", scale=y_scale), y2="ua_high:Q")
     )
     y = alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%")
     line = base.mark_line(strokeWidth=1, opacity=0.6).encode(y=y)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         y=y,
-        shape=alt.Shape(f"{_NAME}:N", title="experiment", scale=shapes, sort=names),
+        shape=alt.Shape(f"{_NAME}:N", title="experiment", scale=shapes, sort=names, legend=legend),
         tooltip=[
             alt.Tooltip("experiment:N"),
             alt.Tooltip("size:N", title="training size"),

@@ -69,14 +69,22 @@ def _panel(
         ),
         legend=None,
     )
-    axis = alt.Axis(labelLimit=_NAME_PIXELS, labelFontSize=11, ticks=False, domain=False, grid=True)
-    y = alt.Y("row:N", sort=names, title=None, axis=axis if named else alt.Axis(
-        labels=False, ticks=False, domain=False, grid=True), scale=alt.Scale(domain=names))  # fmt: skip
+    axis = alt.Axis(
+        labels=named,
+        labelLimit=_NAME_PIXELS,
+        labelFontSize=11,
+        ticks=False,
+        domain=False,
+        grid=True,
+    )
+    y = alt.Y("row:N", sort=names, title=None, axis=axis, scale=alt.Scale(domain=names))
     x_scale = alt.Scale(domain=limits, nice=False, clamp=True)
     x = alt.X("ua:Q", title="UA", scale=x_scale).axis(format=".0%", tickCount=4)
     base = alt.Chart(data).encode(y=y, color=colour)
-    spread = base.transform_filter("isValid(datum.ua_low)").mark_rule(strokeWidth=1.5).encode(
-        x=alt.X("ua_low:Q", scale=x_scale), x2="ua_high:Q"
+    spread = (
+        base.transform_filter("isValid(datum.ua_low)")
+        .mark_rule(strokeWidth=1.5)
+        .encode(x=alt.X("ua_low:Q", scale=x_scale), x2="ua_high:Q")
     )
     points = base.mark_point(filled=True, size=38, opacity=1).encode(
         x=x,
