@@ -143,9 +143,7 @@ rule score_robustness:
         ENVIRONMENT
     params:
         conditions=STUDY.conditions_slice(),
-        cells=canonical_json(
-            {"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}
-        ),
+        cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),
         seed=STUDY.seed,
         folder=f"{OUT}/robustness",
         code=code_of("robustness_scores.py"),
