@@ -30,3 +30,6 @@ rule all:
         rules.make_tables.output,
         rules.draw_figures.output,
         rules.compare_experiments.output,
+        rules.slice_scores.output,
+        rules.draw_slices.output,
+        ROBUSTNESS_RESULTS,

@@ -25,6 +25,7 @@ ORDER = [
     "weights",
     "store",
     "extraction",
+    "perturbation",
     "protocol",
     "models",
     "evaluation",

@@ -46,7 +46,21 @@ STUDY: dict[str, Any] = {
     },
 }
 EXPERIMENTS = list(STUDY["experiments"])
-RESULTS = {"all": 1, "make_tables": 1, "draw_figures": 1, "compare_experiments": 1}
+RESULTS = {
+    "all": 1,
+    "make_tables": 1,
+    "draw_figures": 1,
+    "compare_experiments": 1,
+    "slice_scores": 1,
+    "draw_slices": 1,
+}
+ROBUSTNESS: dict[str, Any] = {
+    "experiments": ["mfcc", "wav2vec2"],
+    "conditions": {
+        "hardly": {"noise": "white", "snr_db": 200},
+        "loud": {"noise": "babble", "snr_db": -5},
+    },
+}
 
 
 @dataclass
@@ -134,7 +148,10 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     audit = pl.read_csv(results / "corpus" / "audit.csv")
     assert "breaks" not in set(audit["severity"])
     assert "Audit of the corpus: demo (synthetic speech)" in (results / "audit.html").read_text()
-    for name in ("learning_curves", "confusion", "layer_weights"):
+    gaps = pl.read_parquet(results / "tables" / "slice_gaps.parquet")
+    assert {"sex", "style", "text", "duration"} <= set(gaps["slice"])
+    assert not (results / "tables" / "robustness.parquet").exists()  # it was not asked for
+    for name in ("learning_curves", "confusion", "layer_weights", "slices"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
 
@@ -349,6 +366,57 @@ def test_the_report_is_made_without_a_network(finished: Checkout) -> None:
     assert "The corpus of this study is synthetic" in text
     assert "learning_curves.svg" in text
     assert "the dashed line is chance" in text
+
+
+def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> None:
+    config = {**STUDY, "robustness": ROBUSTNESS}
+    scored = {"score_robustness": 1, "draw_robustness": 1, "all": 1}
+    assert finished.planned(config) == {
+        "extract_perturbed": 2 * 2 * 2,
+        "index_perturbed": 2 * 2,
+        "test_robustness": 2 * 3,
+        **scored,
+    }
+    ran = finished.run("--cores", "2", config=config)
+    assert ran.returncode == 0, ran.stdout
+    results = finished.folder / "results" / "small"
+    for experiment in ROBUSTNESS["experiments"]:
+        for fold in ("fold1", "fold2", "fold3"):
+            cell = f"{experiment}/{fold}/all"
+            trained = pl.read_parquet(results / "runs" / cell / "predictions.parquet")
+            heard = pl.read_parquet(results / "robustness" / f"{cell}.parquet")
+            clean, hardly, loud = (
+                heard.filter(condition=name).drop("condition")
+                for name in ("clean", "hardly", "loud")
+            )
+            order = ["repeat", "utterance"]
+            assert clean.sort(order).equals(trained.sort(order))
+            # Noise 200 dB below is changed audio that is the same: the way to it is right.
+            assert hardly["utterance"].equals(clean["utterance"])
+            apart = (hardly["p_calm"] - clean["p_calm"]).abs()
+            assert float(apart.max()) < 5e-3  # type: ignore[arg-type]
+            assert float((loud["p_calm"] - clean["p_calm"]).abs().max()) > 0.05  # type: ignore[arg-type]
+    table = pl.read_parquet(results / "tables" / "robustness.parquet")
+    scores = pl.read_parquet(results / "tables" / "scores.parquet").filter(size="all")
+    ua = dict(scores.select("experiment", "ua").iter_rows())
+    for row in table.filter(condition="clean").iter_rows(named=True):
+        assert row["ua"] == pytest.approx(ua[row["experiment"]], abs=1e-12)
+        assert row["drop"] == 0.0
+    assert table["condition"].to_list() == ["clean", "hardly", "loud"] * 2
+    assert (results / "figures" / "robustness.svg").stat().st_size > 1_000
+    assert finished.planned(config) == {}
+
+    # A further condition extracts its own only; nothing is trained again.
+    further = {**ROBUSTNESS["conditions"], "phone": {"band": "telephone"}}
+    more = {**STUDY, "robustness": {**ROBUSTNESS, "conditions": further}}
+    again = {"test_robustness": 6, **scored}
+    assert finished.planned(more) == {"extract_perturbed": 4, "index_perturbed": 2, **again}
+    # Changed features that were removed are missed only where something else changed.
+    shutil.rmtree(results / "perturbed")
+    assert finished.planned(config) == {}
+    louder = {**ROBUSTNESS["conditions"], "loud": {"noise": "babble", "snr_db": -9}}
+    other = {**STUDY, "robustness": {**ROBUSTNESS, "conditions": louder}}
+    assert finished.planned(other) == {"extract_perturbed": 8, "index_perturbed": 4, **again}
 
 
 @pytest.mark.parametrize(

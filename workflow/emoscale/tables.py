@@ -178,6 +178,12 @@ def predictions_schema(classes: list[str]) -> pa.Schema:
     )
 
 
+def perturbed_schema(classes: list[str]) -> pa.Schema:
+    """A row a condition, repeat and test utterance, where test audio is changed."""
+    condition = described("condition", pa.string(), "what it went through; clean: nothing")
+    return pa.schema([condition, *predictions_schema(classes)])
+
+
 def write_table(
     table: pl.DataFrame,
     path: Path | str,

@@ -18,7 +18,9 @@ from emoscale.config.representations import (
     ExternalSettings,
     RepresentationSettings,
     SpectralSettings,
+    modality_of,
 )
+from emoscale.config.robustness import RobustnessSettings, labels_of_size
 from emoscale.config.search import trials_of
 from emoscale.config.settings import Name, Reference, Settings
 from emoscale.config.training import TrainingSettings
@@ -113,6 +115,9 @@ class Study(Settings):
 
     experiments: dict[Name, Experiment] = Field(min_length=1)
     """The curves of the study."""
+
+    robustness: RobustnessSettings = RobustnessSettings()
+    """Which trained models are also tested on changed audio, and on what."""
 
     execution: Execution = Execution()
     """Where things run."""
@@ -225,6 +230,40 @@ class Study(Settings):
         return known[wanted]
 
     @model_validator(mode="after")
+    def _robustness_can_be_tested(self) -> Study:
+        asked = self.robustness.experiments
+        for name in [] if asked == "all" else asked:
+            self._named_in_robustness(name)
+        for name, sizes in self.robustness_sizes().items():
+            others = sorted(set(sizes) - set(self.sizes_of(name)))
+            if others:
+                raise ValueError(
+                    f"robustness: {name} is not trained at the size {others[0]} (it is at "
+                    f"{', '.join(self.sizes_of(name))})"
+                )
+            for representation in self.audio_of(name):
+                settings = self.representations[representation]
+                if getattr(settings, "backend", "native") == "fairseq":
+                    raise ValueError(
+                        f"robustness: {name} reads {representation}, which fairseq computes, and "
+                        "changed audio is computed here only; set its backend to native, or list "
+                        "other experiments"
+                    )
+        return self
+
+    def _named_in_robustness(self, name: str) -> None:
+        if name not in self.experiments:
+            raise ValueError(
+                f"robustness: there is no experiment {name} (there: "
+                f"{', '.join(sorted(self.experiments))})"
+            )
+        if not self.audio_of(name):
+            raise ValueError(
+                f"robustness: {name} reads text only, which changed audio leaves as it is; list "
+                "experiments that read audio"
+            )
+
+    @model_validator(mode="after")
     def _no_utterance_is_too_short_for_a_frame(self) -> Study:
         for name, settings in self.representations.items():
             if not isinstance(settings, SpectralSettings):
@@ -251,6 +290,27 @@ class Study(Settings):
         """Sizes at which an experiment is trained."""
         own = self.experiments[experiment].sizes
         return self.size_names() if own is None else [str(size) for size in own]
+
+    def audio_of(self, experiment: str) -> list[str]:
+        """Representations that an experiment reads of audio; one from outside counts as such."""
+        references = self.experiments[experiment].representations
+        names = dict.fromkeys(reference_parts(reference)[0] for reference in references)
+        return [name for name in names if modality_of(self.representations[name].kind) != "text"]
+
+    def robustness_sizes(self) -> dict[str, list[str]]:
+        """Which experiments are also tested on changed audio, at which training sizes."""
+        asked = self.robustness.experiments
+        if asked == "all":
+            asked = [name for name in self.experiments if self.audio_of(name)]
+        sizes = self.robustness.sizes
+        return {
+            name: [str(size) for size in sizes] if sizes is not None else [self._largest_size(name)]
+            for name in asked
+        }
+
+    def _largest_size(self, experiment: str) -> str:
+        classes = len(self.labels.classes)
+        return max(self.sizes_of(experiment), key=lambda size: labels_of_size(size, classes))
 
     def fold_names(self) -> list[str]:
         """Folds as they appear in file names."""
@@ -330,6 +390,15 @@ class Study(Settings):
                 "seed": self.seed,
             }
         )
+
+    def condition_slice(self, name: str) -> str:
+        """For extracting what is heard under one condition."""
+        return canonical_json(self.robustness.conditions[name].model_dump(mode="json"))
+
+    def conditions_slice(self) -> str:
+        """For testing under all of them."""
+        conditions = self.robustness.conditions
+        return canonical_json({k: v.model_dump(mode="json") for k, v in conditions.items()})
 
     def prediction_slice(self, experiment: str) -> str:
         """For predicting new recordings with a model of this experiment: kept beside it."""

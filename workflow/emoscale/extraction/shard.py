@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from emoscale.extraction.batches import plan_batches
 from emoscale.extraction.reading import read_ahead, transcript_of, waveform_of
 from emoscale.progress import WorkProgress
 from emoscale.provenance import canonical_json, digest
-from emoscale.representations.contract import Extracted, Representation
+from emoscale.representations.contract import Extracted, Representation, Waveform
 from emoscale.representations.word_alignment import seconds_of_tokens
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import ShardWriter
@@ -29,13 +29,15 @@ def extract_shard(
     path: Path,
     code_sha256: str,
     weights: str = "",
+    heard: Callable[[dict[str, Any], Path], Waveform] = waveform_of,
 ) -> None:
     """Write the features of a corpus shard's `rows` (schema `SHARD`) to `path`.
 
     `settings` are those that `representation` was built from, as the study states them; `weights`
-    says in a phrase where its pre-trained weights come from. Raises `UserError` with the
-    utterance's key where its audio changed since the corpus was read, it lacks what the
-    representation reads, or the representation gives something that cannot be stored.
+    says in a phrase where its pre-trained weights come from; `heard` gives the waveform of a row of
+    the corpus at the root. Raises `UserError` with the utterance's key where its audio changed
+    since the corpus was read, it lacks what the representation reads, or the representation gives
+    something that cannot be stored.
     """
     utterances = rows.to_dicts()
     codebook = getattr(representation, "codebook", None)
@@ -46,7 +48,7 @@ def extract_shard(
         given = [utterances[place] for place in batch]
         if representation.modality == "text":
             return [transcript_of(row) for row in given]
-        return [waveform_of(row, root) for row in given]
+        return [heard(row, root) for row in given]
 
     with (
         ShardWriter(

@@ -1,0 +1,25 @@
+"""Draw what trained models lose when their test audio is changed."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.command import shows_sentences
+from emoscale.evaluation.robustness import ROBUSTNESS
+from emoscale.reporting.robustness import draw_robustness
+from emoscale.tables import read_table
+
+
+@click.command(help=__doc__)
+@click.option("--robustness", required=True, type=click.Path(path_type=Path))
+@click.option("--scores", required=True, type=click.Path(path_type=Path))
+@click.argument("html", type=click.Path(path_type=Path))
+@click.argument("svg", type=click.Path(path_type=Path))
+@shows_sentences
+def main(robustness: Path, scores: Path, html: Path, svg: Path) -> None:
+    draw_robustness(read_table(robustness, ROBUSTNESS), pl.read_parquet(scores), html, svg)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Extract one representation of one shard's labelled utterances as heard under a condition."""
+
+import os
+from pathlib import Path
+
+import click
+import polars as pl
+import torch
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.representations import RepresentationSettings
+from emoscale.config.robustness import ConditionSettings
+from emoscale.device import choose_device
+from emoscale.errors import ConfigurationError
+from emoscale.extraction.shard import extract_shard
+from emoscale.perturbation.conditions import PerturbedReading
+from emoscale.provenance import code_digest, digest
+from emoscale.representations.registry import build_representation, sources_of
+from emoscale.tables import SHARD, UTTERANCES, read_table
+from emoscale.weights.options import reads_weights
+from emoscale.weights.origin import Origin
+from emoscale.weights.placing import place_weights
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help='The representation, as JSON: {"kind": "mfcc"}.')
+@click.option(
+    "--condition", required=True, help='What is heard, as JSON: {"noise": "white", "snr_db": 10}.'
+)
+@click.option("--root", required=True, type=click.Path(path_type=Path), help="Corpus root.")
+@click.option("--shard", required=True, type=click.Path(path_type=Path))
+@click.option("--utterances", required=True, type=click.Path(path_type=Path), help="All of them.")
+@click.option("--output", required=True, type=click.Path(path_type=Path))
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--threads", default=1, show_default=True)
+@shows_sentences
+@reads_weights
+def main(
+    settings: str,
+    condition: str,
+    root: Path,
+    shard: Path,
+    utterances: Path,
+    origins: list[Origin],
+    output: Path,
+    device: str,
+    threads: int,
+) -> None:
+    torch.set_num_threads(threads)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # weights were fetched before; a step has no network
+    asked = parse_settings(RepresentationSettings, settings, "--settings")
+    heard = parse_settings(ConditionSettings, condition, "--condition")
+    placed, phrase = place_weights(asked, origins)
+    representation = build_representation(placed, choose_device(device).type)
+    if representation.modality != "audio":
+        raise ConfigurationError(
+            f"{asked.kind} reads {representation.modality}, which changed audio leaves as it is; "
+            "take the experiments that read it out of robustness.experiments"
+        )
+    everyone = read_table(utterances, UTTERANCES)
+    labelled = everyone.filter(pl.col("label").is_not_null())
+    rows = read_table(shard, SHARD).join(labelled, on="utterance", how="semi")
+    # The condition is part of how the features were made, as the code is.
+    code = digest([code_digest(Path(__file__), *sources_of(asked.kind)), condition])
+    reading = PerturbedReading(heard, everyone, root)
+    extract_shard(rows, root, asked, representation, output, code, phrase, reading)
+
+
+if __name__ == "__main__":
+    main()

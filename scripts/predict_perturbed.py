@@ -1,0 +1,78 @@
+"""Predict a trained run's test utterances as heard under every condition."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import torch
+
+from emoscale.command import shows_sentences
+from emoscale.device import choose_device
+from emoscale.errors import StoreError
+from emoscale.prediction.perturbed import predict_conditions
+from emoscale.store.index import FeatureStore
+from emoscale.tables import perturbed_schema, read_fold, write_table
+from emoscale.training.memory import keep_freed_memory
+from emoscale.training.saved_run import SavedRun, read_run
+
+# Besides the test utterances' features: libraries, a batch, and what of a shard is being read.
+_OTHERWISE_MEGABYTES = 1500
+
+
+@click.command(help=__doc__)
+@click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder of a training.")
+@click.option("--protocol", required=True, type=click.Path(path_type=Path), help="Its fold.")
+@click.option(
+    "--features",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Index of a representation's features; once for each that the run reads.",
+)
+@click.option(
+    "--perturbed",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="The same of changed audio: <condition>/<representation>/index.parquet.",
+)
+@click.option("--output", required=True, type=click.Path(path_type=Path))
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
+@click.option("--threads", default=1, show_default=True)
+@click.option("--memory", type=click.IntRange(min=2000), help="Megabytes that the job may take.")
+@shows_sentences
+def main(
+    run: Path,
+    protocol: Path,
+    features: tuple[Path, ...],
+    perturbed: tuple[Path, ...],
+    output: Path,
+    device: str,
+    threads: int,
+    memory: int | None,
+) -> None:
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    saved = read_run(run)
+    clean = _stores(saved, features)
+    conditions: dict[str, list[Path]] = {}
+    for index in perturbed:
+        conditions.setdefault(index.parent.parent.name, []).append(index)
+    heard = {name: _stores(saved, (*features, *own)) for name, own in conditions.items()}
+    room = None if memory is None else (memory - _OTHERWISE_MEGABYTES) * 1_000_000
+    fold = read_fold(protocol)
+    table = predict_conditions(saved, fold, clean, heard, choose_device(device), room)
+    write_table(table, output, perturbed_schema(saved.classes))
+
+
+def _stores(run: SavedRun, indices: Iterable[Path]) -> list[FeatureStore]:
+    """Of each input of the run; of two indices of a representation the later is taken."""
+    index_of = {index.parent.name: index for index in indices}
+    for each in run.representations:
+        if each.name not in index_of:
+            raise StoreError(f"{run.name} reads {each.name}; name its index with --features")
+    return [FeatureStore(index_of[each.name], each.layer) for each in run.representations]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Score all experiments under every condition that their test audio was put through."""
+
+import json
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.robustness import ConditionSettings
+from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
+from emoscale.tables import UTTERANCES, perturbed_schema, read_table, write_csv, write_table
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--predictions", required=True, type=click.Path(path_type=Path), help="Folder of all of them."
+)
+@click.option("--cells", required=True, help='JSON: {"sizes": {EXPERIMENT: [SIZE]}, "folds": []}.')
+@click.option("--conditions", required=True, help="Their settings by name, as JSON.")
+@click.option("--seed", required=True, type=int)
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="A .parquet file.")
+@shows_sentences
+def main(
+    predictions: Path, cells: str, conditions: str, seed: int, utterances: Path, output: Path
+) -> None:
+    wanted = json.loads(cells)
+    settings = parse_settings(dict[str, ConditionSettings], conditions, "--conditions")
+    speaker_of = read_table(utterances, UTTERANCES)
+    classes = sorted(speaker_of["label"].drop_nulls().unique())
+    tables = [
+        read_table(
+            predictions / experiment / fold / f"{size}.parquet", perturbed_schema(classes)
+        ).with_columns(experiment=pl.lit(experiment), size=pl.lit(size))
+        for experiment, sizes in wanted["sizes"].items()
+        for size in sizes
+        for fold in wanted["folds"]
+    ]
+    table = robustness_table(pl.concat(tables), settings, speaker_of, classes, seed)
+    write_table(table, output, ROBUSTNESS)
+    write_csv(table, output.with_suffix(".csv"))
+
+
+if __name__ == "__main__":
+    main()

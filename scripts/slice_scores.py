@@ -1,0 +1,61 @@
+"""Score every experiment by groups of the tested utterances, at its largest training size."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.audit.acoustics import ACOUSTICS
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.corpus import LabelSettings
+from emoscale.evaluation.groups import groups_of_tests
+from emoscale.evaluation.runs import predictions_of_study
+from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
+from emoscale.reporting.figures import largest_sizes
+from emoscale.tables import UTTERANCES, read_fold, read_table, write_csv, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--predictions", required=True, type=click.Path(path_type=Path))
+@click.option("--scores", required=True, type=click.Path(path_type=Path))
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--labels", required=True, help="The study's classes, as JSON.")
+@click.option("--seed", required=True, type=int)
+@click.option("--acoustics", required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
+@click.argument("folds", nargs=-1, required=True, type=click.Path(path_type=Path))
+@shows_sentences
+def main(
+    predictions: Path,
+    scores: Path,
+    utterances: Path,
+    labels: str,
+    seed: int,
+    acoustics: Path,
+    output: Path,
+    folds: tuple[Path, ...],
+) -> None:
+    classes = parse_settings(LabelSettings, labels, "--labels")
+    corpus = read_table(utterances, UTTERANCES)
+    groups = groups_of_tests(
+        {path.stem: read_fold(path) for path in folds},
+        corpus,
+        {name: classes.class_of(name) for name in corpus["corpus"].unique()},
+        read_table(acoustics, ACOUSTICS),
+    )
+    names = sorted(classes.classes)
+    largest = largest_sizes(pl.read_parquet(scores)).select("experiment", "size")
+    answers = read_table(predictions, predictions_of_study(names)).join(
+        largest, on=["experiment", "size"], maintain_order="right"
+    )
+    tables = slice_tables(answers, groups, corpus, names, seed)
+    for name, table, schema in zip(
+        ("slices", "slice_gaps"), tables, (SLICES, SLICE_GAPS), strict=True
+    ):
+        write_table(table, output / f"{name}.parquet", schema)
+        write_csv(table, output / f"{name}.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import polars as pl
+
+from emoscale.evaluation.groups import groups_of_tests
+from emoscale.tables import UTTERANCES, frame_of
+
+CLASS_OF = {"c": {"ang": "anger", "hap": "happiness", "exc": "happiness"}}
+
+
+def utterance(key: str, **values: object) -> dict[str, object]:
+    return {
+        "utterance": key,
+        "corpus": "c",
+        "audio": f"{key}.wav",
+        "seconds": 1.0,
+        "sample_rate": 16_000,
+        "channels": 1,
+        "speaker": "s",
+        "emotion": "ang",
+        "audio_sha256": "0",
+        "label": "anger",
+        **values,
+    }
+
+
+def votes(*labels: str) -> list[dict[str, str]]:
+    return [{"rater": str(number), "label": label} for number, label in enumerate(labels)]
+
+
+UTTERANCE_TABLE = frame_of(
+    [
+        utterance("a", sex="F", seconds=1.0, text_key="hello", votes=votes("ang", "ang", "ang")),
+        utterance("b", sex="M", seconds=2.0, text_key="bye", votes=votes("ang", "fru", "fru")),
+        utterance("c", seconds=3.0, text_key="", votes=votes("ang", "ang", "fru")),
+        utterance("d", sex="F", seconds=9.0, text_key="hello"),
+    ],
+    UTTERANCES,
+)
+
+
+def fold(**roles: str) -> pl.DataFrame:
+    return pl.DataFrame({"utterance": list(roles), "role": list(roles.values())})
+
+
+FOLDS = {
+    "fold1": fold(a="test", b="test", c="dev", d="train"),
+    "fold2": fold(a="train", b="dev", c="test", d="test"),
+}
+
+
+def groups(name: str, snr_db: pl.DataFrame | None = None) -> dict[tuple[str, str], str]:
+    table = groups_of_tests(FOLDS, UTTERANCE_TABLE, CLASS_OF, snr_db).filter(slice=name)
+    rows = table.select("fold", "utterance", "group").iter_rows()
+    return {(fold, key): group for fold, key, group in rows}
+
+
+def test_what_the_corpus_does_not_say_is_unknown() -> None:
+    assert groups("sex") == {
+        ("fold1", "a"): "F",
+        ("fold1", "b"): "M",
+        ("fold2", "c"): "unknown",
+        ("fold2", "d"): "F",
+    }
+
+
+def test_a_slice_of_one_group_or_none_is_left_out() -> None:
+    table = groups_of_tests(FOLDS, UTTERANCE_TABLE, CLASS_OF)
+    assert set(table["slice"]) == {"sex", "text", "duration", "agreement"}
+
+
+def test_text_is_repeated_where_the_folds_training_has_it() -> None:
+    assert groups("text") == {
+        ("fold1", "a"): "repeated",
+        ("fold1", "b"): "new",
+        ("fold2", "c"): "unknown",  # nothing is said
+        ("fold2", "d"): "repeated",
+    }
+    development = {"fold1": fold(a="test", b="test", d="dev")}
+    table = groups_of_tests(development, UTTERANCE_TABLE, CLASS_OF)
+    assert "text" not in set(table["slice"])  # both are new: development texts are not learned
+
+
+def test_durations_are_thirds_with_their_limits() -> None:
+    assert list(groups("duration").values()) == [
+        "up to 2.0 s",
+        "up to 2.0 s",
+        "2.0 s to 3.0 s",
+        "over 3.0 s",
+    ]
+
+
+def test_votes_for_other_emotions_are_disagreement() -> None:
+    found = groups("agreement")
+    assert found["fold1", "a"] == "all votes"
+    assert found["fold1", "b"] == "less than 2/3 of the votes"
+    assert found["fold2", "c"] == "2/3 of the votes or more"
+    assert found["fold2", "d"] == "unknown"
+
+
+def test_noise_is_a_slice_where_it_was_measured() -> None:
+    snr_db = pl.DataFrame({"utterance": ["a", "b", "c"], "snr_db": [10.0, 20.0, 40.0]})
+    assert groups("noise", snr_db) == {
+        ("fold1", "a"): "up to 17 dB",
+        ("fold1", "b"): "17 dB to 27 dB",
+        ("fold2", "c"): "over 27 dB",
+        ("fold2", "d"): "unknown",
+    }
+
+
+def test_groups_have_an_order() -> None:
+    table = groups_of_tests(FOLDS, UTTERANCE_TABLE, CLASS_OF)
+    for name, order in (
+        ("sex", ["F", "M", "unknown"]),
+        ("duration", ["up to 2.0 s", "2.0 s to 3.0 s", "over 3.0 s"]),
+        (
+            "agreement",
+            ["all votes", "2/3 of the votes or more", "less than 2/3 of the votes", "unknown"],
+        ),
+    ):
+        own = table.filter(slice=name).unique("group").sort("place")
+        assert own["group"].to_list() == order

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from emoscale.evaluation.slices import FEWEST_SPEAKERS, SLICE_GAPS, SLICES, slice_tables
+
+CLASSES = ["anger", "neutral", "sadness"]
+SPEAKERS = [f"s{number:02d}" for number in range(12)]
+Group = Callable[[str, int, str], str]
+
+
+def tables(
+    group_of: Group,
+    chance_of_right: Callable[[str, int, str], float],
+    repeats: int = 2,
+    utterances: int = 30,
+    absent: Callable[[str, str], bool] = lambda speaker, label: False,
+    name: str = "slice",
+    seed: int = 0,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The tables of a study whose answers are right with a chance, by speaker, number and label."""
+    generator = np.random.default_rng(seed)
+    rows, groups = [], []
+    for speaker in SPEAKERS:
+        for number in range(utterances):
+            label = CLASSES[number % 3]
+            if absent(speaker, label):
+                continue
+            key = f"{speaker}_{number}"
+            groups.append({"utterance": key, "group": group_of(speaker, number, label)})
+            for repeat in range(repeats):
+                right = generator.random() < chance_of_right(speaker, number, label)
+                rows.append(
+                    {
+                        "utterance": key,
+                        "repeat": repeat,
+                        "label": label,
+                        "predicted": label if right else CLASSES[(number + 1) % 3],
+                    }
+                )
+    cell = {"experiment": pl.lit("mfcc"), "size": pl.lit("all"), "fold": pl.lit("fold1")}
+    table = pl.DataFrame(groups).with_columns(slice=pl.lit(name), fold=pl.lit("fold1"))
+    places = {group: place for place, group in enumerate(sorted(set(table["group"])))}
+    speaker_of = table.select("utterance", speaker=pl.col("utterance").str.head(3))
+    return slice_tables(
+        pl.DataFrame(rows).with_columns(**cell),
+        table.with_columns(place=pl.col("group").replace_strict(places)),
+        speaker_of,
+        CLASSES,
+        seed=1,
+    )
+
+
+def half(speaker: str, number: int, label: str) -> str:
+    return "even" if number % 2 else "odd"
+
+
+def test_scores_are_those_of_the_groups_own_answers() -> None:
+    scores, gaps = tables(half, lambda speaker, number, label: float(number % 2))
+    assert scores.columns == SLICES.names
+    assert gaps.columns == SLICE_GAPS.names
+    assert scores.select("group", "utterances", "speakers", "classes", "ua", "wa").rows() == [
+        ("even", 180, 12, 3, 1.0, 1.0),
+        ("odd", 180, 12, 3, 0.0, 0.0),
+    ]
+    assert gaps.select("group", "other", "gap", "draws_left_out").rows() == [
+        ("even", "odd", 1.0, 0.0)
+    ]
+
+
+def test_a_gap_of_shared_speakers_is_paired() -> None:
+    """Speakers differ a lot, and the gap is the same in each: it is known better than scores."""
+    scores, gaps = tables(
+        half,
+        lambda speaker, number, label: int(speaker[1:]) / 14 + (0.15 if number % 2 else 0.0),
+        utterances=300,
+    )
+    width = gaps["gap_high"][0] - gaps["gap_low"][0]
+    for low, high in scores.select("ua_low", "ua_high").iter_rows():
+        assert width < 0.5 * (high - low)
+    assert gaps["gap_low"][0] < 0.15 < gaps["gap_high"][0]
+
+
+def test_a_class_that_a_group_lacks_is_in_neither_side_of_the_gap() -> None:
+    """Speakers of the group a say nothing sad, which is what is always right."""
+    scores, gaps = tables(
+        lambda speaker, number, label: "a" if speaker < "s06" else "b",
+        lambda speaker, number, label: 1.0 if label == "sadness" else 0.0,
+        absent=lambda speaker, label: speaker < "s06" and label == "sadness",
+    )
+    assert scores.select("group", "classes", "ua").rows() == [
+        ("a", 2, 0.0),
+        ("b", 3, pytest.approx(1 / 3)),
+    ]
+    assert gaps.select("classes", "gap").rows() == [(2, 0.0)]
+
+
+def test_groups_without_a_common_class_are_not_compared() -> None:
+    _, gaps = tables(lambda speaker, number, label: label, lambda *_: 0.5)
+    assert gaps.is_empty()
+
+
+def test_few_speakers_have_no_interval() -> None:
+    few = SPEAKERS[FEWEST_SPEAKERS - 1]
+    scores, gaps = tables(
+        lambda speaker, number, label: "few" if speaker < few else "many", lambda *_: 0.6
+    )
+    by_group = {row["group"]: row for row in scores.iter_rows(named=True)}
+    assert by_group["few"]["ua_low"] is None
+    assert by_group["many"]["ua_low"] < by_group["many"]["ua"] < by_group["many"]["ua_high"]
+    assert gaps["gap_low"][0] is None
+    # 4 of 12: all 12 draws are of the others with the chance (8/12)^12.
+    assert gaps["draws_left_out"][0] == pytest.approx((8 / 12) ** 12, abs=0.005)
+
+
+def test_single_speakers_are_not_compared() -> None:
+    scores, gaps = tables(lambda speaker, *_: speaker, lambda *_: 0.6, name="speaker")
+    assert scores["group"].to_list() == SPEAKERS
+    assert scores["ua_high"].null_count() == len(SPEAKERS)
+    assert gaps.is_empty()
+
+
+def test_intervals_of_gaps_cover() -> None:
+    """Groups of six speakers each, whose skills scatter alike: the true gap is none."""
+    inside = 0
+    for seed in range(40):
+        skill = dict(zip(SPEAKERS, np.random.default_rng(seed).uniform(0.4, 0.9, 12), strict=True))
+        _, gaps = tables(
+            lambda speaker, *_: "a" if speaker < "s06" else "b",
+            lambda speaker, number, label, skill=skill: skill[speaker],  # type: ignore[misc]
+            seed=seed,
+        )
+        inside += gaps["gap_low"][0] <= 0 <= gaps["gap_high"][0]
+    assert inside >= 35

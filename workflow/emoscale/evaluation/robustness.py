@@ -1,0 +1,121 @@
+"""The table of robustness: what trained models lose when their test audio is changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from emoscale.config.robustness import CLEAN
+from emoscale.evaluation.metrics import metrics_of
+from emoscale.evaluation.speakers import (
+    count_answers,
+    draw_speakers,
+    drawn_unweighted_accuracy,
+    interval,
+    unweighted_accuracy,
+)
+from emoscale.tables import described, frame_of
+
+KINDS = (CLEAN, "white noise", "babble", "reverberation", "telephone")
+"""Kinds of conditions, in the table's order."""
+
+_ENDS = "of the 95 % interval over speakers and repeats; null: one speaker"
+
+ROBUSTNESS = pa.schema(
+    [
+        described("experiment", pa.string(), "representation and model, by the study's name"),
+        described("size", pa.string(), "training size as asked for"),
+        described("condition", pa.string(), "by the study's name; clean: audio as it is"),
+        described("kind", pa.string(), "white noise, babble, reverberation, telephone; clean"),
+        described(
+            "level",
+            pa.float64(),
+            "in `unit`: signal-to-noise ratio, or reverberation time (RT60); null: has none",
+            null=True,
+        ),
+        described("unit", pa.string(), "of the level: dB or s; empty: has none"),
+        described("test_utterances", pa.int32(), "over all folds"),
+        described("speakers", pa.int32(), "tested, over all folds"),
+        described("ua", pa.float64(), "unweighted accuracy; folds pooled, mean over repeats"),
+        described("ua_low", pa.float64(), f"lower end {_ENDS}", null=True),
+        described("ua_high", pa.float64(), f"upper end {_ENDS}", null=True),
+        described("wa", pa.float64(), "accuracy; folds pooled, mean over repeats, 0 to 1"),
+        described("drop", pa.float64(), "UA of the same models on clean audio less this one"),
+        described("drop_low", pa.float64(), f"lower end {_ENDS}; paired by speaker", null=True),
+        described("drop_high", pa.float64(), f"upper end {_ENDS}; paired by speaker", null=True),
+    ]
+)
+"""A row an experiment, training size and condition; the first of each is clean."""
+
+
+def robustness_table(
+    predictions: pl.DataFrame,
+    conditions: Mapping[str, Any],
+    speaker_of: pl.DataFrame,
+    classes: list[str],
+    seed: int,
+) -> pl.DataFrame:
+    """Scores under each condition (schema `ROBUSTNESS`).
+
+    `predictions` has `experiment, size, condition, utterance, repeat, label, predicted` of all
+    folds; `conditions` are their settings by name; `speaker_of` has `utterance, speaker`. Drops are
+    paired: each draw of speakers and repeats is of both conditions.
+    """
+    rows: list[dict[str, object]] = []
+    for (experiment, size), own in predictions.group_by("experiment", "size", maintain_order=True):
+        by_condition = {
+            str(name): part for (name,), part in own.group_by("condition", maintain_order=True)
+        }
+        clean = count_answers(by_condition[CLEAN], speaker_of, classes)
+        speakers = len(clean.speakers)
+        draws = draw_speakers(clean.speakers, seed)
+        drawn_clean = drawn_unweighted_accuracy(clean, draws)
+        for name in sorted(by_condition, key=lambda name: _place(name, conditions)):
+            answers = count_answers(by_condition[name], speaker_of, classes)
+            drawn = drawn_unweighted_accuracy(answers, draws)
+            kind, level, unit = _described(name, conditions)
+            low, high = interval(drawn, speakers)
+            drop_low, drop_high = interval(drawn_clean - drawn, speakers)
+            pooled = metrics_of(answers.confusions.sum(axis=(0, 1)))
+            rows.append(
+                {
+                    "experiment": experiment,
+                    "size": size,
+                    "condition": name,
+                    "kind": kind,
+                    "level": level,
+                    "unit": unit,
+                    "test_utterances": by_condition[name]["utterance"].n_unique(),
+                    "speakers": speakers,
+                    "ua": unweighted_accuracy(answers),
+                    "ua_low": _or_null(low),
+                    "ua_high": _or_null(high),
+                    "wa": pooled.accuracy,
+                    "drop": unweighted_accuracy(clean) - unweighted_accuracy(answers),
+                    "drop_low": _or_null(drop_low),
+                    "drop_high": _or_null(drop_high),
+                }
+            )
+    return frame_of(rows, ROBUSTNESS)
+
+
+def _described(name: str, conditions: Mapping[str, Any]) -> tuple[str, float | None, str]:
+    if name == CLEAN:
+        return CLEAN, None, ""
+    settings = conditions[name]
+    return settings.kind, settings.level, settings.unit
+
+
+def _place(name: str, conditions: Mapping[str, Any]) -> tuple[int, float, str]:
+    """By kind, and from the mildest level to the hardest."""
+    kind, level, unit = _described(name, conditions)
+    hardness = (level or 0.0) * (-1 if unit == "dB" else 1)
+    return KINDS.index(kind), hardness, name
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else value

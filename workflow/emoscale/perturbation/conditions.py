@@ -1,0 +1,58 @@
+"""Utterances under a condition, the same whenever and wherever they are read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from emoscale.config.robustness import Babble, Band, Reverberation, WhiteNoise
+from emoscale.extraction.reading import waveform_of
+from emoscale.perturbation.babble import Talkers
+from emoscale.perturbation.noise import add_noise, white_noise
+from emoscale.perturbation.reverberation import reverberate
+from emoscale.perturbation.telephone import over_telephone
+from emoscale.provenance import canonical_json
+from emoscale.representations.contract import Waveform
+
+Condition = WhiteNoise | Babble | Reverberation | Band
+
+
+class PerturbedReading:
+    """Reads utterances as they are heard under a condition.
+
+    What is drawn for an utterance depends on its key and on the condition, but not on how loud a
+    noise is: levels of one noise differ in nothing else.
+    """
+
+    def __init__(self, condition: Condition, utterances: pl.DataFrame, root: Path) -> None:
+        """`utterances` (schema `UTTERANCES`) are those that babble may be made of."""
+        self._condition = condition
+        self._talkers = Talkers(utterances, lambda row: waveform_of(row, root))
+
+    def __call__(self, row: dict[str, Any], root: Path) -> Waveform:
+        """[samples] at 16 kHz, as many as the utterance (a row of schema `SHARD`) has."""
+        waveform = waveform_of(row, root)
+        condition, key = self._condition, row["utterance"]
+        generator = generator_of(condition, key)
+        match condition:
+            case WhiteNoise():
+                noise = white_noise(len(waveform), generator)
+                return add_noise(waveform, noise, condition.snr_db)
+            case Babble():
+                noise = self._talkers.babble(key, len(waveform), condition.talkers, generator)
+                return add_noise(waveform, noise, condition.snr_db)
+            case Reverberation():
+                return reverberate(waveform, condition.reverberation_seconds, generator)
+            case Band():
+                return over_telephone(waveform)
+
+
+def generator_of(condition: Condition, utterance: str) -> np.random.Generator:
+    """Of what is drawn for an utterance: the same for all levels of one noise."""
+    drawn = condition.model_dump(mode="json", exclude={"snr_db"})
+    state = hashlib.sha256(canonical_json([drawn, utterance]).encode()).digest()
+    return np.random.default_rng(int.from_bytes(state[:16], "big"))
