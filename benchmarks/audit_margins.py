@@ -19,6 +19,7 @@ import polars as pl
 import soundfile
 import soxr
 from numpy.typing import NDArray
+from scipy import signal
 
 from emoscale.audio import SAMPLE_RATE, read_waveform
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ, fingerprint
@@ -29,6 +30,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.audit.speech import COPIES
 
 Waves = list[NDArray[np.float32]]
+
+
+def _telephone(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    band = signal.butter(4, [300, 3400], "band", fs=SAMPLE_RATE, output="sos")
+    return np.asarray(signal.sosfilt(band, wave), np.float32)
+
+
+def _room(wave: NDArray[np.float32], seconds: float = 0.3) -> NDArray[np.float32]:
+    """White noise that decays by 60 dB in `seconds`, after a direct sound of its own energy."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    response = np.random.default_rng(1).normal(size=len(time)) * 10 ** (-3 * time / seconds)
+    response[0] += np.sqrt(np.sum(np.square(response)))
+    return np.asarray(signal.fftconvolve(wave, response), np.float32)
+
+
+def _slower(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(soxr.resample(wave, SAMPLE_RATE, 1.01 * SAMPLE_RATE), np.float32)
+
+
+HARD_TO_FIND = {
+    "a telephone's band": _telephone,
+    "in a room of 0.3 s": _room,
+    "1 % slower": _slower,
+}
 
 
 @click.command(help=__doc__)
@@ -49,6 +74,9 @@ def main(root: Path, utterances: int) -> None:
         click.echo(
             f"{name}: similarity from {min(similarity):.4f}, correlation {min(correlation):.4f}"
         )
+    for name, change in HARD_TO_FIND.items():
+        correlation = [match(wave, change(wave)).correlation for wave in waves[::5]]
+        click.echo(f"{name}: correlation {min(correlation):.2f} to {max(correlation):.2f}")
     if utterances:
         _speed(waves, utterances)
 

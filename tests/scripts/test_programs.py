@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from emoscale.audit.finding import AUDIT
+from emoscale.audit.same_recordings import DUPLICATES
 from emoscale.tables import RECORDINGS, frame_of, read_fold, write_table
 from tests.conftest import PROJECT, WriteWav
 
@@ -112,9 +114,16 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
         {"fold_unit": "speakers", "folds": 2, "development": "none", "repeats": 1, "seed": 1}
     )
     fold, checks = tmp_path / "fold1.parquet", tmp_path / "checks.json"
+    duplicates, audit = tmp_path / "duplicates.parquet", tmp_path / "audit.parquet"
+    write_table(frame_of([], DUPLICATES), duplicates, DUPLICATES)
+    weak: dict[str, object] = {
+        "finding": "clipping", "severity": "weakens", "subject": "all", "other": "", "value": 1.0,
+        "detail": "all are clipped",
+    }  # fmt: skip
+    write_table(frame_of([weak], AUDIT), audit, AUDIT)
     made = run(
         "make_fold.py", "--settings", protocol, "--fold", "fold1", "--utterances", table,
-        "--output", fold,
+        "--duplicates", duplicates, "--output", fold,
     )  # fmt: skip
     assert made.stdout == "fold1: test 2\nfold1: train 2\n", made.stderr
     votes = dict(read_fold(fold).select("utterance", "votes").iter_rows())
@@ -127,9 +136,11 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     }
     checked = run(
         "check_protocol.py", "--settings", protocol, "--sizes", '{"sizes": ["all"]}',
-        "--utterances", table, "--output", checks, fold,
+        "--utterances", table, "--duplicates", duplicates, "--audit", audit,
+        "--output", checks, fold,
     )  # fmt: skip
     assert "warning: there is no development set: nothing was chosen" in checked.stdout
+    assert checked.stdout.endswith("warning: all are clipped\n")
     assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
 
 
