@@ -13,6 +13,12 @@ def perturbed_code(wildcards):
     return code_of("extract_perturbed.py", *sources_of(kind))
 
 
+def heard_code(wildcards):
+    """Of all that made the changed features, which may have been removed since."""
+    kinds = [STUDY.representations[name].kind for name in STUDY.audio_of(wildcards.experiment)]
+    return [code_of("extract_perturbed.py", *sources_of(kind)) for kind in kinds]
+
+
 def perturbed_features(wildcards):
     """Indices of the audio that an experiment reads, under every condition."""
     return expand(
@@ -114,8 +120,8 @@ rule test_robustness:
         gpu=int(STUDY.execution.device == "cuda"),
         device=STUDY.execution.device,
     params:
-        # Of the changed features, which may have been removed since.
         conditions=STUDY.conditions_slice(),
+        heard=heard_code,
         folder=lambda wildcards, input: os.path.dirname(input.run),
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
         perturbed=lambda wildcards, input: [f"--perturbed={path}" for path in input.perturbed],
