@@ -27,3 +27,5 @@ rule all:
     input:
         rules.make_tables.output,
         rules.draw_figures.output,
+        rules.measure_efficiency.output,
+        rules.draw_evidence.output,
