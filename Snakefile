@@ -21,6 +21,7 @@ include: "workflow/rules/protocol.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/evidence.smk"
+include: "workflow/rules/efficiency.smk"
 
 
 rule all:
@@ -33,3 +34,5 @@ rule all:
         rules.slice_scores.output,
         rules.draw_slices.output,
         ROBUSTNESS_RESULTS,
+        rules.measure_efficiency.output,
+        rules.draw_evidence.output,

@@ -9,6 +9,7 @@ from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
+from emoscale.config.evidence import EvidenceSettings, EvidenceSlice, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
 from emoscale.config.prediction import PredictionSettings
@@ -118,6 +119,9 @@ class Study(Settings):
 
     robustness: RobustnessSettings = RobustnessSettings()
     """Which trained models are also tested on changed audio, and on what."""
+
+    evidence: EvidenceSettings = EvidenceSettings()
+    """What is asked of the finished curves; trains nothing again."""
 
     execution: Execution = Execution()
     """Where things run."""
@@ -264,6 +268,15 @@ class Study(Settings):
             )
 
     @model_validator(mode="after")
+    def _reference_exists(self) -> Study:
+        if self.evidence.reference is not None and self.evidence.reference not in self.experiments:
+            raise ValueError(
+                f"evidence.reference is {self.evidence.reference}, which is not listed under "
+                f"experiments (there: {', '.join(sorted(self.experiments))})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_utterance_is_too_short_for_a_frame(self) -> Study:
         for name, settings in self.representations.items():
             if not isinstance(settings, SpectralSettings):
@@ -399,6 +412,37 @@ class Study(Settings):
         """For testing under all of them."""
         conditions = self.robustness.conditions
         return canonical_json({k: v.model_dump(mode="json") for k, v in conditions.items()})
+
+    def evidence_slice(self) -> str:
+        """For counting the labels that one experiment saves against another, and forecasts."""
+        experiments = {
+            name: TrainedExperiment(
+                representations=[
+                    self._as_read(reference) for reference in experiment.representations
+                ],
+                model=self.models[experiment.model].model_dump(mode="json"),
+            )
+            for name, experiment in self.experiments.items()
+        }
+        asked = EvidenceSlice(
+            **self.evidence.model_dump(),
+            seed=self.seed,
+            classes=sorted(self.labels.classes),
+            protocol=self.protocol.model_dump(mode="json"),
+            experiments=experiments,
+        )
+        return canonical_json(asked.model_dump(mode="json"))
+
+    def _as_read(self, reference: str) -> dict[str, Any]:
+        """Settings of a representation, with the layer that an experiment reads of it."""
+        name, layer = reference_parts(reference)
+        settings = self.representations[name]
+        read = settings.model_dump(mode="json")
+        if layer is not None:
+            read["layer"] = layer
+        elif _is_layered(settings):
+            read["layer"] = "several"
+        return read
 
     def prediction_slice(self, experiment: str) -> str:
         """For predicting new recordings with a model of this experiment: kept beside it."""

@@ -1,0 +1,56 @@
+"""Count the labels that one experiment saves against another, and forecast further sizes."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.evidence import EvidenceSlice
+from emoscale.evaluation.curves import measured_curves
+from emoscale.evaluation.efficiency import (
+    EFFICIENCY,
+    efficiency_table,
+    hand_engineered,
+    reference_of,
+    without_curve,
+)
+from emoscale.evaluation.forecast import FORECAST, forecast_table
+from emoscale.evaluation.published import PUBLISHED_TABLE, published_table
+from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help="JSON: the study's slice for evidence.")
+@click.option("--scores", required=True, type=click.Path(path_type=Path))
+@click.option("--predictions", required=True, type=click.Path(path_type=Path))
+@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
+@shows_sentences
+def main(settings: str, scores: Path, predictions: Path, utterances: Path, output: Path) -> None:
+    asked = parse_settings(EvidenceSlice, settings, "--settings")
+    table = pl.read_parquet(scores)
+    curves = measured_curves(
+        table, pl.read_parquet(predictions), read_table(utterances, UTTERANCES), asked.seed
+    )
+    reference = reference_of(curves, hand_engineered(asked.experiments), asked.reference)
+    forecasts = forecast_table(
+        curves, table["chance_ua"][0], asked.forecast_sizes, asked.wanted_ua, asked.seed
+    )
+    left_out = without_curve(curves)
+    if left_out:
+        click.echo(left_out)
+    click.echo(f"the others' labels are compared with those of: {reference or 'none has a curve'}")
+    about = {"reference": reference or "", "left_out": left_out}
+    for name, made, schema in (
+        ("efficiency", efficiency_table(curves), EFFICIENCY),
+        ("forecast", forecasts, FORECAST),
+        ("published", published_table(table, asked), PUBLISHED_TABLE),
+    ):
+        write_table(made, output / f"{name}.parquet", schema, about)
+        write_csv(made, output / f"{name}.csv")
+
+
+if __name__ == "__main__":
+    main()
