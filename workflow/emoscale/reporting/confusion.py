@@ -15,6 +15,11 @@ _LABEL_SIZE = 12
 
 
 def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
+    """Write the figure of `confusion_chart`."""
+    save(confusion_chart(confusion, scores), html, svg)
+
+
+def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetChart:
     """A matrix an experiment, at its largest training size; the shares of a row sum to 1."""
     largest = largest_sizes(scores)
     classes = sorted(confusion["label"].unique())
@@ -53,7 +58,7 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
         labelExpr="split(datum.label, '\\n')",
         labelFontSize=_LABEL_SIZE,
     )
-    chart = (
+    chart: alt.FacetChart = (
         alt.layer(cells, numbers)
         .properties(width=size, height=size)
         .facet(
@@ -72,4 +77,4 @@ def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, sv
             )
         )
     )
-    save(chart, html, svg)
+    return chart

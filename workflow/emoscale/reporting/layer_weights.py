@@ -18,6 +18,13 @@ _SPACING_PIXELS = 30
 def draw_layer_weights(
     layer_weights: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path
 ) -> None:
+    """Write the figure of `layer_weights_chart`."""
+    save(layer_weights_chart(layer_weights, scores), html, svg)
+
+
+def layer_weights_chart(
+    layer_weights: pl.DataFrame, scores: pl.DataFrame
+) -> alt.Chart | alt.ConcatChart:
     """A panel an experiment and representation: the mean share of each layer, with its spread.
 
     Shares are those of the experiment's largest training size, over all folds and repeats. Where
@@ -26,8 +33,7 @@ def draw_layer_weights(
     largest = largest_sizes(scores).select("experiment", "size", order=pl.int_range(pl.len()))
     data = layer_weights.join(largest, on=["experiment", "size"])
     if data.is_empty():
-        save(_nothing(scores["corpus"][0]), html, svg)
-        return
+        return _nothing(scores["corpus"][0])
     shares = (
         data.group_by("order", "experiment", "representation", "layer", maintain_order=True)
         .agg(
@@ -55,7 +61,8 @@ def draw_layer_weights(
     ]
     width = (_PANEL_PIXELS + _SPACING_PIXELS) * max(2, min(_COLUMNS, len(panels)))
     chart = alt.concat(*panels, columns=_COLUMNS, title=title(_WORDS, lines, width))
-    save(chart.configure_concat(spacing=_SPACING_PIXELS), html, svg)
+    spaced: alt.ConcatChart = chart.configure_concat(spacing=_SPACING_PIXELS)
+    return spaced
 
 
 def _panel(shares: pl.DataFrame, highest: float) -> alt.LayerChart | alt.FacetChart:

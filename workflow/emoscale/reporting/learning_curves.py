@@ -14,6 +14,11 @@ _LEGEND_PIXELS = 800  # a study's names have 64 characters at most
 
 
 def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
+    """Write the figure of `learning_curves_chart`."""
+    save(learning_curves_chart(scores), html, svg)
+
+
+def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
     """A curve an experiment, with a band of one standard deviation over repeats.
 
     More curves than one panel can tell apart are drawn in several: see `panels_of`.
@@ -55,7 +60,7 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
             .resolve_scale(color="independent", shape="independent")
             .configure_concat(spacing=30)
         )
-    save(chart, html, svg)
+    return chart
 
 
 def panels_of(scores: pl.DataFrame) -> dict[str, list[str]]:
