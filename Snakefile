@@ -27,3 +27,4 @@ rule all:
     input:
         rules.make_tables.output,
         rules.draw_figures.output,
+        rules.write_report.output,
