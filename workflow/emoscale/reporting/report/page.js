@@ -274,18 +274,22 @@
     delete spec.config?.legend;
     let made = await embed(plot, spec);
     const excess = () => plot.querySelector("svg").getBoundingClientRect().width - room;
-    for (let attempt = 0; attempt < 6 && excess() > 1; attempt += 1) {
+    let below = 0; // columns of a legend below the plot
+    let before = Infinity;
+    for (let attempt = 0; attempt < 8 && excess() > 1; attempt += 1) {
       const panels = Math.min(spec.columns ?? 1, spec.concat?.length ?? Infinity);
       if (panels > 1) {
         const used = plot.querySelector("svg").getBoundingClientRect().width / panels;
         spec.columns = Math.max(1, Math.min(panels - 1, Math.floor(room / used)));
-      } else if (!spec.legendsBelow) {
-        spec.legendsBelow = true;
-        legendsBelow(spec, room < 480 ? 2 : 4);
-      } else narrowed(spec, excess() + 2);
-      const { legendsBelow: _, ...shown } = spec;
+      } else if (!below || (below > 1 && excess() >= before)) {
+        below = below ? 1 : room < 480 ? 2 : 4;
+        legendsBelow(spec, below);
+      } else {
+        before = excess();
+        narrowed(spec, before + 2);
+      }
       made.finalize();
-      made = await embed(plot, shown);
+      made = await embed(plot, spec);
     }
     drawings.set(plot, { room, made });
     if (plot.dataset.drawn) return;

@@ -108,8 +108,8 @@ PARTS = [
                 "scores",
                 "Scores, a row an experiment and training size",
                 [
-                    *("experiment", "model", "size", "training_utterances_mean"),
-                    *("ua", "ua_repeat_deviation", "ua_fold_deviation", "wa", "macro_f1", "ece"),
+                    *("experiment", "size", "training_utterances_mean", "ua", "wa", "macro_f1"),
+                    *("ua_repeat_deviation", "ua_fold_deviation", "ece", "model"),
                 ],
             )
         ],
@@ -133,7 +133,7 @@ PARTS = [
     Part(
         "Which differences are beyond doubt",
         "Every pair of experiments at every size, on the same test utterances. Intervals and p "
-        "draw whole speakers, because utterances of one speaker are not independent. A winner is "
+        "come from whole speakers, because utterances of one are not independent. A winner is "
         "declared only after Holm's correction for all comparisons of the study.",
         "Comparisons are not part of this study: there are no two experiments at one size, or no "
         "table of them.",
