@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,6 +102,29 @@ def test_the_best_curve_is_held_against_its_strongest_rival() -> None:
     )
 
 
+def test_labels_are_counted_against_the_reference_where_there_is_one() -> None:
+    names = ("experiment", "other", "other_labels", "ua", "labels", "factor", "range")
+    rows = [
+        dict(zip(names, row, strict=True))
+        for row in (
+            ("net", "mel", 100.0, 0.75, 50.0, 2.0, "measured"),
+            ("net", "mfcc", 100.0, 0.7, 25.0, 4.0, "measured"),
+            ("mel", "mfcc", 100.0, 0.7, 60.0, 1.7, "measured"),
+        )
+    ]
+    study = study_of({"mfcc": (0.6, 0.7), "mel": (0.65, 0.75), "net": (0.7, 0.8)})
+    for about, expected in (
+        (
+            {"reference": "mfcc"},
+            "For the UA that mfcc reaches with 100 labels (70.0 %), net needs 25",
+        ),
+        ({"reference": "net"}, "For the UA that mel reaches"),  # the reference itself is the best
+        ({}, "For the UA that mel reaches"),
+    ):
+        table = StudyTable("efficiency", pl.DataFrame(rows), about=about)
+        assert expected in told(Study({**study.tables, "efficiency": table}, CHECKS, {}))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -108,6 +132,8 @@ def test_the_best_curve_is_held_against_its_strongest_rival() -> None:
         ({"factor_low": 0.8}, "That interval includes 1, so a saving is not certain."),
         ({"factor": 0.5, "factor_low": 0.2, "factor_high": 0.9}, "2.0 times more"),
         ({"factor_low": None}, "x needs 50 labels: 4.0 times fewer."),
+        ({"factor_low": 0.0}, "(95 % interval: a factor of 7.1 or less). That interval includes 1"),
+        ({"factor_low": 0.0, "factor_high": math.inf}, "open at both ends: nothing is certain"),
         ({"range": "at least"}, "at least 4.0 times fewer"),
         ({"range": "at most", "factor": 0.4}, "x needs more labels than were measured"),
         ({"range": "not reached", "factor": None}, "x does not reach the UA that y reaches"),

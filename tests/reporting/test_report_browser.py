@@ -53,11 +53,11 @@ READER = """
   };
   for (const plot of document.querySelectorAll("[data-chart]")) {
     plot.scrollIntoView();
-    for (let tries = 0; tries < 100 && !plot.dataset.drawn; tries += 1) await wait(0.1);
+    for (let tries = 0; tries < 300 && !plot.dataset.drawn; tries += 1) await wait(0.1);
   }
   found.marks = Object.fromEntries([...document.querySelectorAll("[data-chart]")].map((plot) => [
     plot.dataset.chart.replace("chart-", ""), plot.querySelectorAll("svg path, svg text").length]));
-  found.too_wide = [...document.querySelectorAll("[data-chart] svg")].filter(
+  found.too_wide = [...document.querySelectorAll("[data-chart]:not([data-rigid]) svg")].filter(
     (svg) => svg.getBoundingClientRect().width > svg.closest(".plot").clientWidth + 1).length;
   found.page_too_wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   found.before = texts("scores", "ua");
@@ -118,7 +118,7 @@ def read_in_browser(path: Path, width: int) -> dict[str, Any]:
             f"--user-data-dir={path.parent / f'profile{width}'}",
         ),
         *("--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9"),
-        *(f"--window-size={width},800", "--virtual-time-budget=60000", "--dump-dom"),
+        *(f"--window-size={width},800", "--virtual-time-budget=200000", "--dump-dom"),
         path.as_uri(),
     ]
     ran = subprocess.run(program, capture_output=True, text=True, timeout=180)

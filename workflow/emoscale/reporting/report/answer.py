@@ -177,18 +177,29 @@ def _growth(study: Study) -> Markup:
 
 
 def _answering_pair(study: Study, efficiency: pl.DataFrame) -> dict[str, Any] | None:
-    """The best experiment that has a curve against its strongest rival at all of its labels."""
+    """The best experiment that has a curve against the reference, at all labels of that.
+
+    Where there is no reference, or none with a curve is better, against its strongest rival, one
+    that has a curve itself before one that has not.
+    """
+    reference = study.tables["efficiency"].about.get("reference")
     ranked = study.largest["experiment"].to_list()
-    last = efficiency.sort("other_labels").group_by("experiment", "other").last()
     place = {name: number for number, name in enumerate(ranked)}
+    sizes = dict(study.scores.group_by("experiment").len().iter_rows())
+    last = efficiency.sort("other_labels").group_by("experiment", "other").last()
     pairs = [
         row
         for row in last.iter_rows(named=True)
-        if row["experiment"] in place
-        and row["other"] in place
-        and place[row["experiment"]] < place[row["other"]]
+        if place.get(row["experiment"], len(ranked)) < place.get(row["other"], -1)
     ]
-    pairs.sort(key=lambda row: (place[row["experiment"]], place[row["other"]]))
+    pairs.sort(
+        key=lambda row: (
+            row["other"] != reference,
+            place[row["experiment"]],
+            sizes[row["other"]] == 1,
+            place[row["other"]],
+        )
+    )
     return next(iter(pairs), None)
 
 
@@ -211,7 +222,9 @@ def labels_saved_sentence(row: dict[str, Any]) -> Markup:
         return told.format(
             goal, one, strong(f"at most {times_words(factor)} times"), "as few" + interval
         )
-    if factor >= 1:
+    if 0.95 < factor < 1.05:
+        amount = strong("about as many")
+    elif factor >= 1:
         amount = strong(f"{times_words(factor)} times fewer")
     else:
         amount = strong(f"{times_words(1 / factor)} times more")
@@ -220,17 +233,22 @@ def labels_saved_sentence(row: dict[str, Any]) -> Markup:
         goal, one, needs, amount, interval
     )
     low, high = row.get("factor_low"), row.get("factor_high")
-    if known(low) and known(high) and low is not None and high is not None and low <= 1 <= high:
+    if interval and low is not None and high is not None and low <= 1 <= high:
         sentence += Markup(" That interval includes 1, so a saving is not certain.")
     return sentence
 
 
 def _factor_interval(row: dict[str, Any]) -> str:
+    """The interval of a factor; its ends may be open."""
     low, high = row.get("factor_low"), row.get("factor_high")
-    if not known(low) or low is None:
+    if not known(low) or not known(high) or low is None or high is None:
         return ""
-    if not known(high) or high is None or math.isinf(high):
+    if low <= 0 and math.isinf(high):
+        return " (its 95\u00a0% interval is open at both ends: nothing is certain here)"
+    if math.isinf(high):
         return f" (95\u00a0% interval: a factor of {times_words(low)} or more)"
+    if low <= 0:
+        return f" (95\u00a0% interval: a factor of {times_words(high)} or less)"
     return f" (95\u00a0% interval: a factor of {times_words(low)} to {times_words(high)})"
 
 

@@ -14,6 +14,7 @@ _P_VALUE = "p"
 _FACTOR = "factor"
 _INTEGER = "integer"
 _NUMBER = "number"
+_DECIMAL = "decimal"
 _DIGEST = "digest"
 _TEXT = "text"
 
@@ -24,6 +25,7 @@ _FORMS = [
     (r"(difference|gap|drop)(_low|_high)?", _SIGNED),
     (r".*_deviation", _POINTS),
     (r"factor(_low|_high)?", _FACTOR),
+    (r"effect_(size|low|high)|brier", _DECIMAL),
     (r"(other_)?labels(_low|_high)?|training_utterances_mean", _INTEGER),
     (r"((\w+_)?ua|wa|macro_f1|ece|recall_.+|share|our)(_low|_high|_fold_mean|_value)?", _PERCENT),
     (r"(best_)?development_ua|variance_.+_share|variance_share_.+", _PERCENT),

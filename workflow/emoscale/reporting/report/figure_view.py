@@ -23,25 +23,28 @@ class FigureView:
     chart: dict[str, Any]
     """Vega-Lite."""
 
+    rigid: bool = False
+    """Whether it scrolls where there is too little room, instead of being laid out anew."""
+
     def data(self) -> Markup:
         """The chart for the page's program, safe within a script element."""
         return script_json(self.chart)
 
 
-def figure_of(key: str, chart: alt.TopLevelMixin) -> FigureView:
+def figure_of(key: str, chart: alt.TopLevelMixin, rigid: bool = False) -> FigureView:
     """The view of a chart, whose own title and subtitle become text of the page."""
     with alt.data_transformers.enable("default", max_rows=None):
         described = chart.to_dict()
     described.pop("$schema", None)  # an address, which a page without a network does not need
     title = described.pop("title", "")
     if isinstance(title, str):
-        return FigureView(key, title, "", described)
+        return FigureView(key, title, "", described, rigid)
     text, subtitle = title.get("text", ""), title.get("subtitle", [])
     lines = [subtitle] if isinstance(subtitle, str) else subtitle
     # Warnings and weights stand on the page itself, once.
     own = itertools.takewhile(lambda line: not line.startswith(("Note: ", "Weights of ")), lines)
     words = text if isinstance(text, str) else " ".join(text)
-    return FigureView(key, words, _joined(own), described)
+    return FigureView(key, words, _joined(own), described, rigid)
 
 
 def _joined(lines: Iterable[str]) -> str:

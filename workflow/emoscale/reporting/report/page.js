@@ -26,7 +26,8 @@
     "signed points": (value) =>
       (value > 0 ? "+" : value < 0 ? "\u2212" : "") + fixed(Math.abs(100 * value), 1),
     p: (value) => (value < 0.001 ? "< 0.001" : fixed(value, 3)),
-    factor: (value) => (value < 10 ? fixed(value, 1) : fixed(value, 0)),
+    factor: (value) => fixed(value, value === 0 || value >= 10 ? 0 : value < 1 ? 2 : 1),
+    decimal: (value) => fixed(value, 2),
     integer: (value) => fixed(value, 0),
     number: (value) =>
       value !== 0 && Math.abs(value) < 0.001
@@ -38,23 +39,22 @@
   const written = (value, form) => {
     if (value === null || value === undefined) return "";
     if (isNumber(form)) {
-      if (value === "inf") return "\u221e";
-      if (value === "-inf") return "\u2212\u221e";
+      if (value === Infinity) return "\u221e";
+      if (value === -Infinity) return "\u2212\u221e";
       if (typeof value === "number") return forms[form](value).replace("-", "\u2212");
     }
     if (typeof value === "boolean") return value ? "yes" : "no";
     return form === "digest" ? forms.digest(value) : String(value);
   };
-  const rank = (value) => (value === "inf" ? Infinity : value === "-inf" ? -Infinity : value);
   const compared = (one, other) => {
     if (one === null || other === null) return 0;
     if (typeof one === "string" && typeof other === "string")
       return one.localeCompare(other, locale, { numeric: true });
-    return one - other;
+    return one === other ? 0 : one - other; // of two infinities there is no difference
   };
   const csv = (names, columns, rows) => {
     const cell = (value) => {
-      const text = value === null ? "" : String(value);
+      const text = value === null ? "" : String(value).replace("Infinity", "inf"); // as polars
       return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     const line = (values) => values.map(cell).join(",");
@@ -90,7 +90,7 @@
         ? all.filter((row) => state.words.every((word) => said(row).includes(word)))
         : all.slice();
       if (state.sort === null) return kept;
-      const values = columns[state.sort].map(rank);
+      const values = columns[state.sort];
       return kept.sort((one, other) => {
         const missing = (values[one] === null) - (values[other] === null); // last, either way
         return missing || state.direction * compared(values[one], values[other]) || one - other;
@@ -267,7 +267,7 @@
   const drawings = new Map(); // of each plot: the room it was drawn for, and how to remove it
   async function draw(plot) {
     const room = plot.clientWidth;
-    if (drawings.get(plot)?.room === room) return;
+    if (drawings.get(plot)?.room === room || plot.dataset.drawn === "failed") return;
     drawings.get(plot)?.made.finalize();
     const spec = inked(JSON.parse(document.getElementById(plot.dataset.chart).textContent));
     delete spec.config?.axis;
@@ -276,7 +276,7 @@
     const excess = () => plot.querySelector("svg").getBoundingClientRect().width - room;
     let below = 0; // columns of a legend below the plot
     let before = Infinity;
-    for (let attempt = 0; attempt < 8 && excess() > 1; attempt += 1) {
+    for (let attempt = 0; attempt < 8 && excess() > 1 && !("rigid" in plot.dataset); attempt += 1) {
       const panels = Math.min(spec.columns ?? 1, spec.concat?.length ?? Infinity);
       if (panels > 1) {
         const used = plot.querySelector("svg").getBoundingClientRect().width / panels;
@@ -310,7 +310,14 @@
   for (const place of document.querySelectorAll("[data-table]")) table(place);
   const plots = [...document.querySelectorAll("[data-chart]")];
   let waiting = Promise.resolve(); // one after the other, so that the page stays quick
-  const queue = (plot) => (waiting = waiting.then(() => draw(plot)));
+  const queue = (plot) =>
+    (waiting = waiting
+      .then(() => draw(plot))
+      .catch((error) => {
+        plot.dataset.drawn = "failed";
+        plot.textContent = `This figure could not be drawn: ${error.message}`;
+        console.error(error);
+      }));
   const seen = new IntersectionObserver(
     (entries) => {
       for (const entry of entries)
@@ -322,6 +329,12 @@
     { rootMargin: "600px 0px" },
   );
   for (const plot of plots) seen.observe(plot);
+  // What is not in view follows when there is time, so that all is there when it is printed.
+  const rest = () => {
+    const next = plots.find((plot) => !plot.dataset.drawn);
+    if (next) queue(next).then(() => setTimeout(rest, 50));
+  };
+  setTimeout(rest, 300);
   let resized;
   addEventListener("resize", () => {
     clearTimeout(resized);

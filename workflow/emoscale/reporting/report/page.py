@@ -104,13 +104,13 @@ def _tiles(study: Study) -> list[tuple[str, str, str]]:
     """Numbers for the eye: what, how much, and what belongs to it."""
     scores, best = study.scores, study.largest.row(0, named=True)
     speakers = _test_speakers(study)
-    tested = f"{highest(scores, 'test_utterances'):,} utterances"
+    tested = f"{highest(scores, 'test_utterances'):,} utterances tested"
     repeats = count_words(highest(scores, "repeats"), "repeat")
     return [
         ("Best UA", percent(best["ua"]), interval_words(best, "ua") or best["experiment"]),
         ("Guessing", percent(best["chance_ua"]), "UA by chance"),
         ("Labels, at most", f"{max(scores['training_utterances_mean']):,.0f}", "to learn from"),
-        ("Speakers tested", f"{speakers}" if speakers else "unknown", tested),
+        ("Speakers", f"{speakers}" if speakers else "unknown", tested),
         ("Trainings", f"{_trainings(study):,}", f"{highest(scores, 'folds')} folds, {repeats}"),
     ]
 

@@ -38,6 +38,9 @@ class Part:
     absent: str
     listings: list[Listing]
     charts: tuple[Callable[[Study], alt.TopLevelMixin], ...] = ()
+    rigid: bool = False
+    """Whether its figures keep their form on a narrow screen and scroll there, because their panels
+    share labels or have text at a place of its own."""
 
 
 def result_sections(study: Study) -> list[Section]:
@@ -59,7 +62,7 @@ def _section(study: Study, part: Part) -> Section:
         part.title,
         paragraphs=paragraphs,
         figures=[
-            figure_of(f"{key}-{number}" if number else key, draw(study))
+            figure_of(f"{key}-{number}" if number else key, draw(study), rigid=part.rigid)
             for number, draw in enumerate(charts)
         ],
         tables=[
@@ -108,8 +111,8 @@ PARTS = [
                 "scores",
                 "Scores, a row an experiment and training size",
                 [
-                    *("experiment", "size", "training_utterances_mean", "ua", "wa", "macro_f1"),
-                    *("ua_repeat_deviation", "ua_fold_deviation", "ece", "model"),
+                    *("experiment", "size", "training_utterances_mean", "ua", "wa"),
+                    *("ua_repeat_deviation", "ua_fold_deviation", "ece"),
                 ],
             )
         ],
@@ -147,6 +150,7 @@ PARTS = [
                 ],
             )
         ],
+        rigid=True,
     ),
     Part(
         "Which class is taken for which",
@@ -183,6 +187,7 @@ PARTS = [
                 ["experiment", "size", "slice", "group", "other", "gap"],
             ),
         ],
+        rigid=True,
     ),
     Part(
         "Which layers the models take",
@@ -239,8 +244,8 @@ PARTS = [
                 "published",
                 "Published and ours",
                 [
-                    *("source", "system", "task", "metric", "labels", "value"),
-                    *("experiment", "our_value", "our_low", "our_high", "differs"),
+                    *("source", "system", "metric", "labels", "value", "our_value"),
+                    *("experiment", "differs"),
                 ],
             )
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from emoscale.errors import StoreError
 from emoscale.reporting.figures import largest_sizes
+from emoscale.tables import read_metadata
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,9 @@ class StudyTable:
 
     name: str
     frame: pl.DataFrame
-    meanings: Mapping[str, str]
-
-    def with_frame(self, frame: pl.DataFrame) -> StudyTable:
-        """Other rows or columns of the same table."""
-        return StudyTable(self.name, frame, self.meanings)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What is said of the table as a whole (see `tables.read_metadata`)."""
 
 
 @dataclass(frozen=True)
@@ -122,4 +121,4 @@ def read_study_table(path: Path) -> StudyTable:
     }
     frame = pl.from_arrow(arrow)
     assert isinstance(frame, pl.DataFrame)
-    return StudyTable(path.stem, frame, meanings)
+    return StudyTable(path.stem, frame, meanings, read_metadata(path))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from emoscale.reporting.report.columns import Column, columns_of
 from emoscale.reporting.report.study import StudyTable
 
+_INFINITY = "\ue000 infinity"  # a letter of private use: in no table
 _DIGITS = 6  # of a number in the page; the files have all
 
 
@@ -61,13 +62,31 @@ def view_of(
 def script_json(value: Any) -> Markup:
     """JSON that cannot end the script element it stands in, whatever its strings hold.
 
+    What is not a number becomes null. JSON has no infinity, but 1e999 is read as it.
+
+    >>> script_json([float("-inf"), float("nan")])
+    Markup('[-1e999,null]')
     >>> script_json({"name": "</script><b>"})
     Markup('{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}')
     """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = text.replace(f'"{_INFINITY}"', "1e999").replace(f'"-{_INFINITY}"', "-1e999")
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return Markup(text)  # nothing in it is markup
+
+
+def _finite(value: Any) -> Any:
+    """A value without what JSON does not have; infinities are marked."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, float) and math.isinf(value):
+        return _INFINITY if value > 0 else f"-{_INFINITY}"
+    return value
 
 
 def _encoded(column: pl.Series) -> Any:
@@ -87,12 +106,8 @@ def _encoded(column: pl.Series) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has: infinities become words, what is no number is nothing."""
+    """A value with no more digits than the page shows or sorts by."""
     if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        if math.isinf(value):
-            return "inf" if value > 0 else "-inf"
         return float(f"{value:.{_DIGITS}g}")
     if value is None or isinstance(value, bool | int | str):
         return value

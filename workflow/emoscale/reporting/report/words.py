@@ -58,12 +58,13 @@ def size_words(size: str, labels: float) -> str:
 
 
 def p_words(p_value: float) -> str:
-    """A p-value; a very small one as a bound.
+    r"""A p-value on one line; a very small one as a bound.
 
-    >>> p_words(0.0312), p_words(2e-7)
-    ('p = 0.031', 'p < 0.001')
+    >>> p_words(0.0312), p_words(2e-7), p_words(1.0)
+    ('p\xa0=\xa00.031', 'p\xa0<\xa00.001', 'p\xa0=\xa01')
     """
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    told = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}" if p_value < 0.9995 else "p = 1"
+    return told.replace(" ", "\u00a0")
 
 
 def times_words(factor: float) -> str:
