@@ -18,13 +18,7 @@ INPUTS := pyproject.toml envs/constraints.txt
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
-	@$(MAKE) --no-print-directory $(DEMO)/workflow-report.html
 	@$(BIN)/python scripts/show_results.py $(DEMO)
-
-# Snakemake's own report: needs no network, and is made again only when the tables changed.
-$(DEMO)/workflow-report.html: $(DEMO)/tables/scores.parquet
-	$(BIN)/snakemake --cores 1 --report $@
-	@touch $@
 
 test: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache

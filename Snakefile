@@ -22,6 +22,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/evidence.smk"
 include: "workflow/rules/efficiency.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -36,3 +37,4 @@ rule all:
         ROBUSTNESS_RESULTS,
         rules.measure_efficiency.output,
         rules.draw_evidence.output,
+        rules.write_report.output,

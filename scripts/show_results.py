@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
         ("tables", folder / "tables"),
         ("figures", folder / "figures"),
         ("left out of the corpus", folder / "corpus" / "rejected.csv"),
-        ("report", folder / "workflow-report.html"),
+        ("report", folder / "report.html"),
     ):
         if where.exists():
             click.echo(f"{what}: {where}")

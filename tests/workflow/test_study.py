@@ -53,6 +53,9 @@ RESULTS = {
     "compare_experiments": 1,
     "slice_scores": 1,
     "draw_slices": 1,
+    "measure_efficiency": 1,
+    "draw_evidence": 1,
+    "write_report": 1,
 }
 ROBUSTNESS: dict[str, Any] = {
     "experiments": ["mfcc", "wav2vec2"],
@@ -154,6 +157,7 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     for name in ("learning_curves", "confusion", "layer_weights", "slices"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
+    assert "Which representation recognises emotion in demo" in (results / "report.html").read_text()
 
 
 def test_a_trained_model_predicts_what_the_table_says(finished: Checkout) -> None:
@@ -189,7 +193,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
-    assert len(logs) == 40
+    assert len(logs) == 43
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:

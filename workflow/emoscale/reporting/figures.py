@@ -60,8 +60,11 @@ def wrapped(line: str, pixels: int, size: int = 11) -> list[str]:
 
 
 def title(words: str, lines: Iterable[str], width: int) -> alt.TitleParams:
-    """A figure's title, with lines of explanation below that are wrapped to `width` pixels."""
-    below = [part for line in lines for part in wrapped(line, width)]
+    """A figure's title, with lines of explanation below that are wrapped to `width` pixels.
+
+    Each line ends in a full stop, so that the lines can be read as one text too.
+    """
+    below = [part for line in lines for part in wrapped(f"{line.removesuffix('.')}.", width)]
     return alt.TitleParams(words, subtitle=below, anchor="start", offset=14)
 
 

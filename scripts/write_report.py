@@ -1,0 +1,24 @@
+"""Write the page that says what a study found, how sure that is, and where it came from."""
+
+import json
+from pathlib import Path
+
+import click
+
+from emoscale.command import shows_sentences
+from emoscale.reporting.report.page import write_report
+from emoscale.reporting.report.study import read_study
+
+
+@click.command(help=__doc__)
+@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--checks", required=True, type=click.Path(path_type=Path), help="Protocol checks.")
+@click.option("--settings", default="{}", help="JSON: parts of the study's configuration to show.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The page.")
+@shows_sentences
+def main(tables: tuple[Path, ...], checks: Path, settings: str, output: Path) -> None:
+    write_report(read_study(tables, checks, json.loads(settings)), output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""A small results folder with every table that a report may show."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
+from emoscale.evaluation.runs import runs_schema
+from emoscale.evaluation.scores import CONFUSION, scores_schema
+from emoscale.evaluation.trials import TRIALS
+from emoscale.tables import REJECTED, described, frame_of, write_table
+
+CLASSES = ["anger", "calm"]
+SIZES = {"10": 10.0, "100": 100.0}
+AWKWARD = 'wav2vec <b>&"large"</script>'
+"""A name that no page may take for markup."""
+
+UA = {"mfcc": (0.60, 0.70), AWKWARD: (0.72, 0.82), "fusion": (None, 0.85)}
+NOTE = "a note with <i>markup</i>"
+
+
+def score_rows(
+    ua: Mapping[str, tuple[float | None, ...]] = UA,
+    *,
+    corpus: str = "demo (synthetic speech)",
+    notes: str = NOTE,
+    weights: str = "untrained: random weights of seed 1",
+    intervals: bool = True,
+) -> pl.DataFrame:
+    """The table of scores of experiments with a UA a size; None: not trained at this size."""
+    rows = []
+    for experiment, values in ua.items():
+        for (size, labels), value in zip(SIZES.items(), values, strict=False):
+            if value is None:
+                continue
+            rows.append(
+                {
+                    **{"study": "tiny", "corpus": corpus, "experiment": experiment},
+                    **{"representations": "mfcc", "modality": "audio"},
+                    "weights": weights if experiment == AWKWARD else "",
+                    **{"utterances_in_windows": 0, "model": "pooled", "size": size},
+                    "training_utterances_mean": labels,
+                    **{"training_utterances_minimum": 9, "training_utterances_maximum": 101},
+                    **{"folds": 3, "repeats": 2, "test_utterances": 120},
+                    **{"ua": value, "ua_repeat_deviation": 0.011},
+                    **{"ua_fold_mean": value, "ua_fold_deviation": 0.05},
+                    **{"wa": value - 0.01, "macro_f1": value - 0.02},
+                    **{f"recall_{name}": value for name in CLASSES},
+                    **{"chance_ua": 0.5, "seconds": 12.5, "peak_memory_megabytes": 400.0},
+                    "notes": notes,
+                    **(
+                        {"ua_low": value - 0.06, "ua_high": value + 0.05, "ece": 0.08}
+                        if intervals
+                        else {}
+                    ),
+                }
+            )
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def comparison_rows() -> list[dict[str, Any]]:
+    """Fusion is not beyond doubt better than wav2vec; both are better than mfcc."""
+    pairs = [("mfcc", AWKWARD, "10"), ("mfcc", AWKWARD, "100"), (AWKWARD, "fusion", "100")]
+    rows = []
+    for (one, other, size), sure in zip(
+        [*pairs, ("mfcc", "fusion", "100")], (1, 1, 0, 1), strict=True
+    ):
+        place = list(SIZES).index(size)
+        ua, other_ua = UA[one][place], UA[other][place]
+        assert ua is not None
+        assert other_ua is not None
+        difference = ua - other_ua
+        rows.append(
+            {
+                **{"size": size, "experiment": one, "other": other, "labels": SIZES[size]},
+                **{"ua": ua, "other_ua": other_ua, "difference": difference},
+                "difference_low": difference - 0.04,
+                "difference_high": difference + 0.04,
+                **{"p_value": 0.004, "p_holm": 0.012 if sure else 0.21},
+                **{"p_permutation": 0.005, "p_mcnemar": 1e-9, "effect_size": -0.8},
+                **{"effect_low": -1.4, "effect_high": -0.2, "speakers": 6},
+                "winner": other if sure else "none",
+            }
+        )
+    return rows
+
+
+def efficiency_rows() -> list[dict[str, Any]]:
+    """A bound with an open interval, a measured factor, and one that is not reached."""
+    names = ("experiment", "other", "other_size", "other_labels", "ua", "labels")
+    more = ("factor", "factor_low", "factor_high", "range")
+    values: list[tuple[Any, ...]] = [
+        (AWKWARD, "mfcc", "100", 100.0, 0.70, 10.0, 10.0, 4.2, math.inf, "at least"),
+        (AWKWARD, "mfcc", "10", 10.0, 0.60, 10.0, 1.0, 0.6, math.inf, "at least"),
+        ("mfcc", AWKWARD, "10", 10.0, 0.72, None, None, None, None, "not reached"),
+        ("mfcc", AWKWARD, "100", 100.0, 0.82, None, None, None, None, "not reached"),
+    ]
+    return [dict(zip((*names, *more), row, strict=True)) for row in values]
+
+
+def other_rows() -> dict[str, list[dict[str, Any]]]:
+    """The tables of the remaining sections."""
+    experiments = ("mfcc", AWKWARD)
+    ends = {"ua_low": 0.6, "ua_high": 0.8}
+    return {
+        "forecast": [
+            {"experiment": name, "kind": kind, "labels": 200.0, "labels_low": None}
+            | {"labels_high": None, "ua": 0.75, **ends, "measured_ua": None, "inside": None}
+            for name in experiments
+            for kind in ("forecast", "hidden", "wanted")
+        ],
+        "slices": [
+            {"experiment": name, "size": "100", "slice": "sex", "group": group, "utterances": 60}
+            | {"speakers": 3, "ua": 0.7, **ends, "wa": 0.69}
+            for name in experiments
+            for group in ("F", "M")
+        ],
+        "slice_gaps": [
+            {"experiment": name, "size": "100", "slice": "sex", "group": "F", "other": "M"}
+            | {"gap": 0.02, "gap_low": -0.05, "gap_high": 0.09}
+            for name in experiments
+        ],
+        "robustness": [
+            {"experiment": name, "size": "100", "condition": f"babble {level} dB", "kind": "babble"}
+            | {"level": float(level), "ua": 0.6, **ends}
+            | {"drop": 0.1, "drop_low": 0.05, "drop_high": 0.15}
+            for name in experiments
+            for level in (0, 10, 20)
+        ],
+        "published": [
+            {"source": "A & B 2020", "system": "s", "task": "4 classes", "metric": "ua"}
+            | {"labels": 4000, "value": 0.64, "experiment": None, "our_value": None}
+            | {"our_low": None, "our_high": None, "differs": "another corpus"}
+        ],
+    }
+
+
+def run_rows(number: int = 130) -> list[dict[str, Any]]:
+    """As many trainings as several pages hold."""
+    settings = '{"model":{"kind":"pooled"},"seed":1}'
+    digests = {
+        f"{name}_sha256": letter * 64
+        for name, letter in (("settings", "a"), ("code", "b"), ("protocol", "c"), ("features", "d"))
+    }
+    return [
+        {
+            **{"study": "tiny", "corpus": "demo (synthetic speech)"},
+            **{"experiment": list(UA)[place % 3], "representations": "mfcc", "modality": "audio"},
+            **{"weights": "", "utterances_in_windows": 0, "model": "pooled"},
+            **{"fold": f"fold{place % 3 + 1}", "size": "100", "repeat": place},
+            "training_utterances": 100,
+            **{f"training_count_{name}": 50 for name in CLASSES},
+            **{"training_speakers": 4, "development_utterances": 40, "test_utterances": 40},
+            **{"ua": 0.5 + place / 1000, "wa": 0.5, "macro_f1": 0.5},
+            **{f"recall_{name}": 0.5 for name in CLASSES},
+            **{"best_development_ua": None, "trials": 1, "chosen_trial": 0, "choices": "{}"},
+            **{"steps": 40, "best_step": 20, "stopped": "budget", "seconds": 0.5 + place},
+            **{"cell_seconds": 2.0, "peak_memory_megabytes": 300.0, "device": "cpu"},
+            **{"execution": "plain", "precision": "float32", "notes": NOTE, "settings": settings},
+            **digests,
+            "versions": '{"python": "3.11.7", "torch": "2.13.0"}',
+        }
+        for place in range(number)
+    ]
+
+
+CHECKS = {
+    "classes": CLASSES,
+    "folds": {
+        f"fold{number}": {
+            "utterances": {"train": 60, "dev": 20, "test": 40},
+            "speakers": {
+                "train": ["s1", "s2"],
+                "dev": ["s3"],
+                "test": [f"t{number}", f"u{number}"],
+            },
+            "repeated_text": {"scripted": 1.0},
+        }
+        for number in (1, 2, 3)
+    },
+    "labels_shuffled": False,
+    "development_shares_speakers": False,
+    "without_development_set": False,
+    "speaker_predicts_label": {"unweighted_accuracy": 0.56, "chance": 0.5},
+}
+
+
+def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[Path]:
+    """Write the tables and `checks.json`; with `extras`, those of all sections. Their paths."""
+    table = score_rows(**scores)
+    schema = scores_schema(CLASSES)
+    for name in table.columns:
+        if name not in schema.names:
+            schema = schema.append(
+                described(name, pa.float64(), "an interval's end, 0 to 1", null=True)
+            )
+    write_table(table, folder / "scores.parquet", schema)
+    write_table(
+        pl.DataFrame(run_rows(), infer_schema_length=None),
+        folder / "runs.parquet",
+        runs_schema(CLASSES),
+    )
+    confusion = [
+        {"experiment": name, "size": size, "label": a, "predicted": b, "utterances": 30.0}
+        | {"share": 0.8 if a == b else 0.2}
+        for name, size in table.select("experiment", "size").iter_rows()
+        for a in CLASSES
+        for b in CLASSES
+    ]
+    write_table(pl.DataFrame(confusion), folder / "confusion.parquet", CONFUSION)
+    layers: list[dict[str, object]] = [
+        {"experiment": AWKWARD, "fold": fold, "size": "100", "repeat": 0, "representation": "net"}
+        | {"layer": layer, "share": 0.2 + 0.1 * layer}
+        for fold in ("fold1", "fold2")
+        for layer in range(3)
+    ]
+    rejected: dict[str, object] = {
+        "utterance": None,
+        "file": "x.wav",
+        "place": None,
+        "reason": "silent",
+    }
+    for name, rows, own in (
+        ("layer_weights", layers if extras else [], LAYER_WEIGHTS),
+        ("trials", [], TRIALS),
+        ("rejected", [{**rejected, "detail": "nothing is heard"}], REJECTED),
+    ):
+        write_table(frame_of(rows, own), folder / f"{name}.parquet", own)
+    if extras:
+        for name, rows in {
+            "comparisons": comparison_rows(),
+            "efficiency": efficiency_rows(),
+            **other_rows(),
+        }.items():
+            pl.DataFrame(rows, infer_schema_length=None).write_parquet(folder / f"{name}.parquet")
+    (folder / "checks.json").write_text(json.dumps(CHECKS), encoding="utf-8")
+    return sorted(folder.glob("*.parquet"))
