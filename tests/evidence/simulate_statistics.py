@@ -118,7 +118,10 @@ def power(study: SimulatedStudy, simulations: int) -> tuple[float, float, float]
     that it must pass Holm's first step.
     """
     family = SIZES * EXPERIMENTS * (EXPERIMENTS - 1) // 2
-    found = [compare(*simulate(study, [number, 9]), seed=number) for number in range(simulations)]
+    found = []
+    for number in range(simulations):
+        better, worse = simulate(study, [number, 9])
+        found.append(compare(better, worse, seed=number))
     right = [each for each in found if each.value > 0]
     return (
         sum(each.p_value * family < LEVEL for each in right) / simulations,
@@ -185,8 +188,8 @@ def main(simulations: int, shuffled: int) -> None:
     )
     click.echo("of 18 comparisons, after Holm; alone; by permutation, after Holm")
     for name, weaker in POWERS.items():
-        shares = power(better_by(POINTS, weaker), simulations)
-        click.echo(f"  {name}: " + "; ".join(f"{100 * share:.1f}" for share in shares))
+        powers = power(better_by(POINTS, weaker), simulations)
+        click.echo(f"  {name}: " + "; ".join(f"{100 * share:.1f}" for share in powers))
     if outside:
         raise click.ClickException("outside its limits: " + "; ".join(outside))
 

@@ -120,7 +120,7 @@ def _confusions(
         strength = strengths + known * (ease + own_ease)
         scores[:, :, np.arange(utterances), label] += strength[:, None, None]
         said = scores.argmax(axis=-1)
-        np.add.at(counts, (cells, trainings, speaker, label[None, None], said), 1)
+        np.add.at(counts[:, :, speaker], (cells, trainings, label[None, None], said), 1)
     return counts
 
 
