@@ -2,6 +2,7 @@
 # make test    install what is needed and run everything that checks
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make bench   time what is timed in docs/benchmarks.md
+# make evidence  simulate whether intervals cover and winners are won (docs/statistics.md)
 # make format  bring code and rules into their form
 # make schema  write the configuration's JSON schema and the conda environment again
 
@@ -13,7 +14,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test test-fairseq bench format schema clean-demo
+.PHONY: demo test test-fairseq bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
@@ -57,6 +58,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/extraction_speed.py
 	$(BIN)/python benchmarks/extraction_memory.py
 	$(BIN)/python benchmarks/training_speed.py
+
+evidence: $(VENV)/.dev
+	$(BIN)/python -m tests.evidence.simulate_curves
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix

@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 import yaml
 
+from emoscale.tables import read_metadata
 from tests.conftest import PROJECT
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -46,7 +47,13 @@ STUDY: dict[str, Any] = {
     },
 }
 EXPERIMENTS = list(STUDY["experiments"])
-RESULTS = {"all": 1, "make_tables": 1, "draw_figures": 1}
+RESULTS = {
+    "all": 1,
+    "make_tables": 1,
+    "draw_figures": 1,
+    "measure_efficiency": 1,
+    "draw_evidence": 1,
+}
 
 
 @dataclass
@@ -131,7 +138,14 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     assert {"missing", "silent", "truncated", "empty", "no label"} <= set(rejected["reason"])
     for name in ("trials", "layer_weights"):  # of this study both are empty
         assert pl.read_parquet(results / "tables" / f"{name}.parquet").is_empty()
-    for name in ("learning_curves", "confusion", "layer_weights"):
+    efficiency = pl.read_parquet(results / "tables" / "efficiency.parquet")
+    assert len(efficiency) == 3 * 2 * 2
+    assert read_metadata(results / "tables" / "efficiency.parquet")["reference"] in EXPERIMENTS[:2]
+    forecast = pl.read_parquet(results / "tables" / "forecast.parquet")
+    assert forecast["kind"].to_list() == ["forecast", "forecast"] * 3  # two sizes: none to hide
+    published = pl.read_parquet(results / "tables" / "published.parquet")
+    assert published["our_value"].null_count() == len(published)
+    for name in ("learning_curves", "confusion", "layer_weights", "efficiency", "forecast"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
 
@@ -169,7 +183,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
-    assert len(logs) == 38
+    assert len(logs) == 40
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
@@ -194,6 +208,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
     [
         ("training.learning_rate", 0.5, {"train": 18, **RESULTS}),
         ("sizes", [8, 12, "all"], {"check_protocol": 1, "train": 9, **RESULTS}),
+        ("evidence.wanted_ua", [0.9], {"measure_efficiency": 1, "draw_evidence": 1, "all": 1}),
         ("execution.device", "cpu", {}),
         ("execution.offline", True, {}),
         ("execution.checkpoint_cache", "another/cache", {}),
