@@ -55,6 +55,7 @@ bench: $(VENV)/.dev
 
 evidence: $(VENV)/.dev
 	$(BIN)/python -m tests.evidence.simulate_statistics
+	$(BIN)/python -m tests.evidence.simulate_curves
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix

@@ -42,6 +42,27 @@ def test_names_of_files() -> None:
     assert study.shard_names()[0] == "00"
 
 
+def test_what_is_asked_of_the_curves_trains_nothing_again() -> None:
+    plain = parse_study(BASE)
+    asked = parse_study(changed("evidence", {"reference": "mfcc", "wanted_ua": [0.7]}))
+    assert asked.evidence_slice() != plain.evidence_slice()
+    for name in ("training_slice", "prediction_slice"):
+        assert getattr(asked, name)("mfcc") == getattr(plain, name)("mfcc")
+    assert asked.protocol_slice() == plain.protocol_slice()
+
+
+def test_evidence_knows_what_an_experiment_reads() -> None:
+    layered = {"kind": "transformers_audio", "model": "wavlm", "layer": [0, 6]}
+    config = changed("representations.wavlm", layered)
+    for name, reference in (("weighed", "wavlm"), ("sixth", "wavlm/6")):
+        config["experiments"][name] = {"representations": [reference], "model": "mean"}
+    experiments = json.loads(parse_study(config).evidence_slice())["experiments"]
+    read = {name: each["representations"][0] for name, each in experiments.items()}
+    assert (read["weighed"]["layer"], read["sixth"]["layer"]) == ("several", 6)
+    assert read["mfcc"]["kind"] == "mfcc"
+    assert experiments["mfcc"]["model"]["kind"] == "pooled"
+
+
 def test_a_model_keeps_where_its_own_weights_came_from() -> None:
     config = changed("representations.text", {"kind": "transformers_text", "model": "bert"})
     config["checkpoints"] = {
@@ -106,6 +127,8 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
         ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file' or"),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
+        ("evidence.reference", "best", "evidence.reference is best, which is not listed under"),
+        ("evidence.wanted_ua", [70], "less than 1"),
         ("sizes", [True], "should be a valid integer"),
         ("sizes", [10, "10"], "listed twice"),
         ("sizes", [], "at least 1"),

@@ -217,6 +217,14 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
             ["nothing", "u1", "--output", "a.pdf"],
             "Error: a.pdf: is not one of .svg, .png, .html, .json, .parquet",
         ),
+        (
+            "measure_efficiency.py",
+            [
+                *("--settings", "{}", "--scores", "a", "--predictions", "b"),
+                *("--utterances", "c", "--output", "d"),
+            ],
+            "Error: --settings: ",
+        ),
         ("show_results.py", ["nothing"], "Error: nothing/tables/scores.parquet does not exist"),
     ],
 )

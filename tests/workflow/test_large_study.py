@@ -15,5 +15,6 @@ def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: P
     jobs, _ = module.plan(tmp_path)
     # 80 experiments x 5 folds x 9 sizes; 16 representations x 24 shards, and their indices; five
     # folds; reading, labelling, dealing, measuring, auditing, checking; tables, figures,
-    # comparisons, slices and their figure; and the target itself
-    assert jobs == 80 * 5 * 9 + 16 * 24 + 16 + 5 + 12
+    # comparisons, slices and their figure, efficiency and its figures, the report; and the target
+    # itself
+    assert jobs == 80 * 5 * 9 + 16 * 24 + 16 + 5 + 15

@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 import yaml
 
+from emoscale.tables import read_metadata
 from tests.conftest import PROJECT
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
@@ -154,7 +155,14 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     gaps = pl.read_parquet(results / "tables" / "slice_gaps.parquet")
     assert {"sex", "style", "text", "duration"} <= set(gaps["slice"])
     assert not (results / "tables" / "robustness.parquet").exists()  # it was not asked for
-    for name in ("learning_curves", "confusion", "layer_weights", "slices"):
+    efficiency = pl.read_parquet(results / "tables" / "efficiency.parquet")
+    assert len(efficiency) == 3 * 2 * 2
+    assert read_metadata(results / "tables" / "efficiency.parquet")["reference"] in EXPERIMENTS[:2]
+    forecast = pl.read_parquet(results / "tables" / "forecast.parquet")
+    assert forecast["kind"].to_list() == ["forecast", "forecast"] * 3  # two sizes: none to hide
+    published = pl.read_parquet(results / "tables" / "published.parquet")
+    assert published["our_value"].null_count() == len(published)
+    for name in ("learning_curves", "confusion", "layer_weights", "slices", "efficiency", "forecast"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
     assert (
@@ -232,6 +240,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
                 **RESULTS,
             },
         ),
+        ("evidence.wanted_ua", [0.9], {"measure_efficiency": 1, "draw_evidence": 1, "all": 1}),
         ("execution.device", "cpu", {}),
         ("execution.offline", True, {}),
         ("execution.checkpoint_cache", "another/cache", {}),

@@ -127,7 +127,8 @@ def labels_needed(
     the labels. Within the curve both bounds are the same; below its first point they are 0 and its
     fewest labels, above its last its most labels and infinity.
     """
-    logs = np.log(np.asarray(labels, dtype=float))
+    numbers = np.asarray(labels, dtype=float)
+    logs = np.log(numbers)
     sizes = len(logs)
     after = (fitted < ua[:, None]).sum(axis=1)  # the first size that has it
     rows = np.arange(len(ua))
@@ -137,9 +138,9 @@ def labels_needed(
     share = np.divide(ua - fitted[rows, lower], rise, out=np.zeros(len(ua)), where=rise > 0)
     between = np.exp(logs[lower] + share.clip(0.0, 1.0) * (logs[upper] - logs[lower]))
     at_first = ua == fitted[:, 0]
-    between = np.where(at_first, np.exp(logs[0]), between)
+    between = np.where(at_first, numbers[0], between)
     below = (after == 0) & ~at_first
     beyond = after == sizes
-    least = np.where(below, 0.0, np.where(beyond, np.exp(logs[-1]), between))
-    most = np.where(below, np.exp(logs[0]), np.where(beyond, np.inf, between))
+    least = np.where(below, 0.0, np.where(beyond, numbers[-1], between))
+    most = np.where(below, numbers[0], np.where(beyond, np.inf, between))
     return least, most

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.growth import GrowthCurves, fit_growth
-from emoscale.evaluation.speakers import interval
+from emoscale.evaluation.speakers import Floats
 from emoscale.tables import described, frame_of
 
 FORECAST = pa.schema(
@@ -89,7 +89,8 @@ def forecast_table(
 
 def growth_of(curve: Curve, chance: float, seed: int) -> GrowthCurves:
     """The growth that fits a measured curve, with the noise that its draws show."""
-    return fit_growth(curve.labels, curve.ua, noise_of(curve), chance, seed)
+    freedom = max(curve.speakers - 1, 1)
+    return fit_growth(curve.labels, curve.ua, noise_of(curve), chance, freedom, seed)
 
 
 def noise_of(curve: Curve) -> float:
@@ -129,12 +130,11 @@ def _rows(
             row["inside"] = low <= measured <= high
         yield {**row, "measured_ua": measured}
     for ua in wanted:
-        yield _wanted_row(curve, ua, growth)
+        yield _wanted_row(curve, ua, chance, growth)
 
 
 def _forecast_row(curve: Curve, kind: str, labels: float, growth: GrowthCurves) -> dict:
-    ends = [*map(float, interval(growth.measured(labels), curve.speakers))]
-    low, high = (None if np.isnan(end) else end for end in ends)
+    low, high = _ends(growth.measured(labels), curve.speakers)
     times = labels / float(curve.labels[-1])
     says = [
         *(["from two sizes, whose bend is not known"] if len(set(curve.labels)) == 2 else []),
@@ -155,10 +155,22 @@ def _forecast_row(curve: Curve, kind: str, labels: float, growth: GrowthCurves) 
     }
 
 
-def _wanted_row(curve: Curve, ua: float, growth: GrowthCurves) -> dict[str, object]:
+def _ends(values: Floats, speakers: int) -> tuple[float | None, float | None]:
+    """The middle 95 % of equally likely values; of one speaker nothing is known.
+
+    Not the expanded percentiles of `speakers.interval`: these values were not drawn again from few
+    speakers. Only their noise was, which is why it has Student's t.
+    """
+    if speakers < 2:
+        return None, None
+    low, high = np.quantile(values, (0.025, 0.975), method="inverted_cdf")
+    return float(low), float(high)
+
+
+def _wanted_row(curve: Curve, ua: float, chance: float, growth: GrowthCurves) -> dict[str, object]:
     labels = growth.labels_for(ua)
     labels = np.where(labels > _HORIZON * curve.labels[-1], np.inf, labels)
-    low, high = (None if np.isnan(end) else end for end in interval(labels, curve.speakers))
+    low, high = _ends(labels, curve.speakers)
     median = float(np.quantile(labels, 0.5, method="lower"))
     return {
         "experiment": curve.experiment,
@@ -171,7 +183,7 @@ def _wanted_row(curve: Curve, ua: float, growth: GrowthCurves) -> dict[str, obje
         "ua_high": None,
         "measured_ua": None,
         "inside": None,
-        "says": _words(ua, labels, median, curve, growth.chance),
+        "says": _words(ua, labels, median, curve, chance),
     }
 
 

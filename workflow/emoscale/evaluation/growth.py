@@ -26,6 +26,7 @@ class GrowthCurves:
     """Equally likely curves UA(n) = chance + (ceiling - chance) / (1 + (middle / n)^exponent)."""
 
     chance: float
+    """Where the curves begin."""
 
     ceiling: Floats
     """[curves] what the UA tends to with ever more labels."""
@@ -41,6 +42,9 @@ class GrowthCurves:
     deviation: Floats
     """[curves] standard deviation of a measured UA around the curve."""
 
+    freedom: int
+    """Degrees of freedom with which that deviation is known."""
+
     seed: int
 
     def expected(self, labels: float) -> Floats:
@@ -52,9 +56,8 @@ class GrowthCurves:
     def measured(self, labels: float) -> Floats:
         """[curves] UA that a training and test there might give: with the noise of measuring."""
         generator = np.random.default_rng([self.seed, 54])
-        ua: Floats = self.expected(labels) + self.deviation * generator.normal(
-            size=len(self.deviation)
-        )
+        away = generator.standard_t(self.freedom, size=len(self.deviation))
+        ua: Floats = self.expected(labels) + self.deviation * away
         return ua.clip(0.0, 1.0)
 
     def labels_for(self, ua: float) -> Floats:
@@ -70,7 +73,13 @@ class GrowthCurves:
 
 
 def fit_growth(
-    labels: Floats, ua: Floats, noise: float, chance: float, seed: int = 0, curves: int = 4000
+    labels: Floats,
+    ua: Floats,
+    noise: float,
+    chance: float,
+    freedom: int,
+    seed: int = 0,
+    curves: int = 4000,
 ) -> GrowthCurves:
     """Draw curves from the posterior of what was measured at two or more numbers of labels.
 
@@ -81,9 +90,12 @@ def fit_growth(
 
     All combinations of the UA at the fewest and at the most labels and of a ceiling between the
     latter and 1 are equally likely beforehand, with an exponent of 3 at most. Measured points lie
-    around the curve with the standard deviation `noise`, independently, and with another that is
-    unknown, of about 0.01, for curves that are not of this form.
+    around the curve with the standard deviation `noise` (known with so many degrees of `freedom`),
+    independently, and with another that is unknown, of about 0.01, for curves that are not of this
+    form.
     """
+    # Guessing gives chance in the mean over studies; one study's luck may lie below it as a whole.
+    chance = min(chance, float(ua.min()) - noise)
     steps = np.log(labels / labels[0]) / np.log(labels[-1] / labels[0])
     reach = 5 * float(np.hypot(noise, _OWN_WAY))
     lowest = max(chance, float(ua.min()) - reach)
@@ -128,5 +140,6 @@ def fit_growth(
         odds=ends[1],
         labels=float(labels[-1]),
         deviation=np.hypot(noise, _STRAYING[straying]),
+        freedom=freedom,
         seed=seed,
     )

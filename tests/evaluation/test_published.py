@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from emoscale.config import parse_study
+from emoscale.config.evidence import EvidenceSlice
+from emoscale.evaluation.published import PUBLISHED_TABLE, published_table, study_curves
+from emoscale.tables import write_table
+from tests.conftest import PROJECT
+
+
+@pytest.fixture(scope="module")
+def asked() -> EvidenceSlice:
+    """Of the study of IEMOCAP that the project brings."""
+    config = yaml.safe_load((PROJECT / "config" / "iemocap.yaml").read_text())
+    return EvidenceSlice(**json.loads(parse_study(config).evidence_slice()))
+
+
+def score(experiment: str, size: str, labels: float, weights: str = "", **other: Any) -> dict:
+    return {
+        "corpus": "iemocap",
+        "experiment": experiment,
+        "size": size,
+        "training_utterances_mean": labels,
+        "weights": weights,
+        "ua": 0.61,
+        "wa": 0.62,
+        "macro_f1": 0.60,
+        "ua_low": 0.55,
+        "ua_high": 0.66,
+        **other,
+    }
+
+
+SCORES = pl.DataFrame(
+    [
+        score("mfcc", "1000", 1000.0),
+        score("compare_svm", "1000", 1010.0),
+        score("wav2vec", "1000", 1000.0, "wav2vec_large.pt, sha256 0123abcd…"),
+        score("wav2vec", "all", 4200.0, "wav2vec_large.pt, sha256 0123abcd…"),
+        score("wav2vec2_superb", "all", 4200.0, "facebook/wav2vec2-base at 0b5b8e86", wa=0.64),
+        score("aligned", "all", 4200.0, "wav2vec_large.pt, sha256 01…; bert-base-uncased at 86b5"),
+    ]
+)
+
+
+def beside(table: pl.DataFrame, system: str, labels: int | None = None) -> list[dict]:
+    same = pl.col("labels").is_null() if labels is None else pl.col("labels") == labels
+    return table.filter(pl.col("system") == system, same).to_dicts()
+
+
+def test_the_studys_figures_are_the_published_ones() -> None:
+    hand, wav2vec = study_curves()
+    assert hand.ua.tolist() == [0.516, 0.527, 0.557, 0.562]  # arXiv 2011.05585, figure
+    assert wav2vec.ua.tolist() == [0.585, 0.591, 0.630, 0.643]
+    assert wav2vec.labels.tolist() == [500, 1000, 2000, 4000]
+
+
+def test_of_another_corpus_the_figures_stand_alone_and_say_why(
+    asked: EvidenceSlice, tmp_path: Path
+) -> None:
+    table = published_table(SCORES.with_columns(corpus=pl.lit("emodb")), asked)
+    assert table["our_value"].null_count() == len(table)
+    assert table["differs"].unique().to_list() == [
+        "the published figures are of IEMOCAP, and this study's corpus is emodb"
+    ]
+    assert table["value"].is_between(0.4, 0.8).all()
+    write_table(table, tmp_path / "published.parquet", PUBLISHED_TABLE)
+
+
+def test_other_classes_or_a_negative_control_are_not_compared(asked: EvidenceSlice) -> None:
+    three = asked.model_copy(update={"classes": ["a", "b", "c"]})
+    assert "this study has 3" in published_table(SCORES, three)["differs"][0]
+    shuffled = asked.model_copy(update={"protocol": {**asked.protocol, "shuffle_labels": True}})
+    assert "negative control" in published_table(SCORES, shuffled)["differs"][0]
+
+
+def test_the_same_representation_and_size_stand_beside(asked: EvidenceSlice) -> None:
+    table = published_table(SCORES, asked)
+    hand = beside(table, "hand-engineered, best set", 1000)
+    assert [row["experiment"] for row in hand] == ["mfcc", "compare_svm"]
+    (row,) = (row for row in beside(table, "wav2vec", 1000))
+    assert (row["value"], row["our_value"], row["our_low"], row["our_high"]) == (
+        0.591, 0.61, 0.55, 0.66
+    )  # fmt: skip
+    (nothing,) = beside(table, "wav2vec", 2000)
+    assert nothing["our_value"] is None
+    assert "no experiment of this study has this representation" in nothing["differs"]
+
+
+def test_the_same_head_and_metric_stand_beside(asked: EvidenceSlice) -> None:
+    table = published_table(SCORES, asked)
+    superb = [row for row in beside(table, "wav2vec 2.0 base") if "SUPERB" in row["source"]]
+    assert [(row["experiment"], row["our_value"]) for row in superb] == [("wav2vec2_superb", 0.64)]
+    # The mean-pooling wav2vec of this study is not SUPERB's head.
+    assert [row["experiment"] for row in beside(table, "wav2vec")] == [None]
+    (fused,) = beside(table, "wav2vec and BERT, aligned by attention")
+    assert fused["experiment"] == "aligned"
+
+
+def test_differences_of_protocol_are_words(asked: EvidenceSlice) -> None:
+    table = published_table(SCORES, asked)
+    (row,) = (
+        row for row in beside(table, "wav2vec 2.0 base") if row["experiment"] == "wav2vec2_superb"
+    )
+    assert "published a random 20 % of the training sessions" in row["differs"]
+    assert "here a random 6 % of the training sessions" in row["differs"]
+    assert "folds" not in row["differs"]  # they are the same
+
+
+def test_a_name_within_a_longer_one_is_another_network(asked: EvidenceSlice) -> None:
+    tuned = SCORES.with_columns(
+        pl.col("weights").str.replace("wav2vec2-base", "wav2vec2-base-960h", literal=True)
+    )
+    rows = beside(published_table(tuned, asked), "wav2vec 2.0 base")
+    assert [row["experiment"] for row in rows if "SUPERB" in row["source"]] == [None]
+
+
+def test_what_no_experiment_can_be_says_so(asked: EvidenceSlice) -> None:
+    (row,) = beside(published_table(SCORES, asked), "emotion2vec")
+    assert row["differs"] == "no representation here reads emotion2vec"

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from emoscale.evaluation.curves import Curve
+from emoscale.evaluation.efficiency import efficiency_table, without_curve
+from emoscale.evaluation.forecast import forecast_table
+from emoscale.reporting.efficiency import draw_efficiency
+from emoscale.reporting.forecast import draw_forecast
+from emoscale.reporting.learning_curves import draw_learning_curves
+from tests.reporting.test_figures import SCORES as CURVE_SCORES
+from tests.reporting.test_figures import words_of
+
+
+def curve(name: str, points: dict[int, float]) -> Curve:
+    generator = np.random.default_rng(len(name))
+    ua = np.array(list(points.values()))
+    drawn = ua + generator.normal(0, 0.015, (300, len(ua)))
+    sizes = tuple(map(str, points))
+    return Curve(name, sizes, np.array([*points], dtype=float), ua, drawn, speakers=10)
+
+
+CURVES = [
+    curve("mfcc", {100: 0.40, 200: 0.47, 400: 0.55}),
+    curve("better", {100: 0.48, 200: 0.58, 400: 0.65}),
+    curve("far", {100: 0.70, 200: 0.75, 400: 0.78}),
+    curve("worse", {100: 0.30, 200: 0.33, 400: 0.36}),
+    curve("fused", {400: 0.8}),
+]
+SCORES = pl.DataFrame(
+    [
+        {
+            "corpus": "demo (synthetic speech)",
+            "experiment": curve.experiment,
+            "training_utterances_mean": float(labels),
+            "ua": float(ua),
+            "chance_ua": 0.25,
+            "weights": "untrained: seed 1" if curve.experiment == "far" else "",
+        }
+        for curve in CURVES
+        for labels, ua in zip(curve.labels, curve.ua, strict=True)
+    ]
+)
+
+
+def test_what_is_saved_is_said_in_each_row(tmp_path: Path) -> None:
+    html, svg = tmp_path / "efficiency.html", tmp_path / "efficiency.svg"
+    left_out = without_curve(CURVES)
+    draw_efficiency(efficiency_table(CURVES), SCORES, "mfcc", left_out, html, svg)
+    words = words_of(svg)
+    assert [word for word in words if word in ("far", "better", "fused", "worse")] == [
+        "far", "better", "fused", "worse"
+    ]  # fmt: skip
+    assert {"≥ 4× fewer", "2.5× fewer", "as many or fewer", "≥ 4× more"} <= set(words)
+    text = " ".join(words)
+    assert "against mfcc, which has a UA of 55.0 % with 400 labels" in text
+    assert "compared with but not counted: fused" in text
+    assert "Weights of far: untrained: seed 1" in text
+    assert not re.search(r"<script[^>]+src=", html.read_text())
+
+
+def test_one_experiment_saves_nothing_over_none(tmp_path: Path) -> None:
+    svg = tmp_path / "efficiency.svg"
+    draw_efficiency(efficiency_table(CURVES[:1]), SCORES, "mfcc", "", svg)
+    assert "there are no two experiments to compare" in " ".join(words_of(svg))
+    draw_efficiency(efficiency_table(CURVES[4:]), SCORES, "", without_curve(CURVES[4:]), svg)
+    assert "not counted: fused" in " ".join(words_of(svg))
+
+
+def test_forecasts_have_a_panel_each_and_their_check(tmp_path: Path) -> None:
+    table = forecast_table(CURVES, 0.25, None, [0.7], seed=1)
+    draw_forecast(table, SCORES, tmp_path / "forecast.html", tmp_path / "forecast.svg")
+    words = words_of(tmp_path / "forecast.svg")
+    assert [word for word in words if word in ("mfcc", "better", "far", "worse", "fused")] == [
+        "mfcc", "better", "far", "worse"
+    ]  # fmt: skip
+    inside = table["inside"].sum()
+    assert f"inside it was what was measured: {inside} of 4" in " ".join(words)
+
+
+def test_without_a_curve_the_forecast_says_why(tmp_path: Path) -> None:
+    table = forecast_table(CURVES[4:], 0.25, None, [], seed=1)
+    draw_forecast(table, SCORES, tmp_path / "forecast.svg")
+    assert "trained at one size" in " ".join(words_of(tmp_path / "forecast.svg"))
+
+
+def test_curves_have_the_intervals_of_the_scores(tmp_path: Path) -> None:
+    known = CURVE_SCORES.with_columns(
+        ua_low=pl.col("ua") - 0.1, ua_high=pl.col("ua") + 0.1, chance_ua=pl.lit(0.25)
+    )
+    html, svg = tmp_path / "curves.html", tmp_path / "curves.svg"
+    draw_learning_curves(known, html, svg)
+    text = " ".join(words_of(svg))
+    assert "bars: 95 % interval, from drawing speakers and trainings again" in text
+    assert "as published" not in text
+    alone = known.with_columns(ua_low=pl.lit(None, pl.Float64), ua_high=pl.lit(None, pl.Float64))
+    draw_learning_curves(alone, html, svg)  # one speaker: no interval is known
+
+
+@pytest.mark.parametrize(
+    ("corpus", "chance", "shown"),
+    [("iemocap", 0.25, True), ("iemocap", 0.5, False), ("emodb", 0.25, False)],
+)
+def test_published_curves_are_drawn_on_their_own_corpus(
+    tmp_path: Path, corpus: str, chance: float, shown: bool
+) -> None:
+    scores = CURVE_SCORES.with_columns(corpus=pl.lit(corpus), chance_ua=pl.lit(chance))
+    svg = tmp_path / "curves.svg"
+    draw_learning_curves(scores, tmp_path / "curves.html", svg)
+    assert ("hand-engineered, best set" in words_of(svg)) is shown
+    assert ("arXiv 2011.05585" in " ".join(words_of(svg))) is shown
