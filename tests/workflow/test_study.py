@@ -134,7 +134,8 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     for name in ("learning_curves", "confusion", "layer_weights"):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
-    assert "Which representation recognises emotion in demo" in (results / "report.html").read_text()
+    report = (results / "report.html").read_text()
+    assert "Which representation recognises emotion in demo" in report
 
 
 def test_a_trained_model_predicts_what_the_table_says(finished: Checkout) -> None:
