@@ -121,7 +121,7 @@ def read_in_browser(path: Path, width: int) -> dict[str, Any]:
         *(f"--window-size={width},800", "--virtual-time-budget=200000", "--dump-dom"),
         path.as_uri(),
     ]
-    ran = subprocess.run(program, capture_output=True, text=True, timeout=180)
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=400)
     found = re.search(r'<pre id="findings">(.*?)</pre>', ran.stdout, flags=re.DOTALL)
     assert found, f"the page was not read to its end: {ran.stderr[-2000:]}"
     findings: dict[str, Any] = json.loads(html.unescape(found[1]))

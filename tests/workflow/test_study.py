@@ -162,12 +162,18 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     assert forecast["kind"].to_list() == ["forecast", "forecast"] * 3  # two sizes: none to hide
     published = pl.read_parquet(results / "tables" / "published.parquet")
     assert published["our_value"].null_count() == len(published)
-    for name in ("learning_curves", "confusion", "layer_weights", "slices", "efficiency", "forecast"):
+    for name in (
+        "learning_curves",
+        "confusion",
+        "layer_weights",
+        "slices",
+        "efficiency",
+        "forecast",
+    ):
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
-    assert (
-        "Which representation recognises emotion in demo" in (results / "report.html").read_text()
-    )
+    report = (results / "report.html").read_text()
+    assert "Which representation recognises emotion in demo" in report
 
 
 def test_a_trained_model_predicts_what_the_table_says(finished: Checkout) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.speakers import (
-    Floats,
     count_answers,
     draw_speakers,
     drawn_unweighted_accuracy,

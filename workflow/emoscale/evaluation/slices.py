@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.speakers import (
     Answers,
     Draws,
-    Floats,
     count_answers,
     draw_speakers,
     drawn_unweighted_accuracy,

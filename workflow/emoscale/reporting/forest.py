@@ -15,6 +15,11 @@ _NAME_PIXELS = 440  # a study's names have 64 characters at most
 
 
 def draw_forest(comparisons: pl.DataFrame, scores: pl.DataFrame, *paths: Path) -> None:
+    """Write the figure of `forest_chart`."""
+    save(forest_chart(comparisons, scores), *paths)
+
+
+def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevelMixin:
     """A row an experiment: its UA less that of the best, at the largest size that both have.
 
     `comparisons` as of `evaluation.comparisons`. The best is the experiment of the highest UA at
@@ -23,8 +28,7 @@ def draw_forest(comparisons: pl.DataFrame, scores: pl.DataFrame, *paths: Path) -
     best = largest_sizes(scores).sort("ua", descending=True, maintain_order=True)["experiment"][0]
     data = pairs_with(best, comparisons, scores)
     if data.is_empty():
-        save(_nothing(), *paths)
-        return
+        return _nothing()
     family = comparisons["family"][0]
     lines = [
         f"{scores['corpus'][0]}; at the largest training size that both have; line: 95 % interval "
@@ -79,13 +83,13 @@ def draw_forest(comparisons: pl.DataFrame, scores: pl.DataFrame, *paths: Path) -
         )
         .properties(width=210, height=height)
     )
-    chart = (
+    chart: alt.TopLevelMixin = (
         alt.hconcat(forest, words, spacing=4)
         .resolve_scale(y="shared")
         .properties(title=title(f"How far the others are from {best}", lines, width=700))
         .configure_view(stroke=None)
     )
-    save(chart, *paths)
+    return chart
 
 
 def pairs_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:

@@ -23,6 +23,11 @@ _NAME = "name"
 
 
 def draw_robustness(robustness: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
+    """Write the figure of `robustness_chart`."""
+    save(robustness_chart(robustness, scores), html, svg)
+
+
+def robustness_chart(robustness: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevelMixin:
     """A column a kind of change, a line an experiment: UA against the level, and clean UA at left.
 
     As many experiments as there are colours share a row of panels.
@@ -50,8 +55,7 @@ def draw_robustness(robustness: pl.DataFrame, scores: pl.DataFrame, html: Path, 
         *weights_lines(scores.join(robustness, on="experiment", how="semi")),
     ]
     words = title(_WORDS, lines, max(560, (_PANEL_PIXELS + 60) * len(kinds)))
-    chart = alt.vconcat(*rows, title=words).resolve_scale(color="independent", shape="independent")
-    save(chart, html, svg)
+    return alt.vconcat(*rows, title=words).resolve_scale(color="independent", shape="independent")
 
 
 def _panel(

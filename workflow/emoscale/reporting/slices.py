@@ -20,6 +20,11 @@ _MOST_GROUPS = 24
 
 
 def draw_slices(slices: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
+    """Write the figure of `slices_chart`."""
+    save(slices_chart(slices, scores), html, svg)
+
+
+def slices_chart(slices: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevelMixin:
     """A panel an experiment, a row a group: its UA with its interval, beside the UA of all.
 
     Groups stand in the same rows in all panels; their names are on the left. A slice with many
@@ -53,7 +58,8 @@ def draw_slices(slices: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Pat
     ]
     width = _NAME_PIXELS + (_PANEL_PIXELS + _SPACING_PIXELS) * min(_COLUMNS, max(2, len(panels)))
     chart = alt.concat(*panels, columns=_COLUMNS, title=title(_WORDS, lines, width))
-    save(chart.configure_concat(spacing=_SPACING_PIXELS), html, svg)
+    spaced: alt.TopLevelMixin = chart.configure_concat(spacing=_SPACING_PIXELS)
+    return spaced
 
 
 def _panel(

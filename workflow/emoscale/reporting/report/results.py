@@ -10,12 +10,17 @@ import polars as pl
 from markupsafe import Markup
 
 from emoscale.reporting.confusion import confusion_chart
+from emoscale.reporting.efficiency import efficiency_chart
+from emoscale.reporting.forecast import forecast_chart
+from emoscale.reporting.forest import forest_chart
 from emoscale.reporting.layer_weights import layer_weights_chart
 from emoscale.reporting.learning_curves import learning_curves_chart
 from emoscale.reporting.report.figure_view import figure_of
 from emoscale.reporting.report.section import Section
 from emoscale.reporting.report.study import Study
 from emoscale.reporting.report.table_view import view_of
+from emoscale.reporting.robustness import robustness_chart
+from emoscale.reporting.slices import slices_chart
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,14 @@ def first_chart(study: Study) -> alt.TopLevelMixin:
     return learning_curves_chart(study.scores.filter(pl.col("experiment").is_in(chosen)))
 
 
+def _efficiency_chart(study: Study) -> alt.TopLevelMixin:
+    table = study.tables["efficiency"]
+    about = table.about
+    return efficiency_chart(
+        table.frame, study.scores, about.get("reference", ""), about.get("left_out", "")
+    )
+
+
 PARTS = [
     Part(
         "Learning curves and scores",
@@ -132,6 +145,7 @@ PARTS = [
                 ["experiment", "other", "other_labels", "ua", "labels", "factor", "range"],
             )
         ],
+        (_efficiency_chart,),
     ),
     Part(
         "Which differences are beyond doubt",
@@ -150,6 +164,7 @@ PARTS = [
                 ],
             )
         ],
+        (lambda study: forest_chart(study.tables["comparisons"].frame, study.scores),),
         rigid=True,
     ),
     Part(
@@ -187,6 +202,7 @@ PARTS = [
                 ["experiment", "size", "slice", "group", "other", "gap"],
             ),
         ],
+        (lambda study: slices_chart(study.tables["slices"].frame, study.scores),),
         rigid=True,
     ),
     Part(
@@ -217,6 +233,8 @@ PARTS = [
                 ["experiment", "size", "condition", "level", "ua", "drop"],
             )
         ],
+        (lambda study: robustness_chart(study.tables["robustness"].frame, study.scores),),
+        rigid=True,
     ),
     Part(
         "What more labels would bring",
@@ -232,6 +250,7 @@ PARTS = [
                 ["experiment", "kind", "labels", "ua", "measured_ua", "inside"],
             )
         ],
+        (lambda study: forecast_chart(study.tables["forecast"].frame, study.scores),),
     ),
     Part(
         "Beside published figures",
