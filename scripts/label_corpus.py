@@ -24,7 +24,6 @@ def main(settings: str, recordings: Path, utterances: Path) -> None:
     for name in labels.classes:
         click.echo(f"{name}: {len(table.filter(table['label'] == name))}")
     click.echo(f"outside the study: {table['label'].null_count()}")
-    click.echo(f"of them by name (labels.exclude): {len(labels.exclude)}")
     voted = table.filter(table["label"].is_not_null() & table["vote_shares"].is_not_null())
     click.echo(f"in the study, with votes for its classes: {len(voted)}")
 
