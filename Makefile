@@ -60,7 +60,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/training_speed.py
 
 evidence: $(VENV)/.dev
-	$(BIN)/python -m tests.evidence.simulate_statistics
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_statistics
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix
