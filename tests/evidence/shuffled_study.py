@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.corpus.votes import SHARES
@@ -41,7 +42,8 @@ def shuffled_comparisons(seed: int) -> pl.DataFrame:
                 learned = features[[place[key] for key in keys]]
                 for name, dimension in DIMENSIONS.items():
                     model = LogisticRegression(C=0.1, max_iter=200)
-                    model.fit(learned[:, :dimension], [told[key] for key in keys])
+                    with threadpool_limits(1):  # threads take ten times as long for so little
+                        model.fit(learned[:, :dimension], [told[key] for key in keys])
                     predictions.append(
                         test.select(
                             "utterance",

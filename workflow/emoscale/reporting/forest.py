@@ -9,7 +9,7 @@ import polars as pl
 
 from emoscale.reporting.figures import COLOURS, largest_sizes, save, title
 
-_APART, _ALIKE = "differs, after Holm's correction", "does not, after Holm's correction"
+_APART, _ALIKE = "differs, after Holm's correction", "not shown to differ"
 _ROW_PIXELS = 24
 _NAME_PIXELS = 440  # a study's names have 64 characters at most
 

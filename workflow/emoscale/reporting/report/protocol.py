@@ -113,7 +113,7 @@ def _audit_words(audit: pl.DataFrame) -> Markup:
     counts = dict(audit["severity"].value_counts().iter_rows())
     return Markup(
         "The audit of the corpus found {} that would break the protocol, {} that weaken the "
-        'scores, and {}. Its own page: <a href="corpus/audit.html">corpus/audit.html</a>.'
+        'scores, and {}. Its own page: <a href="audit.html">audit.html</a>.'
     ).format(
         counts.get("breaks", 0),
         counts.get("weakens", 0),
