@@ -54,12 +54,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/training_speed.py
 
 evidence: $(VENV)/.dev
-<<<<<<< HEAD
-	$(BIN)/python -m tests.evidence.simulate_statistics
-	$(BIN)/python -m tests.evidence.simulate_curves
-=======
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_statistics
->>>>>>> statistics
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_curves
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix
