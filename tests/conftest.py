@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 torch.set_num_threads(1)
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks a model hub
+settings.register_profile("untimed", deadline=None)  # a busy machine makes no test fail
+settings.load_profile("untimed")
 
 collect_ignore_glob = ["representations/make_*_references.py"]  # they run beside fairseq
 

@@ -52,7 +52,7 @@ protocols = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(utterances=corpora, protocol=protocols, seed=st.integers(0, 10))
 def test_no_speaker_in_two_roles_and_everyone_tested_once(
     utterances: pl.DataFrame, protocol: ProtocolSettings, seed: int
@@ -77,7 +77,7 @@ def test_no_speaker_in_two_roles_and_everyone_tested_once(
     assert Counter(tested) == Counter(utterances.drop_nulls("label")["utterance"].to_list())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(utterances=corpora, protocol=protocols, seed=st.integers(0, 10))
 def test_subsets_nest_and_are_balanced_as_long_as_every_class_lasts(
     utterances: pl.DataFrame, protocol: ProtocolSettings, seed: int
@@ -243,7 +243,7 @@ def test_a_corpus_without_sessions() -> None:
         make_fold(table, ProtocolSettings(fold_unit="session", folds=5), 0, 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 10_000))
 def test_a_size_that_a_fold_does_not_have(size: int) -> None:
     fold = make_fold(corpus(), ProtocolSettings(fold_unit="session", folds=5), 0, 1)

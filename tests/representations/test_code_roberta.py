@@ -123,7 +123,7 @@ def test_long_utterances_are_computed_in_windows(model: Path) -> None:
     np.testing.assert_allclose(features.frames.astype(float), expected, atol=0.003)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(lengths=st.lists(st.integers(465, 9_000), min_size=1, max_size=4))
 def test_an_utterance_does_not_depend_on_its_batch(model: Path, lengths: list[int]) -> None:
     made = build(model)

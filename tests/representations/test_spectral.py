@@ -55,7 +55,7 @@ def test_mfcc_is_the_cosine_transform_of_log_mel() -> None:
 
 
 @pytest.mark.parametrize("representation", [MFCC, LOGMEL], ids=["mfcc", "logmel"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lengths=st.lists(st.integers(480, 12_000), min_size=1, max_size=6), seed=st.integers(0, 99))
 def test_an_utterance_does_not_depend_on_its_batch(
     representation: Representation, lengths: list[int], seed: int

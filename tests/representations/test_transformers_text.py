@@ -251,7 +251,7 @@ READERS: dict[tuple[str, str], TransformersText] = {}
 
 @pytest.mark.parametrize("kind", FIRST)
 @pytest.mark.parametrize("tags", ["remove", "keep", "word"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(transcript=st.text(max_size=30) | st.text("aé😀İ \n[]<s>/MASK", max_size=30))
 def test_any_text_has_frames_in_its_bounds(
     folders: dict[str, Path], kind: str, tags: str, transcript: str

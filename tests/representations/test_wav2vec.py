@@ -109,7 +109,7 @@ def error_of(given: Any, expected: Any) -> float:
     return float(np.linalg.norm(given - expected) / np.linalg.norm(expected))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(465, 6_000), min_size=1, max_size=4),
     variant=st.sampled_from([name for name in VARIANTS if name != "skip_feat"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
@@ -25,7 +25,6 @@ def draw(order: Order, batches: int, count: int) -> list[list[int]]:
 
 
 @given(size=st.integers(1, 30), count=st.integers(1, 12), seed=st.integers(0, 5))
-@settings(deadline=None)
 def test_each_pass_meets_every_utterance_once(size: int, count: int, seed: int) -> None:
     places = torch.arange(size) * 7
     order = Order(places, stream(seed))
@@ -62,7 +61,6 @@ def test_of_a_subset_smaller_than_a_batch_all_is_taken(classes: torch.Tensor | N
     count=st.integers(1, 16),
     seed=st.integers(0, 5),
 )
-@settings(deadline=None)
 def test_classes_take_turns_and_each_is_passed_over_by_itself(
     labels: list[int], count: int, seed: int
 ) -> None:
