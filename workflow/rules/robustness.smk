@@ -4,43 +4,6 @@ wildcard_constraints:
     condition="|".join(STUDY.robustness.conditions),
 
 
-def condition_settings(wildcards):
-    return STUDY.condition_slice(wildcards.condition)
-
-
-def perturbed_code(wildcards):
-    kind = STUDY.representations[wildcards.representation].kind
-    return code_of("extract_perturbed.py", *sources_of(kind))
-
-
-def heard_code(wildcards):
-    """Of all that made the changed features, which may have been removed since."""
-    kinds = [STUDY.representations[name].kind for name in STUDY.audio_of(wildcards.experiment)]
-    return [code_of("extract_perturbed.py", *sources_of(kind)) for kind in kinds]
-
-
-def perturbed_features(wildcards):
-    """Indices of the audio that an experiment reads, under every condition."""
-    return expand(
-        f"{OUT}/perturbed/{{condition}}/{{representation}}/index.parquet",
-        condition=sorted(STUDY.robustness.conditions),
-        representation=STUDY.audio_of(wildcards.experiment),
-    )
-
-
-def robustness_predictions():
-    """One file of each experiment, fold and training size that is tested so."""
-    return [
-        path
-        for experiment, sizes in STUDY.robustness_sizes().items()
-        for path in expand(
-            f"{OUT}/robustness/{experiment}/{{fold}}/{{size}}.parquet",
-            fold=STUDY.fold_names(),
-            size=sizes,
-        )
-    ]
-
-
 rule extract_perturbed:
     input:
         generated_corpus(),
@@ -140,7 +103,8 @@ rule score_robustness:
         robustness_predictions(),
         utterances=rules.label_corpus.output.utterances,
     output:
-        multiext(f"{OUT}/tables/robustness", ".parquet", ".csv"),
+        table=f"{OUT}/tables/robustness.parquet",
+        csv=f"{OUT}/tables/robustness.csv",
     log:
         f"{OUT}/logs/score_robustness.log",
     benchmark:
@@ -151,14 +115,14 @@ rule score_robustness:
         conditions=STUDY.conditions_slice(),
         cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),
         seed=STUDY.seed,
-        folder=f"{OUT}/robustness",
+        folder=lambda wildcards: f"{OUT}/robustness",
         code=code_of("robustness_scores.py"),
     message:
         "score all experiments under every condition"
     shell:
         'python "$EMOSCALE_SCRIPTS"/robustness_scores.py --predictions {params.folder:q}'
         " --cells {params.cells:q} --conditions {params.conditions:q} --seed {params.seed}"
-        " --utterances {input.utterances:q} --output {output[0]:q} > {log:q} 2>&1"
+        " --utterances {input.utterances:q} --output {output.table:q} > {log:q} 2>&1"
 
 
 rule draw_robustness:

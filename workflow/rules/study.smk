@@ -204,3 +204,41 @@ def runs_of_cells(pattern):
         for experiment, sizes in CELLS["experiments"].items()
         for path in expand(pattern, experiment=experiment, size=sizes, fold=CELLS["folds"])
     ]
+
+
+# Of changed test audio (robustness.smk).
+def condition_settings(wildcards):
+    return STUDY.condition_slice(wildcards.condition)
+
+
+def perturbed_code(wildcards):
+    kind = STUDY.representations[wildcards.representation].kind
+    return code_of("extract_perturbed.py", *sources_of(kind))
+
+
+def heard_code(wildcards):
+    """Of all that made the changed features, which may have been removed since."""
+    kinds = [STUDY.representations[name].kind for name in STUDY.audio_of(wildcards.experiment)]
+    return [code_of("extract_perturbed.py", *sources_of(kind)) for kind in kinds]
+
+
+def perturbed_features(wildcards):
+    """Indices of the audio that an experiment reads, under every condition."""
+    return expand(
+        f"{OUT}/perturbed/{{condition}}/{{representation}}/index.parquet",
+        condition=sorted(STUDY.robustness.conditions),
+        representation=STUDY.audio_of(wildcards.experiment),
+    )
+
+
+def robustness_predictions():
+    """One file of each experiment, fold and training size that is tested so."""
+    return [
+        path
+        for experiment, sizes in STUDY.robustness_sizes().items()
+        for path in expand(
+            f"{OUT}/robustness/{experiment}/{{fold}}/{{size}}.parquet",
+            fold=STUDY.fold_names(),
+            size=sizes,
+        )
+    ]
