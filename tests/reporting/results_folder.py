@@ -11,11 +11,17 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from emoscale.evaluation.comparisons import COMPARISONS
+from emoscale.evaluation.efficiency import EFFICIENCY
+from emoscale.evaluation.forecast import FORECAST
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
+from emoscale.evaluation.published import PUBLISHED_TABLE
+from emoscale.evaluation.robustness import ROBUSTNESS
 from emoscale.evaluation.runs import runs_schema
 from emoscale.evaluation.scores import CONFUSION, scores_schema
+from emoscale.evaluation.slices import SLICE_GAPS, SLICES
 from emoscale.evaluation.trials import TRIALS
-from emoscale.tables import REJECTED, described, frame_of, write_table
+from emoscale.tables import REJECTED, frame_of, write_table
 
 CLASSES = ["anger", "calm"]
 SIZES = {"10": 10.0, "100": 100.0}
@@ -102,7 +108,11 @@ def efficiency_rows() -> list[dict[str, Any]]:
         ("mfcc", AWKWARD, "10", 10.0, 0.72, None, None, None, None, "not reached"),
         ("mfcc", AWKWARD, "100", 100.0, 0.82, None, None, None, None, "not reached"),
     ]
-    return [dict(zip((*names, *more), row, strict=True)) for row in values]
+    return [
+        dict(zip((*names, *more), row, strict=True))
+        | {"answer": row[2] == "100", "says": "what the row says"}
+        for row in values
+    ]
 
 
 def other_rows() -> dict[str, list[dict[str, Any]]]:
@@ -171,6 +181,24 @@ def run_rows(number: int = 130) -> list[dict[str, Any]]:
     ]
 
 
+SCHEMAS = {
+    "comparisons": COMPARISONS,
+    "efficiency": EFFICIENCY,
+    "forecast": FORECAST,
+    "slices": SLICES,
+    "slice_gaps": SLICE_GAPS,
+    "robustness": ROBUSTNESS,
+    "published": PUBLISHED_TABLE,
+}
+_ZERO = {pa.string(): "", pa.float64(): 0.0, pa.int32(): 0, pa.int64(): 0, pa.bool_(): False}
+
+
+def filled(rows: list[dict[str, Any]], schema: pa.Schema) -> pl.DataFrame:
+    """Rows with what they do not say: null where that is allowed, otherwise zero or no text."""
+    unsaid = {field.name: None if field.nullable else _ZERO[field.type] for field in schema}
+    return frame_of([{**unsaid, **row} for row in rows], schema)
+
+
 CHECKS = {
     "classes": CLASSES,
     "folds": {
@@ -195,15 +223,13 @@ CHECKS = {
 def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[Path]:
     """Write the tables and `checks.json`; with `extras`, those of all sections. Their paths."""
     table = score_rows(**scores)
-    schema = scores_schema(CLASSES)
-    for name in table.columns:
-        if name not in schema.names:
-            schema = schema.append(
-                described(name, pa.float64(), "an interval's end, 0 to 1", null=True)
-            )
-    write_table(table, folder / "scores.parquet", schema)
     write_table(
-        pl.DataFrame(run_rows(), infer_schema_length=None),
+        filled(table.to_dicts(), scores_schema(CLASSES)),
+        folder / "scores.parquet",
+        scores_schema(CLASSES),
+    )
+    write_table(
+        filled(run_rows(), runs_schema(CLASSES)),
         folder / "runs.parquet",
         runs_schema(CLASSES),
     )
@@ -239,6 +265,8 @@ def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[P
             "efficiency": efficiency_rows(),
             **other_rows(),
         }.items():
-            pl.DataFrame(rows, infer_schema_length=None).write_parquet(folder / f"{name}.parquet")
+            about = {"reference": "mfcc", "left_out": ""} if name == "efficiency" else {}
+            path = folder / f"{name}.parquet"
+            write_table(filled(rows, SCHEMAS[name]), path, SCHEMAS[name], about)
     (folder / "checks.json").write_text(json.dumps(CHECKS), encoding="utf-8")
     return sorted(folder.glob("*.parquet"))

@@ -151,7 +151,7 @@ def test_it_opens_without_a_network_and_without_an_error(findings: dict[str, Any
 
 def test_figures_are_drawn(findings: dict[str, Any]) -> None:
     assert set(findings["marks"]) >= FIGURES
-    assert min(findings["marks"].values()) > 20
+    assert min(findings["marks"].values()) > 10
     assert findings["too_wide"] == 0
 
 
@@ -185,10 +185,10 @@ def test_columns_say_what_they_mean_and_all_can_be_shown(findings: dict[str, Any
 def test_a_table_is_downloaded_with_all_its_columns(findings: dict[str, Any]) -> None:
     lines = findings["csv"].splitlines()
     assert lines[0].startswith("experiment,other,other_size,other_labels,ua,labels,factor")
-    assert lines[1] == '"{}",mfcc,100,100,0.7,10,10,4.2,inf,at least'.format(
+    assert lines[1] == '"{}",mfcc,100,100,0.7,10,10,4.2,inf,at least,true,what the row says'.format(
         AWKWARD.replace('"', '""')
     )
-    assert lines[3].endswith(",10,0.72,,,,,not reached")
+    assert lines[3].endswith(",10,0.72,,,,,not reached,false,what the row says")
 
 
 def test_it_fits_a_phone(page: Path) -> None:

@@ -146,6 +146,7 @@ PARTS = [
             )
         ],
         (_efficiency_chart,),
+        rigid=True,
     ),
     Part(
         "Which differences are beyond doubt",
