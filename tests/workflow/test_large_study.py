@@ -14,5 +14,6 @@ def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: P
     spec.loader.exec_module(module)
     jobs, _ = module.plan(tmp_path)
     # 80 experiments x 5 folds x 9 sizes; 16 representations x 24 shards, and their indices; five
-    # folds; reading, labelling, dealing, checking, tables, figures and the target itself
-    assert jobs == 80 * 5 * 9 + 16 * 24 + 16 + 5 + 7
+    # folds; reading, labelling, dealing, checking, tables, figures, comparisons and the target
+    # itself
+    assert jobs == 80 * 5 * 9 + 16 * 24 + 16 + 5 + 8

@@ -109,6 +109,8 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
         (name, size) for name in EXPERIMENTS for size in ("8", "all")
     }
     assert scores["corpus"].unique().to_list() == ["demo (synthetic speech)"]
+    compared = pl.read_parquet(results / "tables" / "comparisons.parquet")
+    assert len(compared) == 2 * 3  # pairs at each size
     runs = pl.read_parquet(results / "tables" / "runs.parquet")
     assert len(runs) == 3 * 2 * 3 * 2
     eight = runs.filter(pl.col("size") == "8")
@@ -169,7 +171,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
-    assert len(logs) == 38
+    assert len(logs) == 39
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
