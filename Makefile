@@ -56,6 +56,7 @@ bench: $(VENV)/.dev
 evidence: $(VENV)/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_statistics
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_curves
+	$(BIN)/python -m tests.evidence.shuffled_demo
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix
