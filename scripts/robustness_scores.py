@@ -20,11 +20,18 @@ from emoscale.tables import UTTERANCES, perturbed_schema, read_table, write_csv,
 @click.option("--cells", required=True, help='JSON: {"sizes": {EXPERIMENT: [SIZE]}, "folds": []}.')
 @click.option("--conditions", required=True, help="Their settings by name, as JSON.")
 @click.option("--seed", required=True, type=int)
+@click.option("--seeds-per-order", default=1, type=int, help="Repeats that share an order.")
 @click.option("--utterances", required=True, type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="A .parquet file.")
 @shows_sentences
 def main(
-    predictions: Path, cells: str, conditions: str, seed: int, utterances: Path, output: Path
+    predictions: Path,
+    cells: str,
+    conditions: str,
+    seed: int,
+    seeds_per_order: int,
+    utterances: Path,
+    output: Path,
 ) -> None:
     wanted = json.loads(cells)
     settings = parse_settings(dict[str, ConditionSettings], conditions, "--conditions")
@@ -33,7 +40,12 @@ def main(
     tables = [
         read_table(
             predictions / experiment / fold / f"{size}.parquet", perturbed_schema(classes)
-        ).with_columns(experiment=pl.lit(experiment), size=pl.lit(size))
+        ).with_columns(
+            experiment=pl.lit(experiment),
+            size=pl.lit(size),
+            fold=pl.lit(fold),
+            order=pl.col("repeat") // seeds_per_order,
+        )
         for experiment, sizes in wanted["sizes"].items()
         for size in sizes
         for fold in wanted["folds"]

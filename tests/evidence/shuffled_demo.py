@@ -1,8 +1,8 @@
 """The demo with permuted labels: every representation and every kind of model falls to chance.
 
-Trained through the workflow, at all labels; takes some minutes. The corpus is the demo's own. Ends
-with an error where chance is outside the interval of an experiment, at a level at which that happens
-to one in twenty such studies, or where a comparison names a winner.
+Trained through the workflow, at all labels; takes some minutes. The corpus is the demo's own. It
+ends with an error where chance is outside the interval of an experiment, at a level at which that
+happens to one in twenty such studies, or where a comparison names a winner.
 """
 
 from __future__ import annotations
@@ -51,13 +51,25 @@ def main() -> None:
     snakemake = Path(sys.executable).with_name("snakemake")
     wanted = [f"{tables}/comparisons.parquet", f"{tables}/scores.parquet"]
     subprocess.run(
-        [str(snakemake), "--cores", "2", "--quiet", "all", "--configfile", str(path), "--", *wanted],
+        [
+            str(snakemake),
+            "--cores",
+            "2",
+            "--quiet",
+            "all",
+            "--configfile",
+            str(path),
+            "--",
+            *wanted,
+        ],
         cwd=PROJECT,
         check=True,
     )
     classes = sorted(study["labels"]["classes"])
     utterances = read_table(folder / "corpus" / "utterances.parquet", UTTERANCES)
-    predictions = read_table(PROJECT / tables / "predictions.parquet", predictions_of_study(classes))
+    predictions = read_table(
+        PROJECT / tables / "predictions.parquet", predictions_of_study(classes)
+    )
     chance, number = 1 / len(classes), len(study["experiments"])
     level = 1 - 0.05 / number
     print(f"permuted labels, {number} experiments; chance is {chance:.1%}")

@@ -115,6 +115,7 @@ rule score_robustness:
         conditions=STUDY.conditions_slice(),
         cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),
         seed=STUDY.seed,
+        seeds_per_order=STUDY.protocol.seeds_per_order,
         folder=lambda wildcards: f"{OUT}/robustness",
         code=code_of("robustness_scores.py"),
     message:
@@ -122,6 +123,7 @@ rule score_robustness:
     shell:
         'python "$EMOSCALE_SCRIPTS"/robustness_scores.py --predictions {params.folder:q}'
         " --cells {params.cells:q} --conditions {params.conditions:q} --seed {params.seed}"
+        " --seeds-per-order {params.seeds_per_order}"
         " --utterances {input.utterances:q} --output {output.table:q} > {log:q} 2>&1"
 
 

@@ -62,8 +62,9 @@ def robustness_table(
     """Scores under each condition (schema `ROBUSTNESS`).
 
     `predictions` has `experiment, size, condition, utterance, repeat, label, predicted` of all
-    folds; `conditions` are their settings by name; `speaker_of` has `utterance, speaker`. Drops are
-    paired: each draw of speakers and repeats is of both conditions.
+    folds, and for intervals like those of `scores` also `fold, order`; `conditions` are their
+    settings by name; `speaker_of` has `utterance, speaker`. Drops are paired: each draw of
+    speakers and repeats is of both conditions.
     """
     rows: list[dict[str, object]] = []
     for (experiment, size), own in predictions.group_by("experiment", "size", maintain_order=True):
