@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.growth import GrowthCurves, fit_growth
-from emoscale.evaluation.speakers import Floats
+from emoscale.evaluation.metrics import Floats
 from emoscale.tables import described, frame_of
 
 FORECAST = pa.schema(

@@ -55,7 +55,9 @@ def robustness_chart(robustness: pl.DataFrame, scores: pl.DataFrame) -> alt.TopL
         *weights_lines(scores.join(robustness, on="experiment", how="semi")),
     ]
     words = title(_WORDS, lines, max(560, (_PANEL_PIXELS + 60) * len(kinds)))
-    return alt.vconcat(*rows, title=words).resolve_scale(color="independent", shape="independent")
+    figure = alt.vconcat(*rows, title=words)
+    chart: alt.VConcatChart = figure.resolve_scale(color="independent", shape="independent")
+    return chart
 
 
 def _panel(
