@@ -209,7 +209,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
-    assert len(logs) == 43
+    assert len(logs) == 46
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
@@ -246,7 +246,11 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
                 **RESULTS,
             },
         ),
-        ("evidence.wanted_ua", [0.9], {"measure_efficiency": 1, "draw_evidence": 1, "all": 1}),
+        (
+            "evidence.wanted_ua",
+            [0.9],
+            {"measure_efficiency": 1, "draw_evidence": 1, "write_report": 1, "all": 1},
+        ),
         ("execution.device", "cpu", {}),
         ("execution.offline", True, {}),
         ("execution.checkpoint_cache", "another/cache", {}),
@@ -391,7 +395,7 @@ def test_the_report_is_made_without_a_network(finished: Checkout) -> None:
 
 def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> None:
     config = {**STUDY, "robustness": ROBUSTNESS}
-    scored = {"score_robustness": 1, "draw_robustness": 1, "all": 1}
+    scored = {"score_robustness": 1, "draw_robustness": 1, "write_report": 1, "all": 1}
     assert finished.planned(config) == {
         "extract_perturbed": 2 * 2 * 2,
         "index_perturbed": 2 * 2,
