@@ -2,7 +2,7 @@
 # make test    install what is needed and run everything that checks
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make bench   time what is timed in docs/benchmarks.md
-# make evidence  simulate whether intervals cover and winners are won (docs/statistics.md)
+# make evidence  check by simulation, and by the demo with permuted labels, what the tables claim
 # make format  bring code and rules into their form
 # make schema  write the configuration's JSON schema and the conda environment again
 
