@@ -85,6 +85,24 @@ def test_a_lead_within_the_uncertainty_has_no_winner() -> None:
     assert "beyond doubt after correction" not in answer
 
 
+def test_a_lead_that_only_the_correction_doubts_is_said_to_be_that() -> None:
+    rows = [
+        {**row, "difference_low": row["difference"] - 0.01, "difference_high": -0.01}
+        if row["winner"] == "none"
+        else row
+        for row in comparison_rows()
+    ]
+    answer = told(
+        study_of(
+            {"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82), "fusion": (None, 0.85)},
+            tables={**BOTH, "comparisons": rows},
+        )
+    )
+    assert "that lead is not beyond doubt once all 4 comparisons of the study are" in answer
+    assert "(95 % interval 1.0 to 4.0 points, p = 0.210 after Holm)" in answer
+    assert "within the uncertainty" not in answer
+
+
 def test_a_lead_after_correction_is_beyond_doubt() -> None:
     answer = told(study_of({"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82)}, tables=BOTH))
     assert "and that lead is beyond doubt after correction for 4 comparisons" in answer

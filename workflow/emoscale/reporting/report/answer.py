@@ -112,10 +112,21 @@ def _lead(study: Study, at_largest: pl.DataFrame, best: dict[str, Any]) -> list[
             ahead, strong("beyond doubt"), _comparisons(study), detail
         )
     else:
+        doubt = strong("within the uncertainty")
+        if _alone_it_would_win(pair):
+            doubt = strong("not beyond doubt") + Markup(
+                " once all {} of the study are corrected for"
+            ).format(_comparisons(study))
         told = Markup(
             "It {}, but that lead is {} ({}): of these two, none is declared the winner."
-        ).format(ahead, strong("within the uncertainty"), detail)
+        ).format(ahead, doubt, detail)
     return [told + tally]
+
+
+def _alone_it_would_win(pair: dict[str, Any]) -> bool:
+    """Whether the interval of this difference, taken for itself, leaves out zero."""
+    low, high = pair.get("difference_low"), pair.get("difference_high")
+    return low is not None and high is not None and (low > 0 or high < 0)
 
 
 def _p(pair: dict[str, Any]) -> str:
