@@ -128,3 +128,16 @@ def test_infinite_values_are_ends_of_an_interval() -> None:
 
 def test_one_speaker_has_no_interval() -> None:
     assert np.isnan(interval(np.ones(10), speakers=1)).all()
+
+
+def test_a_speaker_who_is_tested_in_two_folds_leaves_the_folds_out() -> None:
+    rows = [("u1", "a", "fold1"), ("u2", "a", "fold2"), ("u3", "b", "fold2")]
+    speakers = pl.DataFrame([(u, s) for u, s, _ in rows], ["utterance", "speaker"], orient="row")
+    predictions = pl.DataFrame(
+        [(u, 0, "anger", "anger", f) for u, _, f in rows],
+        ["utterance", "repeat", "label", "predicted", "fold"],
+        orient="row",
+    )
+    assert count_answers(predictions, speakers, CLASSES).folds == ()
+    apart = predictions.filter(pl.col("utterance") != "u1")
+    assert count_answers(apart, speakers, CLASSES).folds == ("fold2", "fold2")

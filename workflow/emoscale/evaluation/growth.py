@@ -16,7 +16,8 @@ _STEEPEST = 3.0
 """Exponent; at 1 a curve rises from a tenth to nine tenths of its way in 81 times the labels."""
 
 _OWN_WAY = 0.01
-"""Scale (half-normal) of how far learning curves stray from any formula."""
+"""Scale (half-normal) of how far learning curves stray from any formula, where they were measured
+and up to twice the labels; beyond, as much again for each further doubling."""
 
 _STRAYING = _OWN_WAY * np.array([0.0, 0.5, 1.0, 2.0, 3.0])
 
@@ -39,11 +40,14 @@ class GrowthCurves:
 
     labels: float
 
-    deviation: Floats
-    """[curves] standard deviation of a measured UA around the curve."""
+    noise: float
+    """Standard deviation of a measured UA around the speakers' own curve."""
+
+    straying: Floats
+    """[curves] that of the speakers' own curve around this one, up to twice `labels`."""
 
     freedom: int
-    """Degrees of freedom with which that deviation is known."""
+    """Degrees of freedom with which the noise is known."""
 
     seed: int
 
@@ -56,8 +60,10 @@ class GrowthCurves:
     def measured(self, labels: float) -> Floats:
         """[curves] UA that a training and test there might give: with the noise of measuring."""
         generator = np.random.default_rng([self.seed, 54])
-        away = generator.standard_t(self.freedom, size=len(self.deviation))
-        ua: Floats = self.expected(labels) + self.deviation * away
+        away = generator.standard_t(self.freedom, size=len(self.straying))
+        doublings = max(1.0, float(np.log2(labels / self.labels)))
+        deviation = np.hypot(self.noise, self.straying * doublings)
+        ua: Floats = self.expected(labels) + deviation * away
         return ua.clip(0.0, 1.0)
 
     def labels_for(self, ua: float) -> Floats:
@@ -92,7 +98,7 @@ def fit_growth(
     latter and 1 are equally likely beforehand, with an exponent of 3 at most. Measured points lie
     around the curve with the standard deviation `noise` (known with so many degrees of `freedom`),
     independently, and with another that is unknown, of about 0.01, for curves that are not of this
-    form.
+    form (`_OWN_WAY`).
     """
     # Guessing gives chance in the mean over studies; one study's luck may lie below it as a whole.
     chance = min(chance, float(ua.min()) - noise)
@@ -139,7 +145,8 @@ def fit_growth(
         exponent=(ends[1] - ends[0]) / np.log(labels[-1] / labels[0]),
         odds=ends[1],
         labels=float(labels[-1]),
-        deviation=np.hypot(noise, _STRAYING[straying]),
+        noise=noise,
+        straying=_STRAYING[straying],
         freedom=freedom,
         seed=seed,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, compress
 
 import numpy as np
 import polars as pl
@@ -160,10 +160,12 @@ def _of_classes(answers: Answers, wanted: NDArray[np.bool_]) -> Answers:
     """Without the utterances of other classes, and without speakers who then have none."""
     confusions = answers.confusions * wanted[:, None]
     there = confusions[0].sum(axis=(1, 2)) > 0
-    speakers = tuple(
-        name for name, is_there in zip(answers.speakers, there, strict=True) if is_there
+    return Answers(
+        tuple(compress(answers.speakers, there)),
+        confusions[:, there],
+        tuple(compress(answers.folds, there)),  # of answers without folds, none again
+        answers.orders,
     )
-    return Answers(speakers, confusions[:, there])
 
 
 def _weights(answers: Answers, draws: Draws) -> Floats:

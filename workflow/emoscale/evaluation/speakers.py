@@ -113,7 +113,9 @@ def count_answers(
 
     `predictions` has `utterance, repeat, label, predicted`, and `fold` and `order`, unless one fold
     tests all and each repeat has its own order; `speaker_of` has `utterance, speaker`. Speakers
-    without a test utterance are left out.
+    without a test utterance are left out. Where a speaker is tested in several folds (given folds
+    that share speakers), the folds are left out too: trainings then count as shared by all
+    speakers, which makes intervals rather too wide.
     """
     joined = predictions.join(speaker_of.select("utterance", "speaker"), on="utterance")
     assert len(joined) == len(predictions), "every tested utterance has a speaker"
@@ -133,8 +135,10 @@ def count_answers(
     confusions[tuple(places)] = counted["len"].to_numpy()
     folds: tuple[str, ...] = ()
     if "fold" in joined.columns:
-        fold_of = dict(joined.select("speaker", "fold").unique().iter_rows())
-        folds = tuple(fold_of[name] for name in speakers)
+        pairs = joined.select("speaker", "fold").unique()
+        if len(pairs) == len(speakers):
+            fold_of = dict(pairs.iter_rows())
+            folds = tuple(fold_of[name] for name in speakers)
     orders: tuple[int, ...] = ()
     if "order" in joined.columns:
         order_of = dict(joined.select("repeat", "order").unique().iter_rows())
