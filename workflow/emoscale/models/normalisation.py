@@ -36,8 +36,11 @@ class Standardise(nn.Module):
         """[frames, dimension], or [frames, layers, dimension], to the same shape.
 
         Float32, or what autocast computes products in. On a CPU a piece at a time, so that what
-        lies between the stored frames and these stays in the cache.
+        lies between the stored frames and these stays in the cache. Frames in bfloat16 have been
+        here before: no representation stores them.
         """
+        if frames.dtype == torch.bfloat16:
+            return frames
         kind = frames.device.type
         if kind != "cpu" or frames.requires_grad or frames.dtype == torch.float64:
             return (frames - self.mean) * self.scale

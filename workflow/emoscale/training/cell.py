@@ -94,12 +94,14 @@ def train_cell(
     classes = sorted(fold["label"].unique())
     label_of = dict(fold.select("utterance", "label").iter_rows())
     needed = sorted({key for keys in subsets for key in keys}) + development + tested
+    room = room or Room()
     features = [store.load(needed, room) for store in stores]
     trials = trials_of(settings.model, settings.training, settings.search)
     without_times = [share_without_times(each) for each in features]
     if any(getattr(trial.model, "confined", False) for trial in trials):
         check_times(stores[1], without_times[1])
-    material = Material(needed, features, device)
+    stored_bytes = sum(each.frames.nbytes for each in features)
+    material = Material(needed, features, device, room.spare_bytes(stored_bytes))
     shapes = [shape_of(store) for store in stores]
 
     told = [

@@ -16,6 +16,7 @@ from emoscale.evaluation.metrics import confusion_matrix, metrics_of
 from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.dropout import DropoutStream, share_stream
 from emoscale.training.augmentation import augmented
+from emoscale.training.kept_frames import kept_frames
 from emoscale.training.material import Material
 from emoscale.training.optimiser import AdamW
 from emoscale.training.order import Order
@@ -83,6 +84,7 @@ class Trainer:
         own = task.training.to(device)
         self._loss = loss_for(task.targets[own], settings)
         sampled = task.labels[own].cpu() if settings.class_balance == "sampling" else None
+        self._kept = kept_frames(material, model.standardisations(), settings)
         self._order = Order(task.training, stream(*task.name, "order"), sampled)
         self._augmentation = stream(*task.name, "augmentation")
         self._dropout = DropoutStream(seed_of(*task.name, "dropout"), device)
@@ -111,7 +113,7 @@ class Trainer:
         """The next step's utterances of each input, and their targets [utterances, classes]."""
         settings = self.task.settings
         places = self._order.next(settings.batch_utterances)
-        inputs = self.material.batch(places)
+        inputs = (self._kept or self.material).batch(places)
         targets = smoothed(
             self.task.targets[places.to(self.material.device)], settings.label_smoothing
         )
@@ -174,7 +176,8 @@ class Trainer:
         return loss, metrics_of(confusion).unweighted_accuracy
 
     def result(self) -> Training:
-        """Put the kept weights into the model, and say how it went."""
+        """Put the kept weights into the model, and say how it went; no step can follow."""
+        self._kept = None  # its memory is the next training's
         self.model.load_state_dict(self._best_weights)
         return Training(
             self._history,
