@@ -92,6 +92,15 @@ def test_a_difference_without_any_spread_has_the_p_value_of_the_flips() -> None:
     assert (found.low, found.high) == pytest.approx((0.1, 0.1))
 
 
+def test_one_speaker_says_nothing_of_others() -> None:
+    """Two repeats of one tested speaker: a difference, but no interval and no winner."""
+    one, other = answers_of([[9], [8]], ("f",)), answers_of([[5], [2]], ("f",))
+    found = compare(one, other, seed=1)
+    assert found.value == pytest.approx(5 / 20)
+    assert (found.low, found.high, found.effect_low, found.effect_high) == (None,) * 4
+    assert (found.p_value, found.p_permutation, found.degrees_of_freedom) == (1.0, 1.0, 0)
+
+
 def test_the_effects_interval_is_that_of_the_noncentral_t_distribution() -> None:
     one, other = answers_of([[9, 8, 7, 9, 6, 8]]), answers_of([[5, 7, 4, 6, 6, 5]])
     found = compare(one, other, seed=1)

@@ -60,6 +60,12 @@ def test_one_repeat_says_nothing_of_trainings() -> None:
     assert found.total == found.between_speakers
 
 
+def test_one_speaker_shows_trainings_only() -> None:
+    found = variance_of(np.array([[0.1], [-0.1]]), np.ones((1, 1)), [0, 1])
+    assert found.trainings == pytest.approx(0.02 / 2)
+    assert np.isnan([found.between_speakers, found.total]).all()
+
+
 def test_repeats_of_one_order_show_its_seeds_only() -> None:
     contributions = np.array([[1.0, 0.0], [3.0, 0.0]])
     found = variance_of(contributions, np.eye(2), [0, 0])

@@ -31,13 +31,23 @@ COMPARISONS = pa.schema(
         described("ua", pa.float64(), "of the experiment: folds pooled, mean over repeats, 0 to 1"),
         described("other_ua", pa.float64(), "of the other, 0 to 1"),
         described("difference", pa.float64(), "ua - other_ua, -1 to 1"),
-        described("difference_low", pa.float64(), "lower end of its 95 % interval"),
-        described("difference_high", pa.float64(), "upper end of its 95 % interval"),
+        described(
+            "difference_low",
+            pa.float64(),
+            "lower end of its 95 % interval; null: one speaker, of whom nothing follows",
+            null=True,
+        ),
+        described(
+            "difference_high",
+            pa.float64(),
+            "upper end of its 95 % interval; null: one speaker",
+            null=True,
+        ),
         described(
             "p_value",
             pa.float64(),
             "of no difference: t test, paired by utterance and repeat, clustered by `clusters`, "
-            "the trainings' variance included",
+            "the trainings' variance included; 1 for one speaker",
         ),
         described("p_holm", pa.float64(), "p_value, corrected by Holm for the `family`"),
         described("p_permutation", pa.float64(), "of no difference: signs of speakers flipped"),
@@ -83,8 +93,8 @@ class Difference:
     """How two experiments differ in UA at one size."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float
     p_permutation: float
     effect_size: float
@@ -100,7 +110,8 @@ def compare(one: Answers, other: Answers, seed: int) -> Difference:
     A t test over speakers whose variance has the trainings' share added (`variance_of`). Where the
     repeats of both are all alike, or there is one, the trainings' share cannot be seen between
     repeats, and folds are the clusters. Where nothing scatters, no difference has the p-value 1 and
-    another that of `p_permutation`. `seed` is of the random flips, drawn beyond 14 speakers.
+    another that of `p_permutation`. One speaker says nothing of others: the p-value is 1, and there
+    is no interval. `seed` is of the random flips, drawn beyond 14 speakers.
     """
     from scipy import stats  # 0.8 s to import
 
@@ -115,6 +126,8 @@ def compare(one: Answers, other: Answers, seed: int) -> Difference:
         clusters, number, spread = "folds", len(one.in_fold), variance.between_folds
     p_permutation = sign_flips(_linear(right, one.there), seed)
     error, freedom = float(np.sqrt(spread)), number - 1
+    if freedom == 0:
+        return Difference(value, None, None, 1.0, p_permutation, 0.0, None, None, clusters, freedom)
     if error < _ROUNDING:
         p_value = 1.0 if abs(value) < _ROUNDING else p_permutation
         return Difference(

@@ -243,7 +243,7 @@ def _variance_shares(
     orders = answers.orders or tuple(range(answers.repeats))
     contributions = linearised(answers.right, answers.there)
     variance = variance_of(contributions, answers.in_fold, orders)
-    if variance.trainings is None or variance.total <= 0:
+    if variance.trainings is None or not variance.total > 0:  # none of one speaker
         return shares
     trainings = min(variance.trainings / variance.total, 1.0)
     seeds = None if variance.seeds is None else variance.seeds / variance.total

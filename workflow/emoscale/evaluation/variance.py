@@ -21,7 +21,7 @@ class Variance:
     """As each fold's repeats scatter; None: there is one repeat."""
 
     total: float
-    """Speakers and trainings together, each counted once."""
+    """Speakers and trainings together, each counted once; not a number for one speaker."""
 
     between_folds: float
     """As the folds' contributions scatter: all there is, from fewer values."""
@@ -76,7 +76,7 @@ def variance_of(contributions: Floats, in_fold: Floats, orders: Sequence[int]) -
         trainings = float(means.var(axis=0, ddof=1).sum() / len(numbers))
         if each > 1:
             seeds = min(float(within / (repeats - len(numbers)) / repeats), trainings)
-    unseen = (speakers - folds) / (speakers - 1)
+    unseen = (speakers - folds) / (speakers - 1) if speakers > 1 else 1.0
     total = between_speakers + unseen * trainings
     return Variance(between_speakers, trainings, total, between_folds, seeds)
 

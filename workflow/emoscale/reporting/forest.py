@@ -125,15 +125,17 @@ def pairs_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl
     )
 
 
-def _words(row: dict[str, float]) -> str:
+def _words(row: dict[str, float | None]) -> str:
     low, high = row["difference_low"], row["difference_high"]
-    ends = f"{row['difference']:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
-    return f"{ends}, {row['labels']:,.0f} labels"
+    ends = "one speaker" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
+    told = f"{row['difference']:+.1f} ({ends})".replace("-", "−")
+    return f"{told}, {row['labels']:,.0f} labels"
 
 
 def _limits(data: pl.DataFrame) -> list[float]:
-    low, high = data["difference_low"].to_list(), data["difference_high"].to_list()
-    return [min(0.0, *low), max(0.0, *high)]
+    columns = ("difference", "difference_low", "difference_high")
+    ends = [end for column in columns for end in data[column].drop_nulls()]
+    return [min(0.0, *ends), max(0.0, *ends)]
 
 
 def _nothing() -> alt.Chart:

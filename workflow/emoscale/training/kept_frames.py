@@ -7,7 +7,6 @@ as small as the stored frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
