@@ -11,8 +11,8 @@ from torch import Tensor
 class Segments:
     """Which utterance each packed frame belongs to.
 
-    An utterance's sums do not depend on the others. On a GPU there is no loop over utterances, which
-    it would spend launching kernels; on a CPU there is one, because an utterance fits in the cache.
+    An utterance's sums do not depend on the others. On a GPU there is no loop over utterances,
+    which it would spend launching kernels; on a CPU there is, as an utterance fits in the cache.
 
     >>> segments = Segments([2, 1], torch.device("cpu"))
     >>> segments.sum(torch.tensor([[1.0], [2.0], [3.0]])).tolist()

@@ -99,7 +99,7 @@ def _evaluate(trainers: Sequence[Trainer], models: ModelsSideBySide) -> None:
     logits: list[list[Tensor]] = [[] for _ in trainers]
     with torch.inference_mode():
         for places in torch.split(development, _EVALUATION_BATCH) if len(development) else ():
-            batch = material.batch(places)
+            batch = trainers[0].batch(places) if len(trainers) == 1 else material.batch(places)
             with _precision(material, settings.precision):
                 parts = models.logits([batch] * len(trainers))
             for own, new in zip(logits, parts, strict=True):

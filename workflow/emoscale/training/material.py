@@ -55,7 +55,7 @@ class Input:
         if features.seconds is not None:
             seconds = torch.from_numpy(features.seconds).float().to(device)
             self._seconds = torch.split(seconds, self.lengths)
-        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
+        self._moments: dict[int, tuple[Tensor, Tensor]] = {}
 
     def frames_of(self, place: int) -> Tensor:
         """[frames, …] of one utterance, as they are stored."""
@@ -73,21 +73,31 @@ class Input:
     def statistics(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation over all frames of these utterances.
 
-        [dimension], or [layers, dimension] of a layered representation.
+        [dimension], or [layers, dimension] of a layered representation. Utterances' own moments are
+        put together as Chan, Golub and LeVeque do ("Updating Formulae and a Pairwise Algorithm for
+        Computing Sample Variances", 1979): no large squares are subtracted from each other.
         """
-        sums = [self._sums_of(place) for place in places.tolist()]
-        count = sum(self.lengths[place] for place in places.tolist())
-        mean = torch.stack([first for first, _ in sums]).sum(dim=0) / count
-        square = torch.stack([second for _, second in sums]).sum(dim=0) / count
-        deviation = (square - mean**2).clamp(min=0.0).sqrt()
+        moments = [self._moments_of(place) for place in places.tolist()]
+        means = torch.stack([mean for mean, _ in moments]).double()
+        lengths = [self.lengths[place] for place in places.tolist()]
+        counts = means.new_tensor(lengths).reshape(-1, *[1] * (means.dim() - 1))
+        mean = (counts * means).sum(dim=0) / counts.sum()
+        within = torch.stack([squares for _, squares in moments]).double().sum(dim=0)
+        between = (counts * (means - mean) ** 2).sum(dim=0)
+        deviation = ((within + between) / counts.sum()).sqrt()
         return mean.float(), deviation.float()
 
-    def _sums_of(self, place: int) -> tuple[Tensor, Tensor]:
-        """Sum and sum of squares over an utterance's frames, in float64, kept for other repeats."""
-        if place not in self._sums:
-            frames = self._utterances[place].to(self._device).double()
-            self._sums[place] = (frames.sum(dim=0), (frames**2).sum(dim=0))
-        return self._sums[place]
+    def _moments_of(self, place: int) -> tuple[Tensor, Tensor]:
+        """Mean of an utterance's frames, and the sum of squares around it; kept for other repeats.
+
+        An utterance without frames has zeros.
+        """
+        if place not in self._moments:
+            frames = self._utterances[place].to(self._device)
+            frames = frames if frames.dtype == torch.float64 else frames.float()
+            mean = frames.sum(dim=0) / max(1, len(frames))
+            self._moments[place] = (mean, (frames - mean).square_().sum(dim=0))
+        return self._moments[place]
 
 
 def _fits(frames: Tensor, device: torch.device) -> bool:

@@ -113,7 +113,7 @@ class Trainer:
         """The next step's utterances of each input, and their targets [utterances, classes]."""
         settings = self.task.settings
         places = self._order.next(settings.batch_utterances)
-        inputs = (self._kept or self.material).batch(places)
+        inputs = self.batch(places)
         targets = smoothed(
             self.task.targets[places.to(self.material.device)], settings.label_smoothing
         )
@@ -123,6 +123,10 @@ class Trainer:
                 inputs, targets, settings.augmentation, means, self._augmentation
             )
         return inputs, targets
+
+    def batch(self, places: Tensor) -> list[PackedFrames]:
+        """The utterances at these places, packed, of each input, as the model may be given them."""
+        return (self._kept or self.material).batch(places)
 
     def loss_of(self, parts: list[Tensor], targets: Tensor) -> Tensor:
         """What a step's logits [utterances, classes] (several where parts learn apart) cost."""
