@@ -5,7 +5,7 @@
 For every recording and every kind of copy (tests/audit/speech.py): the fingerprint's similarity
 and the waveforms' correlation; against them those of all pairs of different recordings. With
 `--utterances`, that many recordings are made from the corpus's (two in a row, each at a speed of
-its own), written as WAV, and measured as `measure_acoustics` does.
+its own), written as WAV, and measured as the workflow does.
 """
 
 import sys
@@ -21,9 +21,9 @@ import soxr
 from numpy.typing import NDArray
 from scipy import signal
 
-from emoscale.audio import SAMPLE_RATE, read_waveform
+from emoscale.audio import SAMPLE_RATE, read_recording, read_waveform
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ, fingerprint
-from emoscale.audit.measuring import measure_corpus
+from emoscale.audit.measuring import find_pairs, measure_shard
 from emoscale.audit.same_recordings import SAME, SIMILAR, match
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -125,10 +125,12 @@ def _speed(waves: Waves, utterances: int) -> None:
         table = pl.DataFrame(rows, ["utterance", "audio", "seconds"], orient="row").with_columns(
             start=pl.lit(None, pl.Float64),
             end=pl.lit(None, pl.Float64),
-            audio_sha256=pl.col("utterance"),
+            audio_sha256=pl.Series(
+                [read_recording(Path(folder) / row[1]).sha256() for row in rows]
+            ),
         )
         wall, processor = time.perf_counter(), time.process_time()
-        _, pairs = measure_corpus(table, Path(folder))
+        pairs = find_pairs(table, measure_shard(table, Path(folder)), Path(folder))
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
     hours = float(table["seconds"].sum()) / 3600
     click.echo(

@@ -14,6 +14,7 @@ multiplies matrices in float32 (bfloat16), counting products with frames that ar
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -161,7 +162,9 @@ def run_two_at_a_time(commands: Sequence[list[str]]) -> float:
     """Seconds until all have ended."""
 
     def run(command: list[str]) -> None:
-        subprocess.run(command, check=True, capture_output=True)
+        # As workflow/rules/study.smk sets it for the steps; a plain process has none of it.
+        pages = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if "train.py" in command[1] else {}
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **pages})
 
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:

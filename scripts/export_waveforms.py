@@ -8,8 +8,8 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.extraction.elsewhere import export_waveforms
+from emoscale.extraction.reading import read_sources
 from emoscale.files import write_json
-from emoscale.tables import SHARD, read_table
 from emoscale.weights.options import reads_weights
 from emoscale.weights.origin import Origin
 from emoscale.weights.placing import place_weights
@@ -34,7 +34,7 @@ def main(
     asked = parse_settings(RepresentationSettings, settings, "--settings")
     placed, _ = place_weights(asked, origins)
     write_json(place, {"path": placed.checkpoint})
-    export_waveforms(read_table(shard, SHARD), root, output)
+    export_waveforms(read_sources(shard), root, output)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.device import choose_device
+from emoscale.extraction.reading import read_sources
 from emoscale.extraction.shard import extract_shard
 from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
-from emoscale.tables import SHARD, read_table
 from emoscale.weights.options import reads_weights
 from emoscale.weights.origin import Origin
 from emoscale.weights.placing import place_weights
@@ -22,7 +22,8 @@ from emoscale.weights.placing import place_weights
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help='The representation, as JSON: {"kind": "mfcc"}.')
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="Corpus root.")
-@click.option("--shard", required=True, type=click.Path(path_type=Path))
+@click.option("--shard", required=True, type=click.Path(path_type=Path), help="Its recordings.")
+@click.option("--texts", type=click.Path(path_type=Path), help="Its texts, where they are read.")
 @click.option("--output", required=True, type=click.Path(path_type=Path))
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
@@ -32,6 +33,7 @@ def main(
     settings: str,
     root: Path,
     shard: Path,
+    texts: Path | None,
     origins: list[Origin],
     output: Path,
     device: str,
@@ -43,7 +45,7 @@ def main(
     code = code_digest(Path(__file__), *sources_of(asked.kind))
     placed, phrase = place_weights(asked, origins)
     representation = build_representation(placed, choose_device(device).type)
-    rows = read_table(shard, SHARD)
+    rows = read_sources(shard, texts)
     extract_shard(rows, root, asked, representation, output, code, phrase)
 
 

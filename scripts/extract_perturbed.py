@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import click
-import polars as pl
 import torch
 
 from emoscale.command import shows_sentences
@@ -13,11 +12,12 @@ from emoscale.config.representations import RepresentationSettings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.device import choose_device
 from emoscale.errors import ConfigurationError
+from emoscale.extraction.reading import read_sources
 from emoscale.extraction.shard import extract_shard
 from emoscale.perturbation.conditions import PerturbedReading
 from emoscale.provenance import code_digest, digest
 from emoscale.representations.registry import build_representation, sources_of
-from emoscale.tables import SHARD, UTTERANCES, read_table
+from emoscale.tables import TALKERS, read_table
 from emoscale.weights.options import reads_weights
 from emoscale.weights.origin import Origin
 from emoscale.weights.placing import place_weights
@@ -29,8 +29,10 @@ from emoscale.weights.placing import place_weights
     "--condition", required=True, help='What is heard, as JSON: {"noise": "white", "snr_db": 10}.'
 )
 @click.option("--root", required=True, type=click.Path(path_type=Path), help="Corpus root.")
-@click.option("--shard", required=True, type=click.Path(path_type=Path))
-@click.option("--utterances", required=True, type=click.Path(path_type=Path), help="All of them.")
+@click.option("--shard", required=True, type=click.Path(path_type=Path), help="What is tested.")
+@click.option(
+    "--talkers", type=click.Path(path_type=Path), help="Who babbles, where somebody does."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path))
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
 @click.option("--threads", default=1, show_default=True)
@@ -41,7 +43,7 @@ def main(
     condition: str,
     root: Path,
     shard: Path,
-    utterances: Path,
+    talkers: Path | None,
     origins: list[Origin],
     output: Path,
     device: str,
@@ -58,12 +60,11 @@ def main(
             f"{asked.kind} reads {representation.modality}, which changed audio leaves as it is; "
             "take the experiments that read it out of robustness.experiments"
         )
-    everyone = read_table(utterances, UTTERANCES)
-    labelled = everyone.filter(pl.col("label").is_not_null())
-    rows = read_table(shard, SHARD).join(labelled, on="utterance", how="semi")
+    rows = read_sources(shard)
+    others = read_table(talkers, TALKERS) if talkers is not None else None
     # The condition is part of how the features were made, as the code is.
     code = digest([code_digest(Path(__file__), *sources_of(asked.kind)), condition])
-    reading = PerturbedReading(heard, everyone, root)
+    reading = PerturbedReading(heard, others, root)
     extract_shard(rows, root, asked, representation, output, code, phrase, reading)
 
 

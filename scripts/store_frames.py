@@ -8,9 +8,9 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.extraction.elsewhere import store_frames
+from emoscale.extraction.reading import read_sources
 from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
-from emoscale.tables import SHARD, read_table
 from emoscale.weights.options import reads_weights
 from emoscale.weights.origin import Origin
 from emoscale.weights.placing import place_weights
@@ -34,7 +34,7 @@ def main(
     backend = Path(__file__).with_name("fairseq_backend.py")
     code = code_digest(Path(__file__), backend, *sources_of(asked.kind))
     placed, phrase = place_weights(asked, origins)
-    rows = read_table(shard, SHARD)
+    rows = read_sources(shard)
     store_frames(rows, asked, build_representation(placed), frames, output, code, phrase)
 
 

@@ -98,13 +98,6 @@ def test_listing_sees_added_changed_and_touched_files(tmp_path: Path) -> None:
     os.utime(tmp_path / "sub" / "a.wav", ns=(20, 20))
     assert tree_listing_digest(tmp_path) != second
     assert tree_listing_digest(tmp_path / "nothing") == digest([])
-    with_results = tree_listing_digest(tmp_path)
-    (tmp_path / "results" / "study").mkdir(parents=True)
-    (tmp_path / "results" / "study" / "table").touch()
-    assert tree_listing_digest(tmp_path) != with_results
-    assert tree_listing_digest(tmp_path, skip=[tmp_path / "results"]) == with_results
-    (tmp_path / "study.yaml").touch()
-    assert tree_listing_digest(tmp_path, [tmp_path / "results"], (".yaml",)) == with_results
 
 
 def test_listing_follows_links_but_not_loops_and_takes_any_name(tmp_path: Path) -> None:

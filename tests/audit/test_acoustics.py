@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from emoscale.audio import Recording
-from emoscale.audit.acoustics import ACOUSTICS, Acoustics, measure
-from emoscale.audit.measuring import measure_corpus
+from emoscale.audit.acoustics import Acoustics, measure
+from emoscale.audit.measuring import MEASURED, measure_shard
+from emoscale.errors import AudioError
 from emoscale.tables import read_table, write_table
 from tests.audit.speech import RATE, Wave, recordings_of, speech, with_noise, write_corpus
 
@@ -70,9 +71,17 @@ def test_every_utterance_has_a_row_whatever_its_format(tmp_path: Path) -> None:
         for n, rate in enumerate([8_000, 16_000, 44_100])
     ]
     corpus = write_corpus(tmp_path, rows)
-    one, _ = measure_corpus(recordings_of(corpus), tmp_path)
-    two, _ = measure_corpus(recordings_of(corpus), tmp_path, threads=2)
+    one = measure_shard(recordings_of(corpus), tmp_path)
+    two = measure_shard(recordings_of(corpus), tmp_path, threads=2)
     assert one.equals(two)
     assert one["utterance"].to_list() == ["0", "1", "2"]
-    write_table(one, tmp_path / "acoustics.parquet", ACOUSTICS)
-    assert read_table(tmp_path / "acoustics.parquet", ACOUSTICS).equals(one)
+    write_table(one, tmp_path / "measured.parquet", MEASURED)
+    assert read_table(tmp_path / "measured.parquet", MEASURED).equals(one)
+
+
+def test_a_recording_that_has_changed_since_is_not_measured(tmp_path: Path) -> None:
+    row = {"file": "0.wav", "wave": speech(0), "rate": RATE, "speaker": "a", "emotion": "x"}
+    recordings = recordings_of(write_corpus(tmp_path, [row]))
+    write_corpus(tmp_path, [{**row, "wave": speech(1)}])
+    with pytest.raises(AudioError, match=r"0\.wav: 0 is not what it was when the corpus was read"):
+        measure_shard(recordings, tmp_path)

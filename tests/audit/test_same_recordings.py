@@ -11,7 +11,7 @@ import pytest
 
 from emoscale.audio import read_waveform
 from emoscale.audit.fingerprint import fingerprint
-from emoscale.audit.measuring import measure_corpus
+from emoscale.audit.measuring import find_pairs, measure_shard
 from emoscale.audit.same_recordings import (
     DUPLICATES,
     SAME,
@@ -32,7 +32,8 @@ def pairs_of(
         for name, row in waves.items()
     ]
     corpus = write_corpus(root, rows)
-    return measure_corpus(recordings_of(corpus), root, threads)[1]
+    recordings = recordings_of(corpus)
+    return find_pairs(recordings, measure_shard(recordings, root, threads), root, threads)
 
 
 @pytest.mark.parametrize("copy", COPIES)

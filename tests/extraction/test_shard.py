@@ -11,12 +11,12 @@ from emoscale.config.corpus import AudioChecks
 from emoscale.config.representations import MfccSettings
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.corpus.recordings import check_recordings
-from emoscale.corpus.shards import deal_shards
 from emoscale.errors import AudioError, StoreError, UserError
 from emoscale.extraction.shard import extract_shard
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
 from emoscale.store import read_header, read_shard
+from emoscale.tables import SOURCES
 from tests.conftest import WriteWav
 
 SETTINGS = MfccSettings(kind="mfcc", coefficients=13)
@@ -29,8 +29,7 @@ def rows(tmp_path: Path, write_wav: WriteWav) -> pl.DataFrame:
     for key, start, end in (("whole", None, None), ("part", 0.5, 1.0)):
         reading.add(Utterance(key, "long.wav", "a", "sad", start, end), "table")
     usable, _ = check_recordings(reading, tmp_path, AudioChecks())
-    (shard,) = deal_shards(usable, 1)
-    return shard
+    return usable.select(SOURCES.names)
 
 
 def extract(rows: pl.DataFrame, root: Path, path: Path, representation: Any = None) -> None:
@@ -96,7 +95,7 @@ def test_batches_are_of_similar_length_the_longest_first(tmp_path: Path, write_w
         write_wav(f"{number}.wav", seconds=seconds)
         reading.add(Utterance(f"u{number}", f"{number}.wav", "a", "sad", None, None), "table")
     usable, _ = check_recordings(reading, tmp_path, AudioChecks())
-    (rows,) = deal_shards(usable, 1)
+    rows = usable.select(SOURCES.names)
     recorder = Recorder(batch_seconds=4.0)
     extract(rows, tmp_path, tmp_path / "00.h5", recorder)
     assert recorder.batches == [[32_000, 30_400], [8_000, 6_400]]

@@ -23,13 +23,13 @@ from emoscale.config.representations import RepresentationSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.corpus.recordings import check_recordings
-from emoscale.corpus.shards import deal_shards
+from emoscale.corpus.shards import shard_of
 from emoscale.corpus.votes import give_vote_shares
 from emoscale.extraction.shard import extract_shard
 from emoscale.protocol.orders import make_fold
 from emoscale.representations.registry import build_representation
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables import RECORDINGS, write_table
+from emoscale.tables import RECORDINGS, SOURCES, write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
 from emoscale.weights.fetching import fetch_checkpoint
 from emoscale.weights.placing import place_weights
@@ -109,7 +109,10 @@ def _extract(recordings: pl.DataFrame, study: SmallStudy) -> None:
         placed, phrase = place_weights(settings, [origin])
         made = build_representation(placed)
         shards = []
-        for number, rows in enumerate(deal_shards(recordings, 2)):
+        for number in range(2):
+            rows = recordings.select(SOURCES.names).filter(
+                pl.Series([shard_of(key, 2) == number for key in recordings["utterance"]])
+            )
             shards.append(study.folder / "features" / name / f"{number:02d}.h5")
             extract_shard(rows, study.corpus, settings, made, shards[-1], "code", phrase)
         index_shards(shards, shards[0].with_name("index.parquet"))

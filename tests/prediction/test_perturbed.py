@@ -8,14 +8,13 @@ import torch
 
 from emoscale.config.representations import MfccSettings
 from emoscale.config.robustness import WhiteNoise
-from emoscale.corpus.shards import deal_shards
 from emoscale.errors import StoreError
 from emoscale.extraction.shard import extract_shard
 from emoscale.perturbation.conditions import PerturbedReading
 from emoscale.prediction.perturbed import predict_conditions
 from emoscale.representations.registry import build_representation
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables import RECORDINGS, perturbed_schema, read_table, write_table
+from emoscale.tables import RECORDINGS, SOURCES, perturbed_schema, read_table, write_table
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
 
@@ -41,9 +40,9 @@ def heard(study: SmallStudy, folder: Path, snr_db: float, **settings: int) -> Fe
     """The corpus's MFCCs in white noise."""
     recordings = read_table(study.folder / "corpus" / "recordings.parquet", RECORDINGS)
     given = MfccSettings.model_validate({**REPRESENTATIONS["mfcc"], **settings})
-    reading = PerturbedReading(WhiteNoise(noise="white", snr_db=snr_db), recordings, study.corpus)
+    reading = PerturbedReading(WhiteNoise(noise="white", snr_db=snr_db), None, study.corpus)
     path = folder / str(snr_db) / "mfcc" / "00.h5"
-    (rows,) = deal_shards(recordings, 1)
+    rows = recordings.select(SOURCES.names)
     made = build_representation(given)
     extract_shard(rows, study.corpus, given, made, path, "code", heard=reading)
     index_shards([path], path.with_name("index.parquet"))

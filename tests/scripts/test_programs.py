@@ -19,7 +19,7 @@ ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq
 PROGRAMS = sorted((PROJECT / "scripts").glob("*.py"))
 
 
-def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
+def run(name: str, *arguments: str | int | Path) -> subprocess.CompletedProcess:
     program = [sys.executable, str(PROJECT / "scripts" / name), *map(str, arguments)]
     return subprocess.run(program, capture_output=True, text=True)
 
@@ -57,9 +57,16 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
     (tmp_path / "utterances.csv").write_text("\n".join(["file,speaker,emotion", *rows, ""]))
     recordings, rejected = tmp_path / "recordings.parquet", tmp_path / "rejected.parquet"
     corpus = json.dumps({"reader": "csv", "root": str(tmp_path)})
+    shard, left_out = tmp_path / "00.parquet", tmp_path / "rejected" / "00.parquet"
+    checked = run(
+        "read_shard.py", "--settings", corpus, "--shard", 0, "--shards", 1,
+        "--recordings", shard, "--rejected", left_out,
+    )  # fmt: skip
+    assert checked.stdout == "4 utterances can be used; 0 cannot\n", checked.stderr
     read = run(
-        "read_corpus.py", "--settings", corpus, "--recordings", recordings, "--rejected", rejected
-    )
+        "read_corpus.py", "--settings", corpus, "--recordings", recordings, "--rejected", rejected,
+        "--survey", tmp_path / "survey.json", shard, left_out,
+    )  # fmt: skip
     assert read.returncode == 0, read.stderr
     assert read.stdout.startswith("4 utterances can be used; 0 rows")
     labels = json.dumps({"classes": {"up": ["happy"], "down": ["sad"]}})
@@ -70,16 +77,14 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
     assert labelled.stdout == (
         "up: 2\ndown: 2\noutside the study: 0\nin the study, with votes for its classes: 0\n"
     )
-    dealt = run("deal_shards.py", "--recordings", recordings, tmp_path / "00.parquet")
-    assert dealt.returncode == 0, dealt.stderr
-    shard = tmp_path / "mfcc" / "00.h5"
+    features = tmp_path / "mfcc" / "00.h5"
     extracted = run(
         "extract_features.py", "--settings", '{"kind": "mfcc"}', "--root", tmp_path,
-        "--shard", tmp_path / "00.parquet", "--output", shard,
+        "--shard", shard, "--output", features,
     )  # fmt: skip
     assert extracted.returncode == 0, extracted.stderr
     assert "mfcc 00: 2 of 2 seconds of audio" in extracted.stderr
-    indexed = run("index_features.py", "--output", shard.with_name("index.parquet"), shard)
+    indexed = run("index_features.py", "--output", features.with_name("index.parquet"), features)
     assert indexed.returncode == 0, indexed.stderr
 
 

@@ -72,26 +72,20 @@ def file_fingerprint(path: Path | str) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def tree_listing_digest(
-    root: Path | str, skip: Iterable[Path | str] = (), skip_endings: tuple[str, ...] = ()
-) -> str:
+def tree_listing_digest(root: Path | str) -> str:
     """Digest of the names, sizes and modification times of all files under `root`.
 
-    Says cheaply whether anything in a corpus changed; links are followed, loops are not. Folders in
-    `skip` (a study's own results, where they lie in the corpus) do not count, nor do files whose
-    names end in one of `skip_endings`. A `root` that does not exist has a digest too: the step that
-    reads it says what is missing.
+    Says cheaply whether anything in a folder of weights changed; links are followed, loops are not.
+    A `root` that does not exist has a digest too: the step that reads it says what is missing.
     """
     rows = []
-    visited = {os.path.realpath(folder) for folder in skip}
+    visited: set[str] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         if os.path.realpath(folder) in visited:
             folders.clear()
             continue
         visited.add(os.path.realpath(folder))
         for name in names:
-            if name.endswith(skip_endings):
-                continue
             path = os.path.join(folder, name)
             try:
                 status = os.stat(path)

@@ -87,15 +87,28 @@ REJECTED = pa.schema(
 )
 """What was left out, and why."""
 
+_PLACE = ("utterance", "audio", "start", "end", "seconds", "audio_sha256")
+_TEXT = ("transcript", "words")
+
 SHARD = pa.schema(
+    [field for field in _RECORDING_FIELDS if field.name in (*_PLACE, "sample_rate", "channels")]
+)
+"""A shard's recordings: neither labels nor texts, so that these extract no audio again."""
+
+TEXTS = pa.schema([field for field in _RECORDING_FIELDS if field.name in ("utterance", *_TEXT)])
+"""A shard's texts."""
+
+TALKERS = pa.schema(
     [
         field
         for field in _RECORDING_FIELDS
-        if field.name in ("utterance", "audio", "start", "end", "seconds", "transcript", "words")
-        or field.name == "audio_sha256"
+        if field.name in ("utterance", "audio", "start", "end", "seconds", "speaker")
     ]
 )
-"""What extraction needs of an utterance; no labels, so that these re-extract nothing."""
+"""Whose voices others are heard through."""
+
+SOURCES = pa.schema([field for field in _RECORDING_FIELDS if field.name in (*_PLACE, *_TEXT)])
+"""What extraction reads of an utterance; no labels."""
 
 FEATURE_INDEX = pa.schema(
     [

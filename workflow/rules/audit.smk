@@ -1,37 +1,60 @@
 # Before any training: what is wrong in the corpus. The audio is measured once, whatever its labels.
-rule measure_acoustics:
+rule measure_shard:
     input:
         generated_corpus(),
-        recordings=rules.read_corpus.output.recordings,
+        shard=rules.read_shard.output.recordings,
+    output:
+        f"{OUT}/corpus/measured/{{shard}}.parquet",
+    log:
+        f"{OUT}/logs/measure_shard/{{shard}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_shard/{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        root=corpus_root,
+        code=code_of("measure_shard.py"),
+    message:
+        "measure every recording of shard {wildcards.shard}"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/measure_shard.py --root {params.root:q} --shard {input.shard:q}'
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule find_duplicates:
+    input:
+        generated_corpus(),
+        shards=expand(rules.read_shard.output.recordings, shard=STUDY.shard_names()),
+        measured=expand(rules.measure_shard.output, shard=STUDY.shard_names()),
     output:
         acoustics=f"{OUT}/corpus/acoustics.parquet",
         pairs=f"{OUT}/corpus/same_recordings.parquet",
         # Folds are checked with it, and trainings depend on folds: it holds no measured numbers.
         duplicates=f"{OUT}/corpus/duplicates.parquet",
     log:
-        f"{OUT}/logs/measure_acoustics.log",
+        f"{OUT}/logs/find_duplicates.log",
     benchmark:
-        f"{OUT}/benchmarks/measure_acoustics.tsv"
+        f"{OUT}/benchmarks/find_duplicates.tsv"
     conda:
         ENVIRONMENT
     threads: 2
     params:
-        root=lambda wildcards: STUDY.corpus.root,
-        code=code_of("measure_acoustics.py"),
+        root=corpus_root,
+        code=code_of("find_duplicates.py"),
     message:
-        "measure every recording, and find those that stand under several keys"
+        "find recordings that stand under several keys"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/measure_acoustics.py --root {params.root:q}'
-        " --recordings {input.recordings:q} --acoustics {output.acoustics:q}"
-        " --pairs {output.pairs:q} --duplicates {output.duplicates:q} --threads {threads}"
-        " > {log:q} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/find_duplicates.py --root {params.root:q}'
+        " --acoustics {output.acoustics:q} --pairs {output.pairs:q}"
+        " --duplicates {output.duplicates:q} --threads {threads}"
+        " {input.shards:q} {input.measured:q} > {log:q} 2>&1"
 
 
 rule audit_corpus:
     input:
         utterances=rules.label_corpus.output.utterances,
-        acoustics=rules.measure_acoustics.output.acoustics,
-        pairs=rules.measure_acoustics.output.pairs,
+        acoustics=rules.find_duplicates.output.acoustics,
+        pairs=rules.find_duplicates.output.pairs,
     output:
         table=f"{OUT}/corpus/audit.parquet",
         csv=report(

@@ -47,7 +47,7 @@ rule slice_scores:
         predictions=f"{OUT}/tables/predictions.parquet",
         scores=f"{OUT}/tables/scores.parquet",
         utterances=rules.label_corpus.output.utterances,
-        acoustics=rules.measure_acoustics.output.acoustics,
+        acoustics=rules.find_duplicates.output.acoustics,
         folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
     output:
         multiext(

@@ -3,7 +3,7 @@
 rule export_waveforms:
     input:
         generated_corpus(),
-        shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+        shard=rules.read_shard.output.recordings,
         weights=fetched_checkpoints,
     output:
         waveforms=temp(f"{OUT}/fairseq/{{representation}}/{{shard}}.waveforms.npz"),
@@ -16,7 +16,7 @@ rule export_waveforms:
         ENVIRONMENT
     params:
         settings=representation_settings,
-        root=lambda wildcards: STUDY.corpus.root,
+        root=corpus_root,
         weights=weights_options,
         checkpoint=representation_checkpoint,
         code=code_of("export_waveforms.py"),
@@ -61,7 +61,7 @@ rule compute_with_fairseq:
 
 rule store_frames:
     input:
-        shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+        shard=rules.read_shard.output.recordings,
         frames=rules.compute_with_fairseq.output,
         weights=fetched_checkpoints,
     output:

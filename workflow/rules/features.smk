@@ -28,7 +28,8 @@ rule fetch_checkpoint:
 rule extract_features:
     input:
         generated_corpus(),
-        shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
+        shard=rules.read_shard.output.recordings,
+        texts=texts_of_shard,
         weights=fetched_checkpoints,
     output:
         f"{OUT}/features/{{representation}}/{{shard}}.h5",
@@ -48,7 +49,8 @@ rule extract_features:
         device=extraction_device,
     params:
         settings=representation_settings,
-        root=lambda wildcards: STUDY.corpus.root,
+        root=corpus_root,
+        texts=texts_option,
         weights=weights_options,
         checkpoint=representation_checkpoint,
         code=representation_code,
@@ -56,7 +58,8 @@ rule extract_features:
         "{wildcards.representation}: extract shard {wildcards.shard}"
     shell:
         'python "$EMOSCALE_SCRIPTS"/extract_features.py --settings {params.settings:q}'
-        " --root {params.root:q} --shard {input.shard:q} {params.weights:q} --output {output:q}"
+        " --root {params.root:q} --shard {input.shard:q} {params.texts:q} {params.weights:q}"
+        " --output {output:q}"
         " --device {resources.device} --threads {threads} > {log:q} 2>&1"
 
 

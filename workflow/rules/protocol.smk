@@ -2,7 +2,7 @@
 rule make_fold:
     input:
         utterances=rules.label_corpus.output.utterances,
-        duplicates=rules.measure_acoustics.output.duplicates,
+        duplicates=rules.find_duplicates.output.duplicates,
     output:
         f"{OUT}/protocol/{{fold}}.parquet",
     log:
@@ -26,7 +26,7 @@ rule make_fold:
 rule check_protocol:
     input:
         utterances=rules.label_corpus.output.utterances,
-        duplicates=rules.measure_acoustics.output.duplicates,
+        duplicates=rules.find_duplicates.output.duplicates,
         audit=rules.audit_corpus.output.table,
         folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
     output:

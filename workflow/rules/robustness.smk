@@ -4,11 +4,35 @@ wildcard_constraints:
     condition="|".join(STUDY.robustness.conditions),
 
 
+# Neither labels nor texts, so that other ones extract nothing again.
+rule list_tested:
+    input:
+        shards=expand(rules.read_shard.output.recordings, shard=STUDY.shard_names()),
+        utterances=rules.label_corpus.output.utterances,
+    output:
+        shards=expand(f"{OUT}/corpus/tested/{{shard}}.parquet", shard=STUDY.shard_names()),
+        talkers=f"{OUT}/corpus/talkers.parquet",
+    log:
+        f"{OUT}/logs/list_tested.log",
+    benchmark:
+        f"{OUT}/benchmarks/list_tested.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        folder=lambda wildcards, output: os.path.dirname(output.shards[0]),
+        code=code_of("list_tested.py"),
+    message:
+        "list what is tested under changed conditions"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/list_tested.py --utterances {input.utterances:q}'
+        " --talkers {output.talkers:q} --output {params.folder:q} {input.shards:q} > {log:q} 2>&1"
+
+
 rule extract_perturbed:
     input:
         generated_corpus(),
-        shard=f"{OUT}/corpus/shards/{{shard}}.parquet",
-        utterances=rules.label_corpus.output.utterances,
+        shard=f"{OUT}/corpus/tested/{{shard}}.parquet",
+        talkers=talkers_of_condition,
         weights=fetched_checkpoints,
     output:
         f"{OUT}/perturbed/{{condition}}/{{representation}}/{{shard}}.h5",
@@ -26,7 +50,8 @@ rule extract_perturbed:
     params:
         settings=representation_settings,
         condition=condition_settings,
-        root=lambda wildcards: STUDY.corpus.root,
+        root=corpus_root,
+        talkers=lambda wildcards, input: [f"--talkers={path}" for path in input.talkers],
         weights=weights_options,
         checkpoint=representation_checkpoint,
         code=perturbed_code,
@@ -35,7 +60,7 @@ rule extract_perturbed:
     shell:
         'python "$EMOSCALE_SCRIPTS"/extract_perturbed.py --settings {params.settings:q}'
         " --condition {params.condition:q} --root {params.root:q} --shard {input.shard:q}"
-        " --utterances {input.utterances:q} {params.weights:q} --output {output:q}"
+        " {params.talkers:q} {params.weights:q} --output {output:q}"
         " --device {resources.device} --threads {threads} > {log:q} 2>&1"
 
 

@@ -18,14 +18,18 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([LIBRARY, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep),
     PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
 )
+# Large arrays on large pages, where the C library is glibc: fewer of them are to be cleared.
+os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 from emoscale.config import parse_study
 from emoscale.config.checkpoints import UntrainedModel
-from emoscale.config.representations import ExternalSettings, PretrainedSettings
-from emoscale.config.corpus import parts_of
+from emoscale.config.representations import ExternalSettings, PretrainedSettings, modality_of
+from emoscale.config.robustness import Babble
 from emoscale.config.study import reference_parts
 from emoscale.corpus.reading import modules_of
-from emoscale.errors import UserError
+from emoscale.corpus.survey import Survey, kept_survey, survey_corpus
+from emoscale.early_cutoff import install_early_cutoff
+from emoscale.errors import CorpusError, UserError
 from emoscale.models.registry import sources_of as model_sources
 from emoscale.provenance import (
     canonical_json,
@@ -36,6 +40,7 @@ from emoscale.provenance import (
 )
 from emoscale.representations.registry import sources_of
 
+install_early_cutoff()
 try:
     STUDY = parse_study(config)
 except UserError as error:
@@ -63,14 +68,30 @@ def code_of(script, *modules):
     return code_digest(SCRIPTS / script, *modules)
 
 
-def corpus_listing():
-    """Changes with any file of a corpus that is the user's; a generated one is an input."""
+SURVEY = f"{OUT}/corpus/survey.json"
+
+
+@cache
+def survey():
+    """What the corpus says now, of each shard and as a whole; a generated one says its settings.
+
+    Where the corpus cannot be read, what it said when it was read last: a finished study needs it
+    no more. Steps that do need it then say what is missing.
+    """
     if IS_DEMO:
-        return ""
-    # What a study may leave in the corpus's folder is none of the corpus: results, configuration.
-    own = [STUDY.results, ".snakemake"]
-    skipped = (".yaml", ".yml")
-    return [tree_listing_digest(part.root, own, skipped) for part in parts_of(STUDY.corpus)]
+        own = STUDY.corpus_slice(place=False)
+        return Survey((own,) * STUDY.shards, (own,) * STUDY.shards, own)
+    try:
+        return survey_corpus(STUDY.corpus, STUDY.shards)
+    except CorpusError as error:
+        nothing = (str(error),) * STUDY.shards
+        kept = kept_survey(SURVEY, STUDY.shards)
+        return kept or Survey(nothing, nothing, str(error))
+
+
+def corpus_root(wildcards, input):
+    """Where the corpus lies, which is no reason to do anything again."""
+    return STUDY.corpus.root
 
 
 def corpus_name():
@@ -92,6 +113,17 @@ def generated_corpus():
 
 def representation_settings(wildcards):
     return STUDY.representation_slice(wildcards.representation)
+
+
+def texts_of_shard(wildcards):
+    """The shard's texts, for what may read them."""
+    kind = STUDY.representations[wildcards.representation].kind
+    reads = modality_of(kind) != "audio"
+    return [f"{OUT}/corpus/texts/{wildcards.shard}.parquet"] if reads else []
+
+
+def texts_option(wildcards, input):
+    return [f"--texts={path}" for path in input.texts]
 
 
 def representation_code(wildcards):
@@ -209,6 +241,12 @@ def runs_of_cells(pattern):
 # Of changed test audio (robustness.smk).
 def condition_settings(wildcards):
     return STUDY.condition_slice(wildcards.condition)
+
+
+def talkers_of_condition(wildcards):
+    """Everybody, where others talk: one more voice is then heard everywhere."""
+    others = isinstance(STUDY.robustness.conditions[wildcards.condition], Babble)
+    return [f"{OUT}/corpus/talkers.parquet"] if others else []
 
 
 def perturbed_code(wildcards):

@@ -344,9 +344,10 @@ class Study(Settings):
 
     # The slices: canonical JSON of exactly what a step depends on.
 
-    def corpus_slice(self) -> str:
-        """For generating and reading the corpus."""
-        return canonical_json(self.corpus.model_dump(mode="json"))
+    def corpus_slice(self, *, place: bool = True) -> str:
+        """For generating and reading the corpus; without its `place`, what it is wherever it is."""
+        left_out = set() if place else {"root"}
+        return canonical_json(self.corpus.model_dump(mode="json", exclude=left_out))
 
     def audio_slice(self) -> str:
         """For checking its recordings."""

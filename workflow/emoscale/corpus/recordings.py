@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -13,55 +14,102 @@ from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Rejected, Utterance, text_key
 from emoscale.errors import AudioError, CorpusError
 from emoscale.progress import WorkProgress
-from emoscale.tables import RECORDINGS, REJECTED, frame_of
+from emoscale.tables import RECORDINGS, REJECTED, SHARD, TEXTS, frame_of
 
 
-def check_recordings(
-    reading: Reading, root: Path, checks: AudioChecks, threads: int = 1
+def check_shard(
+    utterances: Sequence[Utterance], root: Path, checks: AudioChecks, threads: int = 1
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Decode every utterance's audio; give the tables of recordings and of what was rejected.
-
-    Each utterance of `reading` is a row in exactly one of them. Raises `CorpusError` when no
-    recording at all can be used.
-    """
+    """Decode the utterances' audio; give those that can be used (`SHARD`) and the others
+    (`REJECTED`), in the order of their keys."""
     rows: list[dict[str, object]] = []
-    rejected = list(reading.rejected)
+    rejected: list[Rejected] = []
     with (
-        WorkProgress("checking recordings", len(reading.utterances), "utterances") as progress,
+        WorkProgress("checking recordings", len(utterances), "utterances") as progress,
         ThreadPoolExecutor(threads) as pool,
     ):
-        for outcome in pool.map(
-            lambda utterance: _check(utterance, reading.corpus, root, checks), reading.utterances
-        ):
+        for outcome in pool.map(lambda utterance: _check(utterance, root, checks), utterances):
             if isinstance(outcome, Rejected):
                 rejected.append(outcome)
             else:
                 rows.append(outcome)
             progress.advance(1)
-    if not rows:
+    return frame_of(rows, SHARD).sort("utterance"), _rejected_frame(rejected)
+
+
+def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFrame:
+    """The texts (`TEXTS`) of those utterances that are in the shard."""
+    usable = set(shard["utterance"])
+    rows = [
+        {"utterance": each.utterance, "transcript": each.transcript, "words": each.words}
+        for each in utterances
+        if each.utterance in usable
+    ]
+    return frame_of(rows, TEXTS).sort("utterance")
+
+
+def gather_recordings(
+    reading: Reading, root: Path, usable: pl.DataFrame, rejected: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Join what the corpus says with what its audio is: the tables of recordings and of the rest.
+
+    `usable` and `rejected` are of `check_shard`, all shards together. Each utterance of `reading`
+    is a row in exactly one of the two tables. Raises `CorpusError` when no recording at all can
+    be used, or where the corpus has changed since the shards were read.
+    """
+    checked = {row["utterance"]: row for row in usable.iter_rows(named=True)}
+    known = checked.keys() | set(rejected["utterance"])
+    there = {each.utterance for each in reading.utterances}
+    if known != there:
         raise CorpusError(
-            f"{root}: none of {len(reading.utterances)} recordings can be used; "
-            f"the first reason: {rejected[-1].detail if rejected else 'there is none'}"
+            f"{root}: the corpus changed while it was read ({min(known ^ there)}): start again"
         )
+    left_out = pl.concat([_rejected_frame(reading.rejected), rejected])
+    if not checked:
+        first = rejected["detail"][0] if len(rejected) else "there is none"
+        raise CorpusError(
+            f"{root}: none of {len(reading.utterances)} recordings can be used; the first reason: "
+            f"{first}"
+        )
+    rows = [
+        {
+            **asdict(each),
+            "corpus": each.corpus or reading.corpus,
+            "text_key": text_key(each.transcript),
+            **checked[each.utterance],
+        }
+        for each in reading.utterances
+        if each.utterance in checked
+    ]
     recordings = frame_of(rows, RECORDINGS).sort("utterance")
-    left_out = frame_of([asdict(row) for row in rejected], REJECTED)
     return recordings, left_out.sort("reason", "file", "utterance", "place", nulls_last=True)
 
 
-def _check(
-    utterance: Utterance, corpus: str, root: Path, checks: AudioChecks
-) -> dict[str, object] | Rejected:
+def check_recordings(
+    reading: Reading, root: Path, checks: AudioChecks, threads: int = 1
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both steps for a whole corpus at once."""
+    usable, rejected = check_shard(reading.utterances, root, checks, threads)
+    return gather_recordings(reading, root, usable, rejected)
+
+
+def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejected:
     try:
         recording = read_recording(root / utterance.audio, utterance.start, utterance.end)
         check_recording(recording, checks, utterance.audio)
     except AudioError as error:
         return Rejected(utterance.audio, error.reason, str(error), utterance.utterance)
     return {
-        **asdict(utterance),
-        "corpus": utterance.corpus or corpus,
+        "utterance": utterance.utterance,
+        "audio": utterance.audio,
+        "start": utterance.start,
+        "end": utterance.end,
         "seconds": recording.seconds,
         "sample_rate": recording.sample_rate,
         "channels": recording.channels,
-        "text_key": text_key(utterance.transcript),
         "audio_sha256": recording.sha256(),
     }
+
+
+def _rejected_frame(rejected: Sequence[Rejected]) -> pl.DataFrame:
+    return frame_of([asdict(row) for row in rejected], REJECTED)

@@ -21,7 +21,7 @@ from emoscale.store.writer import ShardWriter
 
 
 def export_waveforms(rows: pl.DataFrame, root: Path, path: Path) -> None:
-    """Write the waveform [samples] of row i of a corpus shard (schema `SHARD`) as array `i`.
+    """Write the waveform [samples] of row i of a corpus shard (schema `SOURCES`) as array `i`.
 
     One at a time, into an uncompressed .npz file. Raises `UserError` as `waveform_of` does.
     """

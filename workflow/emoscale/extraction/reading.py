@@ -7,9 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
+
 from emoscale.audio import SAMPLE_RATE, read_waveform
 from emoscale.errors import AudioError, UserError
 from emoscale.representations.contract import Waveform
+from emoscale.tables import SHARD, SOURCES, TEXTS, frame_of, read_table
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -36,8 +39,19 @@ def read_ahead(
                 future.cancel()
 
 
+def read_sources(shard: Path, texts: Path | None = None) -> pl.DataFrame:
+    """What extraction reads (schema `SOURCES`) of a shard's recordings and texts.
+
+    Without `texts` there are none. Raises `StoreError` where a table is damaged.
+    """
+    rows = read_table(texts, TEXTS) if texts is not None else frame_of([], TEXTS)
+    recordings = read_table(shard, SHARD)
+    together = recordings.join(rows, on="utterance", how="left", maintain_order="left")
+    return together.select(SOURCES.names)
+
+
 def waveform_of(row: dict[str, Any], root: Path) -> Waveform:
-    """[samples] of an utterance (a row of schema `SHARD`), 16 kHz.
+    """[samples] of an utterance (a row of schema `SOURCES`), 16 kHz.
 
     Raises `UserError` where its audio is not what it was when the corpus was read.
     """

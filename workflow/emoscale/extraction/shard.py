@@ -31,7 +31,7 @@ def extract_shard(
     weights: str = "",
     heard: Callable[[dict[str, Any], Path], Waveform] = waveform_of,
 ) -> None:
-    """Write the features of a corpus shard's `rows` (schema `SHARD`) to `path`.
+    """Write the features of a corpus shard's `rows` (schema `SOURCES`) to `path`.
 
     `settings` are those that `representation` was built from, as the study states them; `weights`
     says in a phrase where its pre-trained weights come from; `heard` gives the waveform of a row of

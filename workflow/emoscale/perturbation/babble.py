@@ -21,7 +21,7 @@ class Talkers:
     def __init__(
         self, utterances: pl.DataFrame, read: Callable[[dict[str, Any]], Waveform]
     ) -> None:
-        """`utterances` has the schema `RECORDINGS` or `UTTERANCES`."""
+        """`utterances` has the columns of `TALKERS`."""
         self._read = read
         self._speaker_of = dict(utterances.select("utterance", "speaker").iter_rows())
         self._rows_of: dict[str, list[dict[str, Any]]] = {

@@ -28,13 +28,14 @@ class PerturbedReading:
     noise is: levels of one noise differ in nothing else.
     """
 
-    def __init__(self, condition: Condition, utterances: pl.DataFrame, root: Path) -> None:
-        """`utterances` (schema `UTTERANCES`) are those that babble may be made of."""
+    def __init__(self, condition: Condition, talkers: pl.DataFrame | None, root: Path) -> None:
+        """`talkers` (columns of `TALKERS`) are what babble may be made of; needed for that only."""
         self._condition = condition
-        self._talkers = Talkers(utterances, lambda row: waveform_of(row, root))
+        if talkers is not None:
+            self._talkers = Talkers(talkers, lambda row: waveform_of(row, root))
 
     def __call__(self, row: dict[str, Any], root: Path) -> Waveform:
-        """[samples] at 16 kHz, as many as the utterance (a row of schema `SHARD`) has."""
+        """[samples] at 16 kHz, as many as the utterance (a row of schema `SOURCES`) has."""
         waveform = waveform_of(row, root)
         condition, key = self._condition, row["utterance"]
         generator = generator_of(condition, key)

@@ -102,7 +102,7 @@ class FeatureMaker:
         return "audio" in self._modalities()
 
     def material(self, rows: pl.DataFrame) -> tuple[list[str], Material | None, dict[str, str]]:
-        """Features of utterances (schema `SHARD`): their keys, in order, and what models read.
+        """Features of utterances (schema `SOURCES`): their keys, in order, and what models read.
 
         Also a sentence of each utterance that has none; the material is None where nothing is left.
         """

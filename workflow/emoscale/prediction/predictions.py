@@ -15,7 +15,7 @@ from emoscale.prediction.features import FeatureMaker
 from emoscale.prediction.recordings import LeftOut, Part, parts_of
 from emoscale.prediction.tables import predictions_frame
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.tables import SHARD, frame_of
+from emoscale.tables import SOURCES, frame_of
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 SECONDS_AT_ONCE = 600.0
@@ -47,7 +47,7 @@ def predict(
     found: dict[Part, NDArray[np.float64]] = {}
     asked = _asked(run, maker, files, transcripts, window_seconds, report)
     for batch in _batches(asked):
-        rows = frame_of([_row(each) for each in batch], SHARD)
+        rows = frame_of([_row(each) for each in batch], SOURCES)
         keys, material, failed = maker.material(rows)
         part_of = {each.part.key: each.part for each in batch}
         for key, sentence in failed.items():

@@ -1,0 +1,25 @@
+"""Measure every recording of one shard of a corpus, and take its fingerprint."""
+
+from pathlib import Path
+
+import click
+
+from emoscale.audit.measuring import MEASURED, measure_shard
+from emoscale.command import shows_sentences
+from emoscale.tables import SHARD, read_table, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--root", required=True, type=click.Path(path_type=Path), help="The corpus's folder.")
+@click.option("--shard", required=True, type=click.Path(path_type=Path), help="Its recordings.")
+@click.option("--output", required=True, type=click.Path(path_type=Path))
+@click.option("--threads", default=1, show_default=True)
+@shows_sentences
+def main(root: Path, shard: Path, output: Path, threads: int) -> None:
+    measured = measure_shard(read_table(shard, SHARD), root, threads)
+    write_table(measured, output, MEASURED)
+    click.echo(f"{len(measured)} utterances measured")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Check every recording of one shard of a corpus, and write what can be used and what cannot."""
+
+from pathlib import Path
+
+import click
+
+from emoscale.command import shows_sentences
+from emoscale.config import parse_settings
+from emoscale.config.corpus import AudioChecks, CorpusSettings
+from emoscale.corpus.reading import read_corpus
+from emoscale.corpus.recordings import check_shard
+from emoscale.corpus.survey import deal
+from emoscale.tables import REJECTED, SHARD, write_table
+
+
+@click.command(help=__doc__)
+@click.option("--settings", required=True, help="The study's `corpus`, as JSON.")
+@click.option("--audio", default="{}", show_default=True, help="The study's `audio`, as JSON.")
+@click.option("--shard", required=True, type=int, help="Its number, from 0.")
+@click.option("--shards", required=True, type=int, help="How many there are.")
+@click.option("--recordings", required=True, type=click.Path(path_type=Path))
+@click.option("--rejected", required=True, type=click.Path(path_type=Path))
+@click.option("--threads", default=1, show_default=True)
+@shows_sentences
+def main(
+    settings: str,
+    audio: str,
+    shard: int,
+    shards: int,
+    recordings: Path,
+    rejected: Path,
+    threads: int,
+) -> None:
+    corpus = parse_settings(CorpusSettings, settings, "--settings")
+    checks = parse_settings(AudioChecks, audio, "--audio")
+    own = deal(read_corpus(corpus).utterances, shards)[shard]
+    usable, left_out = check_shard(own, Path(corpus.root), checks, threads)
+    write_table(usable, recordings, SHARD)
+    write_table(left_out, rejected, REJECTED)
+    click.echo(f"{len(usable)} utterances can be used; {len(left_out)} cannot")
+
+
+if __name__ == "__main__":
+    main()
