@@ -1,0 +1,63 @@
+"""Corpora of each reader in a few files, whose audio is empty: for what opens none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_TIME = (1_700_000_000, 1_700_000_000)
+
+
+def write_releases(folder: Path) -> None:
+    """recordings, emodb and iemocap, also together, and copies of all of them; tables of folds.
+
+    All files have the same time wherever they lie.
+    """
+    for place in ("", "copies", "together", "together/elsewhere", "copies/together"):
+        _write_csv(folder / place / "recordings")
+        _write_emodb(folder / place / "emodb")
+        _write_iemocap(folder / place / "iemocap")
+    for name in ("folds.csv", "others.csv"):
+        (folder / name).write_text(f"utterance,fold\n0happy,{name}\n")
+
+
+def _write(path: Path, text: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, _TIME)
+
+
+def _write_csv(folder: Path) -> None:
+    """Four speakers; another table has one other label, another column other speakers."""
+    head = "file,speaker,who,emotion,transcript"
+    rows = [
+        f"{speaker}{emotion}.wav,{speaker},{speaker % 2 + 10},{emotion},words"
+        for speaker in range(4)
+        for emotion in ("angry", "sad")
+    ]
+    _write(folder / "utterances.csv", "\n".join([head, *rows, ""]))
+    rows[0] = rows[0].replace(",angry,", ",sad,")
+    _write(folder / "others.csv", "\n".join([head, *rows, ""]))
+    for row in rows:
+        _write(folder / row.partition(",")[0])
+
+
+def _write_emodb(folder: Path) -> None:
+    for speaker in ("03", "08", "09", "10"):
+        for emotion in ("W", "N"):
+            _write(folder / "wav" / f"{speaker}a01{emotion}a.wav")
+
+
+def _write_iemocap(folder: Path) -> None:
+    for session in (1, 2):
+        dialog = f"Ses0{session}F_impro01"
+        place = folder / f"Session{session}"
+        labels, texts = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""], []
+        for number, emotion in enumerate(("ang", "neu")):
+            for sex in "FM":
+                name = f"{dialog}_{sex}{number:03d}"
+                labels += [f"[0.0 - 1.0]\t{name}\t{emotion}\t[2.5, 2.5, 2.5]", ""]
+                texts.append(f"{name} [000.0000-001.0000]: words")
+                _write(place / "sentences" / "wav" / dialog / f"{name}.wav")
+        _write(place / "dialog" / "EmoEvaluation" / f"{dialog}.txt", "\n".join(labels))
+        _write(place / "dialog" / "transcriptions" / f"{dialog}.txt", "\n".join(texts))
