@@ -246,8 +246,8 @@ _READING = "the recordings, and at most everything behind them"
 _HEARD = "extraction under this condition; tests on changed audio; report"
 
 
-def protocol(to: Any, path: str = "", **given: Any) -> Row:
-    return Row(to, PROTOCOL, _PROTOCOL, path, given)
+def protocol(to: Any, **given: Any) -> Row:
+    return Row(to, PROTOCOL, _PROTOCOL, given=given)
 
 
 def reading(corpus: str, to: Any, effect: frozenset[Job], words: str, path: str) -> Row:

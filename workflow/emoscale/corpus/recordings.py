@@ -40,7 +40,7 @@ def check_shard(
 def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFrame:
     """The texts (`TEXTS`) of those utterances that are in the shard."""
     usable = set(shard["utterance"])
-    rows = [
+    rows: list[dict[str, object]] = [
         {"utterance": each.utterance, "transcript": each.transcript, "words": each.words}
         for each in utterances
         if each.utterance in usable

@@ -93,8 +93,10 @@ class Difference:
     """How two experiments differ in UA at one size."""
 
     value: float
-    low: float | None
-    high: float | None
+    low: float
+    """Not a number for one speaker; `high` as well."""
+
+    high: float
     p_value: float
     p_permutation: float
     effect_size: float
@@ -127,7 +129,10 @@ def compare(one: Answers, other: Answers, seed: int) -> Difference:
     p_permutation = sign_flips(_linear(right, one.there), seed)
     error, freedom = float(np.sqrt(spread)), number - 1
     if freedom == 0:
-        return Difference(value, None, None, 1.0, p_permutation, 0.0, None, None, clusters, freedom)
+        unknown = float("nan")
+        return Difference(
+            value, unknown, unknown, 1.0, p_permutation, 0.0, None, None, clusters, freedom
+        )
     if error < _ROUNDING:
         p_value = 1.0 if abs(value) < _ROUNDING else p_permutation
         return Difference(
@@ -237,8 +242,8 @@ def comparison_table(
                     "ua": unweighted_accuracy(answers[name]),
                     "other_ua": unweighted_accuracy(answers[other]),
                     "difference": found.value,
-                    "difference_low": found.low,
-                    "difference_high": found.high,
+                    "difference_low": None if np.isnan(found.low) else found.low,
+                    "difference_high": None if np.isnan(found.high) else found.high,
                     "p_value": found.p_value,
                     "p_permutation": found.p_permutation,
                     "p_mcnemar": mcnemar(right[name], right[other]),

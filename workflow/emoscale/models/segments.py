@@ -33,7 +33,7 @@ class Segments:
     def sum(self, frames: Tensor) -> Tensor:
         """[total, dimension] to [utterances, dimension], in float32 or more exactly."""
         if frames.device.type == "cpu":
-            sums: Tensor = _SumsOnCpu.apply(frames, self._lengths)
+            sums: Tensor = _SumsOnCpu.apply(frames, self._lengths)  # type: ignore[no-untyped-call]
             return sums
         frames = frames if frames.dtype == torch.float64 else frames.float()
         zeros = frames.new_zeros(len(self.counts), frames.shape[1])

@@ -43,7 +43,7 @@ class KeptFrames:
         if place in kept:
             return kept[place]
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-            frames = standardise(self._material.inputs[number].frames_of(place))
+            frames: Tensor = standardise(self._material.inputs[number].frames_of(place))
         if frames.nbytes <= self._left:
             self._left -= frames.nbytes
             kept[place] = frames
