@@ -32,6 +32,7 @@ ORDER = [
     "training",
     "prediction",
     "reporting",
+    "running",
 ]
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"
 FILES = sorted(LIBRARY.rglob("*.py"))
