@@ -9,6 +9,7 @@ import pytest
 
 ORDER = [
     "errors",
+    "early_cutoff",
     "provenance",
     "files",
     "config",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def duration_words(seconds: float) -> str:
-    """Seconds in the two largest units that say something.
+    """Seconds in the two largest units that say something; the rest is cut off.
 
     >>> duration_words(0.4), duration_words(75), duration_words(7300), duration_words(200_000)
-    ('under 1 s', '1 min 15 s', '2 h 2 min', '2 d 8 h')
+    ('under 1 s', '1 min 15 s', '2 h 1 min', '2 d 7 h')
     """
     if seconds < 1:
         return "under 1 s"
