@@ -9,6 +9,7 @@ import pytest
 
 ORDER = [
     "errors",
+    "early_cutoff",
     "provenance",
     "files",
     "config",
@@ -32,6 +33,7 @@ ORDER = [
     "training",
     "prediction",
     "reporting",
+    "running",
 ]
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"
 FILES = sorted(LIBRARY.rglob("*.py"))
