@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 ORDER = [
+    "early_cutoff",
     "errors",
     "provenance",
     "files",
+    "damage",
     "config",
     "command",
     "progress",
+    "table_digest",
     "tables",
+    "table_origin",
     "audio_container",
     "audio",
     "corpus",
@@ -32,6 +36,7 @@ ORDER = [
     "training",
     "prediction",
     "reporting",
+    "verification",
 ]
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"
 FILES = sorted(LIBRARY.rglob("*.py"))
