@@ -102,7 +102,11 @@ HARMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "index": ("features/mfcc/index.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
     "perturbed": ("perturbed/loud/mfcc/00.h5", swap_frames, "frames is not what was written"),
     "weights": ("runs/mfcc/fold1/all/model.safetensors", flip, "not what its run.json says"),
-    "predictions": ("runs/mfcc/fold1/all/predictions.parquet", flip, "predictions.parquet"),
+    "predictions": (
+        "runs/mfcc/fold1/all/predictions.parquet",
+        lambda p: flip(p),
+        "predictions.parquet",
+    ),
     "no history": ("runs/mfcc/fold1/all/history.parquet", Path.unlink, "is missing"),
     "no JSON": ("runs/mfcc/fold1/all/run.json", lambda p: p.write_text("{"), "is not JSON"),
     "other settings": (
@@ -116,7 +120,7 @@ HARMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "was trained on other features",
     ),
     "fold": ("protocol/fold2.parquet", Path.unlink, "is missing"),
-    "utterances": ("corpus/utterances.parquet", flip, "utterances.parquet"),
+    "utterances": ("corpus/utterances.parquet", lambda p: flip(p, 60), "utterances.parquet"),
     "score": ("tables/scores.parquet", rewrite, "is not what was written"),
     "leaf": ("tables/published.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
     "csv": ("tables/scores.csv", lambda p: flip(p), "does not say what the Parquet table"),
