@@ -160,23 +160,26 @@ def test_a_table_that_names_files_elsewhere(results: Path) -> None:
 
 
 def test_damage_is_mended_by_the_next_run(finished: Checkout) -> None:
-    """A step that reads a damaged shard, and one that reads a damaged table."""
+    """Of a shard behind its index, and of a table that a training reads."""
     results = finished.folder / "results" / "small"
-    shard, scores = results / "features" / "mfcc" / "00.h5", results / "tables" / "scores.parquet"
-    whole = shard.read_bytes(), scores.read_bytes()
-    times = os.stat(shard), os.stat(scores)
+    shard, fold = results / "features" / "mfcc" / "00.h5", results / "protocol" / "fold2.parquet"
+    whole = shard.read_bytes(), fold.read_bytes()
+    times = os.stat(shard), os.stat(fold)
     swap_frames(shard)
-    flip(scores, 6)
-    for path, before in zip((shard, scores), times, strict=True):
+    flip(fold, 60)
+    for path, before in zip((shard, fold), times, strict=True):
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk does it
-    shutil.rmtree(results / "runs" / "mfcc" / "fold1")
+    for name in ("tables", "runs/mfcc"):
+        shutil.rmtree(results / name)
     ran = finished.run("--cores", "2", "--keep-going", config=SMALL)
     assert ran.returncode != 0
-    log = (results / "logs" / "train" / "mfcc" / "fold1" / "all.log").read_text()
-    assert "frames is not what was written; it was moved to 00.h5.damaged" in log
+    logs = results / "logs" / "train" / "mfcc"
+    assert "it was moved to fold2.parquet.damaged" in (logs / "fold2" / "all.log").read_text()
+    assert (shard.parent / "00.h5.damaged").exists()
+    assert (shard.parent / "index.parquet.aside").exists()
     ran = finished.run("--cores", "2", config=SMALL)
     assert ran.returncode == 0, ran.stdout
-    assert shard.read_bytes() == whole[0]
+    assert (shard.read_bytes(), fold.read_bytes()) == whole
     status, said = verify(results)
     assert status == 0, said
     assert "00.h5.damaged was moved aside" in said
