@@ -12,6 +12,7 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AuditSettings
 from emoscale.reporting.audit_page import write_audit_page
+from emoscale.table_origin import table_origin
 from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
 
 
@@ -38,7 +39,8 @@ def main(
     asked = parse_settings(AuditSettings, settings, "--settings")
     table, measured = read_table(utterances, UTTERANCES), read_table(acoustics, ACOUSTICS)
     audit = audit_corpus(table, measured, read_table(pairs, SAME_RECORDINGS), asked)
-    write_table(audit.findings, output, AUDIT)
+    origin = table_origin(output.parent, __file__, [utterances, acoustics, pairs])
+    write_table(audit.findings, output, AUDIT, origin)
     write_csv(audit.findings, output.with_suffix(".csv"))
     write_audit_page(page, audit, table, measured, corpus)
     for severity, detail in audit.findings.select("severity", "detail").iter_rows():

@@ -8,7 +8,8 @@ import polars as pl
 from emoscale.command import shows_sentences
 from emoscale.evaluation.comparisons import COMPARISONS, comparison_table
 from emoscale.reporting.forest import draw_forest
-from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
+from emoscale.table_origin import table_origin
+from emoscale.tables import UTTERANCES, read_any_table, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
@@ -29,12 +30,13 @@ def main(
     table: Path,
     figures: tuple[Path, ...],
 ) -> None:
-    scored = pl.read_parquet(scores)
-    said = pl.read_parquet(predictions)
+    scored = read_any_table(scores)
+    said = read_any_table(predictions)
     classes = sorted(said["label"].unique())
     speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
     compared = comparison_table(scored, said, speaker_of, classes, seed)
-    write_table(compared, table, COMPARISONS)
+    origin = table_origin(table.parent, __file__, [scores, predictions, utterances])
+    write_table(compared, table, COMPARISONS, origin)
     write_csv(compared, table.with_suffix(".csv"))
     draw_forest(compared, scored, *figures)
     won = compared.filter(pl.col("winner") != "none")

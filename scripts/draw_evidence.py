@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import click
-import polars as pl
 
 from emoscale.command import shows_sentences
 from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.reporting.efficiency import draw_efficiency
 from emoscale.reporting.forecast import draw_forecast
-from emoscale.tables import read_metadata, read_table
+from emoscale.tables import read_any_table, read_metadata, read_table
 
 
 @click.command(help=__doc__)
@@ -20,7 +19,7 @@ from emoscale.tables import read_metadata, read_table
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
 @shows_sentences
 def main(scores: Path, efficiency: Path, forecast: Path, output: Path) -> None:
-    table, about = pl.read_parquet(scores), read_metadata(efficiency)
+    table, about = read_any_table(scores), read_metadata(efficiency)
 
     def files(name: str) -> tuple[Path, Path]:
         return output / f"{name}.html", output / f"{name}.svg"

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-import polars as pl
 
 from emoscale.command import shows_sentences
 from emoscale.evaluation.robustness import ROBUSTNESS
 from emoscale.reporting.robustness import draw_robustness
-from emoscale.tables import read_table
+from emoscale.tables import read_any_table, read_table
 
 
 @click.command(help=__doc__)
@@ -18,7 +17,7 @@ from emoscale.tables import read_table
 @click.argument("svg", type=click.Path(path_type=Path))
 @shows_sentences
 def main(robustness: Path, scores: Path, html: Path, svg: Path) -> None:
-    draw_robustness(read_table(robustness, ROBUSTNESS), pl.read_parquet(scores), html, svg)
+    draw_robustness(read_table(robustness, ROBUSTNESS), read_any_table(scores), html, svg)
 
 
 if __name__ == "__main__":

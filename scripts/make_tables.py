@@ -12,6 +12,7 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, collect_runs, predictions_of_study, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
+from emoscale.table_origin import table_origin
 from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
 
 
@@ -50,16 +51,20 @@ def main(
     classes, predictions = found.classes, found.predictions
     speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
     scores = score_table(found.runs, predictions, speaker_of, classes, settings)
+    # Each row of `runs` names the digests of its training; the other tables lead to it.
+    own = output / "runs.parquet"
+    write_table(found.runs, own, runs_schema(classes), table_origin(output, __file__, [checks]))
+    write_csv(found.runs, own.with_suffix(".csv"))
+    origin = table_origin(output, __file__, [own, utterances])
     for name, table, schema in (
-        ("runs", found.runs, runs_schema(classes)),
         ("scores", scores, scores_schema(classes)),
         ("confusion", confusion_table(predictions, classes), CONFUSION),
         ("trials", found.trials, TRIALS),
         ("layer_weights", found.layer_weights, LAYER_WEIGHTS),
     ):
-        write_table(table, output / f"{name}.parquet", schema)
-        write_csv(table, output / f"{name}.csv")
-    write_table(predictions, output / "predictions.parquet", predictions_of_study(classes))
+        write_table(table, output / f"{name}.parquet", schema, origin)
+        write_csv(table.select(schema.names), output / f"{name}.csv")
+    write_table(predictions, output / "predictions.parquet", predictions_of_study(classes), origin)
 
 
 if __name__ == "__main__":

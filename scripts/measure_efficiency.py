@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-import polars as pl
 
 from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
@@ -18,7 +17,8 @@ from emoscale.evaluation.efficiency import (
 )
 from emoscale.evaluation.forecast import FORECAST, forecast_table
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table
-from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
+from emoscale.table_origin import table_origin
+from emoscale.tables import UTTERANCES, read_any_table, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
@@ -30,9 +30,9 @@ from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
 @shows_sentences
 def main(settings: str, scores: Path, predictions: Path, utterances: Path, output: Path) -> None:
     asked = parse_settings(EvidenceSlice, settings, "--settings")
-    table = pl.read_parquet(scores)
+    table = read_any_table(scores)
     curves = measured_curves(
-        table, pl.read_parquet(predictions), read_table(utterances, UTTERANCES), asked.seed
+        table, read_any_table(predictions), read_table(utterances, UTTERANCES), asked.seed
     )
     reference = reference_of(curves, hand_engineered(asked.experiments), asked.reference)
     forecasts = forecast_table(
@@ -42,7 +42,11 @@ def main(settings: str, scores: Path, predictions: Path, utterances: Path, outpu
     if left_out:
         click.echo(left_out)
     click.echo(f"the others' labels are compared with those of: {reference or 'none has a curve'}")
-    about = {"reference": reference or "", "left_out": left_out}
+    about = {
+        "reference": reference or "",
+        "left_out": left_out,
+        **table_origin(output, __file__, [scores, predictions, utterances]),
+    }
     for name, made, schema in (
         ("efficiency", efficiency_table(curves), EFFICIENCY),
         ("forecast", forecasts, FORECAST),

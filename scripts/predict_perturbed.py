@@ -11,6 +11,7 @@ from emoscale.device import choose_device
 from emoscale.errors import StoreError
 from emoscale.prediction.perturbed import predict_conditions
 from emoscale.store.index import FeatureStore
+from emoscale.table_origin import table_origin
 from emoscale.tables import perturbed_schema, read_fold, write_table
 from emoscale.training.memory import keep_freed_memory
 from emoscale.training.saved_run import SavedRun, read_run
@@ -62,7 +63,9 @@ def main(
     room = None if memory is None else (memory - _OTHERWISE_MEGABYTES) * 1_000_000
     fold = read_fold(protocol)
     table = predict_conditions(saved, fold, clean, heard, choose_device(device), room)
-    write_table(table, output, perturbed_schema(saved.classes))
+    sources = [run / "model.safetensors", protocol, *features, *perturbed]
+    origin = table_origin(output.parent, __file__, sources)
+    write_table(table, output, perturbed_schema(saved.classes), origin)
 
 
 def _stores(run: SavedRun, indices: Iterable[Path]) -> list[FeatureStore]:

@@ -10,6 +10,7 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
+from emoscale.table_origin import table_origin
 from emoscale.tables import UTTERANCES, perturbed_schema, read_table, write_csv, write_table
 
 
@@ -37,21 +38,24 @@ def main(
     settings = parse_settings(dict[str, ConditionSettings], conditions, "--conditions")
     speaker_of = read_table(utterances, UTTERANCES)
     classes = sorted(speaker_of["label"].drop_nulls().unique())
+    read = [
+        (experiment, fold, size, predictions / experiment / fold / f"{size}.parquet")
+        for experiment, sizes in wanted["sizes"].items()
+        for size in sizes
+        for fold in wanted["folds"]
+    ]
     tables = [
-        read_table(
-            predictions / experiment / fold / f"{size}.parquet", perturbed_schema(classes)
-        ).with_columns(
+        read_table(path, perturbed_schema(classes)).with_columns(
             experiment=pl.lit(experiment),
             size=pl.lit(size),
             fold=pl.lit(fold),
             order=pl.col("repeat") // seeds_per_order,
         )
-        for experiment, sizes in wanted["sizes"].items()
-        for size in sizes
-        for fold in wanted["folds"]
+        for experiment, fold, size, path in read
     ]
     table = robustness_table(pl.concat(tables), settings, speaker_of, classes, seed)
-    write_table(table, output, ROBUSTNESS)
+    origin = table_origin(output.parent, __file__, [utterances, *(cell[-1] for cell in read)])
+    write_table(table, output, ROBUSTNESS, origin)
     write_csv(table, output.with_suffix(".csv"))
 
 

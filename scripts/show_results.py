@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import click
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 
 from emoscale.command import shows_sentences
 from emoscale.errors import StoreError
 from emoscale.reporting.figures import weights_lines
+from emoscale.tables import read_any_table
 
 _SHARES = ("ua", "ua_repeat_deviation", "ua_fold_mean", "ua_fold_deviation", "wa")
 _HEADINGS = ("labels", "UA", "95 %", "± repeats", "mean of folds", "± folds", "WA")
@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
     path = folder / "tables" / "scores.parquet"
     if not path.exists():
         raise StoreError(f"{path} does not exist; run the study first")
-    scores = pl.read_parquet(path)
+    scores = read_any_table(path)
     table = Table(title=f"{scores['study'][0]}: {scores['corpus'][0]}", title_justify="left")
     table.add_column("experiment", overflow="fold")  # no name is cut: two may begin alike
     for heading in _HEADINGS:

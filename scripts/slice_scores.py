@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.command import shows_sentences
@@ -13,7 +12,15 @@ from emoscale.evaluation.groups import groups_of_tests
 from emoscale.evaluation.runs import predictions_of_study
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
 from emoscale.reporting.figures import largest_sizes
-from emoscale.tables import UTTERANCES, read_fold, read_table, write_csv, write_table
+from emoscale.table_origin import table_origin
+from emoscale.tables import (
+    UTTERANCES,
+    read_any_table,
+    read_fold,
+    read_table,
+    write_csv,
+    write_table,
+)
 
 
 @click.command(help=__doc__)
@@ -45,15 +52,16 @@ def main(
         read_table(acoustics, ACOUSTICS),
     )
     names = sorted(classes.classes)
-    largest = largest_sizes(pl.read_parquet(scores)).select("experiment", "size")
+    largest = largest_sizes(read_any_table(scores)).select("experiment", "size")
     answers = read_table(predictions, predictions_of_study(names)).join(
         largest, on=["experiment", "size"], maintain_order="right"
     )
     tables = slice_tables(answers, groups, corpus, names, seed)
+    origin = table_origin(output, __file__, [predictions, scores, utterances, acoustics, *folds])
     for name, table, schema in zip(
         ("slices", "slice_gaps"), tables, (SLICES, SLICE_GAPS), strict=True
     ):
-        write_table(table, output / f"{name}.parquet", schema)
+        write_table(table, output / f"{name}.parquet", schema, origin)
         write_csv(table, output / f"{name}.csv")
 
 

@@ -88,6 +88,8 @@ def main(
         ],
         "weights": [store.weights for store in stores],
         "features_sha256": [store.sha256 for store in stores],
+        "checkpoint_sha256": [store.checkpoint_sha256 for store in stores],
+        "corpus_sha256": [store.corpus_sha256 for store in stores],
     }
     kept = parse_settings(PredictionSettings, prediction, "--prediction")
     cell = Cell(experiment, fold, size)

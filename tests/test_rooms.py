@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    "errors",
     "early_cutoff",
+    "errors",
     "provenance",
     "files",
+    "damage",
     "config",
     "command",
     "progress",
+    "table_digest",
     "tables",
+    "table_origin",
     "audio_container",
     "audio",
     "corpus",
@@ -34,6 +37,7 @@ ORDER = [
     "prediction",
     "reporting",
     "running",
+    "verification",
 ]
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"
 FILES = sorted(LIBRARY.rglob("*.py"))

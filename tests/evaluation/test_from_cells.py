@@ -71,6 +71,8 @@ def train(
         "representations": [store.name for store in stores],
         "weights": [store.weights for store in stores],
         "features_sha256": [store.sha256 for store in stores],
+        "corpus_sha256": [store.corpus_sha256 for store in stores],
+        "checkpoint_sha256": [store.checkpoint_sha256 for store in stores],
     }
     name = CellName(experiment, "fold1", "all")
     parsed: CellSettings = parse_settings(CellSettings, settings, "settings")

@@ -15,6 +15,7 @@ from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_sch
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.files import write_json
+from emoscale.provenance import file_sha256
 from emoscale.tables import predictions_schema, read_table, write_table
 
 CLASSES = ["a", "b"]
@@ -62,6 +63,8 @@ ORIGIN: dict[str, Any] = {
     "representations": ["mfcc"],
     "weights": ["model.pt"],
     "features_sha256": ["f"],
+    "corpus_sha256": ["r"],
+    "checkpoint_sha256": ["w"],
 }
 
 
@@ -107,6 +110,10 @@ def write_cell(
         "seconds": 2.5,
         "peak_memory_megabytes": 300.0,
         "origin": ORIGIN,
+        "files": {
+            "predictions.parquet": file_sha256(folder / "predictions.parquet"),
+            "model.safetensors": "m",
+        },
         "versions": {"torch": "2"},
     }
     write_json(folder / "run.json", {**run, **change})
@@ -242,13 +249,17 @@ def test_a_missing_or_damaged_cell_is_named(tmp_path: Path) -> None:
     (tmp_path / "mfcc" / "fold2" / "10" / "run.json").write_text("{")
     with pytest.raises(StoreError, match="is not JSON"):
         collect(tmp_path)
+    write_cell(tmp_path, "fold2", files={"predictions.parquet": "another"})
+    with pytest.raises(StoreError, match=r"predictions\.parquet: is not what its run\.json says"):
+        collect(tmp_path)
 
 
 def test_every_row_says_where_it_came_from(tmp_path: Path) -> None:
     for fold in TRUTH:
         write_cell(tmp_path, fold)
     for row in collect(tmp_path).runs.to_dicts():
-        assert all(row[f"{what}_sha256"] for what in ("settings", "code", "protocol", "features"))
+        for what in ("settings", "code", "protocol", "features", "corpus", "checkpoint", "model"):
+            assert row[f"{what}_sha256"]
         assert json.loads(row["versions"])["torch"] == "2"
 
 

@@ -60,7 +60,7 @@ def test_a_shard_that_changed_since_is_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "01.h5", HEADER, ["u1"], [np.ones((2, 2))], "float16")
     store = FeatureStore(index)
     assert store.load(["u0"]).lengths.tolist() == [1]
-    with pytest.raises(StoreError, match=r"01\.h5 is not the shard that was indexed"):
+    with pytest.raises(StoreError, match=r"01\.h5: is not the shard that was indexed"):
         store.load(["u1"])
 
 

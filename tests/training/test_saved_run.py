@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoscale.errors import StoreError
+from emoscale.provenance import file_sha256
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard
@@ -68,11 +69,11 @@ def test_what_was_trained_is_read(tmp_path: Path, model: dict[str, Any]) -> None
     ("name", "content", "sentence"),
     [
         ("run.json", None, r"run\.json does not exist: name the folder of a training, such as"),
-        ("run.json", b"{", r"run\.json: Invalid JSON.*; the run is damaged, or another version's"),
+        ("run.json", b"{", r"run\.json: is not JSON .*; remove the file and run again"),
         ("run.json", b"{}", r"run\.json: experiment: is missing; .*train it again"),
         ("run.json", b"\xff", r"run\.json cannot be read"),
-        ("model.safetensors", None, r"model\.safetensors does not exist; the run is damaged"),
-        ("model.safetensors", b"x" * 100, r"model\.safetensors cannot be read"),
+        ("model.safetensors", None, r"run\.json: names model\.safetensors, which is not"),
+        ("model.safetensors", b"x" * 100, r"model\.safetensors: is not what its run"),
     ],
 )
 def test_a_missing_or_damaged_file(
@@ -100,5 +101,8 @@ def test_weights_of_another_model(tmp_path: Path, kind: str) -> None:
     weights = load_file(folder / "model.safetensors")
     weights.pop(min(weights))
     save_file(weights, folder / "model.safetensors")
+    run = json.loads((folder / "run.json").read_text())
+    run["files"]["model.safetensors"] = file_sha256(folder / "model.safetensors")
+    (folder / "run.json").write_text(json.dumps(run))
     with pytest.raises(StoreError, match=r"repeat 0 has other weights than run\.json says"):
         read_run(folder)

@@ -11,17 +11,24 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emoscale.errors import StoreError
+from emoscale.errors import DamagedFileError, StoreError
 from emoscale.files import atomic_path
+from emoscale.table_digest import CONTENT, MEASURED, RESULT, is_as_sealed, sealed
 
 VOTE = pa.struct([("rater", pa.string()), ("label", pa.string())])
 SHARE = pa.struct([("label", pa.string()), ("share", pa.float64())])
 WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64())])
 
 
-def described(name: str, kind: pa.DataType, meaning: str, *, null: bool = False) -> pa.Field:
-    """A column with what it means; null only where it says so."""
-    return pa.field(name, kind, nullable=null, metadata={"meaning": meaning})
+def described(
+    name: str, kind: pa.DataType, meaning: str, *, null: bool = False, measured: bool = False
+) -> pa.Field:
+    """A column with what it means; null only where it says so.
+
+    `measured` is a time or a memory measurement: equal studies need not agree in it.
+    """
+    metadata = {b"meaning": meaning.encode(), **({MEASURED: b"yes"} if measured else {})}
+    return pa.field(name, kind, nullable=null, metadata=metadata)
 
 
 _RECORDING_FIELDS = [
@@ -206,7 +213,7 @@ def write_table(
     """Write `table` as Parquet with exactly the columns and types of `schema`, atomically.
 
     Raises `StoreError` when a column is missing, unknown, of another type, or null where it must
-    not be. `metadata` is kept in the file (see `read_metadata`).
+    not be. `metadata` is kept in the file (see `read_metadata`), with digests of the content.
     """
     unknown = [name for name in table.columns if name not in schema.names]
     missing = [name for name in schema.names if name not in table.columns]
@@ -216,15 +223,14 @@ def write_table(
         arrow = table.select(schema.names).to_arrow().cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise StoreError(f"{path}: does not fit its schema: {error}") from None
-    arrow = arrow.replace_schema_metadata(metadata or {})
+    arrow = arrow.replace_schema_metadata(sealed(arrow, metadata or {}))
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
     """Read a table of `write_table`; raises `StoreError` when it is damaged or another's."""
-    with _readable(path):
-        arrow = pq.read_table(path, page_checksum_verification=True)
+    arrow = read_arrow(path)
     try:
         arrow = arrow.cast(schema)
     except (pa.ArrowException, ValueError) as error:
@@ -234,9 +240,51 @@ def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
     return frame
 
 
+def read_any_table(path: Path | str) -> pl.DataFrame:
+    """Read a table whose columns depend on the study; raises `StoreError` when it is damaged."""
+    frame = pl.from_arrow(read_arrow(path))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def read_arrow(path: Path | str) -> pa.Table:
+    """The table as it lies in the file, compared with its digest where it has one.
+
+    Raises `StoreError` where it is missing or damaged.
+    """
+    with _readable(path):
+        # One file, and the columns that it holds itself: none from the names of its folders.
+        arrow = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        metadata = _texts(arrow.schema)
+        whole = CONTENT not in metadata or is_as_sealed(arrow, metadata)
+    if not whole:
+        raise DamagedFileError(path, "is not what was written", lambda: read_arrow(path))
+    return arrow
+
+
 def read_metadata(path: Path | str) -> dict[str, str]:
     """The metadata that `write_table` was given."""
-    raw = _read_schema(path).metadata or {}
+    return {k: v for k, v in _metadata(path).items() if k not in (CONTENT, RESULT)}
+
+
+def result_sha256(path: Path | str) -> str:
+    """Digest of what a table says, without what was measured of time and memory.
+
+    Raises `StoreError` where the table has none.
+    """
+    found = _metadata(path).get(RESULT)
+    if found is None:
+        raise StoreError(f"{path}: has no digest of its content; remove the file and run again")
+    return found
+
+
+def _metadata(path: Path | str) -> dict[str, str]:
+    with _readable(path):
+        return _texts(pq.read_schema(path))
+
+
+def _texts(schema: pa.Schema) -> dict[str, str]:
+    raw = schema.metadata or {}
     return {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
 
 
@@ -247,15 +295,21 @@ def _read_schema(path: Path | str) -> pa.Schema:
 
 @contextlib.contextmanager
 def _readable(path: Path | str) -> Iterator[None]:
-    """Whatever makes a Parquet file unreadable becomes a `StoreError`."""
+    """Whatever makes a Parquet file unreadable becomes a `StoreError`.
+
+    It is a `DamagedFileError` unless the system says why the file cannot be read.
+    """
     try:
         yield
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run the step that makes it") from None
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{path} cannot be read as Parquet ({error}); remove it and run again"
-        ) from None
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); mend that and run again"
+            ) from None
+        detail = f"cannot be read as Parquet ({error})"
+        raise DamagedFileError(path, detail, lambda: read_arrow(path)) from None
 
 
 def frame_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:

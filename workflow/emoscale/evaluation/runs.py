@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import modality_of
-from emoscale.errors import StoreError
+from emoscale.errors import DamagedFileError, StoreError
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
 from emoscale.evaluation.metrics import Metrics, confusion_matrix, metrics_of
 from emoscale.evaluation.trials import TRIALS, trial_rows
-from emoscale.provenance import canonical_json
+from emoscale.provenance import canonical_json, file_sha256
 from emoscale.tables import described, frame_of, predictions_schema, read_table
 
 
@@ -100,9 +100,15 @@ def runs_schema(classes: list[str]) -> pa.Schema:
                 "seconds",
                 pa.float64(),
                 "wall time of this training; of several side by side, of all of them",
+                measured=True,
             ),
-            described("cell_seconds", pa.float64(), "wall time of the job with all its repeats"),
-            described("peak_memory_megabytes", pa.float64(), "of the job"),
+            described(
+                "cell_seconds",
+                pa.float64(),
+                "wall time of the job with all its repeats",
+                measured=True,
+            ),
+            described("peak_memory_megabytes", pa.float64(), "of the job", measured=True),
             described("device", pa.string(), "what it ran on"),
             described("execution", pa.string(), "how this training was computed"),
             described("precision", pa.string(), "of the network's numbers"),
@@ -112,6 +118,18 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             described("code_sha256", pa.string(), "digest of the training code"),
             described("protocol_sha256", pa.string(), "digest of the fold's table"),
             described("features_sha256", pa.string(), "digests of the features, + between them"),
+            described(
+                "corpus_sha256",
+                pa.string(),
+                "digests of the corpus's rows that the features were made from, + between them",
+            ),
+            described(
+                "checkpoint_sha256",
+                pa.string(),
+                "digests of the pre-trained weights, + between them; empty: none",
+            ),
+            described("model_sha256", pa.string(), "digest of the job's trained weights"),
+            described("predictions_sha256", pa.string(), "digest of the job's predictions"),
             described("versions", pa.string(), "package versions, JSON"),
         ]
     )
@@ -152,11 +170,12 @@ def collect_runs(
     classes: list[str] = []
     for cell in cells:
         folder = cell.folder(runs)
-        run = _read_run(folder / "run.json")
+        run = read_run_record(folder / "run.json")
         if classes and run["classes"] != classes:
             raise StoreError(f"{folder}: was trained on other classes; remove it and run again")
         classes = run["classes"]
         table = read_table(folder / "predictions.parquet", predictions_schema(classes))
+        check_file_of_run(folder / "predictions.parquet", run)
         for repeat in run["repeats"]:
             own = table.filter(pl.col("repeat") == repeat["repeat"])
             if len(own) != run["test_utterances"]:
@@ -204,13 +223,32 @@ def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
     )
 
 
-def _read_run(path: Path) -> dict[str, Any]:
+def check_file_of_run(path: Path, run: dict[str, Any]) -> None:
+    """Raise `DamagedFileError` where a file of a run's folder is not what its `run.json` says."""
+    stated = run.get("files")
+    if not isinstance(stated, dict):
+        return  # another version's, which is found where the row is made
+    if stated.get(path.name) != file_sha256(path):
+        detail = "is not what its run.json says was written"
+        raise DamagedFileError(path, detail, lambda: check_file_of_run(path, run))
+
+
+def read_run_record(path: Path) -> dict[str, Any]:
+    """A `run.json`; raises `StoreError` where it is missing, and where it is damaged."""
     try:
-        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        run = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run the training that makes it") from None
-    except json.JSONDecodeError as error:
-        raise StoreError(f"{path}: is not JSON ({error}); remove it and run again") from None
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read ({error.strerror}); mend that and run again"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(
+            path, f"is not JSON ({error})", lambda: read_run_record(path)
+        ) from None
+    if not isinstance(run, dict):
+        raise DamagedFileError(path, "is no record of a run", lambda: read_run_record(path))
     return run
 
 
@@ -266,6 +304,10 @@ def _row(
         "code_sha256": origin["code_sha256"],
         "protocol_sha256": origin["protocol_sha256"],
         "features_sha256": "+".join(origin["features_sha256"]),
+        "corpus_sha256": "+".join(origin["corpus_sha256"]),
+        "checkpoint_sha256": "+".join(origin["checkpoint_sha256"]).strip("+"),
+        "model_sha256": run["files"]["model.safetensors"],
+        "predictions_sha256": run["files"]["predictions.parquet"],
         "versions": json.dumps(run["versions"], sort_keys=True),
     }
 

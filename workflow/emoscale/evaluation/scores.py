@@ -103,8 +103,8 @@ def scores_schema(classes: list[str]) -> pa.Schema:
                 "seeds' (initialisations') part of variance_trainings; null: as variance_orders",
                 null=True,
             ),
-            described("seconds", pa.float64(), "wall time of its jobs together"),
-            described("peak_memory_megabytes", pa.float64(), "of the largest job"),
+            described("seconds", pa.float64(), "wall time of its jobs together", measured=True),
+            described("peak_memory_megabytes", pa.float64(), "of the largest job", measured=True),
             described("notes", pa.string(), "what weakens the protocol"),
         ]
     )

@@ -32,7 +32,12 @@ TRIALS = pa.schema(
         ),
         described("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
         described("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
-        described("seconds", pa.float64(), "wall time; of several side by side, of all of them"),
+        described(
+            "seconds",
+            pa.float64(),
+            "wall time; of several side by side, of all of them",
+            measured=True,
+        ),
     ]
 )
 """A row an experiment, fold, size, repeat and trial, where the experiment searches."""

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError
+from emoscale.errors import DamagedFileError, StoreError
 from emoscale.provenance import digest
 from emoscale.store.room import Room
 from emoscale.store.shard import (
@@ -53,6 +53,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
     """
     rows: list[dict[str, object]] = []
     digests: dict[str, str] = {}
+    corpus: dict[str, str] = {}
     first: ShardHeader | None = None
     for shard in shards:
         header, contents = read_header(shard), verify_shard(shard)
@@ -63,6 +64,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
                 "remove it and run again"
             )
         digests[shard.name] = shard_digest(shard)
+        corpus[shard.name] = header.shard_sha256
         rows += [
             {
                 "utterance": key,
@@ -86,6 +88,8 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
         "dimension": str(first.dimension),
         "frame_rate": str(first.frame_rate or 0.0),
         "checkpoint_sha256": first.checkpoint_sha256,
+        "code_sha256": first.code_sha256,
+        "corpus_sha256": digest(corpus),
         "layers": json.dumps(first.layers),
         "weights": first.weights,
     }
@@ -109,7 +113,8 @@ class FeatureStore:
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
         self.weights = metadata["weights"]
-        self._checkpoint_sha256 = metadata["checkpoint_sha256"]
+        self.checkpoint_sha256 = metadata["checkpoint_sha256"]
+        self.corpus_sha256 = metadata["corpus_sha256"]
         self._representation = metadata["representation"]
         self.layers: tuple[int, ...] = tuple(json.loads(metadata["layers"]))
         if layer is not None and layer not in self.layers:
@@ -128,7 +133,7 @@ class FeatureStore:
             "settings": json.loads(self._representation),
             "layer": self.layer,
             "weights": self.weights,
-            "checkpoint_sha256": self._checkpoint_sha256,
+            "checkpoint_sha256": self.checkpoint_sha256,
         }
 
     @property
@@ -181,15 +186,31 @@ class FeatureStore:
         return (0, *layers, self.dimension)
 
     def _read(self, shard: str) -> ShardContents:
-        path = self.path.parent / shard
-        if shard_digest(path) != self._digests[shard]:
-            raise StoreError(f"{path} is not the shard that was indexed; run again")
+        try:
+            self._check_there(shard)
+            self._check_indexed(shard)
+            layers = self.layers if self.reads_layers else (self.layer,)
+            whole = [read_shard(self.path.parent / shard, layer) for layer in layers]
+        except DamagedFileError as error:
+            # The workflow looks at the index; only without it are the shards looked at.
+            standing_for = () if error.path == self.path else (self.path,)
+            raise DamagedFileError(error.path, error.detail, error.check, standing_for) from None
         if not self.reads_layers:
-            return read_shard(path, self.layer)
-        whole = [read_shard(path, layer) for layer in self.layers]
+            return whole[0]
         return dataclasses.replace(
             whole[0], frames=np.stack([contents.frames for contents in whole], axis=1)
         )
+
+    def _check_there(self, shard: str) -> None:
+        if not (self.path.parent / shard).exists():
+            detail = f"names {shard}, which is not there"
+            raise DamagedFileError(self.path, detail, lambda: self._check_there(shard))
+
+    def _check_indexed(self, shard: str) -> None:
+        path = self.path.parent / shard
+        if shard_digest(path) != self._digests[shard]:
+            detail = "is not the shard that was indexed"
+            raise DamagedFileError(path, detail, lambda: self._check_indexed(shard))
 
 
 def _columns_of(contents: ShardContents) -> dict[str, NDArray[np.generic]]:

@@ -28,13 +28,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError
+from emoscale.errors import DamagedFileError, StoreError
 
 SCHEMA = "emoscale-features-2"
 CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
 _ALWAYS = ("offsets", "utterance", "windows")
 _SOMETIMES = (CODEBOOK, CHARACTERS, SECONDS)
-_WAY_OUT = "remove the file and run again"
 _BLOCK_BYTES = 1 << 26
 
 
@@ -118,7 +117,7 @@ def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
         }
         for other, array in arrays.items():
             if sha256_of(array) != _text(file[other].attrs["sha256"]):
-                raise StoreError(f"{path}: {other} is not what was written; {_WAY_OUT}")
+                raise _damaged(path, f"{other} is not what was written")
     codebook = arrays.get(CODEBOOK)
     return ShardContents(
         arrays[name],
@@ -150,7 +149,7 @@ def verify_shard(path: Path | str) -> ShardRows:
     with _open(path) as file:
         for name in _names_of(file):
             if _sha256_in_blocks(file[name]) != _text(file[name].attrs["sha256"]):
-                raise StoreError(f"{path}: {name} is not what was written; {_WAY_OUT}")
+                raise _damaged(path, f"{name} is not what was written")
         keys = [bytes(key).rstrip(b"\0").decode() for key in file["utterance"][()]]
         return ShardRows(keys, np.diff(file["offsets"][()]), file["windows"][()])
 
@@ -195,10 +194,18 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
         # A finished shard is never written again, so no lock is needed (and NFS may have none).
         with h5py.File(path, "r", locking=False) as file:
             if not file.attrs.get("complete", False) or _text(file.attrs["schema"]) != SCHEMA:
-                raise StoreError(f"{path}: is not a complete feature shard; {_WAY_OUT}")
+                raise _damaged(path, "is not a complete feature shard")
             yield file
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, MemoryError) as error:
-        raise StoreError(f"{path}: is no HDF5 file or damaged ({error}); {_WAY_OUT}") from None
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror or error}); mend that and run again"
+            ) from None
+        raise _damaged(path, f"is no HDF5 file or damaged ({error})") from None
+
+
+def _damaged(path: Path | str, detail: str) -> DamagedFileError:
+    return DamagedFileError(path, detail, lambda: verify_shard(path))
 
 
 def _header(file: h5py.File) -> ShardHeader:

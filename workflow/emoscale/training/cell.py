@@ -24,7 +24,7 @@ from emoscale.files import atomic_path, write_json
 from emoscale.models.contract import InputShape
 from emoscale.progress import WorkProgress
 from emoscale.protocol.orders import subset, told_labels
-from emoscale.provenance import digest, package_versions
+from emoscale.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
 from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
@@ -186,6 +186,7 @@ def train_cell(
     write_table(frame_of(history, HISTORY), folder / "history.parquet", HISTORY)
     with atomic_path(folder / "model.safetensors") as temporary:
         save_file(weights, temporary)
+    files = ("predictions.parquet", "history.parquet", "model.safetensors")
     write_json(
         folder / "run.json",
         {
@@ -207,6 +208,7 @@ def train_cell(
             "seconds": time.perf_counter() - began,
             "peak_memory_megabytes": peak_memory_megabytes(),
             "origin": origin,
+            "files": {name: file_sha256(folder / name) for name in files},
             "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
         },
     )

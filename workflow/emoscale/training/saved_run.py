@@ -18,10 +18,12 @@ from emoscale.config.parsing import parse_settings
 from emoscale.config.prediction import PredictionSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.settings import Name
-from emoscale.errors import ConfigurationError, StoreError
+from emoscale.errors import ConfigurationError, DamagedFileError, StoreError
+from emoscale.evaluation.runs import read_run_record
 from emoscale.models.contract import InputShape
 from emoscale.models.decision import Decision
 from emoscale.models.registry import build_model
+from emoscale.provenance import file_sha256
 from emoscale.training.fitted import Weights, probabilities_from
 from emoscale.training.material import Material
 
@@ -79,6 +81,7 @@ class _Run(_Part):
     repeats: list[_Repeat] = Field(min_length=1)
     prediction: PredictionSettings
     origin: _Origin
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def read_run(folder: Path | str) -> SavedRun:
         )
     shapes = [InputShape(each.dimension, each.layers, each.frame_rate) for each in run.inputs]
     path = folder / "model.safetensors"
+    _check_digest(path, run.files.get(path.name, ""))
     tensors = _read_weights(path)
     repeats = []
     for each in run.repeats:
@@ -208,8 +212,24 @@ def _read_json(path: Path) -> _Run:
     try:
         run: _Run = parse_settings(_Run, text, str(path))
     except ConfigurationError as error:
+        read_run_record(path)  # what is no JSON at all is damaged; another version's is not
         raise StoreError(f"{error}; {_WAY_OUT}") from None
     return run
+
+
+def _check_digest(path: Path, stated: str) -> None:
+    """Raise `DamagedFileError` where the weights are not those that `run.json` states."""
+    record = path.with_name("run.json")
+    if not path.exists():
+        detail = f"names {path.name}, which is not there"
+        raise DamagedFileError(record, detail, lambda: _check_digest(path, stated))
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror}); {_WAY_OUT}") from None
+    if found != stated:
+        detail = "is not what its run.json says was written"
+        raise DamagedFileError(path, detail, lambda: _check_digest(path, stated), [record])
 
 
 def _read_weights(path: Path) -> Weights:

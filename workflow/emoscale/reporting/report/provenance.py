@@ -21,6 +21,8 @@ _ORIGIN = [
     "settings_sha256",
     "code_sha256",
     "features_sha256",
+    "corpus_sha256",
+    "checkpoint_sha256",
 ]
 
 

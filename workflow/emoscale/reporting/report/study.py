@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emoscale.errors import StoreError
 from emoscale.reporting.figures import largest_sizes
-from emoscale.tables import read_metadata
+from emoscale.tables import read_arrow, read_metadata
 
 
 @dataclass(frozen=True)
@@ -108,14 +106,7 @@ def read_study(
 
 def read_study_table(path: Path) -> StudyTable:
     """Read a table with what its columns mean; raises `StoreError` where it cannot be read."""
-    try:
-        arrow = pq.read_table(path, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist; run the step that makes it") from None
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(
-            f"{path} cannot be read as Parquet ({error}); remove it and run again"
-        ) from None
+    arrow = read_arrow(path)
     meanings = {
         field.name: (field.metadata or {}).get(b"meaning", b"").decode() for field in arrow.schema
     }
