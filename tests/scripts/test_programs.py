@@ -19,6 +19,9 @@ ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq
 PROGRAMS = sorted((PROJECT / "scripts").glob("*.py"))
 
 
+OF_A_SHARD = ["--shard", "0", "--shards", "1", "--recordings", "a", "--rejected", "b"]
+
+
 def run(name: str, *arguments: str | int | Path) -> subprocess.CompletedProcess:
     program = [sys.executable, str(PROJECT / "scripts" / name), *map(str, arguments)]
     return subprocess.run(program, capture_output=True, text=True)
@@ -189,21 +192,10 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
+        ("read_shard.py", ["--settings", "{", *OF_A_SHARD], "Error: --settings: Invalid JSON"),
         (
-            "read_corpus.py",
-            ["--settings", "{", "--recordings", "a", "--rejected", "b"],
-            "Error: --settings: Invalid JSON",
-        ),
-        (
-            "read_corpus.py",
-            [
-                "--settings",
-                '{"reader": "csv", "root": "no"}',
-                "--recordings",
-                "a",
-                "--rejected",
-                "b",
-            ],
+            "read_shard.py",
+            ["--settings", '{"reader": "csv", "root": "no"}', *OF_A_SHARD],
             "Error: no/utterances.csv does not exist",
         ),
         (
