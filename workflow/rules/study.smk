@@ -48,7 +48,7 @@ except UserError as error:
 
 OUT = STUDY.folder
 # Where a step may move a damaged file aside.
-os.environ["EMOSCALE_RESULTS"] = os.path.abspath(OUT)
+os.environ.update(EMOSCALE_RESULTS=os.path.abspath(OUT))
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
 CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
 FAIRSEQ_ENVIRONMENT = str(PROJECT / "envs" / "fairseq.yaml")
