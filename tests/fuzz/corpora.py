@@ -126,7 +126,9 @@ def _change_names(folder: Path, random: Random) -> None:
         name = random.choice(HOSTILE_TEXTS).replace("/", "∕").replace("\0", "")[:60] or "x"
         stem = random.choice(("", "03a01F", "08b02Wb", "14a05"))
         raw = os.fsencode((stem + name).encode("utf-8", "surrogatepass").decode("latin-1"))
-        path = os.fsencode(folder) + b"/" + raw + random.choice((b".wav", b".flac", b"", b"\xff.wav"))
+        path = (
+            os.fsencode(folder) + b"/" + raw + random.choice((b".wav", b".flac", b"", b"\xff.wav"))
+        )
         if os.path.lexists(path):
             continue
         match random.randrange(6):

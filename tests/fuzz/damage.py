@@ -128,7 +128,9 @@ def damaged_text(text: str, random: Random, words: Sequence[str] = HOSTILE_TEXTS
                 lines[place] = line[:at] + random.choice(words) + line[at:]
             case 5:
                 at = random.randrange(len(line) + 1)
-                lines[place] = line[:at] + random.choice("\"',:;\t[]{}()#&*!|>-%@`\\\r\0") + line[at:]
+                lines[place] = (
+                    line[:at] + random.choice("\"',:;\t[]{}()#&*!|>-%@`\\\r\0") + line[at:]
+                )
             case _:
                 at = random.randrange(len(line) + 1)
                 lines[place] = line[at:]
@@ -154,9 +156,7 @@ def damaged_value(value: Any, random: Random, others: Sequence[Any] = HOSTILE_VA
     return changed
 
 
-def change_file(
-    pattern: str, head: int | None = None
-) -> Callable[[Path, Random], None]:
+def change_file(pattern: str, head: int | None = None) -> Callable[[Path, Random], None]:
     """Damages the bytes of one file of those that match `pattern`."""
 
     def change(folder: Path, random: Random) -> None:

@@ -44,9 +44,9 @@ def _change(form: str) -> Callable[[Path, Random], None]:
 
     def change(folder: Path, random: Random) -> None:
         change_header(folder, random)
-        if random.random() < 0.05:  # and four gigabytes of nothing, which cost no room on the disk
+        if random.random() < 0.05:  # and much of nothing, which costs no room on the disk
             with open(folder / f"tone.{form}", "r+b") as file:
-                file.truncate(random.choice((1 << 20, 1 << 32)))
+                file.truncate(random.choice((1 << 20, 1 << 28)))
 
     return change
 

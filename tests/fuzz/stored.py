@@ -114,7 +114,9 @@ def _read_store(folder: Path) -> None:
 
 
 def _make_fold(folder: Path) -> None:
-    table = FOLD.with_columns(votes=pl.lit(None, pl.List(pl.Struct({"label": pl.String, "share": pl.Float64}))))
+    table = FOLD.with_columns(
+        votes=pl.lit(None, pl.List(pl.Struct({"label": pl.String, "share": pl.Float64})))
+    )
     write_table(table, folder / "fold.parquet", protocol_schema(1))
 
 
@@ -177,7 +179,7 @@ def _make_run_of_study(folder: Path) -> None:
     path = folder / "runs" / "noise" / "fold1" / "all" / "run.json"
     run = json.loads(path.read_text())
     named = ("settings", "settings_sha256", "code_sha256", "protocol_sha256")
-    run["origin"] |= {name: "x" for name in named}
+    run["origin"] |= dict.fromkeys(named, "x")
     run["origin"] |= {"representations": ["mfcc"], "weights": [""]}
     path.write_text(json.dumps(run))
 
@@ -225,7 +227,7 @@ def _change_checkpoint(folder: Path, random: Random) -> None:
 
 
 def _change_members(path: Path, random: Random) -> None:
-    """Damage one member of a zip archive, or add one that wants to lie elsewhere; sums are right."""
+    """Damage one member of a zip archive, or add one that wants to lie elsewhere."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = random.choice(sorted(members))
@@ -338,7 +340,12 @@ def _change_frames(folder: Path, random: Random) -> None:
         case 0:
             _change_members(folder / "frames.npz", random)
         case 1:
-            others: list[Any] = [np.ones(3), np.ones((0, 3)), np.array(["x"]), np.full((5, 3), np.nan)]
+            others: list[Any] = [
+                np.ones(3),
+                np.ones((0, 3)),
+                np.array(["x"]),
+                np.full((5, 3), np.nan),
+            ]
             np.savez(folder / "frames.npz", **{"0": random.choice(others), "1": np.ones((5, 3))})
         case 2:
             evil = np.array([_Attack()], dtype=object)

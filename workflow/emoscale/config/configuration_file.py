@@ -75,7 +75,7 @@ def _pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _read_yaml(text: str, path: Path) -> Any:
     try:
         _check(yaml.parse(text, Loader=_Loader), path)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - one of the safe loaders
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}" if mark else ""

@@ -209,8 +209,11 @@ def _read_run(path: Path) -> dict[str, Any]:
         run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run the training that makes it") from None
-    except json.JSONDecodeError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: is not JSON ({error}); remove it and run again") from None
+    classes = run.get("classes") if isinstance(run, dict) else None
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise StoreError(f"{path} is damaged: it names no classes; remove it and run again")
     return run
 
 
