@@ -1,6 +1,7 @@
 # make demo    install what is needed, run the default study, say where its results are
 # make test    install what is needed and run everything that checks
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
+# make fuzz    read 2,000 damaged inputs of every kind, and count how they end
 # make bench   time what is timed in docs/benchmarks.md
 # make evidence  check by simulation, and by the demo with permuted labels, what the tables claim
 # make format  bring code and rules into their form
@@ -14,7 +15,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test test-fairseq bench evidence format schema clean-demo
+.PHONY: demo test fuzz test-fairseq bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
@@ -46,6 +47,9 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check 'pip<24.1'
 	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check -r envs/fairseq.txt
 	@touch $@
+
+fuzz: $(VENV)/.dev
+	PYTHONPATH=workflow $(BIN)/python -m tests.fuzz.fuzz --inputs 2000
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py

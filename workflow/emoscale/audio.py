@@ -20,7 +20,8 @@ FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST
 """libsndfile's names of the containers that are read: those whose truncation can be seen."""
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC that was written to a pipe
-_BLOCK_FRAMES = 1 << 20
+_BLOCK_SAMPLES = 1 << 20
+_RATES = (1_000, 1_000_000)  # Hz; others are a damaged header's, and resampled would fill memory
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,10 @@ def _read_part(
             "unreadable", f"{path}: {file.format} is not read; convert it to WAV or FLAC"
         )
     rate = file.samplerate
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise AudioError(
+            "unreadable", f"{path}: its header says {rate} samples a second; the file is damaged"
+        )
     promised = file.frames if file.frames < _UNKNOWN_FRAMES else None
     if promised == 0:
         raise AudioError("empty", f"{path}: its header says that there are no samples")
@@ -130,8 +135,9 @@ def _read_part(
 def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.float32]:
     """[samples, channels] from where the file stands; block by block, as headers may lie."""
     blocks = [np.empty((0, file.channels), dtype=np.float32)]
+    most = max(1, _BLOCK_SAMPLES // file.channels)
     while wanted is None or wanted > 0:
-        ask = _BLOCK_FRAMES if wanted is None else min(wanted, _BLOCK_FRAMES)
+        ask = most if wanted is None else min(wanted, most)
         block = file.read(ask, dtype="float32", always_2d=True)
         blocks.append(block)
         if len(block) < ask:

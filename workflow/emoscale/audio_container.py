@@ -18,6 +18,8 @@ from typing import BinaryIO
 # ones, each rounded down to whole samples.
 _SMALLEST_PLACEHOLDER = 0x7FFFF000 - 4096
 
+_MOST_CHUNKS = 10_000  # a file of zeros is one of empty chunks
+
 _OGG_PAGE_LONGEST = 65_307
 _OGG_HEADER = 27
 _END_OF_STREAM = 4
@@ -48,7 +50,7 @@ def missing_bytes(path: Path) -> int:
 def _chunks(file: BinaryIO, order: str) -> Iterator[tuple[bytes, int, int]]:
     """Name, stated size and first byte of each chunk of a RIFF or AIFF file."""
     place = 12
-    while True:
+    for _ in range(_MOST_CHUNKS):
         file.seek(place)
         head = file.read(8)
         if len(head) < 8:

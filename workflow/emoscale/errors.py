@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+LONGEST_SENTENCE = 1_500
+"""Characters of a message that are shown: the first two thirds and the last third."""
+
 
 class UserError(Exception):
-    """Something that the person at the keyboard can mend; shown without a traceback."""
+    """Something that the person at the keyboard can mend; shown without a traceback.
+
+    Messages quote what files hold. As text an error is one line that a terminal only shows: control
+    characters are written out, and what is too long is cut in its middle.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+def one_line(text: str) -> str:
+    """The text as a terminal may show it, in one line of at most `LONGEST_SENTENCE` characters.
+
+    >>> one_line("a\\nb")
+    'a\\\\nb'
+    """
+    text = text.strip()
+    if len(text) > LONGEST_SENTENCE:
+        text = f"{text[: LONGEST_SENTENCE * 2 // 3]} … {text[-LONGEST_SENTENCE // 3 :]}"
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
+        else character
+        for character in text
+    )
+
+
+_TURNING = frozenset(
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)  # of writing direction
 
 
 class ConfigurationError(UserError):

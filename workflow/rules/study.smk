@@ -23,6 +23,7 @@ os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 
 from emoscale.config import parse_study
 from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.representations import ExternalSettings, PretrainedSettings, modality_of
 from emoscale.config.robustness import Babble
 from emoscale.config.study import reference_parts
@@ -42,6 +43,8 @@ from emoscale.representations.registry import sources_of
 
 install_early_cutoff()
 try:
+    for path in workflow.configfiles:
+        read_configuration_file(path)
     STUDY = parse_study(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from emoscale.config.settings import Name, Settings
+from emoscale.config.settings import Name, OutputFolder, Place, Settings
 
 OF_CORPUS = ":"
 """Stands between the name of one of several corpora and what is its own: emodb:03a01Fa."""
@@ -32,7 +32,7 @@ class IemocapCorpus(Settings):
 
     reader: Literal["iemocap"]
 
-    root: str = Field(min_length=1)
+    root: Place
     """Folder that holds Session1 … Session5 (or `IEMOCAP_full_release` with them)."""
 
 
@@ -41,7 +41,7 @@ class EmodbCorpus(Settings):
 
     reader: Literal["emodb"]
 
-    root: str = Field(min_length=1)
+    root: Place
     """Folder that holds the recordings, or the release's folder with `wav/` in it."""
 
 
@@ -50,10 +50,10 @@ class CsvCorpus(Settings):
 
     reader: Literal["csv"]
 
-    root: str = Field(min_length=1)
+    root: Place
     """Folder to which the table's file names are relative."""
 
-    table: str = "utterances.csv"
+    table: Place = "utterances.csv"
     """The table, relative to `root`; comma- or tab-separated by its ending (.csv, .tsv)."""
 
     columns: dict[str, str] = Field(default_factory=dict)
@@ -68,7 +68,7 @@ class DemoCorpus(Settings):
 
     reader: Literal["demo"]
 
-    root: str = Field(min_length=1)
+    root: OutputFolder
     """Folder to generate it in."""
 
     sessions: int = Field(default=5, ge=2, le=9)
@@ -92,7 +92,7 @@ class SeveralCorpora(Settings):
 
     reader: Literal["several"]
 
-    root: str = Field(min_length=1)
+    root: Place
     """Folder in which all of them lie."""
 
     corpora: dict[Name, OneCorpus] = Field(min_length=2)

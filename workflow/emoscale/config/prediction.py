@@ -6,7 +6,7 @@ from pydantic import Field
 
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.config.corpus import AudioChecks
-from emoscale.config.settings import Name, Settings
+from emoscale.config.settings import Name, Place, Settings
 
 
 class PredictionSettings(Settings):
@@ -18,5 +18,5 @@ class PredictionSettings(Settings):
     checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
     """Where the weights come from that the run's representations name."""
 
-    checkpoint_cache: str = "~/.cache/emoscale"
+    checkpoint_cache: Place = "~/.cache/emoscale"
     """Folder that they were downloaded to."""

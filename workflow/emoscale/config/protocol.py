@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
-from emoscale.config.settings import Settings
+from emoscale.config.settings import Place, Settings
 
 _SIZE = re.compile(r"^(?:(?P<total>[1-9]\d{0,6})|(?P<each>[1-9]\d{0,6})-per-class|all)$")
 
@@ -28,7 +28,7 @@ class ProtocolSettings(Settings):
     """The sessions, or corpora, that are tested, a fold each, the others being learned from in
     every fold: [emodb]. Null: each is tested in its turn."""
 
-    fold_file: str | None = Field(default=None, min_length=1)
+    fold_file: Place | None = None
     """With `file`: a table (CSV, or TSV by its ending) with the columns `utterance` and `fold` (a
     fold tests those that stand with it), or with `role` (train, dev or test) as well, a row an
     utterance and fold; with `role` alone there is one fold."""

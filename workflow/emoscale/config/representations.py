@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from emoscale.config.settings import Settings
+from emoscale.config.settings import Place, Settings
 
 SAMPLE_RATE = 16_000
 """Hz; what every representation is given."""
@@ -114,7 +114,7 @@ class Wav2VecSettings(PretrainedSettings):
 
     kind: Literal["wav2vec"]
 
-    checkpoint: str = Field(min_length=1)
+    checkpoint: Place
     """The file, such as wav2vec_large.pt, or a name under `checkpoints`."""
 
     output: Literal["z", "c"] = "c"
@@ -134,7 +134,7 @@ class VqWav2VecSettings(PretrainedSettings):
 
     kind: Literal["vq_wav2vec"]
 
-    checkpoint: str = Field(min_length=1)
+    checkpoint: Place
     """The file, such as vq-wav2vec.pt or vq-wav2vec_kmeans.pt, or a name under `checkpoints`."""
 
     output: Literal["codes", "c"] = "codes"
@@ -157,11 +157,11 @@ class CodeRobertaSettings(PretrainedSettings):
 
     kind: Literal["code_roberta"]
 
-    checkpoint: str = Field(min_length=1)
+    checkpoint: Place
     """The vq-wav2vec file that gives the codes (vq-wav2vec_kmeans.pt), or a name under
     `checkpoints`."""
 
-    model: str = Field(min_length=1)
+    model: Place
     """bert_kmeans.tar, or a folder with what is in it (bert_kmeans.pt and dict.txt), or a name
     under `checkpoints`."""
 
@@ -177,7 +177,7 @@ class TransformersAudioSettings(PretrainedSettings):
 
     kind: Literal["transformers_audio"]
 
-    model: str = Field(min_length=1)
+    model: Place
     """A folder that holds the model, a fairseq file of wav2vec 2.0 (wav2vec_small.pt), or a name
     under `checkpoints`, which is where a model of the hub is named to be downloaded."""
 
@@ -197,7 +197,7 @@ class TransformersTextSettings(PretrainedSettings):
 
     kind: Literal["transformers_text"]
 
-    model: str = Field(min_length=1)
+    model: Place
     """A folder that holds the model, or a name under `checkpoints`, which is where a model of the
     hub is named to be downloaded."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 # Names become folders, wildcards and columns: letters, digits, '-' and '_' only.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -14,6 +14,30 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", 
 Reference = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(/\d{1,3})?$", max_length=68)
 ]
+
+
+def _is_place(path: str) -> str:
+    wrong = [character for character in path if not character.isprintable()]
+    if wrong:
+        raise ValueError(
+            f"holds the character {wrong[0]!r}, which cannot be printed; name another path"
+        )
+    return path
+
+
+def _is_output(path: str) -> str:
+    if "{" in path or "}" in path:
+        raise ValueError("holds a brace, which Snakemake takes for a wildcard; name another folder")
+    return path
+
+
+# A file or folder of the user's. It is quoted wherever a shell sees it, so all that can be printed
+# may stand in it.
+Place = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_place)]
+
+
+# A folder whose files rules name.
+OutputFolder = Annotated[Place, AfterValidator(_is_output)]
 
 
 class Settings(BaseModel):

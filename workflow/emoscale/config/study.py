@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from emoscale.config.checkpoints import CheckpointSettings
-from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
+from emoscale.config.corpus import AudioChecks, CorpusSettings, DemoCorpus, LabelSettings
 from emoscale.config.evidence import EvidenceSettings, EvidenceSlice, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
@@ -23,7 +24,7 @@ from emoscale.config.representations import (
 )
 from emoscale.config.robustness import RobustnessSettings, labels_of_size
 from emoscale.config.search import trials_of
-from emoscale.config.settings import Name, Reference, Settings
+from emoscale.config.settings import Name, OutputFolder, Place, Reference, Settings
 from emoscale.config.training import TrainingSettings
 from emoscale.errors import ConfigurationError
 from emoscale.provenance import canonical_json
@@ -59,7 +60,7 @@ class Execution(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a CUDA GPU when one is there. cuda: needs one; jobs then count the resource `gpu`."""
 
-    checkpoint_cache: str = "~/.cache/emoscale"
+    checkpoint_cache: Place = "~/.cache/emoscale"
     """Folder of downloaded weights, shared by all studies."""
 
     offline: bool = False
@@ -68,7 +69,7 @@ class Execution(Settings):
     seconds_between_checkpoints: float = Field(default=20.0, ge=0.0)
     """How often a training saves what it needs to go on where it was, should it be killed."""
 
-    fairseq_python: str = "python"
+    fairseq_python: Place = "python"
     """The Python that has fairseq, for `backend: fairseq` without conda."""
 
 
@@ -78,7 +79,7 @@ class Study(Settings):
     study: Name
     """Name of the study; its results go to `<results>/<study>/`."""
 
-    results: str = "results"
+    results: OutputFolder = "results"
     """Folder of all results."""
 
     seed: int = Field(default=1, ge=0)
@@ -205,6 +206,18 @@ class Study(Settings):
                     "set training.schedule to fixed, search nothing, and give an estimator one of "
                     "its strengths"
                 )
+
+    @model_validator(mode="after")
+    def _generated_only_among_results(self) -> Study:
+        """Snakemake removes a folder before the rule that makes it runs."""
+        results = Path(self.results).resolve()
+        root = Path(self.corpus.root).resolve()
+        if isinstance(self.corpus, DemoCorpus) and results not in root.parents:
+            raise ValueError(
+                f"corpus.root is {self.corpus.root}, and what is there would be replaced by the "
+                f"generated corpus; name a folder in {self.results}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _corpora_to_test_are_there(self) -> Study:

@@ -6,7 +6,7 @@ import re
 
 FRAMES_PER_SECOND = 100
 
-_ROW = re.compile(r"^\s*(?P<first>\d+)\s+(?P<last>\d+)\s+-?\d+\s+(?P<word>\S+)\s*$")
+_ROW = re.compile(r"^\s*(?P<first>\d{1,9})\s+(?P<last>\d{1,9})\s+-?\d+\s+(?P<word>\S+)\s*$")
 _HEADER = ["SFrm", "EFrm", "SegAScr", "Word"]
 _SILENCE = {"<s>", "</s>", "<sil>"}
 _ALTERNATIVE = re.compile(r"\(\d+\)$")

@@ -68,6 +68,11 @@ class Reading:
 
     def add(self, utterance: Utterance, file: str, place: str | None = None) -> None:
         """Add an utterance that stands in `file`; a second one of the same key is rejected."""
+        if "\0" in utterance.audio + utterance.utterance:
+            self.reject(
+                file, "name not understood", "the row has a zero byte in a name", place=place
+            )
+            return
         if not _is_unicode(utterance.audio + utterance.utterance):
             self.reject(
                 file, "name not understood", f"the name {utterance.audio} is not UTF-8; rename it"

@@ -249,6 +249,9 @@ def read_run_record(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(run, dict):
         raise DamagedFileError(path, "is no record of a run", lambda: read_run_record(path))
+    classes = run.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise DamagedFileError(path, "names no classes", lambda: read_run_record(path))
     return run
 
 

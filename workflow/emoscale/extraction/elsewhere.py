@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -54,13 +55,34 @@ def store_frames(
         writer.finish(keys)
 
 
+_DAMAGE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise where a file is not what it says."""
+
+
 def _arrays(path: Path, count: int) -> Iterator[NDArray[np.generic]]:
     """The arrays `0` to `count` of an .npz file, one at a time."""
     try:
         with np.load(path, allow_pickle=False) as file:
             for place in range(count):
-                yield file[str(place)]
-    except (OSError, KeyError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+                array: Any = file[str(place)]
+                if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+                    raise ValueError(f"{place} is no array of numbers")
+                yield array
+    except _DAMAGE as error:
         raise StoreError(
             f"{path}: is damaged or lacks an utterance ({error}); remove it and run again"
         ) from None

@@ -153,7 +153,8 @@ def _row(
 def _in_order(names: pl.Series) -> list[str]:
     """Folds by number where all are numbers, else by name."""
     folds = sorted(names.unique())
-    return sorted(folds, key=int) if all(name.isdecimal() for name in folds) else folds
+    numbers = all(name.isdecimal() and len(name) < 10 for name in folds)
+    return sorted(folds, key=int) if numbers else folds
 
 
 def _check_development(table: pl.DataFrame, settings: ProtocolSettings, path: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import lzma
 import re
 import shutil
 import tarfile
@@ -37,6 +38,9 @@ BEGIN, PAD, END, UNKNOWN = range(4)
 """<s>, <pad>, </s> and <unk>: the symbols that every dictionary of fairseq begins with."""
 
 DICTIONARY = "dict.txt"
+
+_LARGEST_UNPACKING = 100
+"""Times an archive's size: weights hardly get smaller by packing, a bomb a thousand times."""
 
 _SPECIAL = {"<s>": BEGIN, "<pad>": PAD, "</s>": END, "<unk>": UNKNOWN}
 
@@ -122,7 +126,7 @@ def _from_folder(folder: Path) -> tuple[FairseqCheckpoint, bytes]:
 
 def _from_archive(path: Path) -> tuple[FairseqCheckpoint, bytes]:
     with _damage_named(path), tarfile.open(path) as archive:
-        files = {PurePosixPath(member.name).name: member for member in archive if member.isfile()}
+        files = _files_of(archive, path)
         name = _the_checkpoint(list(files), path)
         with _opened(archive, files[DICTIONARY]) as member:
             dictionary = member.read()
@@ -133,11 +137,30 @@ def _from_archive(path: Path) -> tuple[FairseqCheckpoint, bytes]:
             return read_fairseq_checkpoint(file, path / name), dictionary
 
 
+def _files_of(archive: tarfile.TarFile, path: Path) -> dict[str, tarfile.TarInfo]:
+    """The plain files of an archive; nothing is unpacked under the names that it gives.
+
+    Raises `CheckpointError` where it holds far more than weights can be packed to.
+    """
+    room = _LARGEST_UNPACKING * (path.stat().st_size + 1_000_000)
+    files: dict[str, tarfile.TarInfo] = {}
+    for member in archive:
+        if member.isfile():
+            files[PurePosixPath(member.name).name] = member
+        room -= member.size
+        if room < 0:
+            raise CheckpointError(
+                f"{path} is refused: it would unpack to more than {_LARGEST_UNPACKING} times its "
+                "size; take the original file"
+            )
+    return files
+
+
 @contextlib.contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise CheckpointError(
             f"{path} is damaged or no archive of checkpoint and dictionary ({reason}); download it "

@@ -30,6 +30,9 @@ class ArchitectureError(Exception):
     """A checkpoint states an architecture that this module does not compute."""
 
 
+_MOST_WEIGHTS = 1_000_000_000
+
+
 @dataclass(frozen=True)
 class Wav2VecArchitecture:
     """What decides the computation, as a checkpoint states it."""
@@ -58,7 +61,7 @@ class Wav2VecArchitecture:
             aggregator=parse_layers(arguments.get("conv_aggregator_layers", _AGGREGATOR)),
             skip_connections_feat=bool(arguments.get("skip_connections_feat", False)),
             skip_connections_agg=bool(arguments.get("skip_connections_agg", False)),
-            residual_scale=float(arguments.get("residual_scale", 0.5)),
+            residual_scale=_number(arguments, "residual_scale", 0.5),
             log_compression=bool(arguments.get("log_compression", False)),
             affine=not arguments.get("non_affine_group_norm", False),
             convolution_bias=not arguments.get("no_conv_bias", False),
@@ -99,11 +102,34 @@ def parse_layers(text: str) -> ConvolutionLayers:
     try:
         layers = _literal(ast.parse(text, mode="eval").body)
         parsed = tuple((int(c), int(k), int(s)) for c, k, s in layers)
-    except (SyntaxError, ValueError, TypeError) as error:
+    except (
+        SyntaxError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ArchitectureError(f"layers {text!r} are not understood") from error
-    if not parsed or any(min(layer) < 1 for layer in parsed):
+    if not parsed or any(min(layer) < 1 for layer in parsed) or _weights_of(parsed) > _MOST_WEIGHTS:
         raise ArchitectureError(f"layers {text!r} are not understood")
     return parsed
+
+
+def _weights_of(layers: ConvolutionLayers) -> int:
+    """How many weights such layers have, which are made before those of the file are read."""
+    entering = [1, *(channels for channels, _, _ in layers)]
+    return sum(
+        before * channels * kernel
+        for before, (channels, kernel, _) in zip(entering, layers, strict=False)
+    )
+
+
+def _number(arguments: Mapping[str, Any], name: str, default: float) -> float:
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ArchitectureError(f"{name} {value!r} is not understood")
+    return float(value)
 
 
 def _literal(node: ast.expr) -> Any:
@@ -113,7 +139,10 @@ def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         left, right = _literal(node.left), _literal(node.right)
         count = right if isinstance(right, int) else left
-        if not isinstance(count, int) or not 0 <= count <= 100:
+        items = left if count is right else right
+        if not isinstance(count, int) or not isinstance(items, list):
+            raise ValueError("not a list times a number")
+        if not 0 <= count <= 100 or count * len(items) > 1000:
             raise ValueError("a list is repeated too often")
         return left * right
     return ast.literal_eval(node)

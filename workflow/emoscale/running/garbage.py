@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from emoscale.config.configuration_file import read_configuration_file
 from emoscale.errors import ConfigurationError, UserError
 from emoscale.running.estimate import bytes_of
 from emoscale.running.graph import Graph, read_graph
@@ -217,9 +216,9 @@ def _kind_of(path: Path) -> str | None:
 def _named_folder(path: Path) -> Path:
     """The results folder of a configuration that is not whole."""
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_configuration_file(path)
         study, results = config["study"], config.get("results", "results")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (ConfigurationError, KeyError):
         raise ConfigurationError(
             f"{path} does not say which study it is of, so what it needs is not known and nothing "
             "is removed; mend it or move it away"

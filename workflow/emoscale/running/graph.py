@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emoscale.config import parse_study
+from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.study import Study
 from emoscale.errors import ConfigurationError
 from emoscale.running.parameters import Change, changes_of
@@ -91,9 +92,12 @@ def read_graph(configfiles: Sequence[Path | str] = (), overrides: Sequence[str] 
     """Let Snakemake plan the study in the working folder, and read what it decides.
 
     `configfiles` and `overrides` are what `--configfile` and `--config` would be given; without
-    any, the Snakefile's own default counts. Nothing is run and no lock is taken. Raises
-    `ConfigurationError` with Snakemake's sentence where it cannot plan.
+    any, the Snakefile's own default counts. Nothing is run and no lock is taken, and nothing that
+    a file says is executed: what Snakemake would run as a template is refused before it is asked.
+    Raises `ConfigurationError` with Snakemake's sentence where it cannot plan.
     """
+    for path in configfiles:
+        read_configuration_file(path)
     from snakemake.cli import args_to_api, parse_args
 
     arguments = ["--snakefile", str(SNAKEFILE), "--dry-run", "--quiet", "rules", "progress"]

@@ -19,7 +19,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,18 @@ CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
 _ALWAYS = ("offsets", "utterance", "windows")
 _SOMETIMES = (CODEBOOK, CHARACTERS, SECONDS)
 _BLOCK_BYTES = 1 << 26
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What h5py and numpy raise where a file is not what it says."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +131,17 @@ def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
         for other, array in arrays.items():
             if sha256_of(array) != _text(file[other].attrs["sha256"]):
                 raise _damaged(path, f"{other} is not what was written")
-    codebook = arrays.get(CODEBOOK)
-    return ShardContents(
-        arrays[name],
-        arrays["offsets"].astype(np.int64),
-        [bytes(key).rstrip(b"\0").decode() for key in arrays["utterance"]],
-        arrays["windows"],
-        None if codebook is None else codebook.astype(np.float32),
-        arrays.get(CHARACTERS),
-        arrays.get(SECONDS),
-    )
+        _check_places(name, arrays)
+        codebook = arrays.get(CODEBOOK)
+        return ShardContents(
+            arrays[name],
+            arrays["offsets"].astype(np.int64),
+            _keys(arrays["utterance"]),
+            arrays["windows"],
+            None if codebook is None else codebook.astype(np.float32),
+            arrays.get(CHARACTERS),
+            arrays.get(SECONDS),
+        )
 
 
 @dataclass(frozen=True)
@@ -150,8 +164,10 @@ def verify_shard(path: Path | str) -> ShardRows:
         for name in _names_of(file):
             if _sha256_in_blocks(file[name]) != _text(file[name].attrs["sha256"]):
                 raise _damaged(path, f"{name} is not what was written")
-        keys = [bytes(key).rstrip(b"\0").decode() for key in file["utterance"][()]]
-        return ShardRows(keys, np.diff(file["offsets"][()]), file["windows"][()])
+        rows = {each: file[each][()] for each in _ALWAYS}
+        for name in _header(file).datasets_of_frames():
+            _check_places(name, rows | {name: np.broadcast_to(np.int8(0), file[name].shape)})
+        return ShardRows(_keys(rows["utterance"]), np.diff(rows["offsets"]), rows["windows"])
 
 
 def shard_digest(path: Path | str) -> str:
@@ -195,8 +211,9 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
         with h5py.File(path, "r", locking=False) as file:
             if not file.attrs.get("complete", False) or _text(file.attrs["schema"]) != SCHEMA:
                 raise _damaged(path, "is not a complete feature shard")
+            _check_datasets(file, os.path.getsize(path))
             yield file
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+    except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreError(
                 f"{path} cannot be read ({error.strerror or error}); mend that and run again"
@@ -206,6 +223,44 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
 
 def _damaged(path: Path | str, detail: str) -> DamagedFileError:
     return DamagedFileError(path, detail, lambda: verify_shard(path))
+
+
+def _check_datasets(file: h5py.File, size: int) -> None:
+    """Raise `ValueError` where an array lies in another file, or is larger than this one.
+
+    HDF5 would follow links to any file, and make zeros, or unpack, what a few bytes promise.
+    """
+    for name in file:
+        dataset = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+        if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+            raise ValueError(f"{name} is no array in this file")
+        if dataset.dtype.hasobject or dataset.nbytes > size:
+            raise ValueError(f"{name} is larger than the file")
+
+
+def _check_places(name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise `ValueError` where offsets, keys and frames do not fit together."""
+    offsets, number = arrays["offsets"], len(arrays["utterance"])
+    steps = np.diff(offsets)
+    fit = (
+        offsets.shape == (number + 1,)
+        and offsets[0] == 0
+        and (steps >= 0).all()
+        and arrays["windows"].shape == (number,)
+        and arrays[name].ndim == 2
+        and all(
+            len(arrays[each]) == offsets[-1]
+            for each in (name, CHARACTERS, SECONDS)
+            if each in arrays
+        )
+    )
+    codebook = arrays.get(CODEBOOK)
+    if fit and codebook is not None:
+        codes = arrays[name]
+        fit = codebook.ndim == 3 and codes.shape[1] == len(codebook)
+        fit = fit and not (codes.size and (codes.min() < 0 or codes.max() >= codebook.shape[1]))
+    if not fit:
+        raise ValueError("its arrays do not fit together")
 
 
 def _header(file: h5py.File) -> ShardHeader:
@@ -244,6 +299,10 @@ def _mapped(path: Path | str, dataset: h5py.Dataset) -> NDArray[np.generic]:
         array: NDArray[np.generic] = dataset[()]
         return array
     return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+
+
+def _keys(stored: NDArray[np.generic]) -> list[str]:
+    return [bytes(key).rstrip(b"\0").decode() for key in stored]
 
 
 def _text(value: Any) -> str:

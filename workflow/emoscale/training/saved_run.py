@@ -250,10 +250,40 @@ def _check_weights(
         known = [field.name for field in fields(Decision)]
         optional = {"support", "gamma"}
         right = set(known) - optional <= set(weights) <= set(known)
+        right = right and _is_decision(
+            {name: value.numpy() for name, value in weights.items()}, shapes[0].dimension, classes
+        )
     else:
-        wanted = build_model(repeat.model, shapes, classes).state_dict()
-        right = {k: v.shape for k, v in wanted.items()} == {k: v.shape for k, v in weights.items()}
+        with torch.device("meta"):  # shapes only: settings may ask for more than there is room for
+            wanted = build_model(repeat.model, shapes, classes).state_dict()
+        right = {k: (v.shape, v.dtype) for k, v in wanted.items()} == {
+            k: (v.shape, v.dtype) for k, v in weights.items()
+        }
     if not right:
         raise StoreError(
             f"{path}: repeat {repeat.repeat} has other weights than run.json says; {_WAY_OUT}"
         )
+
+
+def _is_decision(arrays: dict[str, NDArray[Any]], dimension: int, classes: int) -> bool:
+    """Whether an estimator's arrays fit together, the input and the classes, and are finite."""
+    shape = {name: array.shape for name, array in arrays.items()}
+    present = arrays["present"]
+    k = present.size
+    pairs, width = k * (k - 1) // 2, arrays["mean"].size
+    machine = arrays.get("support", np.empty(0)).ndim == 2
+    rows, columns = (pairs, len(arrays["support"])) if machine else (k, width)
+    return (
+        all(np.isfinite(array).all() and array.dtype.kind in "fi" for array in arrays.values())
+        and present.dtype.kind == "i"
+        and present.ndim == 1
+        and 0 < k == len(np.unique(present))
+        and 0 <= present.min() <= present.max() < classes
+        and ("support" in arrays) == ("gamma" in arrays) == machine
+        and width in (dimension, 2 * dimension)
+        and shape["mean"] == shape["scale"] == (width,)
+        and shape["weights"] == (rows, columns)
+        and shape["intercepts"] == (rows,)
+        and shape["temperature"] == (1,)
+        and (not machine or (shape["gamma"] == (1,) and shape["support"] == (columns, width)))
+    )
