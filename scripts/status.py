@@ -56,9 +56,9 @@ def _show_run(status: Status, console: Console) -> None:
         console.print(f"{said}.", soft_wrap=True)
     else:
         console.print(
-            f"[bold]The lock of a run is {since} old and no Snakemake works here[/]: it was "
-            "killed, or works on another machine. If there is none, unlock and run again: "
-            "snakemake --unlock",
+            f"[bold]The lock of a run{lock.elsewhere} is {since} old, and no Snakemake works "
+            "here[/]: it was killed, or works on another machine. If it does not work any more, "
+            "unlock and run again: snakemake --unlock",
             soft_wrap=True,
         )
 

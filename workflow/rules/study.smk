@@ -40,8 +40,10 @@ from emoscale.provenance import (
     tree_listing_digest,
 )
 from emoscale.representations.registry import sources_of
+from emoscale.run_lock import install_run_lock
 
 install_early_cutoff()
+install_run_lock()
 try:
     for path in workflow.configfiles:
         read_configuration_file(path)

@@ -148,8 +148,8 @@ def refuse_while_locked() -> None:
             "removed; wait until it has ended"
         )
     raise UserError(
-        "a run holds the lock on this folder (.snakemake/locks), so nothing is removed; if it was "
-        "killed, unlock with: snakemake --unlock"
+        f"a run{lock.elsewhere} holds the lock on this folder (.snakemake/locks), so nothing is "
+        "removed; if it was killed, unlock with: snakemake --unlock"
     )
 
 

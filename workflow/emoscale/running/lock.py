@@ -1,14 +1,14 @@
-"""Whether a run is going on: Snakemake's lock says that one began, the processes whether it lives.
-
-Snakemake's lock is a list of files that nobody else may touch; it stays when its run is killed.
-"""
+"""Whether a run is going on, as far as it can be seen from this machine."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from emoscale.run_lock import LockFile, locks_in
 
 _LOCKS = Path(".snakemake") / "locks"
 _LOGS = Path(".snakemake") / "log"
@@ -25,11 +25,19 @@ class Lock:
     """When it was taken, seconds since 1970."""
 
     processes: tuple[int, ...]
-    """Snakemake's process numbers in this folder on this machine; none: killed, or elsewhere."""
+    """Snakemake's process numbers in this folder on this machine; none: it is elsewhere."""
+
+    hosts: tuple[str, ...] = ()
+    """Other machines that its processes are on, as far as the lock names them."""
 
     def concerns(self, folder: str) -> bool:
         """Whether its run reads or writes anything in `folder`, as the run names it."""
         return any(file.startswith(f"{folder}/") for file in self.files)
+
+    @property
+    def elsewhere(self) -> str:
+        """' on …', where the lock names other machines."""
+        return f" on {', '.join(self.hosts)}" if self.hosts else ""
 
     @property
     def alive(self) -> bool:
@@ -38,18 +46,23 @@ class Lock:
 
 
 def read_lock(folder: Path | str = ".") -> Lock | None:
-    """The lock on a working folder, if there is one; nothing is changed."""
-    files: set[str] = set()
-    times = []
-    for path in sorted((Path(folder) / _LOCKS).glob("*.lock")):
-        try:
-            files.update(path.read_text(encoding="utf-8", errors="replace").splitlines())
-            times.append(path.stat().st_mtime)
-        except FileNotFoundError:  # its run has just ended
-            continue
-    if not times:
+    """The lock on a working folder, if there is one; nothing is changed.
+
+    What a killed run of this machine left is no lock: the next run takes it over.
+    """
+    locks = [
+        lock
+        for lock in locks_in(Path(folder) / _LOCKS)
+        if lock.owner is None or not lock.owner.dead
+    ]
+    if not locks:
         return None
-    return Lock(frozenset(files), min(times), tuple(_snakemakes_in(Path(folder).resolve())))
+    return Lock(
+        frozenset().union(*(lock.files for lock in locks)),
+        min(lock.since for lock in locks),
+        tuple(_processes_of(locks, Path(folder).resolve())),
+        tuple(sorted({lock.owner.host for lock in locks if lock.owner and not lock.owner.here})),
+    )
 
 
 def last_logs(folder: Path | str = ".") -> list[Path]:
@@ -60,6 +73,13 @@ def last_logs(folder: Path | str = ".") -> list[Path]:
 def seconds_since(moment: float) -> float:
     """From a time of the past until now; 0 where the clock was set back."""
     return max(0.0, time.time() - moment)
+
+
+def _processes_of(locks: Sequence[LockFile], folder: Path) -> list[int]:
+    """Those that the locks name; for a lock that names none, all of Snakemake in the folder."""
+    named = {lock.owner.process for lock in locks if lock.owner and lock.owner.here}
+    unnamed = any(lock.owner is None for lock in locks)
+    return sorted(named | set(_snakemakes_in(folder) if unnamed else ()))
 
 
 def _snakemakes_in(folder: Path) -> list[int]:
