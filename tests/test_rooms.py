@@ -9,6 +9,7 @@ import pytest
 
 ORDER = [
     "early_cutoff",
+    "run_lock",
     "errors",
     "provenance",
     "files",
