@@ -179,11 +179,15 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
 def disturb(
     config: Path, folder: Path, results: str, kills: int, full: int, latest: float, seed: int
 ) -> Chaos:
-    """Everything in `folder`, in which a relative corpus is looked for; says how it goes."""
+    """Everything in `folder`, in which a relative corpus is looked for; says how it goes.
+
+    `latest` is the share of the undisturbed time before which a kill comes.
+    """
     calm = Study(folder, config, results)
     began = time.monotonic()
     calm.finish()
-    click.echo(f"undisturbed: {time.monotonic() - began:.0f} s")
+    seconds = time.monotonic() - began
+    click.echo(f"undisturbed: {seconds:.0f} s")
     reference = folder / "undisturbed"
     (folder / results).rename(reference)
     shutil.rmtree(folder / ".snakemake")
@@ -195,7 +199,7 @@ def disturb(
         if full and not there:
             click.echo("no disk is filled: only root may mount one (try: unshare --user -rm make)")
         fills = set(random.sample(range(kills), full if there else 0))
-        chaos = Chaos(Study(folder, config, results), reference, random, latest)
+        chaos = Chaos(Study(folder, config, results), reference, random, latest * seconds)
         while chaos.kills < kills:
             filler = disk / "filler" if chaos.kills in fills else None
             chaos.kill_once(filler)
@@ -252,7 +256,7 @@ def _left_over(study: Path) -> list[str]:
 @click.option("--results", default="results/demo", show_default=True, help="Its results folder.")
 @click.option("--kills", default=30, show_default=True)
 @click.option("--full", default=10, show_default=True, help="Kills on a full disk among them.")
-@click.option("--latest", default=60.0, show_default=True, help="Seconds to a kill, at most.")
+@click.option("--latest", default=0.15, show_default=True, help="Share of the time, to a kill.")
 @click.option("--seed", default=1, show_default=True)
 def main(config: str, results: str, kills: int, full: int, latest: float, seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
