@@ -9,6 +9,7 @@ import pytest
 
 ORDER = [
     "early_cutoff",
+    "output_times",
     "errors",
     "provenance",
     "files",
