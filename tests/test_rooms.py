@@ -11,6 +11,7 @@ ORDER = [
     "early_cutoff",
     "output_times",
     "errors",
+    "memory",
     "provenance",
     "files",
     "damage",
