@@ -84,7 +84,10 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
 def test_what_is_refused_is_a_sentence_and_leaves_nothing(what: str, tmp_path: Path) -> None:
     name, write = WRITERS[what]
     path = tmp_path / "folder" / name
-    with files_of_at_most(LIMITS.get(what, 65_536)), pytest.raises(DiskError, match=r"larger than a file") as caught:
+    with (
+        files_of_at_most(LIMITS.get(what, 65_536)),
+        pytest.raises(DiskError, match=r"larger than a file") as caught,
+    ):
         write(path)
     assert str(caught.value).startswith(f"{path} was not written: ")
     assert list(path.parent.iterdir()) == []

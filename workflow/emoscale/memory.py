@@ -15,6 +15,14 @@ FEWER_AT_ONCE = (
 )
 """What helps wherever steps share a machine."""
 
+
+def usual_advice(on_gpu: bool) -> str:
+    """What helps any step."""
+    if on_gpu:
+        return "set execution.device to cpu, or let fewer steps share the GPU (--resources gpu=1)"
+    return FEWER_AT_ONCE
+
+
 _WORDS = re.compile(
     r"can't allocate memory|not enough memory|out of memory|_ALLOC_FAILED|Cannot allocate memory",
     flags=re.IGNORECASE,
@@ -39,12 +47,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def says_memory_ran_out(
-    step: str, advice: str | Callable[[bool], str] = FEWER_AT_ONCE
-) -> Iterator[None]:
+def says_memory_ran_out(step: str, advice: Callable[[bool], str] = usual_advice) -> Iterator[None]:
     """Where memory runs out within, raise a `MemoryShortage` that names the step and what helps.
 
-    `advice` may depend on whether it was a GPU's memory.
+    `advice` is told whether it was a GPU's memory.
     """
     try:
         yield
@@ -52,9 +58,8 @@ def says_memory_ran_out(
         if not is_out_of_memory(error):
             raise
         on_gpu = _on_gpu(error)
-        said = advice if isinstance(advice, str) else advice(on_gpu)
         where = "the GPU's memory" if on_gpu else "memory"
-        raise MemoryShortage(f"{step}: {where} ran out{_amount(error)}; {said}") from None
+        raise MemoryShortage(f"{step}: {where} ran out{_amount(error)}; {advice(on_gpu)}") from None
 
 
 def _on_gpu(error: BaseException) -> bool:
