@@ -80,7 +80,8 @@ def test_the_program_says_which_training(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     spec = importlib.util.spec_from_file_location("train_program", PROJECT / "scripts/train.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     program = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(program)
     monkeypatch.setattr(program, "train_cell", lambda *_: on_the_gpu())
@@ -91,9 +92,11 @@ def test_the_program_says_which_training(
     threads = torch.get_num_threads()
     with pytest.raises(SystemExit):
         program.main(
-            [f"--settings={json.dumps(settings)}", "--experiment=sound", "--fold=fold1"]
-            + ["--size=all", f"--protocol={tmp_path / 'fold1.parquet'}", "--output=nowhere"]
-            + [f"--features={store.path}", f"--threads={threads}"]
+            [
+                *(f"--settings={json.dumps(settings)}", "--experiment=sound", "--fold=fold1"),
+                *("--size=all", f"--protocol={tmp_path / 'fold1.parquet'}", "--output=nowhere"),
+                *(f"--features={store.path}", f"--threads={threads}"),
+            ]
         )
     said = capsys.readouterr().err
     assert said.startswith("Error: sound, fold1, size all: the GPU's memory ran out when 2.50 GiB")

@@ -200,7 +200,9 @@ def test_lists_and_tensors_are_arrays_too(tmp_path: Path, rows: pl.DataFrame) ->
 
 
 class Small(Recorder):
-    """A representation for whose device so many samples, padding included, are too many."""
+    """A representation whose device has room for so many samples, padding included."""
+
+    room = 0
 
     def extract(self, batch: list[Any]) -> list[Any]:
         computed = super().extract(batch)
@@ -232,8 +234,9 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_changes(
 def test_an_utterance_that_does_not_fit_alone_is_named(tmp_path: Path, rows: pl.DataFrame) -> None:
     settings = TransformersAudioSettings(kind="transformers_audio", model="m", layer="all")
     path = tmp_path / "hubert" / "00.h5"
+    small: Any = Small(batch_seconds=60.0, room=20_000)
     with pytest.raises(MemoryShortage) as caught:
-        extract_shard(rows, tmp_path, settings, Small(batch_seconds=60.0, room=20_000), path, "")
+        extract_shard(rows, tmp_path, settings, small, path, "")
     said = str(caught.value)
     assert said.startswith("hubert 00: whole, 2.0 s long: the GPU's memory ran out when 2.00 GiB")
     assert "lower representations.hubert.window_seconds (60) to 30" in said

@@ -101,9 +101,8 @@ class _Clock:
 
 def _time_carrier(file: Any) -> str:
     """Of a folder Snakemake keeps the time in a file."""
-    path = str(file)
-    marker = os.path.join(path, ".snakemake_timestamp")
-    return marker if file.is_directory and os.path.exists(marker) else path
+    marker = Path(str(file)) / ".snakemake_timestamp"
+    return str(marker if file.is_directory and marker.exists() else file)
 
 
 def _time_of(file: Any) -> float:

@@ -16,8 +16,8 @@ Rows = Sequence[dict[str, Any]]
 class SmallerBatches:
     """Computes batches of utterances, and from where memory ran out on, smaller ones.
 
-    What an utterance gets does not depend on its batch (see `Representation`), so nothing of this is
-    in the results; a line says it.
+    What an utterance gets does not depend on its batch (see `Representation`), so nothing of this
+    is in the results; a line says it.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class SmallerBatches:
         compute: Callable[[Rows, list[Any]], list[Extracted]],
         advice: Callable[[bool], str],
     ) -> None:
-        """`label` names the step; `advice` is told whether it is a GPU whose memory is too small."""
+        """`label` names the step; `advice` is told whether a GPU's memory is too small."""
         self._label, self._compute, self._advice = label, compute, advice
         self._most_seconds = math.inf
 
@@ -90,5 +90,4 @@ def settings_that_help(name: str, settings: Any) -> Callable[[bool], str]:
 def _give_back_gpu_memory() -> None:
     import torch
 
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    torch.cuda.empty_cache()  # does nothing where no GPU is in use

@@ -68,7 +68,7 @@ class _Underlying(io.RawIOBase):
 
 @contextlib.contextmanager
 def open_for_hdf5(path: Path) -> Iterator[io.RawIOBase]:
-    """A file object for `h5py.File`; raises `OSError` at the end where the disk refused anything."""
+    """A file for `h5py.File`; raises `OSError` at the end where the disk refused anything."""
     file = _Underlying(path)
     try:
         yield file
