@@ -17,6 +17,7 @@ from rich.table import Table
 from emoscale.command import shows_sentences
 from emoscale.device import choose_device
 from emoscale.errors import CheckpointError, CorpusError, UserError
+from emoscale.memory import says_memory_ran_out
 from emoscale.prediction.features import FeatureMaker, weights_of
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut, find_recordings, read_list
@@ -105,7 +106,14 @@ def main(
             "recordings are spoken is not known, so each token sees all frames",
             err=True,
         )
-    table = predict(run, repeats, maker, recordings, said, window, report)
+    with says_memory_ran_out(
+        run.name,
+        lambda on_gpu: (
+            f"lower --window ({window:g} s), or name fewer recordings at a time"
+            + ("; or take --device cpu" if on_gpu else "")
+        ),
+    ):
+        table = predict(run, repeats, maker, recordings, said, window, report)
     if not len(table):
         raise UserError(f"none of {len(recordings)} recordings could be predicted")
     click.echo(_said_of(run.name, table), err=output is not None)

@@ -9,6 +9,7 @@ import torch
 from emoscale.command import shows_sentences
 from emoscale.device import choose_device
 from emoscale.errors import StoreError
+from emoscale.memory import says_memory_ran_out
 from emoscale.prediction.perturbed import predict_conditions
 from emoscale.store.index import FeatureStore
 from emoscale.table_origin import table_origin
@@ -62,7 +63,8 @@ def main(
     heard = {name: _stores(saved, (*features, *own)) for name, own in conditions.items()}
     room = None if memory is None else (memory - _OTHERWISE_MEGABYTES) * 1_000_000
     fold = read_fold(protocol)
-    table = predict_conditions(saved, fold, clean, heard, choose_device(device), room)
+    with says_memory_ran_out(f"{saved.name} under changed conditions"):
+        table = predict_conditions(saved, fold, clean, heard, choose_device(device), room)
     sources = [run / "model.safetensors", protocol, *features, *perturbed]
     origin = table_origin(output.parent, __file__, sources)
     write_table(table, output, perturbed_schema(saved.classes), origin)

@@ -81,6 +81,8 @@ def _show_failures(status: Status, console: Console) -> None:
     console.print("\n[bold]Failed:[/]")
     for failure in status.failures[:_FAILURES_SHOWN]:
         console.print(f"  {escape(failure.step.name)}", soft_wrap=True)
+        if failure.killed:
+            console.print(f"    {escape(failure.killed)}", soft_wrap=True)
         if failure.says:
             console.print(f"    {escape(failure.says)}", soft_wrap=True)
         if failure.log:

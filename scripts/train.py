@@ -9,13 +9,14 @@ from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.prediction import PredictionSettings
 from emoscale.device import choose_device
+from emoscale.memory import says_memory_ran_out
 from emoscale.models.registry import sources_of
 from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
 from emoscale.tables import read_fold
 from emoscale.training.cell import Cell, CellSettings, train_cell
-from emoscale.training.memory import keep_freed_memory
+from emoscale.training.memory import keep_freed_memory, settings_that_help
 
 # Of a training besides its features: libraries, a batch, and what of a shard is being read.
 _OTHERWISE_MEGABYTES = 1500
@@ -95,7 +96,11 @@ def main(
     cell = Cell(experiment, fold, size)
     table, place = read_fold(protocol), choose_device(device)
     room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
-    train_cell(cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds)
+    advice = settings_that_help(parsed.model.kind, parsed.training.batch_utterances, stores)
+    with says_memory_ran_out(f"{experiment}, {fold}, size {size}", advice):
+        train_cell(
+            cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds
+        )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import pytest
 ORDER = [
     "early_cutoff",
     "run_lock",
+    "output_times",
     "errors",
+    "memory",
     "provenance",
     "files",
     "damage",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -44,9 +45,35 @@ def test_each_utterance_is_in_exactly_one_table(tmp_path: Path, write_wav: Write
 
 
 def test_a_corpus_without_any_usable_recording_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "utterances.csv").touch()
     reading = Reading("csv")
     reading.add(utterance("missing"), "table")
     with pytest.raises(CorpusError, match=r"none of 1 recordings can be used.*no such file"):
+        check_recordings(reading, tmp_path, AudioChecks())
+
+
+def test_a_corpus_that_is_gone_leaves_out_no_recording(tmp_path: Path) -> None:
+    """Its recordings would stay out when it is back: nothing of them would have changed."""
+    (tmp_path / "mount").mkdir()
+    reading = Reading("csv")
+    reading.add(utterance("good"), "table")
+    for root in (tmp_path / "mount", tmp_path / "nowhere"):
+        with pytest.raises(CorpusError, match="the corpus is not there any more; mount or copy"):
+            check_recordings(reading, root, AudioChecks())
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_is_no_reason_to_leave_a_recording_out(
+    number: int, tmp_path: Path, write_wav: WriteWav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    write_wav("good.wav")
+    monkeypatch.setattr("emoscale.audio.missing_bytes", fail)
+    reading = Reading("csv")
+    reading.add(utterance("good"), "table")
+    with pytest.raises(CorpusError, match=rf"good.wav: {os.strerror(number)}; mend the disk or"):
         check_recordings(reading, tmp_path, AudioChecks())
 
 

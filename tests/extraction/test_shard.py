@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from emoscale.config.corpus import AudioChecks
-from emoscale.config.representations import MfccSettings
+from emoscale.config.representations import MfccSettings, TransformersAudioSettings
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.corpus.recordings import check_recordings
-from emoscale.errors import AudioError, StoreError, UserError
+from emoscale.errors import AudioError, MemoryShortage, StoreError, UserError
 from emoscale.extraction.shard import extract_shard
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
@@ -196,3 +197,49 @@ def test_lists_and_tensors_are_arrays_too(tmp_path: Path, rows: pl.DataFrame) ->
 
     extract(rows, tmp_path, tmp_path / "00.h5", Lists())
     assert read_shard(tmp_path / "00.h5").frames[:, 0].tolist() == [1.0, 2.0, 1.0, 2.0]
+
+
+class Small(Recorder):
+    """A representation whose device has room for so many samples, padding included."""
+
+    room = 0
+
+    def extract(self, batch: list[Any]) -> list[Any]:
+        computed = super().extract(batch)
+        if len(batch) * max(map(len, batch)) > self.room:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return computed
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_nothing_changes(
+    tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = pl.concat(
+        [rows, rows.with_columns(utterance=pl.col("utterance") + "2")]
+        + [rows[:1].with_columns(utterance=pl.lit(f"p{number}")) for number in range(4)]
+    )
+    for name, representation in (
+        ("alone", Recorder()),
+        ("together", Small(batch_seconds=60.0, room=70_000)),
+    ):
+        extract(more, tmp_path, tmp_path / name / "00.h5", representation)
+    assert [len(batch) for batch in representation.batches] == [8, 4, 2, 2, 4]
+    files = [tmp_path / name / "00.h5" for name in ("alone", "together")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    said = capsys.readouterr().err
+    assert "together 00: memory ran out with 8 utterances of up to 2.0 s at once; going on" in said
+    assert said.count("ran out") == 2
+
+
+def test_an_utterance_that_does_not_fit_alone_is_named(tmp_path: Path, rows: pl.DataFrame) -> None:
+    settings = TransformersAudioSettings(kind="transformers_audio", model="m", layer="all")
+    path = tmp_path / "hubert" / "00.h5"
+    small: Any = Small(batch_seconds=60.0, room=20_000)
+    with pytest.raises(MemoryShortage) as caught:
+        extract_shard(rows, tmp_path, settings, small, path, "")
+    said = str(caught.value)
+    assert said.startswith("hubert 00: whole, 2.0 s long: the GPU's memory ran out when 2.00 GiB")
+    assert "lower representations.hubert.window_seconds (60) to 30" in said
+    assert "name fewer layers in representations.hubert.layer" in said
+    assert "execution.device to cpu" in said
+    assert list(path.parent.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def read_recording(
     """Decode a file, or the part of it from `start` to `end` (seconds).
 
     WAV, FLAC, OGG, MP3, AIFF and NIST SPHERE, through libsndfile. Raises `AudioError` with the
-    reason `missing`, `empty`, `unreadable`, `truncated` or `outside the file`.
+    reason `missing`, `empty`, `unreadable`, `truncated` or `outside the file`; or with
+    `PASSING_ERROR`, where the disk or the network failed, which says nothing of the recording.
     """
     path = Path(path)
     try:
@@ -78,12 +80,22 @@ def read_recording(
     except FileNotFoundError:
         raise AudioError("missing", f"{path}: there is no such file") from None
     except OSError as error:
-        raise AudioError("unreadable", f"{path}: {error.strerror}") from None
+        reason = PASSING_ERROR if error.errno in _PASSING else "unreadable"
+        raise AudioError(reason, f"{path}: {error.strerror}") from None
     except soundfile.LibsndfileError as error:
         raise AudioError("unreadable", f"{path}: {error.error_string}") from None
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         # soundfile's own checks, such as of a file that is named .raw, or a name with a zero byte
         raise AudioError("unreadable", f"{path}: {error}") from None
+
+
+PASSING_ERROR = "not read"
+"""Reason of an `AudioError` that is none of the recording's."""
+
+_PASSING = {
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN),
+    *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+}
 
 
 class _StraightFile(soundfile.SoundFile):  # type: ignore[misc]

@@ -86,5 +86,13 @@ class DamagedFileError(StoreError):
         self.check, self.standing_for = check, tuple(standing_for)
 
 
+class DiskError(UserError):
+    """The disk does not take what is to be written; nothing half-written is left."""
+
+
+class MemoryShortage(UserError):
+    """A step needs more memory than there is; the message says which setting to change."""
+
+
 class ProtocolError(UserError):
     """Folds, roles or training sizes cannot be made as asked, or would leak."""

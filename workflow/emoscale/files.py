@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from emoscale.errors import DiskError
 
 
 @contextlib.contextmanager
@@ -17,23 +21,92 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     The content is on disk (fsync of file and folder) before the name changes, so a reader or a
     killed run never sees half a file. On an error the temporary file is removed and the error
-    goes on.
+    goes on; where the disk is the reason, it is a `DiskError`.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
-    )
-    os.close(handle)
+    with says_what_the_disk_lacks(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
+        )
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        _make_readable_like_a_new_file(temporary)
-        _fsync(temporary)
-        os.replace(temporary, target)
-        _fsync(target.parent)
+        with says_what_the_disk_lacks(target, temporary):
+            yield temporary
+            _make_readable_like_a_new_file(temporary)
+            _fsync(temporary)
+            os.replace(temporary, target)
+            _fsync(target.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        # What stays on a disk that takes no change is removed by scripts/clean.py.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def says_what_the_disk_lacks(target: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let errors of writing `target` for which a disk is the reason become a `DiskError`.
+
+    It is written by way of `temporary`; what concerns other files goes on as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = disk_reason(error, target.parent)
+        if reason is None or not _concerns(error, target, temporary):
+            raise
+        raise DiskError(f"{target} was not written: {reason}, then run again") from None
+
+
+def _concerns(error: Exception, target: Path, temporary: Path | None) -> bool:
+    """Whether an error names no file, one of these, or a folder that they are in."""
+    named = error.filename if isinstance(error, OSError) else None
+    if not isinstance(named, (str, os.PathLike)):
+        return True
+    return any(
+        path is not None and Path(path).absolute().is_relative_to(Path(named).absolute())
+        for path in (target, temporary)
+    )
+
+
+_NUMBER = re.compile(r"\(os error (\d+)\)|errno = (\d+)|^\[Errno (\d+)\]")
+
+
+def disk_reason(error: BaseException, folder: Path | str = ".") -> str | None:
+    """Why the disk did not take what was written to `folder`, and what to do about it.
+
+    None where the error says nothing of the kind. Libraries that are not written in Python give the
+    system's error number in their text only.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:
+        found = _NUMBER.search(str(error))
+        number = int(next(filter(None, found.groups()))) if found else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        what = "the disk is full" if number == errno.ENOSPC else "your quota of the disk is used up"
+        return f"{what} ({_free(folder)}); make room there"
+    reasons = {
+        errno.EFBIG: "it would be larger than a file may be here; raise the limit (ulimit -f), or "
+        "write to another file system",
+        errno.EROFS: "the disk is read-only; mount it for writing, or work in another folder",
+        errno.EIO: "the disk reports an error (input/output error); check it before anything else",
+        errno.EACCES: "you may not write there; change the folder's owner or permissions",
+        errno.EPERM: "you may not write there; change the folder's owner or permissions",
+    }
+    return reasons.get(number or 0)
+
+
+def _free(folder: Path | str) -> str:
+    place = Path(folder).resolve()
+    while not place.exists():
+        place = place.parent
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return f"{place}"
+    files = "" if found.f_favail or not found.f_files else " and no further file"
+    return f"{found.f_bavail * found.f_frsize / 1e6:,.1f} MB{files} free in {place}"
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -32,6 +32,7 @@ from emoscale.corpus.survey import Survey, kept_survey, survey_corpus
 from emoscale.early_cutoff import install_early_cutoff
 from emoscale.errors import CorpusError, UserError
 from emoscale.models.registry import sources_of as model_sources
+from emoscale.output_times import install_output_times
 from emoscale.provenance import (
     canonical_json,
     code_digest,
@@ -52,6 +53,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = STUDY.folder
+install_output_times(OUT)
 # Where a step may move a damaged file aside.
 os.environ.update(EMOSCALE_RESULTS=os.path.abspath(OUT))
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from emoscale.audio import check_recording, read_recording
+from emoscale.audio import PASSING_ERROR, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Rejected, Utterance, text_key
 from emoscale.errors import AudioError, CorpusError
@@ -21,7 +21,10 @@ def check_shard(
     utterances: Sequence[Utterance], root: Path, checks: AudioChecks, threads: int = 1
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Decode the utterances' audio; give those that can be used (`SHARD`) and the others
-    (`REJECTED`), in the order of their keys."""
+    (`REJECTED`), in the order of their keys.
+
+    Raises `CorpusError` where a disk or a network fails, or the whole corpus is gone.
+    """
     rows: list[dict[str, object]] = []
     rejected: list[Rejected] = []
     with (
@@ -98,6 +101,7 @@ def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, o
         recording = read_recording(root / utterance.audio, utterance.start, utterance.end)
         check_recording(recording, checks, utterance.audio)
     except AudioError as error:
+        _check_that_it_is_no_fault_of_the_disk(error, root)
         return Rejected(utterance.audio, error.reason, str(error), utterance.utterance)
     return {
         "utterance": utterance.utterance,
@@ -109,6 +113,16 @@ def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, o
         "channels": recording.channels,
         "audio_sha256": recording.sha256(),
     }
+
+
+def _check_that_it_is_no_fault_of_the_disk(error: AudioError, root: Path) -> None:
+    """Raises `CorpusError` otherwise: what was left out for it would stay out of the study."""
+    if error.reason == PASSING_ERROR:
+        raise CorpusError(f"{error}; mend the disk or the network, then run again")
+    if error.reason == "missing" and not (root.is_dir() and any(root.iterdir())):
+        raise CorpusError(
+            f"{root}: the corpus is not there any more; mount or copy it again, then run again"
+        )
 
 
 def _rejected_frame(rejected: Sequence[Rejected]) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 from emoscale.errors import AudioError, StoreError, UserError
 from emoscale.extraction.batches import plan_batches
 from emoscale.extraction.reading import read_ahead, transcript_of, waveform_of
+from emoscale.extraction.smaller_batches import SmallerBatches, settings_that_help
 from emoscale.progress import WorkProgress
 from emoscale.provenance import canonical_json, digest
 from emoscale.representations.contract import Extracted, Representation, Waveform
@@ -36,13 +38,17 @@ def extract_shard(
     `settings` are those that `representation` was built from, as the study states them; `weights`
     says in a phrase where its pre-trained weights come from; `heard` gives the waveform of a row of
     the corpus at the root. Raises `UserError` with the utterance's key where its audio changed
-    since the corpus was read, it lacks what the representation reads, or the representation gives
-    something that cannot be stored.
+    since the corpus was read, it lacks what the representation reads, the representation gives
+    something that cannot be stored, or it alone does not fit in memory.
     """
     utterances = rows.to_dicts()
     codebook = getattr(representation, "codebook", None)
     batches = plan_batches(rows["seconds"].to_list(), getattr(representation, "batch_seconds", 0.0))
-    label = path.parent.name + " " + path.stem
+    name = path.parent.name
+    label = f"{name} {path.stem}"
+    smaller = SmallerBatches(
+        label, functools.partial(_extract, representation), settings_that_help(name, settings)
+    )
 
     def read(batch: list[int]) -> list[Any]:
         given = [utterances[place] for place in batch]
@@ -61,9 +67,7 @@ def extract_shard(
     ):
         for batch, given in read_ahead(batches, read):
             batch_rows = [utterances[place] for place in batch]
-            for row, extracted in zip(
-                batch_rows, _extract(representation, batch_rows, given), strict=True
-            ):
+            for row, extracted in zip(batch_rows, smaller.extract(batch_rows, given), strict=True):
                 writer.add(row["utterance"], extracted)
                 progress.advance(row["seconds"])
         writer.finish(rows["utterance"].to_list())

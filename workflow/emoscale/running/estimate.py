@@ -143,7 +143,9 @@ def _read(path: Path) -> tuple[float, float] | None:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error):
         return None
-    seconds = [number for row in rows if (number := _number(row.get("s"))) is not None]
+    found = [_number(row.get("s")) for row in rows]
+    # Snakemake takes two times of the clock, which may be set back between them.
+    seconds = [number for number in found if number is not None and number >= 0]
     memory = [_number(row.get("max_rss")) or 0.0 for row in rows]
     return (_mean(seconds), max(memory)) if seconds else None
 

@@ -11,6 +11,19 @@ from emoscale.running.graph import Step
 
 _FAILED = re.compile(r"^Error in rule (?P<rule>\w+):\n(?P<body>(?:    .*\n)*)", flags=re.MULTILINE)
 _OUTPUT = re.compile(r"^    output: (.+)$", flags=re.MULTILINE)
+_ENDED = re.compile(
+    r"^Command '(?P<command>.*)' (?:returned non-zero exit status (?P<status>\d+)|"
+    r"died with <Signals\.\w+: (?P<signal>\d+)>)",
+    flags=re.MULTILINE,
+)
+_KILLED = 128 + 9
+_CRASHES = {128 + 6: "abort", 128 + 7: "bus error", 128 + 11: "segmentation fault"}
+_SETTINGS = {
+    "train": ["lower training.batch_utterances, which changes the numbers"],
+    "extract_features": ["lower the representation's window_seconds, where it has one"],
+    "extract_perturbed": ["lower the representation's window_seconds, where it has one"],
+}
+"""What else helps, by rule."""
 _RUNS_LOOKED_AT = 20
 _LONGEST = 300
 
@@ -26,6 +39,8 @@ class Failure:
     """The last line of that log."""
     run: Path
     """Snakemake's log of the run in which it failed."""
+    killed: str = ""
+    """What it died of without being able to say so, and what helps; empty where it did not."""
 
 
 def failures_of(steps: Iterable[Step], logs: Iterable[Path]) -> list[Failure]:
@@ -46,8 +61,31 @@ def failures_of(steps: Iterable[Step], logs: Iterable[Path]) -> list[Failure]:
             step = waiting.get(first)
             if step is not None and step.name not in found:
                 where = step.logs[0] if step.logs else None
-                found[step.name] = Failure(step, where, last_line(where), log)
+                killed = _killed(step, text, match["body"])
+                found[step.name] = Failure(step, where, last_line(where), log, killed)
     return list(found.values())
+
+
+def _killed(step: Step, text: str, body: str) -> str:
+    """What the end of its process says, from what Snakemake writes before the error."""
+    ends = [
+        int(end["status"] or 128 + int(end["signal"]))
+        for end in _ENDED.finditer(text)
+        if any(log in end["command"] for log in step.logs)
+    ]
+    status = ends[-1] if ends else 0
+    if status == _KILLED or "OUT_OF_MEMORY" in body:  # the latter as SLURM has it
+        asked = f"it asked for {step.memory_mb:,} MB" if step.memory_mb else "it asked for none"
+        more = 2 * step.memory_mb or 4000
+        ways = [
+            "run fewer steps at once (--cores)",
+            f"ask for more (--set-resources {step.rule}:mem_mb={more})",
+            *_SETTINGS.get(step.rule, []),
+        ]
+        return f"killed, most likely because memory ran out: {asked}; {', or '.join(ways)}"
+    if status in _CRASHES:
+        return f"crashed ({_CRASHES[status]}): a library failed, or memory ran out"
+    return ""
 
 
 def last_line(path: str | None) -> str:

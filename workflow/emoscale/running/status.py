@@ -49,6 +49,7 @@ class Status:
                     "outputs": list(failure.step.outputs),
                     "log": failure.log,
                     "says": failure.says,
+                    "killed": failure.killed,
                     "run": str(failure.run),
                 }
                 for failure in self.failures

@@ -141,6 +141,16 @@ class FeatureStore:
         """Whether frames are [frames, layers, dimension]: there are some, and none was chosen."""
         return self.layer is None and bool(self.layers)
 
+    @property
+    def values_a_frame(self) -> int:
+        """Numbers of one frame, all layers together where all are read."""
+        return self.dimension * (len(self.layers) if self.reads_layers else 1)
+
+    @property
+    def longest(self) -> int:
+        """Frames of the longest utterance."""
+        return int(self._index["frames"].to_numpy().max(initial=0))
+
     def in_windows(self, utterances: Sequence[str]) -> int:
         """How many of these utterances were too long to be computed as a whole."""
         wanted = pl.col("utterance").is_in(list(utterances))

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emoscale.errors import DamagedFileError, StoreError
+from emoscale.memory import FEWER_AT_ONCE
 
 SCHEMA = "emoscale-features-2"
 CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
@@ -214,6 +215,11 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
             _check_datasets(file, os.path.getsize(path))
             yield file
     except _DAMAGE as error:
+        if isinstance(error, MemoryError):  # arrays are no larger than the file: it may be whole
+            raise StoreError(
+                f"{path}: memory ran out while it was read ({error}); {FEWER_AT_ONCE}; where there "
+                "is plenty, it is damaged: remove it and run again"
+            ) from None
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreError(
                 f"{path} cannot be read ({error.strerror or error}); mend that and run again"

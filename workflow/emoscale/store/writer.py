@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emoscale.errors import StoreError
-from emoscale.files import atomic_path
+from emoscale.files import atomic_path, says_what_the_disk_lacks
 from emoscale.representations.contract import Extracted
+from emoscale.store.full_disk import open_for_hdf5
 from emoscale.store.shard import (
     CHARACTERS,
     CODEBOOK,
@@ -48,11 +50,12 @@ class ShardWriter:
         self._columns = header.dimension if codebook is None else len(codebook)
         if codebook is not None:
             _check_codebook(codebook, header, path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._waiting: dict[str, IO[bytes]] = {
-            name: tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115 - closed on exit
-            for name in header.datasets_of_frames()
-        }
+        with says_what_the_disk_lacks(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._waiting: dict[str, IO[bytes]] = {
+                name: tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115 - closed on exit
+                for name in header.datasets_of_frames()
+            }
         self._places: dict[str, tuple[int, int]] = {}  # first frame among those waiting, and count
         self._rest: dict[str, Extracted] = {}  # without frames
         self._total = 0
@@ -67,7 +70,9 @@ class ShardWriter:
         trace: TracebackType | None,
     ) -> None:
         for file in self._waiting.values():
-            file.close()
+            # What is not on disk yet is not needed any more, and a full disk would not take it.
+            with contextlib.suppress(OSError):
+                file.close()
 
     def add(self, utterance: str, extracted: Extracted) -> None:
         """Take an utterance's frames [T, dimension] (codes [T, groups]; layers first).
@@ -89,12 +94,8 @@ class ShardWriter:
         for file, frames in zip(self._waiting.values(), states, strict=True):
             count = len(frames)
             content = self._checked(frames, utterance).tobytes()
-            try:
+            with says_what_the_disk_lacks(self._path):
                 file.write(content)
-            except OSError as error:
-                raise StoreError(
-                    f"{self._path} cannot be written: {error.strerror}; make room and run again"
-                ) from None
         for name in (CHARACTERS, SECONDS):
             rows = getattr(extracted, name)
             if rows is not None and rows.shape != (count, 2):
@@ -111,16 +112,8 @@ class ShardWriter:
             raise StoreError(f"{self._path}: an utterance stands twice")
         if set(utterances) != set(self._places):
             raise StoreError(f"{self._path}: utterances are missing or were not asked for")
-        try:
-            self._write(utterances)
-        except OSError as error:
-            raise StoreError(
-                f"{self._path} cannot be written: {error}; make room and run again"
-            ) from None
-
-    def _write(self, utterances: Sequence[str]) -> None:
         with atomic_path(self._path) as temporary:
-            with h5py.File(temporary, "w") as file:
+            with open_for_hdf5(temporary) as under, h5py.File(under, "w") as file:
                 for name, waiting in self._waiting.items():
                     self._copy(file, name, waiting, utterances)
                 for name, array in self._small(utterances).items():

@@ -1,8 +1,12 @@
-"""Memory that is given back is taken again: a step's large arrays are the same each time."""
+"""The memory of a training: what it keeps, and which setting helps where there is too little."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Sequence
+
+from emoscale.memory import usual_advice
+from emoscale.store.index import FeatureStore
 
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -19,3 +23,32 @@ def keep_freed_memory() -> None:
     if hasattr(library, "gnu_get_libc_version"):
         library.mallopt(_MMAP_MAX, 0)
         library.mallopt(_TRIM_THRESHOLD, _NEVER)
+
+
+def settings_that_help(
+    kind: str, batch_utterances: int, stores: Sequence[FeatureStore]
+) -> Callable[[bool], str]:
+    """What to change where a training of a model of this kind does not fit in memory.
+
+    Nothing is changed by itself: another batch is another training.
+    """
+
+    def advice(on_gpu: bool) -> str:
+        if kind == "estimator":
+            said = "an estimator takes a vector of every training utterance at once; "
+            return said + usual_advice(on_gpu)
+        sizes = [store.longest * store.values_a_frame * 4 * batch_utterances for store in stores]
+        largest = stores[sizes.index(max(sizes))]
+        said = (
+            f"its largest piece is a step of {batch_utterances} utterances of up to "
+            f"{largest.longest:,} frames of {largest.values_a_frame:,} values ({largest.name}: up "
+            f"to {max(sizes) / 1e9:,.2f} GB as they enter the model); "
+        )
+        if batch_utterances > 1:
+            said += (
+                f"lower training.batch_utterances from {batch_utterances} to "
+                f"{batch_utterances // 2}, which is another training and changes its numbers; or "
+            )
+        return said + usual_advice(on_gpu)
+
+    return advice
