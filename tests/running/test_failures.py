@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,4 +54,23 @@ def test_a_step_that_ended_by_itself_was_not_killed(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text(LOG.format(own=FAILED, other=KILLED, message="None"))
     (failure,) = failures_of([step("all", logs=("logs/all.log",))], [log])
+    assert failure.killed == ""
+
+
+def test_a_disk_that_took_not_even_the_log_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, own = tmp_path / "a.log", tmp_path / "own.log"
+    own.touch()
+    log.write_text(LOG.format(own=FAILED, other=FAILED, message="None").replace("logs/all", "own"))
+    monkeypatch.chdir(tmp_path)
+    failed = step("all", logs=("own.log",))
+    (failure,) = failures_of([failed], [log])
+    assert failure.killed == ""  # an empty log alone says nothing
+    full = SimpleNamespace(free=40_000)
+    monkeypatch.setattr("emoscale.running.failures.shutil.disk_usage", lambda _: full)
+    (failure,) = failures_of([failed], [log])
+    assert failure.killed.startswith("its log is empty, and the disk has 0.0 MB free: make room")
+    own.write_text("Error: the disk is full\n")
+    (failure,) = failures_of([failed], [log])
     assert failure.killed == ""

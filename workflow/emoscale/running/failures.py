@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ _ENDED = re.compile(
     flags=re.MULTILINE,
 )
 _KILLED = 128 + 9
+_SCARCE_MEGABYTES = 10.0
 _CRASHES = {128 + 6: "abort", 128 + 7: "bus error", 128 + 11: "segmentation fault"}
 _SETTINGS = {
     "train": ["lower training.batch_utterances, which changes the numbers"],
@@ -83,9 +85,20 @@ def _killed(step: Step, text: str, body: str) -> str:
             *_SETTINGS.get(step.rule, []),
         ]
         return f"killed, most likely because memory ran out: {asked}; {', or '.join(ways)}"
+    free = _free_megabytes(step.outputs)
+    if status == 1 and free < _SCARCE_MEGABYTES and not any(map(last_line, step.logs)):
+        return f"its log is empty, and the disk has {free:,.1f} MB free: make room, then run again"
     if status in _CRASHES:
         return f"crashed ({_CRASHES[status]}): a library failed, or memory ran out"
     return ""
+
+
+def _free_megabytes(outputs: Iterable[str]) -> float:
+    """On the disk of the first output's folder, or of the nearest that is there."""
+    place = Path(next(iter(outputs), ".")).absolute().parent
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free / 1e6
 
 
 def last_line(path: str | None) -> str:
