@@ -181,7 +181,7 @@ def _make_run_of_study(folder: Path) -> None:
     named = ("settings", "settings_sha256", "code_sha256", "protocol_sha256")
     run["origin"] |= dict.fromkeys(named, "x")
     lists = ("corpus_sha256", "checkpoint_sha256", "weights")
-    run["origin"] |= {"representations": ["mfcc"], **dict.fromkeys(lists, [""])}
+    run["origin"] |= {"representations": ["mfcc"], **{key: [""] for key in lists}}
     path.write_text(json.dumps(run))
 
 

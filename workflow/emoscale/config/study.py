@@ -82,7 +82,7 @@ class Study(Settings):
     results: OutputFolder = "results"
     """Folder of all results."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of training orders and initialisations."""
 
     corpus: CorpusSettings

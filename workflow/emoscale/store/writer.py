@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError
+from emoscale.errors import StoreError, reason_of
 from emoscale.files import atomic_path
 from emoscale.representations.contract import Extracted
 from emoscale.store.shard import (
@@ -115,7 +115,7 @@ class ShardWriter:
             self._write(utterances)
         except OSError as error:
             raise StoreError(
-                f"{self._path} cannot be written: {error}; make room and run again"
+                f"{self._path} cannot be written: {reason_of(error)}; make room and run again"
             ) from None
 
     def _write(self, utterances: Sequence[str]) -> None:
