@@ -21,6 +21,7 @@ FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC that was written to a pipe
 _BLOCK_SAMPLES = 1 << 20
+_MOST_VALUES = 1 << 29  # samples of all channels, 2 GiB; kilobytes of FLAC can decode to more
 _RATES = (1_000, 1_000_000)  # Hz; others are a damaged header's, and resampled would fill memory
 
 
@@ -64,7 +65,7 @@ def read_recording(
     """Decode a file, or the part of it from `start` to `end` (seconds).
 
     WAV, FLAC, OGG, MP3, AIFF and NIST SPHERE, through libsndfile. Raises `AudioError` with the
-    reason `missing`, `empty`, `unreadable`, `truncated` or `outside the file`.
+    reason `missing`, `empty`, `unreadable`, `truncated`, `too long` or `outside the file`.
     """
     path = Path(path)
     try:
@@ -135,6 +136,7 @@ def _read_part(
 def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.float32]:
     """[samples, channels] from where the file stands; block by block, as headers may lie."""
     blocks = [np.empty((0, file.channels), dtype=np.float32)]
+    decoded = 0
     most = max(1, _BLOCK_SAMPLES // file.channels)
     while wanted is None or wanted > 0:
         ask = most if wanted is None else min(wanted, most)
@@ -143,6 +145,13 @@ def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.flo
         if len(block) < ask:
             break
         wanted = None if wanted is None else wanted - len(block)
+        decoded += block.size
+        if decoded > _MOST_VALUES:
+            raise AudioError(
+                "too long",
+                f"{file.name}: decodes to more than {_MOST_VALUES:,} samples; cut it into shorter "
+                "files",
+            )
     samples: NDArray[np.float32] = np.concatenate(blocks)
     return samples
 
