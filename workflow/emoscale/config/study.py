@@ -208,6 +208,20 @@ class Study(Settings):
                 )
 
     @model_validator(mode="after")
+    def _names_are_files_of_their_own(self) -> Study:
+        """Also where a file system takes small and capital letters for the same."""
+        for part in ("representations", "checkpoints", "experiments"):
+            seen: dict[str, str] = {}
+            for name in getattr(self, part):
+                other = seen.setdefault(name.lower(), name)
+                if other != name:
+                    raise ValueError(
+                        f"{part} has {other} and {name}, whose files would be the same on some "
+                        "disks; rename one"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _generated_only_among_results(self) -> Study:
         """Snakemake removes a folder before the rule that makes it runs."""
         results = Path(self.results).resolve()
