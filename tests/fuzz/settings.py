@@ -29,6 +29,8 @@ ADDED = (
     "a: &a [*a]\n",
     "seed: 1\nseed: 2\n",
     "__use_yte__: true\n?__import__('os').system('touch ../pwned'): 1\n",
+    "what: &key __use_yte__\n*key : true\n?__import__('os').system('touch ../pwned'): 1\n",
+    "<<: {__use_yte__: true}\n?__import__('os').system('touch ../pwned'): 1\n",
     "seed: !!python/object/apply:os.system ['touch ../pwned']\n",
     "seed: !!python/name:os.system\n",
     "deep: " + "[" * 3000 + "]" * 3000 + "\n",
