@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from emoscale.config.configuration_file import read_configuration_file
 from emoscale.errors import ConfigurationError
@@ -35,3 +38,44 @@ def test_it_is_an_ordinary_key_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("part: {__use_yte__: true}\n")
     assert read_configuration_file(path) == {"part": {"__use_yte__": True}}
+
+
+PIECES = (
+    "__use_yte__",
+    '"\\x5f_use_yte__"',
+    "&a ",
+    "*a ",
+    "<<",
+    ": ",
+    ": *a\n",
+    ": true\n",
+    "? ",
+    "\n",
+    "\n  ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "- ",
+    "!!str ",
+    "x",
+    "--- ",
+    "\ufeff",
+    "'",
+    '"',
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=14))
+def test_what_is_accepted_is_no_template_for_snakemake(tmp_path: Path, pieces: list[str]) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("".join(pieces), encoding="utf-8")
+    try:
+        read_configuration_file(path)
+    except ConfigurationError:
+        return
+    with open(path, encoding="utf-8") as file:
+        as_snakemake_reads_it = yaml.load(file, Loader=yaml.FullLoader)
+    assert "__use_yte__" not in as_snakemake_reads_it
