@@ -25,7 +25,8 @@ NAMES = (
 )
 """One for each recording of the small study."""
 
-SPEAKERS = {"1F": "-rf", "1M": "$(touch pwned)", "2F": "a;touch pwned", "2M": 'it\'s "{me}"'}
+SCRIPT = "-rf <script>alert(1)</script>"
+SPEAKERS = {"1F": SCRIPT, "1M": "$(touch pwned)", "2F": "a;touch pwned", "2M": 'it\'s "{me}"'}
 FOLDER = "my 'own' \"study\" $(touch pwned); `touch pwned` & é"
 
 
@@ -40,7 +41,7 @@ def _write_corpus(folder: Path) -> None:
     rows += [
         ["../outside.wav", "x", 1, "sad", "who"],
         ["/etc/passwd", "x", 1, "sad", "what"],
-        ["--help.wav", "-rf", 1, "sad", "is not there"],
+        ["--help.wav", SCRIPT, 1, "sad", "is not there"],
     ]
     with open(folder / "utterances.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -69,7 +70,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ran.returncode == 0, ran.stdout
     new = {name.removeprefix(f"{FOLDER}/") for name in _everything(around) - before}
     assert {Path(name).parts[0] for name in new} == {config["results"], ".snakemake"}
-    return folder / config["results"] / "small"
+    return folder / str(config["results"]) / "small"
 
 
 def test_nothing_of_a_name_is_run(run: Path) -> None:
@@ -93,3 +94,10 @@ def test_what_is_refused_is_listed_with_its_reason(run: Path) -> None:
         "/etc/passwd": "outside the corpus",
         "--help": "missing",
     }
+
+
+def test_no_page_runs_what_a_name_says(run: Path) -> None:
+    pages = list(run.rglob("*.html"))
+    assert {"report.html", "audit.html"} <= {page.name for page in pages}
+    assert [page.name for page in pages if "<script>alert" in page.read_text()] == []
+    assert any("&lt;script&gt;alert" in page.read_text() for page in pages)
