@@ -222,3 +222,45 @@ def test_digest_is_of_the_samples_only(write_wav: WriteWav, tmp_path: Path) -> N
     samples[10] += 1
     soundfile.write(tmp_path / "other.wav", samples, rate, subtype="PCM_16")
     assert read_recording(tmp_path / "other.wav").sha256() != first
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        ("4294967295", "truncated"),
+        ("9" * 30, "truncated"),
+        ("16000", "truncated"),
+        ("-1", None),
+        ("0", None),
+        ("nan", None),
+        ("", None),
+    ],
+)
+def test_a_sphere_header_that_lies_costs_no_memory(
+    tmp_path: Path, count: str, reason: str | None
+) -> None:
+    """It is refused, or what is there is read."""
+    path = tmp_path / "a.sph"
+    soundfile.write(path, np.full(8_000, 0.1), 16_000, "PCM_16", format="NIST")
+    content = path.read_bytes()
+    (line,) = [each for each in content.split(b"\n") if each.startswith(b"sample_count")]
+    other = b"sample_count -i " + count.encode()
+    header = content[:1024].replace(line, other).ljust(1024, b" ")[:1024]
+    path.write_bytes(header + content[1024:])
+    if reason is not None:
+        assert reason_of(path) == reason
+    else:
+        with contextlib.suppress(AudioError):
+            assert len(read_recording(path).samples) <= 8_100
+
+
+def test_kilobytes_that_decode_to_gigabytes_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "zeros.flac"
+    soundfile.write(path, np.zeros(3_000_000, np.float32), 48_000)
+    assert path.stat().st_size < 30_000
+    assert len(read_recording(path).samples) == 3_000_000
+    monkeypatch.setattr("emoscale.audio._MOST_VALUES", 2_000_000)
+    assert reason_of(path) == "too long"
+    assert len(read_recording(path, 1.0, 2.0).samples) == 48_000

@@ -377,3 +377,11 @@ def test_the_examples_of_the_protocol_page_are_valid(project: Path) -> None:
     assert (given.fold_file, given.development) == ("folds.csv", "file")
     assert across.tested == ["emodb"]
     assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
+
+
+@pytest.mark.parametrize("part", ["representations", "experiments"])
+def test_names_that_differ_by_case_only_are_refused(project: Path, part: str) -> None:
+    config = yaml.safe_load((project / "config" / "demo.yaml").read_text())
+    config[part]["MFCC"] = config[part]["mfcc"]
+    with pytest.raises(ConfigurationError, match=f"{part} has mfcc and MFCC, .* rename one"):
+        parse_study(config)

@@ -156,6 +156,49 @@ def damaged_value(value: Any, random: Random, others: Sequence[Any] = HOSTILE_VA
     return changed
 
 
+def plausible_change(value: Any, random: Random, others: Sequence[Any]) -> Any:
+    """The same nested value with one or two leaves replaced by something of the same type.
+
+    A word becomes one that stands under the same key in `others`, a number another number.
+    """
+    changed = copy.deepcopy(value)
+    words: dict[Any, list[str]] = {}
+    for other in (changed, *others):
+        for place, key in _places(other):
+            if isinstance(place[key], str):
+                words.setdefault(_name_of(place, key), []).append(place[key])
+    for _ in range(random.choice((1, 1, 2))):
+        leaves = [
+            (place, key)
+            for place, key in _places(changed)
+            if not isinstance(place[key], dict | list) or not place[key]
+        ]
+        place, key = random.choice(leaves)
+        place[key] = _another(place[key], words.get(_name_of(place, key), [""]), random)
+    return changed
+
+
+def _name_of(place: Any, key: Any) -> Any:
+    """What words stand under: their key; those of a list are all of one kind."""
+    return "a list" if isinstance(place, list) else key
+
+
+def _another(value: Any, words: Sequence[str], random: Random) -> Any:
+    match value:
+        case bool():
+            return not value
+        case int():
+            return random.choice((value + 1, max(0, value - 1), value * 2, value // 2, 3, 1000))
+        case float():
+            return random.choice((value / 2, value * 2, value + 0.1, 0.0, 1, 0.5))
+        case str():
+            return random.choice(words)
+        case None:
+            return random.choice((1, 0.1, "all"))
+        case _:
+            return value
+
+
 def change_file(pattern: str, head: int | None = None) -> Callable[[Path, Random], None]:
     """Damages the bytes of one file of those that match `pattern`."""
 

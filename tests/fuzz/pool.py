@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import re
 import resource
 import shutil
 import signal
@@ -25,7 +24,6 @@ TRACEBACK, HANG, CRASH, ELSEWHERE = "traceback", "hang", "crash", "written elsew
 OUTCOMES = (ACCEPTED, REFUSED, TRACEBACK, HANG, CRASH, ELSEWHERE)
 
 MEMORY_BYTES = 12 << 30  # of addresses: what a header promises is to be asked for by nobody
-LONGEST_SENTENCE = 2_000
 START_SECONDS = 120.0
 
 Task = tuple[str, int]
@@ -167,14 +165,15 @@ def _work(answers: Connection, folder: str) -> None:
 
 def _read(kind: Any, place: Path) -> tuple[str, str]:
     from emoscale.errors import UserError
+    from tests.fuzz.sentence import fault_of
 
     try:
         kind.read(place)
     except UserError as error:
-        sentence = str(error)
-        if re.search(r"[\x00-\x1f\x7f]", sentence) or not 0 < len(sentence) < LONGEST_SENTENCE:
-            return TRACEBACK, f"no sentence for a person: {sentence[:200]!r}"
-        return REFUSED, sentence
+        fault = fault_of(error, place)
+        if fault:
+            return TRACEBACK, f"{fault}: {error}"
+        return REFUSED, str(error)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise

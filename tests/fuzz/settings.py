@@ -13,7 +13,7 @@ import yaml
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.study import Study
-from tests.fuzz.damage import HOSTILE_VALUES, change_text, damaged_value
+from tests.fuzz.damage import HOSTILE_VALUES, change_text, damaged_value, plausible_change
 from tests.fuzz.kind import Kind
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -29,6 +29,8 @@ ADDED = (
     "a: &a [*a]\n",
     "seed: 1\nseed: 2\n",
     "__use_yte__: true\n?__import__('os').system('touch ../pwned'): 1\n",
+    "what: &key __use_yte__\n*key : true\n?__import__('os').system('touch ../pwned'): 1\n",
+    "<<: {__use_yte__: true}\n?__import__('os').system('touch ../pwned'): 1\n",
     "seed: !!python/object/apply:os.system ['touch ../pwned']\n",
     "seed: !!python/name:os.system\n",
     "deep: " + "[" * 3000 + "]" * 3000 + "\n",
@@ -45,9 +47,19 @@ def _make(folder: Path) -> None:
 
 
 def _change_values(folder: Path, random: Random) -> None:
-    """One configuration, as JSON, with other values; numbers stay numbers that JSON can hold."""
-    path = random.choice(sorted(folder.glob("*.yaml")))
-    changed: Any = damaged_value(yaml.safe_load(path.read_text()), random, HOSTILE_VALUES)
+    """One configuration, as JSON, with another value or two.
+
+    Half of the time all keys are written out, those too that have a default; half of the time the
+    other values are such as somebody might try, and most of those are accepted.
+    """
+    contents = [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
+    content: Any = random.choice(contents)
+    if random.random() < 0.5:
+        content = parse_study(content).model_dump(mode="json")
+    if random.random() < 0.65:
+        changed = plausible_change(content, random, contents)
+    else:
+        changed = damaged_value(content, random, HOSTILE_VALUES)
     for other in folder.glob("*.yaml"):
         other.unlink()
     (folder / "study.json").write_text(json.dumps(changed), encoding="utf-8")

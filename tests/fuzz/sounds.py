@@ -46,7 +46,7 @@ def _change(form: str) -> Callable[[Path, Random], None]:
         change_header(folder, random)
         if random.random() < 0.05:  # and much of nothing, which costs no room on the disk
             with open(folder / f"tone.{form}", "r+b") as file:
-                file.truncate(random.choice((1 << 20, 1 << 28)))
+                file.truncate(random.choice((1 << 20, 1 << 26)))
 
     return change
 

@@ -278,7 +278,7 @@ def _change_archive(folder: Path, random: Random) -> None:
             with tarfile.open(path, "w:gz", compresslevel=1) as archive:  # 256 MB in 1
                 for name in ("bert_kmeans.pt", "dict.txt"):
                     member = tarfile.TarInfo(name)
-                    member.size = 1 << 28
+                    member.size = 1 << 27
                     archive.addfile(member, io.BytesIO(bytes(member.size)))
         case 4:
             text = (folder / "dict.txt").read_bytes()

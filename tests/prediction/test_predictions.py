@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.training.saved_run import SavedRun, read_run
+from emoscale.weights.downloads import cached_path
 from tests.prediction.conftest import MODELS, RATE, ChangeRun, SmallStudy
 
 CPU = torch.device("cpu")
@@ -214,8 +216,12 @@ def test_a_transcript_is_not_cut(small_study: SmallStudy, tmp_path: Path) -> Non
 
 
 def test_other_weights_than_the_trainings_are_refused(
-    small_study: SmallStudy, tmp_path: Path, change_run: ChangeRun
+    small_study: SmallStudy,
+    tmp_path: Path,
+    change_run: ChangeRun,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     other = UntrainedModel(untrained="bert", seed=4).model_dump(mode="json")
     run = read_run(change_run("text", ["prediction", "checkpoints", "tiny_bert"], other))
     with pytest.raises(CheckpointError, match=r"bert: its weights have sha256 .*tiny_bert=PATH"):
@@ -232,6 +238,34 @@ def test_weights_are_not_downloaded_unless_asked(tmp_path: Path, change_run: Cha
     run = read_run(change_run("text", ["prediction", "checkpoints", "tiny_bert"], address))
     with pytest.raises(CheckpointError, match=r"nothing is downloaded offline.*add --download"):
         weights_of(run, {}, tmp_path, download=False)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"url": "http://localhost:1/bert.pt"},
+        {"hub": "nobodys/model"},
+        {"untrained": "bert", "seed": 4},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_runs_file_does_not_choose_where_anything_is_written(
+    settings: dict[str, object],
+    tmp_path: Path,
+    change_run: ChangeRun,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    elsewhere = tmp_path / "elsewhere"
+    planted = cached_path("http://localhost:1/bert.pt", elsewhere)
+    planted.parent.mkdir(parents=True)
+    planted.write_bytes(b"no digest stands beside it")
+    before = sorted(elsewhere.rglob("*"))
+    kept = {"checkpoints": {"tiny_bert": settings}, "checkpoint_cache": str(elsewhere)}
+    run = read_run(change_run("text", ["prediction"], kept))
+    with contextlib.suppress(CheckpointError):
+        weights_of(run, {}, None, download=False)
+    assert sorted(elsewhere.rglob("*")) == before
 
 
 def test_a_runs_file_does_not_choose_what_code_is_run(change_run: ChangeRun) -> None:

@@ -4,11 +4,12 @@ import json
 import re
 from pathlib import Path
 
+import altair as alt
 import polars as pl
 import pytest
 
 from emoscale.reporting.confusion import draw_confusion
-from emoscale.reporting.figures import COLOURS, scales, weights_lines
+from emoscale.reporting.figures import COLOURS, save, scales, weights_lines
 from emoscale.reporting.layer_weights import draw_layer_weights
 from emoscale.reporting.learning_curves import draw_learning_curves, panels_of
 
@@ -200,3 +201,14 @@ def test_without_layer_weights_the_figure_says_why(tmp_path: Path) -> None:
     draw_layer_weights(SHARES.clear(), SCORES, html, svg)
     assert "no experiment of this study weighs the layers" in " ".join(words_of(svg))
     assert html.stat().st_size > 100_000
+
+
+def test_a_name_in_a_chart_cannot_begin_a_script(tmp_path: Path) -> None:
+    names = ["</script><script>alert(1)</script>", "\n  const spec = <script>alert(1);\n"]
+    chart = alt.Chart(pl.DataFrame({"name": names, "ua": [0.5, 0.6]})).mark_bar().encode(x="name")
+    save(chart, tmp_path / "chart.html")
+    page = (tmp_path / "chart.html").read_text()
+    assert "<script>alert" not in page
+    spec = re.findall(r"^  const spec = (.*);$", page, re.MULTILINE)[-1]
+    (data,) = json.loads(spec)["datasets"].values()
+    assert [row["name"] for row in data] == names

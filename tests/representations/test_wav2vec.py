@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,16 @@ def test_another_architecture_is_one_sentence(
 def test_layers_that_are_none(text: str) -> None:
     with pytest.raises(ArchitectureError, match="are not understood"):
         parse_layers(text)
+
+
+def test_a_checkpoint_that_would_unpack_to_far_more_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pt"
+    with (
+        zipfile.ZipFile(REFERENCES / "plain.pt") as original,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in original.namelist():
+            archive.writestr(name, original.read(name))
+        archive.writestr("archive/data/more", bytes(50_000_000))
+    with pytest.raises(CheckpointError, match=r"bomb.pt is refused: it would unpack from"):
+        load_fairseq_checkpoint(path)

@@ -22,6 +22,7 @@ FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC that was written to a pipe
 _BLOCK_SAMPLES = 1 << 20
+_MOST_VALUES = 1 << 29  # samples of all channels, 2 GiB; kilobytes of FLAC can decode to more
 _RATES = (1_000, 1_000_000)  # Hz; others are a damaged header's, and resampled would fill memory
 
 
@@ -65,7 +66,7 @@ def read_recording(
     """Decode a file, or the part of it from `start` to `end` (seconds).
 
     WAV, FLAC, OGG, MP3, AIFF and NIST SPHERE, through libsndfile. Raises `AudioError` with the
-    reason `missing`, `empty`, `unreadable`, `truncated` or `outside the file`; or with
+    reason `missing`, `empty`, `unreadable`, `truncated`, `too long` or `outside the file`; or with
     `PASSING_ERROR`, where the disk or the network failed, which says nothing of the recording.
     """
     path = Path(path)
@@ -147,6 +148,7 @@ def _read_part(
 def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.float32]:
     """[samples, channels] from where the file stands; block by block, as headers may lie."""
     blocks = [np.empty((0, file.channels), dtype=np.float32)]
+    decoded = 0
     most = max(1, _BLOCK_SAMPLES // file.channels)
     while wanted is None or wanted > 0:
         ask = most if wanted is None else min(wanted, most)
@@ -155,6 +157,13 @@ def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.flo
         if len(block) < ask:
             break
         wanted = None if wanted is None else wanted - len(block)
+        decoded += block.size
+        if decoded > _MOST_VALUES:
+            raise AudioError(
+                "too long",
+                f"{file.name}: decodes to more than {_MOST_VALUES:,} samples; cut it into shorter "
+                "files",
+            )
     samples: NDArray[np.float32] = np.concatenate(blocks)
     return samples
 

@@ -38,6 +38,16 @@ def one_line(text: str) -> str:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """What a library says went wrong, for the middle of a sentence: its first line, not too long.
+
+    >>> reason_of(ValueError("no such page\\nat 0x7f: ..."))
+    'no such page'
+    """
+    lines = str(error).strip().splitlines()
+    return one_line(lines[0].rstrip(" .")[:200]) if lines else type(error).__name__
+
+
 _TURNING = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )  # of writing direction

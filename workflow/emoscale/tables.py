@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emoscale.errors import DamagedFileError, StoreError
+from emoscale.errors import DamagedFileError, StoreError, reason_of
 from emoscale.files import atomic_path
 from emoscale.table_digest import CONTENT, MEASURED, RESULT, is_as_sealed, sealed
 
@@ -222,7 +222,7 @@ def write_table(
     try:
         arrow = table.select(schema.names).to_arrow().cast(schema)
     except (pa.ArrowException, ValueError) as error:
-        raise StoreError(f"{path}: does not fit its schema: {error}") from None
+        raise StoreError(f"{path}: does not fit its schema: {reason_of(error)}") from None
     arrow = arrow.replace_schema_metadata(sealed(arrow, metadata or {}))
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
@@ -234,7 +234,7 @@ def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
     try:
         arrow = arrow.cast(schema)
     except (pa.ArrowException, ValueError) as error:
-        raise StoreError(f"{path}: is not the table expected here: {error}") from None
+        raise StoreError(f"{path}: is not the table expected here: {reason_of(error)}") from None
     frame = pl.from_arrow(arrow)
     assert isinstance(frame, pl.DataFrame)
     return frame
@@ -308,7 +308,7 @@ def _readable(path: Path | str) -> Iterator[None]:
             raise StoreError(
                 f"{path} cannot be read ({error.strerror}); mend that and run again"
             ) from None
-        detail = f"cannot be read as Parquet ({error})"
+        detail = f"cannot be read as Parquet ({reason_of(error)})"
         raise DamagedFileError(path, detail, lambda: read_arrow(path)) from None
 
 

@@ -20,6 +20,8 @@ LARGEST_VALUES = 100_000
 TEMPLATE = "__use_yte__"
 """The key with which Snakemake takes a file for a template, and runs the expressions in it."""
 
+_TEMPLATE_REFUSED = f"{TEMPLATE} makes Snakemake run what the file says; write plain values"
+
 _PLAIN = tuple(
     f"tag:yaml.org,2002:{kind}"
     for kind in ("str", "int", "float", "bool", "null", "seq", "map", "timestamp")
@@ -40,6 +42,8 @@ def read_configuration_file(path: Path | str) -> dict[str, Any]:
         content = json.loads(text, object_pairs_hook=_pairs)
     except (ValueError, RecursionError):  # not JSON, or what YAML's check has a sentence for
         content = _read_yaml(text, path)
+    if isinstance(content, dict) and TEMPLATE in content:  # as an alias, or merged in
+        raise ConfigurationError(f"{path}: {_TEMPLATE_REFUSED}")
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path}: must hold keys and values, such as 'study: demo'")
     return content
@@ -148,9 +152,7 @@ def _check_key(event: yaml.ScalarEvent, parts: list[_Part], path: Path) -> None:
         )
     part.lines[event.value] = _line(event)
     if event.value == TEMPLATE and len(parts) == 1:
-        raise _refused(
-            path, event, f"{TEMPLATE} makes Snakemake run what the file says; write plain values"
-        )
+        raise _refused(path, event, _TEMPLATE_REFUSED)
 
 
 def _check_tag(event: yaml.NodeEvent, path: Path) -> None:

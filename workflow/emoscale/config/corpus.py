@@ -80,7 +80,7 @@ class DemoCorpus(Settings):
     expressiveness: float = Field(default=1.0, ge=0.0, le=3.0)
     """How far voices move with emotion, against how far speakers differ; 0: not at all."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of everything random in the generated corpus."""
 
 

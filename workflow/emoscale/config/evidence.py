@@ -19,7 +19,9 @@ class EvidenceSettings(Settings):
     wanted_ua: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=list)
     """Unweighted accuracies (0 to 1): how many labels each needs for them is forecast."""
 
-    forecast_sizes: list[Annotated[int, Field(ge=1)]] | None = Field(default=None, min_length=1)
+    forecast_sizes: list[Annotated[int, Field(ge=1, lt=2**31)]] | None = Field(
+        default=None, min_length=1
+    )
     """Numbers of labels for which UA is forecast. null: twice and four times each experiment's
     largest size."""
 

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from emoscale.config.settings import Settings
 
 Width = Annotated[int, Field(ge=1, le=8192)]
+Kernel = Annotated[int, Field(le=9999)]
+"""Frames, or samples, that one value of a convolution sees."""
+
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 Pooling = Literal["mean", "mean_std", "attention", "attentive_statistics"]
 """Over an utterance's frames. mean_std: mean and standard deviation. attention: a mean with learned
@@ -50,7 +53,7 @@ class ConvolutionalSettings(Settings):
 
     kind: Literal["convolutional"]
 
-    layers: tuple[tuple[Width, int], ...] = Field(default=((128, 1), (128, 1)), min_length=1)
+    layers: tuple[tuple[Width, Kernel], ...] = Field(default=((128, 1), (128, 1)), min_length=1)
     """Channels and kernel (odd) of each convolution; each is followed by ReLU and dropout."""
 
     pooling: Pooling = "mean"
@@ -107,7 +110,7 @@ class WaveformModelSettings(Settings):
 
     kind: Literal["waveform"]
 
-    layers: tuple[tuple[int, int, int], ...] = Field(
+    layers: tuple[tuple[Width, Kernel, Kernel], ...] = Field(
         default=((32, 80, 20), (64, 8, 4), (64, 4, 2), (64, 4, 2)), min_length=1
     )
     """Channels, kernel and stride of each convolution; by default a frame of 59 ms every 20 ms."""

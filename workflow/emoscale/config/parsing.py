@@ -10,6 +10,8 @@ from emoscale.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_MISTAKES_SHOWN = 6  # of one place, a mistake may be one for each kind that it could be
+
 
 def parse_settings(model: type[Model] | Any, value: Any, where: str) -> Any:
     """Check `value` (a mapping, or JSON text) against `model`; mistakes become sentences."""
@@ -41,4 +43,5 @@ def _sentences(error: ValidationError) -> str:
         else:
             message = problem["msg"].removeprefix("Value error, ")
         lines.append(f"{place}: {message}" if place else message)
-    return "; ".join(lines)
+    further = len(lines) - _MISTAKES_SHOWN
+    return "; ".join([*lines[:_MISTAKES_SHOWN], *([f"and {further} more"] if further > 0 else [])])

@@ -127,7 +127,7 @@ class ProtocolSettings(Settings):
 class SeededProtocolSettings(ProtocolSettings):
     """The protocol with the study's seed: what a fold depends on."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)
     """Seed of the training orders."""
 
 

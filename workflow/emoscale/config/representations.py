@@ -185,7 +185,7 @@ class TransformersAudioSettings(PretrainedSettings):
     """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
     them, or all: each is stored, and read as `<representation>/<layer>`."""
 
-    window_seconds: float = Field(default=60.0, ge=5.0)
+    window_seconds: float = Field(default=60.0, ge=5.0, le=86_400.0)
     """Longer utterances are computed in windows of this length, since attention over all of one
     takes memory with the square of its length. Whisper's is 30, whatever is said here."""
 

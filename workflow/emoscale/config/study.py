@@ -82,7 +82,7 @@ class Study(Settings):
     results: OutputFolder = "results"
     """Folder of all results."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of training orders and initialisations."""
 
     corpus: CorpusSettings
@@ -206,6 +206,20 @@ class Study(Settings):
                     "set training.schedule to fixed, search nothing, and give an estimator one of "
                     "its strengths"
                 )
+
+    @model_validator(mode="after")
+    def _names_are_files_of_their_own(self) -> Study:
+        """Also where a file system takes small and capital letters for the same."""
+        for part in ("representations", "checkpoints", "experiments"):
+            seen: dict[str, str] = {}
+            for name in getattr(self, part):
+                other = seen.setdefault(name.lower(), name)
+                if other != name:
+                    raise ValueError(
+                        f"{part} has {other} and {name}, whose files would be the same on some "
+                        "disks; rename one"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _generated_only_among_results(self) -> Study:

@@ -39,10 +39,10 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(default=0.0, ge=0.0)
     """Decoupled weight decay (AdamW) where above 0."""
 
-    batch_utterances: int = Field(default=32, ge=1)
+    batch_utterances: int = Field(default=32, ge=1, lt=2**31)
     """Utterances a step; the whole subset where it is smaller."""
 
-    maximum_steps: int = Field(default=2000, ge=1)
+    maximum_steps: int = Field(default=2000, ge=1, lt=2**31)
     """Budget in steps, not epochs, so that small subsets are not trained less."""
 
     schedule: Literal["development", "fixed"] = "development"
@@ -50,10 +50,10 @@ class TrainingSettings(Settings):
     the training. fixed: all steps are taken and the last weights are kept; the development set,
     where there is one, is only reported."""
 
-    steps_between_evaluations: int = Field(default=50, ge=1)
+    steps_between_evaluations: int = Field(default=50, ge=1, lt=2**31)
     """The development set is looked at after so many steps."""
 
-    patience: int = Field(default=10, ge=1)
+    patience: int = Field(default=10, ge=1, lt=2**31)
     """Evaluations without a better development score before the training stops."""
 
     class_balance: Literal["weights", "sampling", "none"] = "weights"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emoscale.config.corpus import CsvCorpus
+from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.errors import CorpusError
 
@@ -31,6 +33,12 @@ def read(settings: CsvCorpus) -> Reading:
     root = Path(settings.root)
     table = root / settings.table
     reading = Reading("csv")
+    target = target_outside(table, root)
+    if target is not None:
+        raise CorpusError(
+            f"{table} is a link to {target}, outside the corpus; where that is right, set "
+            "corpus.table to it"
+        )
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
@@ -53,6 +61,7 @@ def read(settings: CsvCorpus) -> Reading:
         raise CorpusError(
             f"{table}, line {rows.line_num}: {error}; look for a quote that is not closed"
         ) from None
+    _check_speakers(reading, table)
     if not reading.utterances:
         raise CorpusError(f"{table}: no row can be used; the first reason: {_first(reading)}")
     return reading
@@ -162,6 +171,20 @@ def _one_of(row: dict[str, str], name: str, known: dict[str, str | None]) -> str
             f"{name} is {row[name]}; write one of {', '.join(word for word in known if word)}",
         )
     return known[text]
+
+
+def _check_speakers(reading: Reading, table: Path) -> None:
+    """One speaker under two names would be trained on and tested."""
+    written: dict[str, str] = {}
+    for utterance in reading.utterances:
+        name = unicodedata.normalize("NFC", utterance.speaker)
+        other = written.setdefault(name, utterance.speaker)
+        if other != utterance.speaker:
+            raise CorpusError(
+                f"{table}: the speaker {name} is written in two ways that look the same (letters "
+                "and accents as one character, and as two); write the name in one way (Unicode "
+                "NFC)"
+            )
 
 
 def _first(reading: Reading) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from emoscale.config.corpus import DemoCorpus, IemocapCorpus
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
+from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.errors import CorpusError
 
@@ -97,7 +98,7 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
             )
     transcripts, unlabelled = _read_transcripts(root, session, reading)
     labelled: set[str] = set()
-    for file in _texts(session / "dialog" / "EmoEvaluation"):
+    for file in _texts(session / "dialog" / "EmoEvaluation", root, reading):
         name = str(file.relative_to(root))
         for utterance, label in _read_labels(file, name, reading):
             labelled.add(utterance)
@@ -214,7 +215,7 @@ def _read_transcripts(
     """Text of each utterance, and the place of each; lines that are no utterance are rejected."""
     texts: dict[str, str] = {}
     places: dict[str, tuple[str, str]] = {}
-    for file in _texts(session / "dialog" / "transcriptions"):
+    for file in _texts(session / "dialog" / "transcriptions", root, reading):
         name = str(file.relative_to(root))
         for number, line in enumerate(_lines(file), start=1):
             if not line.strip():
@@ -245,6 +246,8 @@ def _read_words(
     root: Path, folder: Path, dialog: str, utterance: str, reading: Reading
 ) -> list[dict[str, str | float]] | None:
     path = folder / "ForcedAlignment" / dialog / f"{utterance}.wdseg"
+    if not _is_within(path, root, reading):
+        return None
     try:
         return read_word_segments(_lines(path))
     except FileNotFoundError:
@@ -271,11 +274,24 @@ def _reject_unlabelled_audio(root: Path, session: Path, known: set[str], reading
             )
 
 
-def _texts(folder: Path) -> list[Path]:
+def _texts(folder: Path, root: Path, reading: Reading) -> list[Path]:
     """The folder's own text files: not those of its folders (single raters), not `._` files."""
-    return sorted(
+    files = sorted(
         file for file in folder.glob("*.txt") if file.is_file() and not file.name.startswith("._")
     )
+    return [file for file in files if _is_within(file, root, reading)]
+
+
+def _is_within(file: Path, root: Path, reading: Reading) -> bool:
+    """Whether a file is the corpus's own; a link to another one is rejected."""
+    target = target_outside(file, root)
+    if target is not None:
+        reading.reject(
+            str(file.relative_to(root)),
+            "outside the corpus",
+            f"is a link to {target}, outside the corpus; copy the file",
+        )
+    return target is None
 
 
 def _lines(file: Path) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from emoscale.config.corpus import CorpusSettings, parts_of
+from emoscale.errors import one_line
 
 READERS = {
     "iemocap": "emoscale.corpus.iemocap",
@@ -101,8 +102,10 @@ class Reading:
         place: str | None = None,
     ) -> None:
         """Note that something was left out."""
-        texts = [text and _printable(text) for text in (file, reason, detail, utterance, place)]
-        self.rejected.append(Rejected(*texts))  # type: ignore[arg-type]
+        names = [text and _printable(text) for text in (file, reason, utterance, place)]
+        self.rejected.append(
+            Rejected(names[0], names[1], one_line(_printable(detail)), *names[2:])  # type: ignore[arg-type]
+        )
 
 
 def _is_unicode(name: str) -> bool:

@@ -11,8 +11,9 @@ import polars as pl
 
 from emoscale.audio import PASSING_ERROR, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
+from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Rejected, Utterance, text_key
-from emoscale.errors import AudioError, CorpusError
+from emoscale.errors import AudioError, CorpusError, one_line
 from emoscale.progress import WorkProgress
 from emoscale.tables import RECORDINGS, REJECTED, SHARD, TEXTS, frame_of
 
@@ -97,6 +98,17 @@ def check_recordings(
 
 
 def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejected:
+    target = target_outside(root / utterance.audio, root)
+    if target is not None:
+        return Rejected(
+            utterance.audio,
+            "outside the corpus",
+            one_line(
+                f"{utterance.audio} is a link to {target}, outside the corpus; copy the file, or "
+                "set corpus.root to a folder that holds both"
+            ),
+            utterance.utterance,
+        )
     try:
         recording = read_recording(root / utterance.audio, utterance.start, utterance.end)
         check_recording(recording, checks, utterance.audio)

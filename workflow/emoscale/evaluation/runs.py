@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import modality_of
-from emoscale.errors import DamagedFileError, StoreError
+from emoscale.errors import DamagedFileError, StoreError, reason_of
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
 from emoscale.evaluation.metrics import Metrics, confusion_matrix, metrics_of
 from emoscale.evaluation.trials import TRIALS, trial_rows
@@ -176,24 +177,24 @@ def collect_runs(
         classes = run["classes"]
         table = read_table(folder / "predictions.parquet", predictions_schema(classes))
         check_file_of_run(folder / "predictions.parquet", run)
-        for repeat in run["repeats"]:
-            own = table.filter(pl.col("repeat") == repeat["repeat"])
-            if len(own) != run["test_utterances"]:
+        with _written_by_this_version(folder / "run.json"):
+            tested, repeats = (
+                run["test_utterances"],
+                {each["repeat"]: each for each in run["repeats"]},
+            )
+        for number, repeat in repeats.items():
+            own = table.filter(repeat=number)
+            if len(own) != tested:
                 raise StoreError(
-                    f"{folder}/predictions.parquet: repeat {repeat['repeat']} has {len(own)} "
-                    f"predictions, run.json says {run['test_utterances']}; remove both, run again"
+                    f"{folder}/predictions.parquet: repeat {number} has {len(own)} "
+                    f"predictions, run.json says {tested}; remove both, run again"
                 )
             metrics = metrics_of(confusion_of(own, classes))
-            try:
-                order = protocol.order_of(repeat["repeat"])
+            with _written_by_this_version(folder / "run.json"):
+                order = protocol.order_of(number)
                 rows.append(_row(run, repeat, order, metrics, study, corpus, notes))
                 trials += trial_rows(run, repeat)
                 layer_weights += layer_weight_rows(run, repeat)
-            except KeyError as error:
-                raise StoreError(
-                    f"{folder}/run.json has no {error}, so another version wrote it; remove it and "
-                    "run again"
-                ) from None
         predictions.append(
             table.with_columns(
                 experiment=pl.lit(cell.experiment),
@@ -211,6 +212,20 @@ def collect_runs(
         frame_of(trials, TRIALS),
         frame_of(layer_weights, LAYER_WEIGHTS),
     )
+
+
+@contextlib.contextmanager
+def _written_by_this_version(path: Path) -> Iterator[None]:
+    """What a run's record does not hold, or holds as something else, becomes a `StoreError`."""
+    way_out = "so another version wrote it; remove it and run again"
+    try:
+        yield
+    except KeyError as error:
+        raise StoreError(f"{path} has no {error}, {way_out}") from None
+    except (TypeError, IndexError, AttributeError, ValueError) as error:
+        raise StoreError(
+            f"{path} does not hold what is expected ({reason_of(error)}), {way_out}"
+        ) from None
 
 
 def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
@@ -245,7 +260,7 @@ def read_run_record(path: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(
-            path, f"is not JSON ({error})", lambda: read_run_record(path)
+            path, f"is not JSON ({reason_of(error)})", lambda: read_run_record(path)
         ) from None
     if not isinstance(run, dict):
         raise DamagedFileError(path, "is no record of a run", lambda: read_run_record(path))

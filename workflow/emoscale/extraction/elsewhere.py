@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError
+from emoscale.errors import StoreError, reason_of
 from emoscale.extraction.reading import waveform_of
 from emoscale.extraction.shard import header_of
 from emoscale.files import atomic_path
@@ -84,5 +84,6 @@ def _arrays(path: Path, count: int) -> Iterator[NDArray[np.generic]]:
                 yield array
     except _DAMAGE as error:
         raise StoreError(
-            f"{path}: is damaged or lacks an utterance ({error}); remove it and run again"
+            f"{path}: is damaged or lacks an utterance ({reason_of(error)}); remove it and run "
+            "again"
         ) from None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from emoscale.errors import AudioError, StoreError, UserError
+from emoscale.errors import AudioError, StoreError, UserError, reason_of
 from emoscale.extraction.batches import plan_batches
 from emoscale.extraction.reading import read_ahead, transcript_of, waveform_of
 from emoscale.extraction.smaller_batches import SmallerBatches, settings_that_help
@@ -123,7 +123,7 @@ def _as_extracted(given: Any, row: dict[str, Any]) -> Extracted:
         characters = None if characters is None else np.asarray(characters, dtype=np.int32)
     except (ValueError, TypeError, RuntimeError) as error:
         raise StoreError(
-            f"{row['utterance']}: the representation gave no array of numbers ({error})"
+            f"{row['utterance']}: the representation gave no array of numbers ({reason_of(error)})"
         ) from None
     if frames.dtype.kind not in "fiub":
         raise StoreError(f"{row['utterance']}: the representation gave {frames.dtype}, not numbers")

@@ -21,7 +21,7 @@ from emoscale.store.index import FeatureStore, index_shards
 from emoscale.training.cell import shape_of
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepresentation, SavedRun
-from emoscale.weights.fetching import fetch_checkpoint
+from emoscale.weights.fetching import fetch_checkpoint, is_in_cache
 from emoscale.weights.origin import Origin
 from emoscale.weights.placing import place_weights
 
@@ -34,13 +34,11 @@ def weights_of(
     """Where the weights are that the run's representations name.
 
     `places` says of a name (or of a path in the settings) where they lie now. Others are those of
-    the study's checkpoints, in `cache`: by default the study's own where it is there, otherwise
-    the user's. They are downloaded only where `download` says so. Raises `CheckpointError`.
+    the study's checkpoints, in `cache`: by default the study's own where they are there, otherwise
+    the user's. A run may be anybody's, so nothing is written to the folder that it names. They are
+    downloaded only where `download` says so. Raises `CheckpointError`.
     """
-    if cache is None:
-        cache = Path(run.prediction.checkpoint_cache).expanduser()
-        if not cache.is_dir():
-            cache = Path(DEFAULT_CACHE).expanduser()
+    named_cache = Path(run.prediction.checkpoint_cache).expanduser()
     origins = [Origin(name, path, "", path.name) for name, path in places.items()]
     named = {
         getattr(each.settings, key)
@@ -55,8 +53,11 @@ def weights_of(
         )
     for name in sorted(named & set(run.prediction.checkpoints) - set(places)):
         settings = run.prediction.checkpoints[name]
+        place = cache or (
+            named_cache if is_in_cache(settings, named_cache) else Path(DEFAULT_CACHE).expanduser()
+        )
         try:
-            origins.append(fetch_checkpoint(name, settings, cache, offline=not download))
+            origins.append(fetch_checkpoint(name, settings, place, offline=not download))
         except CheckpointError as error:
             advice = "" if download else f"; here: add --download, or --weights {name}=PATH"
             raise CheckpointError(f"{error}{advice}") from None

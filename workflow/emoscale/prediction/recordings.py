@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from emoscale.audio import Recording, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
-from emoscale.errors import AudioError, CorpusError
+from emoscale.errors import AudioError, CorpusError, reason_of
 
 ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
 """Of the files that are taken from a folder, in any case; a file that is named is always read."""
@@ -59,7 +60,7 @@ def find_recordings(given: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in given:
         files = [path]
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - says no to names that no file system knows
             files = sorted(
                 file
                 for file in path.rglob("*")
@@ -72,8 +73,16 @@ def find_recordings(given: Sequence[Path]) -> list[Path]:
                     f"{path}: holds no recording ({', '.join(ENDINGS)}); name another folder"
                 )
         for file in files:
-            found.setdefault(file.resolve(), file)
+            found.setdefault(real_path(file), file)
     return list(found.values())
+
+
+def real_path(file: Path) -> Path:
+    """Without links; of a name that cannot be one, as it is: reading it says why."""
+    try:
+        return file.resolve()
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+        return file
 
 
 def read_list(path: Path) -> list[Path]:
@@ -81,7 +90,9 @@ def read_list(path: Path) -> list[Path]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: cannot be read as a list of paths ({error})") from None
+        raise CorpusError(
+            f"{path}: cannot be read as a list of paths ({reason_of(error)})"
+        ) from None
     paths = [Path(line.strip()) for line in text.splitlines() if line.strip()]
     if not paths:
         raise CorpusError(f"{path}: names no recording; write one path a line")

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from emoscale.errors import CorpusError
+from emoscale.prediction.recordings import real_path
 
 _COLUMNS = ("file", "transcript")
 
@@ -30,7 +31,7 @@ class Transcripts:
     def of(self, file: Path) -> str:
         """The transcript of `file`; raises `CorpusError` where there is none."""
         if self._table is not None:
-            path = file.resolve()
+            path = real_path(file)
             found = self._from_here.get(path, self._from_table.get(path))
             if found is None:
                 raise CorpusError(
@@ -75,10 +76,10 @@ class Transcripts:
                 "quotes around a field that holds the delimiter"
             )
         name, transcript = (cells[header.index(column)].strip() for column in _COLUMNS)
-        here = Path(name).resolve()
+        here = real_path(Path(name))
         if self._from_here.setdefault(here, transcript) != transcript:
             raise CorpusError(f"{table}, {place}: {name} has another transcript above; keep one")
-        self._from_table[(table.parent / name).resolve()] = transcript
+        self._from_table[real_path(table.parent / name)] = transcript
 
 
 def _text_of(path: Path) -> str:

@@ -81,3 +81,14 @@ def save(chart: alt.TopLevelMixin, *paths: Path) -> None:
         options: dict[str, Any] = {"html": {"inline": True}, "png": {"scale_factor": 2}}
         with atomic_path(path) as temporary:
             styled.save(str(temporary), format=form, **options.get(form, {}))
+            if form == "html":
+                _keep_data_in_its_script(temporary)
+
+
+def _keep_data_in_its_script(page: Path) -> None:
+    """A name in the data that holds `</script>` would end the script and begin another."""
+    head, mark, rest = page.read_text(encoding="utf-8").rpartition("\n  const spec = ")
+    chart, end, tail = rest.partition(";\n")
+    page.write_text(
+        "".join([head, mark, chart.replace("<", r"\u003c"), end, tail]), encoding="utf-8"
+    )

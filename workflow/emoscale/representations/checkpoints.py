@@ -12,6 +12,7 @@ import hashlib
 import io
 import pickle
 import re
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,21 @@ def read_fairseq_checkpoint(
     """
     try:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        _refuse_what_is_packed(file, path)
         file.seek(0)
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is refused: {_why_refused(error)}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        OSError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise CheckpointError(
             f"{path} is damaged or no checkpoint ({_first_line(error)}); download it again"
         ) from None
@@ -83,6 +93,20 @@ def read_fairseq_checkpoint(
         sha256,
         task,
     )
+
+
+def _refuse_what_is_packed(file: io.BufferedReader | io.BufferedRandom, path: Path) -> None:
+    """torch packs nothing, so a file that would grow in memory is not torch's."""
+    if not zipfile.is_zipfile(file):
+        return
+    size = file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > 2 * size:
+        raise CheckpointError(
+            f"{path} is refused: it would unpack from {size:,} to {unpacked:,} bytes; take the "
+            "original file"
+        )
 
 
 def load_weights(model: nn.Module, checkpoint: FairseqCheckpoint, ignored: tuple[str, ...]) -> None:

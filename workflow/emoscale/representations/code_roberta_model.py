@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emoscale.errors import CheckpointError
+from emoscale.errors import CheckpointError, reason_of
 from emoscale.provenance import digest
 from emoscale.representations.checkpoints import (
     FairseqCheckpoint,
@@ -223,7 +223,7 @@ def _network(checkpoint: FairseqCheckpoint, symbols: int) -> tuple[Any, int]:
         network: Any = transformers.RobertaModel(config, add_pooling_layer=False)
     except (ValueError, TypeError) as error:
         raise CheckpointError(
-            f"{checkpoint.path} states an architecture that is not understood: {error}"
+            f"{checkpoint.path} states an architecture that is not understood: {reason_of(error)}"
         ) from None
     # fairseq's has no segments; transformers adds one to every token.
     weights["embeddings.token_type_embeddings.weight"] = torch.zeros(1, config.hidden_size)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from emoscale.errors import CheckpointError
+from emoscale.errors import CheckpointError, reason_of
 from emoscale.representations.checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
@@ -98,7 +98,7 @@ def load_fairseq_wav2vec2(path: Path | str) -> ConvertedWav2Vec2:
             model: Any = transformers.Wav2Vec2Model(config)
     except (ArchitectureError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"{checkpoint.path} states an architecture that is not understood: {error}"
+            f"{checkpoint.path} states an architecture that is not understood: {reason_of(error)}"
         ) from None
     model.to_empty(device="cpu")
     load_weights(model, _renamed(checkpoint, config.hidden_size), _ONLY_FOR_TRAINING)

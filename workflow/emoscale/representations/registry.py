@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoscale.config.representations import ExternalSettings, external_entry_points
-from emoscale.errors import ConfigurationError
+from emoscale.errors import ConfigurationError, reason_of
 from emoscale.representations.contract import Representation
 
 BUILT_IN = {
@@ -62,7 +62,8 @@ def build_representation(settings: Any, device: str = "cpu") -> Representation:
             made = _import(class_of(settings.kind))(**settings.options)
         except Exception as error:  # whatever the user's own code raises
             raise ConfigurationError(
-                f"representation {settings.kind} cannot be made: {type(error).__name__}: {error}"
+                f"representation {settings.kind} cannot be made: {type(error).__name__}: "
+                f"{reason_of(error)}"
             ) from error
     if not isinstance(made, Representation):
         raise ConfigurationError(

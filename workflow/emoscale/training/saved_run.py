@@ -18,7 +18,7 @@ from emoscale.config.parsing import parse_settings
 from emoscale.config.prediction import PredictionSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.settings import Name
-from emoscale.errors import ConfigurationError, DamagedFileError, StoreError
+from emoscale.errors import ConfigurationError, DamagedFileError, StoreError, reason_of
 from emoscale.evaluation.runs import read_run_record
 from emoscale.models.contract import InputShape
 from emoscale.models.decision import Decision
@@ -56,8 +56,8 @@ class SavedRepresentation(_Part):
 
 
 class _Shape(_Part):
-    dimension: int = Field(ge=1)
-    layers: int | None
+    dimension: int = Field(ge=1, le=10_000_000)
+    layers: int | None = Field(ge=1, le=1_000)
     frame_rate: float | None
 
 
@@ -208,7 +208,7 @@ def _read_json(path: Path) -> _Run:
             "results/demo/runs/mfcc/fold1/all"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); {_WAY_OUT}") from None
+        raise StoreError(f"{path} cannot be read ({reason_of(error)}); {_WAY_OUT}") from None
     try:
         run: _Run = parse_settings(_Run, text, str(path))
     except ConfigurationError as error:
@@ -239,7 +239,7 @@ def _read_weights(path: Path) -> Weights:
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; {_WAY_OUT}") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); {_WAY_OUT}") from None
+        raise StoreError(f"{path} cannot be read ({reason_of(error)}); {_WAY_OUT}") from None
 
 
 def _check_weights(

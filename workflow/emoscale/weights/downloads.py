@@ -38,6 +38,12 @@ def cached_path(url: str, cache: Path) -> Path:
     return cache.absolute() / hashlib.sha256(url.encode()).hexdigest()[:16] / name
 
 
+def is_fetched(settings: DownloadedFile, cache: Path) -> bool:
+    """Whether the file is in `cache` with the digest that it is held to."""
+    path = cached_path(settings.url, cache)
+    return path.is_file() and (settings.sha256 is not None or _record_of(path).is_file())
+
+
 def fetch_file(
     settings: DownloadedFile,
     cache: Path,

@@ -11,8 +11,8 @@ from emoscale.config.checkpoints import (
     UntrainedModel,
 )
 from emoscale.errors import CheckpointError
-from emoscale.weights.downloads import fetch_file
-from emoscale.weights.hub import fetch_hub_model
+from emoscale.weights.downloads import fetch_file, is_fetched
+from emoscale.weights.hub import fetch_hub_model, is_hub_model_there
 from emoscale.weights.origin import Origin, Weights
 
 
@@ -28,6 +28,19 @@ def fetch_checkpoint(
     except CheckpointError as error:
         raise CheckpointError(f"checkpoints.{name}: {error}") from None
     return Origin(name, weights.path, weights.sha256, weights.phrase)
+
+
+def is_in_cache(settings: CheckpointSettings, cache: Path) -> bool:
+    """Whether `fetch_checkpoint` would write nothing to `cache`; looking writes nothing either."""
+    match settings:
+        case DownloadedFile():
+            return is_fetched(settings, cache)
+        case HubModel():
+            return is_hub_model_there(settings, cache)
+        case UntrainedModel():
+            from emoscale.weights.untrained import untrained_folder
+
+            return untrained_folder(settings, cache).is_dir()
 
 
 def _weights(settings: CheckpointSettings, cache: Path, offline: bool) -> Weights:

@@ -50,6 +50,16 @@ def fetch_hub_model(settings: HubModel, cache: Path, offline: bool = False) -> W
     return Weights(folder, sha256, f"{settings.hub} at {folder.name[:8]}")
 
 
+def is_hub_model_there(settings: HubModel, cache: Path) -> bool:
+    """Whether the model's folder is whole in `cache`."""
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return _snapshot(settings, cache.absolute(), local=True).is_dir()
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return False
+
+
 def _download(settings: HubModel, cache: Path) -> Path:
     import httpx2
     from huggingface_hub.errors import (

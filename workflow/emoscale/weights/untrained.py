@@ -38,8 +38,7 @@ def make_untrained(settings: UntrainedModel, cache: Path) -> Weights:
     be written.
     """
     make, name = MAKERS[settings.untrained]
-    code = code_digest("emoscale.weights.untrained")[:16]
-    folder = cache.absolute() / "untrained" / f"{settings.untrained}-{settings.seed}-{code}"
+    folder = untrained_folder(settings, cache)
     path = folder / name
     try:
         if not folder.is_dir():
@@ -53,6 +52,12 @@ def make_untrained(settings: UntrainedModel, cache: Path) -> Weights:
             "right to write: mend that or name another, and run again"
         ) from None
     return Weights(path, sha256, f"untrained: random weights of seed {settings.seed}")
+
+
+def untrained_folder(settings: UntrainedModel, cache: Path) -> Path:
+    """Where a model of this seed, and of the code that makes it now, lies in `cache`."""
+    code = code_digest("emoscale.weights.untrained")[:16]
+    return cache.absolute() / "untrained" / f"{settings.untrained}-{settings.seed}-{code}"
 
 
 @contextlib.contextmanager

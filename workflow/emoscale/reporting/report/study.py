@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from emoscale.errors import StoreError
+from emoscale.errors import StoreError, reason_of
 from emoscale.reporting.figures import largest_sizes
 from emoscale.tables import read_arrow, read_metadata
 
@@ -100,7 +100,9 @@ def read_study(
     except FileNotFoundError:
         raise StoreError(f"{checks} does not exist; run check_protocol first") from None
     except ValueError as error:
-        raise StoreError(f"{checks}: is not JSON ({error}); remove it and run again") from None
+        raise StoreError(
+            f"{checks}: is not JSON ({reason_of(error)}); remove it and run again"
+        ) from None
     return Study(tables, found, settings or {})
 
 

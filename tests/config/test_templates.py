@@ -1,0 +1,81 @@
+"""No way to write Snakemake's key for templates gets past the check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emoscale.config.configuration_file import read_configuration_file
+from emoscale.errors import ConfigurationError
+
+WAYS = {
+    "plain": "__use_yte__: true\n",
+    "escaped": '"\\x5f_use_yte__": true\n',
+    "as an alias": "name: &key __use_yte__\n*key : true\n",
+    "merged": "part: &part {__use_yte__: true}\n<<: *part\n",
+    "merged at once": "<<: {__use_yte__: true}\n",
+    "merged from a list": "<<: [{a: 1}, {__use_yte__: true}]\n",
+    "tagged": "!!str __use_yte__: true\n",
+    "complex": "? __use_yte__\n: true\n",
+    "JSON": '{"__use_yte__": true}',
+    "JSON after a byte order mark": '\ufeff{"__use_yte__": true}',
+}
+
+
+@pytest.mark.parametrize("text", WAYS.values(), ids=WAYS)
+def test_a_template_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"__use_yte__ makes Snakemake run"):
+        read_configuration_file(path)
+
+
+def test_it_is_an_ordinary_key_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("part: {__use_yte__: true}\n")
+    assert read_configuration_file(path) == {"part": {"__use_yte__": True}}
+
+
+PIECES = (
+    "__use_yte__",
+    '"\\x5f_use_yte__"',
+    "&a ",
+    "*a ",
+    "<<",
+    ": ",
+    ": *a\n",
+    ": true\n",
+    "? ",
+    "\n",
+    "\n  ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "- ",
+    "!!str ",
+    "x",
+    "--- ",
+    "\ufeff",
+    "'",
+    '"',
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=14))
+def test_what_is_accepted_is_no_template_for_snakemake(tmp_path: Path, pieces: list[str]) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("".join(pieces), encoding="utf-8")
+    try:
+        read_configuration_file(path)
+    except ConfigurationError:
+        return
+    with open(path, encoding="utf-8") as file:
+        as_snakemake_reads_it = yaml.load(file, Loader=yaml.FullLoader)
+    assert "__use_yte__" not in as_snakemake_reads_it
