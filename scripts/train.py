@@ -15,6 +15,7 @@ from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
 from emoscale.tables import read_fold
 from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.kept import KEPT
 from emoscale.training.memory import keep_freed_memory
 
 # Of a training besides its features: libraries, a batch, and what of a shard is being read.
@@ -95,7 +96,12 @@ def main(
     cell = Cell(experiment, fold, size)
     table, place = read_fold(protocol), choose_device(device)
     room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
-    train_cell(cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds)
+    done = train_cell(
+        cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds
+    )
+    if done.damaged:
+        click.echo(f"{output / KEPT} is damaged: nothing of it is used")
+    click.echo(f"repeats: {done.kept} kept, {done.trained} trained")
 
 
 if __name__ == "__main__":

@@ -119,6 +119,7 @@ def test_cleaning_removes_what_no_configuration_needs_and_nothing_else(finished:
         results / "features" / "old" / "00.h5",
         results / "runs" / "old" / "fold1" / "all" / "run.json",
         results / "runs" / "mfcc" / "fold1" / "8" / ".resume.safetensors",
+        results / "runs" / "mfcc" / "fold1" / "8" / ".kept.safetensors",
         results / "protocol" / "fold9.parquet",
         results / "logs" / "train" / "old" / "fold1" / "all.log",
         results / "tables" / ".scores.ab12cd_9.parquet",
