@@ -139,7 +139,7 @@ def test_cleaning_removes_what_no_configuration_needs_and_nothing_else(finished:
 
     ran = program(finished, "clean.py", "--dry-run")
     assert ran.returncode == 0, ran.stderr
-    assert "6.0 kB would be removed" in ran.stdout
+    assert "7.0 kB would be removed" in ran.stdout
     assert "results/gone: 2.0 kB of a study that no configuration names" in ran.stdout
     assert program(finished, "clean.py").returncode != 0  # nobody answers
     assert {path for path in finished.rglob("*") if ".snakemake" not in path.parts} == before
