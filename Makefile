@@ -3,6 +3,7 @@
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make fuzz    read 2,000 damaged inputs of every kind, and count how they end
 # make chaos   kill the demo study 30 times, 10 of them on a full disk, and compare what it ends with
+# make proof   one more recording in a study of 10,000: one shard of 64 is extracted again, no other
 # make bench   time what is timed in docs/benchmarks.md
 # make evidence  check by simulation, and by the demo with permuted labels, what the tables claim
 # make format  bring code and rules into their form
@@ -16,7 +17,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test fuzz chaos test-fairseq bench evidence format schema clean-demo
+.PHONY: demo test fuzz proof chaos test-fairseq bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
@@ -54,6 +55,9 @@ fuzz: $(VENV)/.dev
 
 chaos: $(VENV)/.demo $(VENV)/.dev
 	PYTHONPATH=workflow $(BIN)/python -m tests.chaos.chaos --kills 30 --full 10
+
+proof: $(VENV)/.dev
+	PYTHONPATH=workflow $(BIN)/python -u -m tests.scale.one_more_recording
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py

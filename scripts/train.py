@@ -16,6 +16,7 @@ from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
 from emoscale.tables import read_fold
 from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.kept import KEPT
 from emoscale.training.memory import keep_freed_memory, settings_that_help
 
 # Of a training besides its features: libraries, a batch, and what of a shard is being read.
@@ -98,9 +99,12 @@ def main(
     room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
     advice = settings_that_help(parsed.model.kind, parsed.training.batch_utterances, stores)
     with says_memory_ran_out(f"{experiment}, {fold}, size {size}", advice):
-        train_cell(
+        done = train_cell(
             cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds
         )
+    if done.damaged:
+        click.echo(f"{output / KEPT} is damaged: nothing of it is used")
+    click.echo(f"repeats: {done.kept} kept, {done.trained} trained")
 
 
 if __name__ == "__main__":

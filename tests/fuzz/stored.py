@@ -32,9 +32,12 @@ from emoscale.store.shard import ShardHeader, read_header, read_shard, sha256_of
 from emoscale.store.writer import write_shard
 from emoscale.tables import SOURCES, protocol_schema, read_fold, write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.kept import KEPT, keep, read_kept
 from emoscale.training.material import Material
 from emoscale.training.resume import ResumeFile
 from emoscale.training.saved_run import read_run
+from emoscale.training.tasks import Trained
+from emoscale.training.trainer import Training
 from emoscale.weights.origin import Origin, read_stamp, write_stamp
 from emoscale.weights.untrained_transformers import make_bert
 from tests.fuzz.damage import change_file, change_text, damaged_bytes, damaged_value
@@ -191,6 +194,15 @@ def _make_resumed(folder: Path) -> None:
 
 def _read_resumed(folder: Path) -> None:
     ResumeFile(folder / "state.safetensors", "job").load()
+
+
+def _make_kept(folder: Path) -> None:
+    training = Training([{"step": 3, "best": True}], 3, 3, "budget", 1.0)
+    keep(folder, {"job": [Trained({"a": torch.ones(3)}, training, "packed")]}, {"job": 0})
+
+
+def _read_kept(folder: Path) -> None:
+    read_kept(folder)
 
 
 class _Attack:
@@ -381,6 +393,7 @@ STORED = [
     Kind("trained estimator", _make_run(LINEAR), _change_run, _read_run),
     Kind("trained machine", _make_run(SVM), _change_run, _read_run),
     Kind("run", _make_run_of_study, _change_run, _read_tabulated),
+    Kind("kept trainings", _make_kept, change_file(KEPT, 400), _read_kept),
     Kind("interrupted training", _make_resumed, change_file("*.safetensors", 400), _read_resumed),
     Kind("checkpoint", _make_checkpoint, _change_checkpoint, _read_checkpoint),
     Kind("archive", _make_archive, _change_archive, _read_archive),

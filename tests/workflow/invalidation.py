@@ -483,7 +483,9 @@ KEYS: dict[str, Row] = {
     "protocol.development": protocol("random"),
     "protocol.development_share": protocol(0.3, **{"protocol.development": "random"}),
     "protocol.development_speakers": protocol(3, **{"protocol.development": "speakers"}),
-    "protocol.repeats": protocol(4),
+    "protocol.repeats": Row(
+        4, PROTOCOL, f"folds and their check; training of the new repeats; {_TABLES}"
+    ),
     "protocol.seeds_per_order": protocol(2),
     "protocol.shuffle_labels": protocol(True),
     "sizes": Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -157,3 +158,17 @@ def test_what_needs_a_corpus_that_is_gone_says_so(trained: Checkout, tmp_path: P
     assert run.returncode != 0
     assert "no/utterances.csv" in run.stdout
     assert "Traceback" not in run.stdout
+
+
+def test_one_more_repeat_is_one_more_training(trained: Checkout) -> None:
+    """What an earlier job kept is no output of the rule, so Snakemake leaves it where it is."""
+    cell = "results/cut/runs/mfcc/fold1/all"
+    once = trained.run("--cores", "2", f"{cell}/run.json", config=STUDY)
+    assert once.returncode == 0, once.stdout
+    more = {**STUDY, "protocol": {**STUDY["protocol"], "repeats": 2}}
+    run = trained.run("--cores", "2", f"{cell}/run.json", config=more)
+    assert run.returncode == 0, run.stdout
+    log = trained.folder / "results" / "cut" / "logs" / "train" / "mfcc" / "fold1" / "all.log"
+    assert "repeats: 1 kept, 1 trained" in log.read_text()
+    repeats = json.loads((trained.folder / cell / "run.json").read_text())["repeats"]
+    assert [each["kept"] for each in repeats] == [True, False]

@@ -119,6 +119,7 @@ def test_cleaning_removes_what_no_configuration_needs_and_nothing_else(finished:
         results / "features" / "old" / "00.h5",
         results / "runs" / "old" / "fold1" / "all" / "run.json",
         results / "runs" / "mfcc" / "fold1" / "8" / ".resume.safetensors",
+        results / "runs" / "mfcc" / "fold1" / "8" / ".kept.safetensors",
         results / "protocol" / "fold9.parquet",
         results / "logs" / "train" / "old" / "fold1" / "all.log",
         results / "tables" / ".scores.ab12cd_9.parquet",
@@ -138,7 +139,7 @@ def test_cleaning_removes_what_no_configuration_needs_and_nothing_else(finished:
 
     ran = program(finished, "clean.py", "--dry-run")
     assert ran.returncode == 0, ran.stderr
-    assert "6.0 kB would be removed" in ran.stdout
+    assert "7.0 kB would be removed" in ran.stdout
     assert "results/gone: 2.0 kB of a study that no configuration names" in ran.stdout
     assert program(finished, "clean.py").returncode != 0  # nobody answers
     assert {path for path in finished.rglob("*") if ".snakemake" not in path.parts} == before

@@ -360,6 +360,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_numbers(
     taken_up = json.loads((cell / "run.json").read_text())["repeats"][0]["taken_up_at_step"]
     assert 0 < taken_up < 3000
     resumed = (cell / "predictions.parquet").read_bytes()
+    (cell / ".kept.safetensors").unlink()
     ran = finished.run("--cores", "1", "--forcerun", "train", "--", target, config=config)
     assert ran.returncode == 0, ran.stdout
     assert json.loads((cell / "run.json").read_text())["repeats"][0]["taken_up_at_step"] == 0

@@ -19,7 +19,9 @@ from emoscale.running.lock import read_lock
 # Names as they are written: `resolve` would follow the links that must not be followed.
 # ruff: noqa: PTH100
 
-_RUN_FILES = r"(predictions\.parquet|history\.parquet|run\.json|(\.resume|model)\.safetensors)"
+_RUN_FILES = (
+    r"(predictions\.parquet|history\.parquet|run\.json|(\.resume|\.kept|model)\.safetensors)"
+)
 _KINDS = [
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -118,7 +120,7 @@ def find_rubbish(study: StudyFolder) -> list[Rubbish]:
             path = here / name
             kind = _kind_of(path.relative_to(study.folder))
             kept = path in study.needed or (
-                name == ".resume.safetensors" and here in needed_folders
+                name in (".resume.safetensors", ".kept.safetensors") and here in needed_folders
             )
             if kind is not None and not kept and not path.is_symlink():
                 found.append(Rubbish(path, kind, bytes_of(str(path))))

@@ -29,6 +29,7 @@ from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
 from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
 from emoscale.training.fitted import probabilities_from
+from emoscale.training.kept import keep, machine_of, read_kept, repeat_identity
 from emoscale.training.layer_shares import layer_weights_of
 from emoscale.training.material import Material, label_numbers
 from emoscale.training.resume import ResumeFile
@@ -39,7 +40,7 @@ from emoscale.training.run_record import (
     trial_row,
 )
 from emoscale.training.targets import voted_targets, without_votes
-from emoscale.training.tasks import Planned, train_all
+from emoscale.training.tasks import Planned, Trained, train_all
 from emoscale.training.trainer import Task
 from emoscale.training.word_times import check_times, share_without_times
 
@@ -65,6 +66,20 @@ class Cell:
     size: str
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a job did of its cell."""
+
+    kept: int
+    """Repeats that an earlier job had trained with the same numbers."""
+
+    trained: int
+    """Repeats that this one did."""
+
+    damaged: bool
+    """Whether what an earlier job kept was damaged, and so not used."""
+
+
 def train_cell(
     cell: Cell,
     settings: CellSettings,
@@ -76,11 +91,13 @@ def train_cell(
     prediction: PredictionSettings | None = None,
     room: Room | None = None,
     checkpoint_seconds: float = 20.0,
-) -> None:
+) -> Done:
     """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
 
-    `fold` is the protocol table; features lie in `room`, which changes no number; `origin` (digests
-    of inputs and code) goes into `run.json`, and so does `prediction`, which changes nothing here.
+    Repeats that an earlier job finished, and that nothing has changed for, are taken from what it
+    kept there (`emoscale.training.kept`); of a search, with all trials or none. `fold` is the
+    protocol table; features lie in `room`, which changes no number; `origin` (digests of inputs and
+    code) goes into `run.json`, and so does `prediction`, which changes nothing here.
     Raises `UserError` where the subset or a feature is missing, or something is to be chosen on
     development data and the fold has none.
     """
@@ -110,11 +127,18 @@ def train_cell(
     ]
     if not development:
         _check_nothing_is_chosen(trials)
+    names = [(settings.seed, cell.fold, cell.size, repeat) for repeat in range(repeats)]
+    identities = [
+        repeat_identity(names[repeat], origin, device, fold, repeat, subsets[repeat], development)
+        for repeat in range(repeats)
+    ]
+    known = read_kept(folder)
+    is_kept = [identity in known.repeats for identity in identities]
     plan = {
         (repeat, trial.number): Planned(
             f"{repeat}-{trial.number}",
             _task(
-                (settings.seed, cell.fold, cell.size, repeat),
+                names[repeat],
                 material,
                 subsets[repeat],
                 development,
@@ -127,6 +151,7 @@ def train_cell(
         )
         for repeat in range(repeats)
         for trial in trials
+        if not is_kept[repeat]
     }
     resume = ResumeFile(folder / _RESUME, _identity(cell, origin, device), checkpoint_seconds)
     with WorkProgress(
@@ -142,9 +167,14 @@ def train_cell(
         )
     predictions, history, runs = [], [], []
     weights: dict[str, torch.Tensor] = {}
-    for repeat in range(repeats):
-        of_trials = [trained[plan[repeat, trial.number].key] for trial in trials]
+    finished: dict[str, list[Trained]] = {}
+    choices: dict[str, int] = {}
+    for repeat, identity in enumerate(identities):
+        of_trials = known.repeats.get(identity) or [
+            trained[plan[repeat, trial.number].key] for trial in trials
+        ]
         chosen = best_trial([each.training for each in of_trials])
+        finished[identity], choices[identity] = of_trials, chosen
         kept, trial = of_trials[chosen], trials[chosen]
         probabilities = probabilities_from(
             trial.model,
@@ -165,6 +195,7 @@ def train_cell(
             {
                 **run_row(repeat, subsets[repeat], fold, told[repeat], classes, kept.training),
                 "execution": kept.execution,
+                "kept": is_kept[repeat],
                 "model": trial.model.model_dump(mode="json"),
                 "precision": trial.training.precision,
                 "training_utterances_without_votes": (
@@ -205,14 +236,19 @@ def train_cell(
             "threads": torch.get_num_threads(),
             "representations": [store.description() for store in stores],
             "prediction": (prediction or PredictionSettings()).model_dump(mode="json"),
-            "seconds": time.perf_counter() - began,
+            # Of all its trainings, whichever job they were done by.
+            "seconds": time.perf_counter()
+            - began
+            + sum(each["seconds"] for each in runs if each["kept"]),
             "peak_memory_megabytes": peak_memory_megabytes(),
             "origin": origin,
             "files": {name: file_sha256(folder / name) for name in files},
             "versions": package_versions(["torch", "numpy", "h5py", "polars"]),
         },
     )
+    keep(folder, finished, choices)
     resume.remove()
+    return Done(sum(is_kept), len(is_kept) - sum(is_kept), known.damaged)
 
 
 def _task(
@@ -252,12 +288,7 @@ def _check_nothing_is_chosen(trials: Sequence[Trial]) -> None:
 
 def _identity(cell: Cell, origin: dict[str, Any], device: torch.device) -> str:
     """What a state that was left behind must belong to, to be taken up."""
-    machine = {
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    return digest({**dataclasses.asdict(cell), **origin, **machine})
+    return digest({**dataclasses.asdict(cell), **origin, **machine_of(device)})
 
 
 def shape_of(store: FeatureStore) -> InputShape:

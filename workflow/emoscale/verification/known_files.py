@@ -36,7 +36,7 @@ _MADE = re.compile(
     | (features|perturbed/[^/]+)/[^/]+/(index\.parquet|\d+\.h5)
     | fairseq/[^/]+/\d+[^/]*
     | protocol/([^/]+\.parquet|checks\.json)
-    | runs/[^/]+/[^/]+/[^/]+/(run\.json|model\.safetensors|(history|predictions)\.parquet)
+    | runs/[^/]+/[^/]+/[^/]+/(run\.json|(model|\.kept)\.safetensors|(history|predictions)\.parquet)
     | robustness/[^/]+/[^/]+/[^/]+\.parquet
     | tables/({"|".join((*TABLES, "robustness"))})\.(parquet|csv)
     | figures/[^/]+\.(html|svg)""",

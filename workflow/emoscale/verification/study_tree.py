@@ -141,7 +141,7 @@ class _Checking:
                     path,
                     f"{path} was moved aside; remove it when nobody wants to look at it",
                 )
-            elif is_half_written(name):
+            elif is_half_written(name) and not is_made_by_a_study(name):
                 self.found.add(
                     "left over", path, f"{path} was left by a step that was ended; remove it"
                 )
