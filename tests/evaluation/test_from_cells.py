@@ -12,6 +12,7 @@ import torch
 
 from emoscale.config import parse_settings
 from emoscale.config.protocol import ProtocolSettings
+from emoscale.corpus.votes import SHARES
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
@@ -55,10 +56,11 @@ def make_fold() -> pl.DataFrame:
             "role": roles,
             "label": ["a", "b"] * 12,
             "speaker": [role + key[-1] for role, key in zip(roles, KEYS, strict=True)],
+            "votes": [None] * 24,
             "rank_0": ranks,
             "rank_1": ranks,
         },
-        schema_overrides={"rank_0": pl.Int32, "rank_1": pl.Int32},
+        schema_overrides={"votes": SHARES, "rank_0": pl.Int32, "rank_1": pl.Int32},
     )
 
 

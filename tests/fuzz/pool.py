@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.conftest import PROJECT
+
 ACCEPTED, REFUSED = "accepted", "refused with a sentence"
 TRACEBACK, HANG, CRASH, ELSEWHERE = "traceback", "hang", "crash", "written elsewhere"
 OUTCOMES = (ACCEPTED, REFUSED, TRACEBACK, HANG, CRASH, ELSEWHERE)
@@ -73,6 +75,8 @@ class _Worker:
     def _start(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         (self._folder / "inside").mkdir(parents=True)
+        if str(PROJECT) not in sys.path:  # which the process gets; some package installs a `tests`
+            sys.path.insert(0, str(PROJECT))
         context = multiprocessing.get_context("spawn")
         self.answers, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, str(self._folder)), daemon=True)
@@ -98,7 +102,7 @@ class _Worker:
                 return self._ended(outcome, detail, seconds)
             if seconds < (limit_seconds if self.ready else START_SECONDS):
                 return None
-        self._process.join(0.5)
+        self._process.join(0.5 if seconds >= limit_seconds else 10.0)  # it may still be ending
         code = self._process.exitcode
         if self.task is None:
             raise RuntimeError(f"a process of the fuzz run does not start (exit status {code})")

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from emoscale.config import parse_settings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
+from emoscale.corpus.votes import SHARES
 from emoscale.evaluation.runs import CellName, collect_runs
 from emoscale.extraction.elsewhere import store_frames
 from emoscale.representations.registry import build_representation
@@ -51,6 +52,7 @@ FOLD = pl.DataFrame(
         "role": ["train"] * 6 + ["dev"] * 3 + ["test"] * 3,
         "label": ["a", "b", "c"] * 4,
         "speaker": KEYS,
+        "votes": pl.Series([None] * 12, dtype=SHARES),
         "rank_0": [*range(6), *[None] * 6],
     }
 )
@@ -117,10 +119,7 @@ def _read_store(folder: Path) -> None:
 
 
 def _make_fold(folder: Path) -> None:
-    table = FOLD.with_columns(
-        votes=pl.lit(None, pl.List(pl.Struct({"label": pl.String, "share": pl.Float64})))
-    )
-    write_table(table, folder / "fold.parquet", protocol_schema(1))
+    write_table(FOLD, folder / "fold.parquet", protocol_schema(1))
 
 
 def _read_fold(folder: Path) -> None:

@@ -78,7 +78,15 @@ def test_every_weight_learns() -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("layer", [[0, 8, 4], [4, 3, 4], [4, 3, 0], [4, 5, 2]])
-def test_layers_that_are_none(layer: list[int]) -> None:
-    with pytest.raises(ConfigurationError, match="channels, kernel and stride"):
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        ([0, 8, 4], "layers.0.0: Input should be greater than or equal to 1$"),
+        ([4, 3, 4], "channels, kernel and stride"),
+        ([4, 3, 0], "channels, kernel and stride"),
+        ([4, 5, 2], "channels, kernel and stride"),
+    ],
+)
+def test_layers_that_are_none(layer: list[int], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
         parse_settings(WaveformModelSettings, {"kind": "waveform", "layers": [layer]}, "model")

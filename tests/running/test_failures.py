@@ -13,10 +13,10 @@ from tests.running.test_parameters_and_estimates import step
 # As Snakemake 9.27 writes it.
 LOG = """\
 RuleException:
-CalledProcessError in file "/work/workflow/rules/training.smk", line 43:
+CalledProcessError in file "/study/workflow/rules/training.smk", line 43:
 Command 'set -euo pipefail;  python train.py --size other > logs/other.log 2>&1' {other}.
 RuleException:
-CalledProcessError in file "/work/workflow/rules/training.smk", line 43:
+CalledProcessError in file "/study/workflow/rules/training.smk", line 43:
 Command 'set -euo pipefail;  python train.py --size all > logs/all.log 2>&1' {own}.
 [Mon Nov 23 23:55:47 2026]
 Error in rule train:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from emoscale.corpus.votes import SHARES
 from emoscale.errors import StoreError
 from emoscale.provenance import file_sha256
 from emoscale.store.index import FeatureStore, index_shards
@@ -36,6 +37,7 @@ def train(folder: Path, model: dict[str, Any]) -> Path:
             "role": ["train"] * 6 + ["dev"] * 3 + ["test"] * 3,
             "label": ["a", "b", "c"] * 4,
             "speaker": keys,
+            "votes": pl.Series([None] * 12, dtype=SHARES),
             "rank_0": [*range(6), *[None] * 6],
         }
     )
@@ -70,7 +72,7 @@ def test_what_was_trained_is_read(tmp_path: Path, model: dict[str, Any]) -> None
     [
         ("run.json", None, r"run\.json does not exist: name the folder of a training, such as"),
         ("run.json", b"{", r"run\.json: is not JSON .*; remove the file and run again"),
-        ("run.json", b"{}", r"run\.json: experiment: is missing; .*train it again"),
+        ("run.json", b"{}", r"run\.json: names no classes; remove the file and run again"),
         ("run.json", b"\xff", r"run\.json cannot be read"),
         ("model.safetensors", None, r"run\.json: names model\.safetensors, which is not"),
         ("model.safetensors", b"x" * 100, r"model\.safetensors: is not what its run"),

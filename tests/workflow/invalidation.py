@@ -25,7 +25,7 @@ OUTSIDE = "tests.workflow.outside:Loudness"
 STUDY: dict[str, Any] = {
     "study": "wide",
     "seed": 3,
-    "corpus": {"reader": "demo", "root": "raw", "sessions": 3, "utterances": 48},
+    "corpus": {"reader": "demo", "root": "results/raw", "sessions": 3, "utterances": 48},
     "shards": 1,
     "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
     "checkpoints": {
@@ -274,10 +274,19 @@ def training(to: Any) -> Row:
 
 KEYS: dict[str, Row] = {
     "study": Row("other", EVERYTHING, "everything, in another folder"),
-    "results": Row("elsewhere", EVERYTHING, "everything, in another folder"),
+    "results": reading(
+        "csv",
+        "elsewhere",
+        SMALL_READING | of("fetch_checkpoint", who="made"),
+        "everything, in another folder",
+        "results",
+    ),
     "seed": Row(4, PROTOCOL, _PROTOCOL),
     "corpus(DemoCorpus).root": Row(
-        "raw2", EVERYTHING - FETCHED | of("generate_demo"), "everything but weights", "corpus.root"
+        "results/raw2",
+        EVERYTHING - FETCHED | of("generate_demo"),
+        "everything but weights",
+        "corpus.root",
     ),
     **{
         f"corpus(DemoCorpus).{key}": Row(

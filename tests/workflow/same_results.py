@@ -11,11 +11,15 @@ from emoscale.table_digest import MEASURED
 
 
 def compared(study: Path) -> set[Path]:
-    """The files that two runs of one study must agree in, relative to the study's folder."""
+    """The files that two runs of one study must agree in, relative to the study's folder.
+
+    Not what a run keeps for itself (.kept.safetensors, which knows how long trainings took).
+    """
     return {
         path.relative_to(study)
         for kind in ("*.parquet", "*.h5", "*.safetensors")
         for path in study.rglob(kind)
+        if not path.name.startswith(".")
     }
 
 

@@ -53,7 +53,9 @@ class ConvolutionalSettings(Settings):
 
     kind: Literal["convolutional"]
 
-    layers: tuple[tuple[Width, Kernel], ...] = Field(default=((128, 1), (128, 1)), min_length=1)
+    layers: tuple[tuple[Width, Kernel], ...] = Field(
+        default=((128, 1), (128, 1)), json_schema_extra={"minItems": 1}
+    )
     """Channels and kernel (odd) of each convolution; each is followed by ReLU and dropout."""
 
     pooling: Pooling = "mean"
@@ -70,6 +72,8 @@ class ConvolutionalSettings(Settings):
     @field_validator("layers")
     @classmethod
     def _odd_kernels(cls, layers: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        if not layers:
+            raise ValueError("there is none; give at least one [channels, kernel]")
         for channels, kernel in layers:
             if kernel < 1 or kernel % 2 == 0:
                 raise ValueError(
@@ -111,7 +115,8 @@ class WaveformModelSettings(Settings):
     kind: Literal["waveform"]
 
     layers: tuple[tuple[Width, Kernel, Kernel], ...] = Field(
-        default=((32, 80, 20), (64, 8, 4), (64, 4, 2), (64, 4, 2)), min_length=1
+        default=((32, 80, 20), (64, 8, 4), (64, 4, 2), (64, 4, 2)),
+        json_schema_extra={"minItems": 1},
     )
     """Channels, kernel and stride of each convolution; by default a frame of 59 ms every 20 ms."""
 
@@ -121,8 +126,10 @@ class WaveformModelSettings(Settings):
     @field_validator("layers")
     @classmethod
     def _no_gaps(cls, layers: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
+        if not layers:
+            raise ValueError("there is none; give at least one [channels, kernel, stride]")
         for channels, kernel, stride in layers:
-            if channels < 1 or stride < 1 or kernel < stride or kernel % stride:
+            if stride < 1 or kernel < stride or kernel % stride:
                 raise ValueError(
                     f"({channels}, {kernel}, {stride}): each layer is channels, kernel and stride, "
                     "with a kernel of one or more whole strides"
