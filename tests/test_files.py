@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,27 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": 1, "a": "ü"})
     assert (tmp_path / "a.json").stat().st_mode == plain.stat().st_mode
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": "ü", "b": 1}
+
+
+def test_what_a_killed_writer_left_is_removed_and_a_living_one_is_not_disturbed(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "table.parquet"
+    killed = (
+        "import os, sys\nfrom emoscale.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as path:\n    path.write_bytes(b'half')\n    os._exit(9)"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", killed, str(target)]).returncode == 9
+        assert len(list(tmp_path.iterdir())) == 1
+    other = tmp_path / ".other.abcdefgh.parquet"
+    other.touch()
+    with atomic_path(target) as first:
+        first.write_bytes(b"first")
+        assert sorted(tmp_path.iterdir()) == sorted([first, other])
+        with atomic_path(target) as second:
+            second.write_bytes(b"second")
+            assert first.exists()
+        assert target.read_bytes() == b"second"
+    assert target.read_bytes() == b"first"
+    assert sorted(tmp_path.iterdir()) == sorted([other, target])

@@ -12,6 +12,7 @@ again: files of finished steps stay the files that they are.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,7 @@ from tests.workflow.small_study import environment
 
 END_SECONDS = 3_600.0
 _DISK_MB_MORE = 64
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z0-9]+)?")
 
 Written = dict[str, tuple[int, int]]
 """Path: inode and time of change in ns."""
@@ -243,11 +245,11 @@ def _names(records: Path) -> set[str]:
 
 
 def _left_over(study: Path) -> list[str]:
-    """Temporary and resume files that a finished study needs no more."""
+    """Temporary and resume files, which a finished study needs no more."""
     return [
         str(path.relative_to(study))
-        for path in study.rglob("*")
-        if path.name.startswith(".resume") or ".tmp" in path.name or path.name.startswith(".tmp")
+        for path in study.rglob(".*")
+        if _TEMPORARY.fullmatch(path.name) or path.name.startswith(".resume")
     ]
 
 

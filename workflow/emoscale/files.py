@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
@@ -21,15 +22,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
     The content is on disk (fsync of file and folder) before the name changes, so a reader or a
     killed run never sees half a file. On an error the temporary file is removed and the error
-    goes on; where the disk is the reason, it is a `DiskError`.
+    goes on; where the disk is the reason, it is a `DiskError`. What a killed writer of the same
+    path left is removed: a temporary file is locked while its writer lives.
     """
     target = Path(path)
     with says_what_the_disk_lacks(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_what_was_left(target)
         handle, name = tempfile.mkstemp(
             prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
         )
-        os.close(handle)
+        _is_dead(handle)
     temporary = Path(name)
     try:
         with says_what_the_disk_lacks(target, temporary):
@@ -39,7 +42,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             os.replace(temporary, target)
             _fsync(target.parent)
     finally:
-        # What stays on a disk that takes no change is removed by scripts/clean.py.
+        os.close(handle)
+        # What stays on a disk that takes no change is removed by the next writer, or clean.py.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -118,6 +122,29 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _is_dead(temporary: int) -> bool:
+    """Whether nobody holds an open temporary file; from now on this process does.
+
+    False too where the file system cannot lock; scripts/clean.py removes what then is left.
+    """
+    try:
+        fcntl.flock(temporary, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_what_was_left(target: Path) -> None:
+    named = re.compile(re.escape(f".{target.stem}.") + r"[a-z0-9_]{8}" + re.escape(target.suffix))
+    for left in target.parent.iterdir():
+        if not named.fullmatch(left.name):
+            continue
+        # Its writer may have just finished it.
+        with contextlib.suppress(OSError), open(left, "rb+") as file:
+            if _is_dead(file.fileno()):
+                left.unlink()
 
 
 def _fsync(path: Path) -> None:

@@ -145,7 +145,9 @@ def score_table(
             for _, part in of_cell.group_by("repeat", maintain_order=True)
         ]
         answers = count_answers(of_cell, speaker_of, classes)
-        by_fold = own.group_by("fold").agg(pl.col("ua", "wa", "macro_f1").mean())
+        by_fold = own.group_by("fold", maintain_order=True).agg(
+            pl.col("ua", "wa", "macro_f1").mean()
+        )
         first = own.row(0, named=True)
         ua = np.array([metrics.unweighted_accuracy for metrics in pooled])
         recalls = np.array([metrics.recalls for metrics in pooled]).mean(axis=0)
