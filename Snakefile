@@ -14,6 +14,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/study.smk"
+include: "workflow/rules/requests.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/features.smk"

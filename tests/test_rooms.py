@@ -25,6 +25,7 @@ ORDER = [
     "audio_container",
     "audio",
     "corpus",
+    "scheduling",
     "audit",
     "device",
     "torchaudio_guard",

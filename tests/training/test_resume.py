@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,12 @@ class KilledError(Exception):
 
 
 def train(
-    resume: ResumeFile, killed_after: int = 1_000, settings: TrainingSettings = SETTINGS
+    resume: ResumeFile,
+    killed_after: int = 1_000,
+    settings: TrainingSettings = SETTINGS,
+    asked: bool = False,
 ) -> list[Trained]:
-    """Three repeats; killed before the evaluation of that number."""
+    """Three repeats; killed, or `asked` to end, before the evaluation of that number."""
     evaluations = 0
     material = make_material()
 
@@ -51,6 +55,8 @@ def train(
         nonlocal evaluations
         evaluations += 1
         if evaluations > killed_after:
+            if asked:
+                signal.raise_signal(signal.SIGTERM)
             raise KilledError
         original(self, logits)
 
@@ -90,13 +96,18 @@ def same(one: list[Trained], other: list[Trained]) -> None:
 
 @pytest.mark.parametrize("settings", [SETTINGS, EVERYTHING], ids=["plain", "everything random"])
 @pytest.mark.parametrize("killed_after", [1, 3, 6, 8, 11])
+@pytest.mark.parametrize("asked", [False, True], ids=["killed", "asked to end"])
 def test_a_killed_training_ends_with_the_same_numbers(
-    tmp_path: Path, killed_after: int, settings: TrainingSettings
+    tmp_path: Path, killed_after: int, settings: TrainingSettings, asked: bool
 ) -> None:
+    """Asked to end (SIGTERM), it saves what it has; killed, it has what was saved last."""
     whole = train(ResumeFile(tmp_path / "other", "a", 0.0), settings=settings)
     path = tmp_path / "resume"
-    with pytest.raises(KilledError):
-        train(ResumeFile(path, "a", 0.0), killed_after, settings)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit if asked else KilledError) as ended:
+        train(ResumeFile(path, "a", 1e9 if asked else 0.0), killed_after, settings, asked)
+    assert not asked or ended.value.args == (143,)
+    assert signal.getsignal(signal.SIGTERM) == before
     assert path.exists()
     counted: list[Any] = []
     rest = ResumeFile(path, "a", 0.0)

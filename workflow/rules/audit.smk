@@ -9,8 +9,13 @@ rule measure_shard:
         f"{OUT}/logs/measure_shard/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/measure_shard/{{shard}}.tsv"
+    group:
+        reading_pack
     conda:
         ENVIRONMENT
+    resources:
+        runtime=reading_minutes,
+        pack=1,
     params:
         root=corpus_root,
         code=code_of("measure_shard.py"),
@@ -38,6 +43,8 @@ rule find_duplicates:
     conda:
         ENVIRONMENT
     threads: 2
+    resources:
+        runtime=whole_reading_minutes,
     params:
         root=corpus_root,
         code=code_of("find_duplicates.py"),

@@ -33,8 +33,13 @@ rule read_shard:
         f"{OUT}/logs/read_shard/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/read_shard/{{shard}}.tsv"
+    group:
+        reading_pack
     conda:
         ENVIRONMENT
+    resources:
+        runtime=reading_minutes,
+        pack=1,
     params:
         settings=lambda wildcards, output: STUDY.corpus_slice(),
         audio=STUDY.audio_slice(),
@@ -60,8 +65,13 @@ rule read_texts:
         f"{OUT}/logs/read_texts/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/read_texts/{{shard}}.tsv"
+    group:
+        reading_pack
     conda:
         ENVIRONMENT
+    resources:
+        runtime=reading_minutes,
+        pack=1,
     params:
         settings=lambda wildcards, output: STUDY.corpus_slice(),
         texts=lambda wildcards: survey().texts[int(wildcards.shard)],

@@ -18,8 +18,12 @@ rule measure_efficiency:
         f"{OUT}/logs/measure_efficiency.log",
     benchmark:
         f"{OUT}/benchmarks/measure_efficiency.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         settings=STUDY.evidence_slice(),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
@@ -66,8 +70,12 @@ rule draw_evidence:
         f"{OUT}/logs/draw_evidence.log",
     benchmark:
         f"{OUT}/benchmarks/draw_evidence.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code_of("draw_evidence.py"),

@@ -27,8 +27,12 @@ rule compare_experiments:
         f"{OUT}/logs/compare_experiments.log",
     benchmark:
         f"{OUT}/benchmarks/compare_experiments.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         seed=STUDY.seed,
         figures=lambda wildcards, output: [f"--figure={path}" for path in output.figures],
@@ -61,8 +65,12 @@ rule slice_scores:
         f"{OUT}/logs/slice_scores.log",
     benchmark:
         f"{OUT}/benchmarks/slice_scores.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         labels=STUDY.labels_slice(),
         seed=STUDY.seed,
@@ -98,8 +106,12 @@ rule draw_slices:
         f"{OUT}/logs/draw_slices.log",
     benchmark:
         f"{OUT}/benchmarks/draw_slices.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         code=code_of("draw_slices.py"),
     message:

@@ -39,11 +39,15 @@ rule extract_features:
         f"{OUT}/benchmarks/extract_features/{{representation}}/{{shard}}.tsv"
     wildcard_constraints:
         representation="|".join(set(STUDY.representations) - set(FAIRSEQ)) or "none",
+    group:
+        extraction_pack
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 4000 if may_use_gpu(wildcards) else 2000,
+        mem_mb=extraction_megabytes,
+        runtime=extraction_minutes,
+        pack=1,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         # A resource, because another device is no reason to extract again.
         device=extraction_device,

@@ -29,8 +29,12 @@ rule write_report:
         f"{OUT}/logs/write_report.log",
     benchmark:
         f"{OUT}/benchmarks/write_report.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         settings=canonical_json(
             {

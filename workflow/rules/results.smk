@@ -29,8 +29,12 @@ rule make_tables:
         f"{OUT}/logs/make_tables.log",
     benchmark:
         f"{OUT}/benchmarks/make_tables.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         study=STUDY.study,
         corpus=corpus_name(),
@@ -93,8 +97,12 @@ rule draw_figures:
         f"{OUT}/logs/draw_figures.log",
     benchmark:
         f"{OUT}/benchmarks/draw_figures.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code_of("draw_figures.py"),

@@ -40,11 +40,15 @@ rule extract_perturbed:
         f"{OUT}/logs/extract_perturbed/{{condition}}/{{representation}}/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/extract_perturbed/{{condition}}/{{representation}}/{{shard}}.tsv"
+    group:
+        perturbed_pack
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 4000 if may_use_gpu(wildcards) else 2000,
+        mem_mb=extraction_megabytes,
+        runtime=perturbed_minutes,
+        pack=1,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         device=extraction_device,
     params:
@@ -100,11 +104,15 @@ rule test_robustness:
         f"{OUT}/logs/test_robustness/{{experiment}}/{{fold}}/{{size}}.log",
     benchmark:
         f"{OUT}/benchmarks/test_robustness/{{experiment}}/{{fold}}/{{size}}.tsv"
+    group:
+        robustness_pack
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=training_megabytes,
+        runtime=robustness_minutes,
+        pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
         device=STUDY.execution.device,
     params:
@@ -134,8 +142,12 @@ rule score_robustness:
         f"{OUT}/logs/score_robustness.log",
     benchmark:
         f"{OUT}/benchmarks/score_robustness.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         conditions=STUDY.conditions_slice(),
         cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),
@@ -173,8 +185,12 @@ rule draw_robustness:
         f"{OUT}/logs/draw_robustness.log",
     benchmark:
         f"{OUT}/benchmarks/draw_robustness.tsv"
+    group:
+        results_pack
     conda:
         ENVIRONMENT
+    resources:
+        pack=1,
     params:
         code=code_of("draw_robustness.py"),
     message:

@@ -12,11 +12,15 @@ rule train:
         f"{OUT}/logs/train/{{experiment}}/{{fold}}/{{size}}.log",
     benchmark:
         f"{OUT}/benchmarks/train/{{experiment}}/{{fold}}/{{size}}.tsv"
+    group:
+        training_pack
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=training_megabytes,
+        runtime=training_minutes,
+        pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
         # Resources, because another device or pace is no reason to train again.
         device=STUDY.execution.device,

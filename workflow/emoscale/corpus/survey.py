@@ -30,6 +30,9 @@ class Survey:
     declared: str
     """Of everything that the corpus says, and of what was left out and why."""
 
+    audio_bytes: tuple[int, ...] = ()
+    """[shards] of their files together: how much work they are; empty: not known."""
+
 
 def survey_corpus(settings: CorpusSettings, shards: int) -> Survey:
     """Read the corpus's tables, labels and texts, and look at its audio files without opening them.
@@ -46,6 +49,7 @@ def survey_corpus(settings: CorpusSettings, shards: int) -> Survey:
             for shard in dealt
         ),
         declared=_declared(reading),
+        audio_bytes=tuple(_bytes(root, shard) for shard in dealt),
     )
 
 
@@ -66,7 +70,12 @@ def kept_survey(path: Path | str, shards: int) -> Survey | None:
     """What `keep_survey` wrote; None where it did not, or for another number of shards."""
     try:
         kept: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-        survey = Survey(tuple(kept["audio"]), tuple(kept["texts"]), str(kept["declared"]))
+        survey = Survey(
+            tuple(kept["audio"]),
+            tuple(kept["texts"]),
+            str(kept["declared"]),
+            tuple(map(int, kept.get("audio_bytes", ()))),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return survey if len(survey.audio) == len(survey.texts) == shards else None
@@ -76,6 +85,19 @@ def _declared(reading: Reading) -> str:
     by_key = sorted(reading.utterances, key=lambda each: each.utterance)
     rejected = [list(astuple(row)) for row in reading.rejected]
     return digest([reading.corpus, [list(astuple(each)) for each in by_key], rejected])
+
+
+def _bytes(root: Path, utterances: Sequence[Utterance]) -> int:
+    """Each file once, however many utterances are in it."""
+    places = {root / each.audio for each in utterances}
+    return sum(size for size in map(_size, places) if size > 0)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def _file(root: Path, utterance: Utterance) -> list[Any]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -28,6 +34,7 @@ class ResumeFile:
         self._path, self._identity = path, identity
         self._seconds = seconds_between_saves  # a short training is done again sooner than saved
         self._saved = time.monotonic()
+        self._remembered: State | None = None
 
     def load(self) -> State | None:
         """What an equal job left; None where there is nothing, or nothing that can be used."""
@@ -42,6 +49,32 @@ class ResumeFile:
                 return tensors, json.loads(metadata["values"])
         except (SafetensorError, OSError, ValueError, KeyError):
             return None  # a damaged remainder: the job begins anew, which costs time only
+
+    @contextlib.contextmanager
+    def kept_at_the_end(self) -> Iterator[None]:
+        """Within, a request to end (SIGTERM: preemption, a time limit) saves what is remembered.
+
+        Then the program ends as such a request ends programs, with exit status 143.
+        """
+        if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, self._end)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            self._remembered = None
+
+    def remember(self, state: State) -> None:
+        """What to save should the program be asked to end; nothing of it may change any more."""
+        self._remembered = state
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self._remembered is not None:
+            self.save(self._remembered)
+            print(f"asked to end: what was done is kept in {self._path}", file=sys.stderr)
+        raise SystemExit(128 + number)
 
     def due(self) -> bool:
         """Whether enough time went by since the last save."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,30 +57,53 @@ def train_all(
     for _ in finished:
         after_each()
     left = [planned for planned in plan if planned.key not in finished]
-    for group in _groups(left, material, shapes, classes):
-        if group[0].model.kind == "estimator":
-            (planned,) = group
-            fitting = importlib.import_module(FITTING)  # imports scikit-learn, which takes long
-            weights, training = fitting.fit(planned.task, planned.model, shapes, classes, material)
-            how = "scikit-learn, a vector an utterance"
-            finished[planned.key] = Trained(weights, training, how)
-            after_each()
-            continue
-        trainers = {}
-        for planned in group:
-            trainers[planned.key] = _trainer(planned, shapes, classes, material)
-            if planned.key in begun:
-                trainers[planned.key].restore(*begun[planned.key])
-        for _ in run(list(trainers.values())):
-            if resume.due():
-                resume.save(_whole(finished, trainers))
-        how = f"{len(group)} side by side" if len(group) > 1 else "one after the other"
-        for key, trainer in trainers.items():
-            training = trainer.result()
-            weights = {name: value.cpu() for name, value in trainer.model.state_dict().items()}
-            finished[key] = Trained(weights, training, f"{how}, packed frames")
-            after_each()
+    with resume.kept_at_the_end():
+        for group in _groups(left, material, shapes, classes):
+            if group[0].model.kind == "estimator":
+                finished[group[0].key] = _fitted(group[0], shapes, classes, material)
+                after_each()
+            else:
+                for key, trained in _trained(
+                    group, shapes, classes, material, resume, finished, begun
+                ):
+                    finished[key] = trained
+                    after_each()
+            resume.remember(_whole(finished, {}))
     return {planned.key: finished[planned.key] for planned in plan}
+
+
+def _fitted(
+    planned: Planned, shapes: Sequence[InputShape], classes: int, material: Material
+) -> Trained:
+    fitting = importlib.import_module(FITTING)  # imports scikit-learn, which takes long
+    weights, training = fitting.fit(planned.task, planned.model, shapes, classes, material)
+    return Trained(weights, training, "scikit-learn, a vector an utterance")
+
+
+def _trained(
+    group: Sequence[Planned],
+    shapes: Sequence[InputShape],
+    classes: int,
+    material: Material,
+    resume: ResumeFile,
+    finished: dict[str, Trained],
+    begun: Mapping[str, State],
+) -> Iterator[tuple[str, Trained]]:
+    """Train what goes side by side; what is `finished` before is kept with what is under way."""
+    trainers = {}
+    for planned in group:
+        trainers[planned.key] = _trainer(planned, shapes, classes, material)
+        if planned.key in begun:
+            trainers[planned.key].restore(*begun[planned.key])
+    for _ in run(list(trainers.values())):
+        if resume.due():
+            resume.save(_whole(finished, trainers))
+        resume.remember(_copied(_whole(finished, trainers)))
+    how = f"{len(group)} side by side" if len(group) > 1 else "one after the other"
+    for key, trainer in trainers.items():
+        training = trainer.result()
+        weights = {name: value.cpu() for name, value in trainer.model.state_dict().items()}
+        yield key, Trained(weights, training, f"{how}, packed frames")
 
 
 def _trainer(
@@ -123,6 +147,15 @@ def _whole(finished: dict[str, Trained], trainers: dict[str, Trainer]) -> State:
         own, values["begun"][key] = trainer.state()
         tensors |= {f"begun.{key}.{name}": value for name, value in own.items()}
     return tensors, values
+
+
+def _copied(state: State) -> State:
+    """With copies of what changes as the trainings go on; values are made anew each time."""
+    tensors, values = state
+    return {
+        name: value.detach().clone() if name.startswith("begun.") else value
+        for name, value in tensors.items()
+    }, json.loads(json.dumps(values))
 
 
 def _parts(
