@@ -29,7 +29,7 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # The first of these that is there (pyenv's count too); FAIRSEQ_BASE=python3.10 names another.
 FAIRSEQ_BASE ?= $(shell for p in python3.10 python3.9 python3.8 $$(ls -d $$HOME/.pyenv/versions/3.10*/bin/python $$HOME/.pyenv/versions/3.9*/bin/python $$HOME/.pyenv/versions/3.8*/bin/python 2> /dev/null); do "$$p" -c '' 2> /dev/null && { echo "$$p"; break; }; done)

@@ -1,7 +1,10 @@
-"""Time Snakemake's plan of a study of about 4,000 jobs (a dry run, nothing is computed)."""
+"""Time and memory of Snakemake's plan of large studies (dry runs, nothing is computed).
 
+python benchmarks/plan_large_study.py --experiments 80 --experiments 210
+"""
+
+import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -9,15 +12,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def large_study(folder: Path, root: Path) -> dict[str, Any]:
-    """A study with 16 representations, 80 experiments, 5 folds and 9 training sizes."""
+def large_study(folder: Path, root: Path, experiments: int = 80) -> dict[str, Any]:
+    """A study with 16 representations, so many experiments, 5 folds and 9 training sizes."""
     representations = {f"mfcc{n}": {"kind": "mfcc", "coefficients": n} for n in range(13, 29)}
-    models = {f"width{w}": {"kind": "pooled", "width": w} for w in (32, 64, 128, 256, 512)}
+    widths = range(32, 32 + -(-experiments // len(representations)))
+    models = {f"width{width}": {"kind": "pooled", "width": width} for width in widths}
+    named = [
+        (f"{representation}-{model}", {"representations": [representation], "model": model})
+        for representation in representations
+        for model in models
+    ]
     return {
         "study": "large",
         "results": str(folder / "results"),
@@ -28,34 +38,45 @@ def large_study(folder: Path, root: Path) -> dict[str, Any]:
         "protocol": {"fold_unit": "session", "folds": 5, "repeats": 5},
         "sizes": [10, 20, 50, 100, 200, 500, 1000, 2000, "all"],
         "models": models,
-        "experiments": {
-            f"{representation}-{model}": {"representations": [representation], "model": model}
-            for representation in representations
-            for model in models
-        },
+        "experiments": dict(named[:experiments]),
     }
 
 
-def plan(folder: Path) -> tuple[int, float]:
-    """Number of jobs in the plan, and the seconds that it took."""
+def plan(folder: Path, experiments: int = 80, packed: bool = False) -> tuple[int, float, float]:
+    """Number of jobs in the plan, the seconds that it took, and the megabytes at its peak."""
     config = folder / "large.yaml"
-    config.write_text(yaml.safe_dump(large_study(folder, folder)))
+    config.write_text(yaml.safe_dump(large_study(folder, folder, experiments)))
     program = [str(Path(sys.executable).with_name("snakemake")), "--snakefile"]
     program += [str(PROJECT / "Snakefile"), "--directory", str(folder)]
-    program += ["--workflow-profile", str(PROJECT / "profiles" / "default")]
-    program += ["--configfile", str(config), "--cores", "2", "--dry-run", "--quiet", "rules"]
+    program += [
+        "--workflow-profile",
+        str(PROJECT / "profiles" / ("slurm" if packed else "default")),
+    ]
+    program += ["--configfile", str(config), "--dry-run", "--quiet", "rules"]
+    program += [] if packed else ["--cores", "2"]
     began = time.perf_counter()
-    ran = subprocess.run(program, capture_output=True, text=True, check=True)
-    seconds = time.perf_counter() - began
-    (total,) = set(re.findall(r"^total\s+(\d+)$", ran.stdout + ran.stderr, flags=re.MULTILINE))
-    return int(total), seconds
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(program, stdout=told, stderr=told)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        told.seek(0)
+        text = told.read().decode()
+    if status:
+        raise click.ClickException(f"the plan did not succeed:\n{text[-3000:]}")
+    (total,) = set(re.findall(r"^total\s+(\d+)$", text, flags=re.MULTILINE))
+    return int(total), seconds, usage.ru_maxrss / 1024
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        jobs, seconds = plan(Path(folder))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"{jobs:,} jobs planned in {seconds:.1f} s, with {peak:,.0f} MB at most")
+@click.command(help=__doc__)
+@click.option(
+    "--experiments", multiple=True, default=(80,), show_default=True, help="45 jobs each."
+)
+@click.option("--packed", is_flag=True, help="As for a cluster, where short steps share jobs.")
+def main(experiments: tuple[int, ...], packed: bool) -> None:
+    for number in experiments:
+        with tempfile.TemporaryDirectory() as folder:
+            jobs, seconds, megabytes = plan(Path(folder), number, packed)
+        click.echo(f"{jobs:,} jobs planned in {seconds:.1f} s, with {megabytes:,.0f} MB at most")
 
 
 if __name__ == "__main__":

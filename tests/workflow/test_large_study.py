@@ -12,7 +12,7 @@ def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: P
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    jobs, _ = module.plan(tmp_path)
+    jobs, _, _ = module.plan(tmp_path)
     # 80 experiments x 5 folds x 9 sizes; 24 shards read, measured and extracted to 16
     # representations, and their indices; five folds; gathering, labelling, comparing recordings,
     # auditing, checking; tables, figures, comparisons, slices and their figure, efficiency and its
