@@ -1,0 +1,161 @@
+"""A study on a SLURM cluster ends with the tables of a workstation, whatever happens on the way.
+
+Run by `make test-slurm`: a cluster is started on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.audit.speech import write_corpus
+from tests.conftest import PROJECT
+from tests.slurm.cluster import Cluster, missing, one_node_cluster, processes_with
+from tests.workflow.same_results import compared, differences
+from tests.workflow.small_study import ROWS, STUDY, environment, finish, write_config
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("EMOSCALE_SLURM") != "1", reason="starts a SLURM cluster: make test-slurm"
+)
+RESULTS = Path("results") / "small"
+QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--max-jobs-per-timespan", "20/1s")
+"""A small study does not wait as long between two looks at its jobs."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if reason := missing():
+        pytest.fail(f"no SLURM can be started: {reason}")
+    with one_node_cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of two cores of this machine."""
+    folder = tmp_path_factory.mktemp("workstation")
+    finish(folder)
+    return folder / RESULTS
+
+
+def submit(folder: Path, config: Path, *options: str) -> subprocess.Popen:
+    """Start a study in `folder` through the profile; what it says goes to `said.txt` there."""
+    program = [
+        str(Path(sys.executable).with_name("snakemake")),
+        *("--snakefile", str(PROJECT / "Snakefile"), "--configfile", str(config)),
+        *("--workflow-profile", str(PROJECT / "profiles" / "slurm"), *QUICK, *options),
+    ]
+    with open(folder / "said.txt", "ab") as said:
+        return subprocess.Popen(
+            program, cwd=folder, env=environment(), stdout=said, stderr=subprocess.STDOUT
+        )
+
+
+def small_study(folder: Path) -> Path:
+    write_corpus(folder / "recordings", ROWS)
+    return write_config(folder, STUDY)
+
+
+def next_job(cluster: Cluster, run: subprocess.Popen, seconds: float = 120) -> str | None:
+    """One of the jobs that run; None where the study is at its end."""
+    deadline = time.monotonic() + seconds
+    while run.poll() is None and time.monotonic() < deadline:
+        if jobs := cluster.jobs():
+            return random.Random(0).choice(jobs)
+        time.sleep(0.2)
+    return None
+
+
+def ended(run: subprocess.Popen, folder: Path, seconds: float = 900) -> str:
+    """What the run said; fails where it failed."""
+    try:
+        status = run.wait(seconds)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        raise
+    said = (folder / "said.txt").read_text()
+    assert status == 0, said
+    return said
+
+
+def test_tables_are_those_of_a_workstation(
+    cluster: Cluster, expected: Path, tmp_path: Path
+) -> None:
+    config = small_study(tmp_path)
+    began = time.monotonic()
+    said = ended(submit(tmp_path, config), tmp_path)
+    jobs = said.count("has been submitted with SLURM jobid")
+    seconds = time.monotonic() - began
+    print(f"\n{jobs} jobs in {seconds:.0f} s: {seconds / max(1, jobs):.1f} s a job")
+    assert jobs > 10
+    assert compared(expected)
+    assert differences(tmp_path / RESULTS, expected) == []
+    again = ended(submit(tmp_path, config, "--dry-run"), tmp_path)
+    assert "Nothing to be done" in again
+
+
+def test_cancelled_requeued_and_lost_jobs_change_nothing(
+    cluster: Cluster, expected: Path, tmp_path: Path
+) -> None:
+    run = submit(tmp_path, small_study(tmp_path))
+    done = []
+    for fault in ("scancel", "requeue", "restart", "scancel", "lose", "requeue", "scancel"):
+        job = next_job(cluster, run)
+        if job is None:
+            break
+        time.sleep(1.5)  # into the job
+        if fault == "scancel":
+            cluster.command("scancel", job)
+        elif fault == "requeue":
+            cluster.command("scontrol", "requeue", job, check=False)  # it may have ended just now
+        else:
+            cluster.stop_node() if fault == "restart" else cluster.lose_node()
+            time.sleep(3)
+            cluster.start_node()
+        done.append(fault)
+    ended(run, tmp_path)
+    assert set(done) == {"scancel", "requeue", "restart", "lose"}
+    assert differences(tmp_path / RESULTS, expected) == []
+
+
+def test_a_job_over_its_memory_or_time_asks_for_more(
+    cluster: Cluster, expected: Path, tmp_path: Path
+) -> None:
+    """With limits that are too low at first, growing as those of the rules do."""
+    if not cluster.accounting:
+        pytest.skip("what jobs asked for is told by sacct, which needs slurmdbd and MariaDB")
+    limits = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
+    run = submit(tmp_path, small_study(tmp_path), "--set-resources", *limits)
+    deadline = time.monotonic() + 600
+    while not (hanging := processes_with("index_features.py")):
+        assert run.poll() is None, (tmp_path / "said.txt").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for process in hanging:  # as one that waits for a file system that does not answer
+        os.kill(process, signal.SIGSTOP)
+    ended(run, tmp_path)
+    asked = {}
+    for rule in ("label_corpus", "index_features"):
+        asked[rule] = [
+            line.split("|")
+            for line in cluster.command(
+                *("sacct", "--allocations", "--parsable2", "--noheader"),
+                "--format=State,ReqMem,TimelimitRaw,Comment,WorkDir",
+            ).splitlines()
+            if f"rule_{rule}" in line and line.endswith(str(tmp_path))
+        ]
+    print(asked)
+    states = [row[0] for row in asked["label_corpus"]]
+    assert states[0] in {"OUT_OF_MEMORY", "FAILED"} or states[0].startswith("CANCELLED")
+    assert [row[1] for row in asked["label_corpus"]] == ["50M", "1000M"]
+    assert [row[0] for row in asked["index_features"]] == ["TIMEOUT", "COMPLETED"]
+    assert [row[2] for row in asked["index_features"]] == ["1", "2"]
+    assert differences(tmp_path / RESULTS, expected) == []
