@@ -33,10 +33,7 @@ def missing() -> str:
         return "a SLURM of its own can be started by root only: run it in a container as root"
     absent = [name for name in PROGRAMS if not shutil.which(name)]
     if absent:
-        return (
-            f"{', '.join(absent)} not found: "
-            f"apt-get install --no-install-recommends {PACKAGES}"
-        )
+        return f"{', '.join(absent)} not found: apt-get install --no-install-recommends {PACKAGES}"
     running = _processes_named({"slurmctld", "slurmd"})
     if running:
         return f"a SLURM runs here already (process {min(running)}): stop it first"
@@ -173,7 +170,7 @@ class Cluster:
         self._file("slurm.conf").write_text(self._slurm_conf())
         devices = [self._file(f"gpu{number}") for number in range(self.gpus)]
         with contextlib.suppress(PermissionError):  # a container may not make devices
-            for number, device in enumerate(devices):
+            for device in devices:
                 os.mknod(device, 0o020666, os.makedev(1, 3))  # as /dev/null
         files = f"File={self.folder}/gpu[0-{self.gpus - 1}]"
         declared = files if all(device.exists() for device in devices) else f"Count={self.gpus}"
@@ -313,13 +310,14 @@ def _processes_named(names: set[str]) -> set[int]:
     return found
 
 
-def processes_with(word: str) -> set[int]:
-    """Python's processes that run a program of this name."""
+def processes_with(program: str, folder: Path) -> set[int]:
+    """Processes of Python that run a program of this name in a working folder, and no other's."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if len(words) > 1 and os.path.basename(os.fsdecode(words[1])) == word:
+            runs = len(words) > 1 and Path(os.fsdecode(words[1])).name == program
+            if runs and (process / "cwd").readlink() == folder.resolve():
                 found.add(int(process.name))
     return found
 
@@ -331,9 +329,10 @@ def _descendants(ancestors: set[int]) -> set[int]:
             words = (process / "stat").read_text().rpartition(")")[2].split()
             parents[int(process.name)] = int(words[1])
     found: set[int] = set()
-    while more := {
-        process for process, parent in parents.items() if parent in ancestors | found
-    } - found:
+    while (
+        more := {process for process, parent in parents.items() if parent in ancestors | found}
+        - found
+    ):
         found |= more
     return found
 

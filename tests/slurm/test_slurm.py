@@ -135,7 +135,7 @@ def test_a_job_over_its_memory_or_time_asks_for_more(
     limits = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
     run = submit(tmp_path, small_study(tmp_path), "--set-resources", *limits)
     deadline = time.monotonic() + 600
-    while not (hanging := processes_with("index_features.py")):
+    while not (hanging := processes_with("index_features.py", tmp_path)):
         assert run.poll() is None, (tmp_path / "said.txt").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -152,9 +152,7 @@ def test_a_job_over_its_memory_or_time_asks_for_more(
             ).splitlines()
             if f"rule_{rule}" in line and line.endswith(str(tmp_path))
         ]
-    print(asked)
-    states = [row[0] for row in asked["label_corpus"]]
-    assert states[0] in {"OUT_OF_MEMORY", "FAILED"} or states[0].startswith("CANCELLED")
+    assert [row[0] for row in asked["label_corpus"]] == ["FAILED", "COMPLETED"]  # killed
     assert [row[1] for row in asked["label_corpus"]] == ["50M", "1000M"]
     assert [row[0] for row in asked["index_features"]] == ["TIMEOUT", "COMPLETED"]
     assert [row[2] for row in asked["index_features"]] == ["1", "2"]
