@@ -20,6 +20,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeu
 OF_ACCOUNTING = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb", "mariadb-install-db")
 PACKAGES = "slurm-wlm munge slurmdbd mariadb-server"
 _ASIDE = ".before-the-test"
+_PREFIX = "emoscale-slurm-"
 _NODE_IS_LOST_SECONDS = 10
 
 
@@ -62,9 +63,10 @@ class Cluster:
             raise ClusterError(f"{' '.join(words)}: {ran.stderr.strip()}")
         return ran.stdout
 
-    def jobs(self, state: str = "RUNNING") -> list[str]:
-        """Numbers of the jobs in a state."""
-        return self.command("squeue", "--noheader", "--format=%A", f"--states={state}").split()
+    def jobs(self, state: str = "RUNNING") -> dict[str, str]:
+        """What each job in a state says it is (its comment), by its number."""
+        listed = self.command("squeue", "--noheader", "--format=%A|%k", f"--states={state}")
+        return {line.split("|")[0]: line.partition("|")[2] for line in listed.splitlines()}
 
     def stop_node(self) -> None:
         """Stop slurmd; the jobs that it started go on."""
@@ -198,7 +200,9 @@ class Cluster:
             f"ClusterName=loop\nSlurmctldHost={self.node}(127.0.0.1)\n"
             f"SlurmctldPort={self._ports[0]}\nSlurmdPort={self._ports[1]}\n"
             "CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n"
-            f"AuthType=auth/munge\nAuthInfo=socket={self._file('munge.socket')}\n"
+            f"AuthType=auth/munge\n"
+            # A requeued job waits until its old credential has expired: 120 s by default.
+            f"AuthInfo=socket={self._file('munge.socket')},cred_expire=10\n"
             "CredType=cred/munge\nSlurmUser=root\nSlurmdUser=root\n"
             f"StateSaveLocation={self._file('state')}\nSlurmdSpoolDir={self._file('spool')}\n"
             f"SlurmctldPidFile={self._file('slurmctld.pid')}\n"
@@ -232,7 +236,7 @@ def one_node_cluster(cpus: int = 4, memory_mb: int = 32_000, gpus: int = 2) -> I
     if reason := missing():
         raise ClusterError(reason)
     # Not below the test's own folder: the path of a socket has at most 107 characters.
-    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         cluster = Cluster(Path(folder), cpus, memory_mb, gpus)
         with _linked(cluster.folder):
             try:
@@ -254,7 +258,8 @@ def _linked(folder: Path) -> Iterator[None]:
     elsewhere = os.environ.pop("SLURM_CONF", None)
     for link in links:
         aside = link.with_name(link.name + _ASIDE)
-        if _is_there(link) and not _is_there(aside):  # else a test was killed before it put it back
+        # A test that was killed put nothing back: its own link is none that was there before.
+        if _is_there(link) and not _is_there(aside) and not _leads_to_a_test(link):
             link.rename(aside)
         link.unlink(missing_ok=True)
         link.symlink_to(folder / link.name)
@@ -270,6 +275,10 @@ def _linked(folder: Path) -> Iterator[None]:
             DEFAULT_PLACE.rmdir()
         if elsewhere is not None:
             os.environ["SLURM_CONF"] = elsewhere
+
+
+def _leads_to_a_test(link: Path) -> bool:
+    return link.is_symlink() and link.readlink().parent.name.startswith(_PREFIX)
 
 
 def _is_there(path: Path) -> bool:

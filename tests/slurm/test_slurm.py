@@ -5,6 +5,7 @@ Run by `make test-slurm`: a cluster is started on this machine.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -18,9 +19,16 @@ import pytest
 
 from tests.audit.speech import write_corpus
 from tests.conftest import PROJECT
-from tests.slurm.cluster import Cluster, missing, one_node_cluster, processes_with
+from tests.slurm.cluster import Cluster, processes_with
 from tests.workflow.same_results import compared, differences
-from tests.workflow.small_study import ROWS, STUDY, environment, finish, write_config
+from tests.workflow.small_study import (
+    ROWS,
+    STUDY,
+    environment,
+    finish,
+    snakemake,
+    write_config,
+)
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("EMOSCALE_SLURM") != "1", reason="starts a SLURM cluster: make test-slurm"
@@ -31,14 +39,6 @@ QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--max-jobs-per-times
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    if reason := missing():
-        pytest.fail(f"no SLURM can be started: {reason}")
-    with one_node_cluster() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of two cores of this machine."""
     folder = tmp_path_factory.mktemp("workstation")
@@ -46,17 +46,27 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / RESULTS
 
 
-def submit(folder: Path, config: Path, *options: str) -> subprocess.Popen:
-    """Start a study in `folder` through the profile; what it says goes to `said.txt` there."""
+@contextlib.contextmanager
+def running(folder: Path, config: Path, *options: str) -> Iterator[subprocess.Popen]:
+    """A study started in `folder` through the profile; what it says goes to `said.txt` there."""
     program = [
         str(Path(sys.executable).with_name("snakemake")),
         *("--snakefile", str(PROJECT / "Snakefile"), "--configfile", str(config)),
         *("--workflow-profile", str(PROJECT / "profiles" / "slurm"), *QUICK, *options),
     ]
     with open(folder / "said.txt", "ab") as said:
-        return subprocess.Popen(
+        run = subprocess.Popen(
             program, cwd=folder, env=environment(), stdout=said, stderr=subprocess.STDOUT
         )
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def submitted(said: str) -> int:
+    return said.count("has been submitted with SLURM jobid")
 
 
 def small_study(folder: Path) -> Path:
@@ -64,23 +74,28 @@ def small_study(folder: Path) -> Path:
     return write_config(folder, STUDY)
 
 
-def next_job(cluster: Cluster, run: subprocess.Popen, seconds: float = 120) -> str | None:
-    """One of the jobs that run; None where the study is at its end."""
-    deadline = time.monotonic() + seconds
+def next_job(cluster: Cluster, run: subprocess.Popen, hit: set[str]) -> str | None:
+    """A running job of a step that was not hit yet; None where the study is at its end."""
+    deadline = time.monotonic() + 300
     while run.poll() is None and time.monotonic() < deadline:
-        if jobs := cluster.jobs():
-            return random.Random(0).choice(jobs)
+        unhurt = {job: step for job, step in cluster.jobs().items() if step not in hit}
+        if unhurt:
+            job = random.Random(len(hit)).choice(sorted(unhurt))
+            hit.add(unhurt[job])
+            return job
         time.sleep(0.2)
     return None
 
 
+def finished(folder: Path, config: Path, *options: str, seconds: float = 900) -> str:
+    """What a run said from its start to its end."""
+    with running(folder, config, *options) as run:
+        return ended(run, folder, seconds)
+
+
 def ended(run: subprocess.Popen, folder: Path, seconds: float = 900) -> str:
     """What the run said; fails where it failed."""
-    try:
-        status = run.wait(seconds)
-    except subprocess.TimeoutExpired:
-        run.kill()
-        raise
+    status = run.wait(seconds)
     said = (folder / "said.txt").read_text()
     assert status == 0, said
     return said
@@ -91,37 +106,41 @@ def test_tables_are_those_of_a_workstation(
 ) -> None:
     config = small_study(tmp_path)
     began = time.monotonic()
-    said = ended(submit(tmp_path, config), tmp_path)
-    jobs = said.count("has been submitted with SLURM jobid")
+    said = finished(tmp_path, config)
+    jobs = submitted(said)
     seconds = time.monotonic() - began
     print(f"\n{jobs} jobs in {seconds:.0f} s: {seconds / max(1, jobs):.1f} s a job")
     assert jobs > 10
     assert compared(expected)
     assert differences(tmp_path / RESULTS, expected) == []
-    again = ended(submit(tmp_path, config, "--dry-run"), tmp_path)
+    again = finished(tmp_path, config, "--dry-run")
     assert "Nothing to be done" in again
 
 
 def test_cancelled_requeued_and_lost_jobs_change_nothing(
     cluster: Cluster, expected: Path, tmp_path: Path
 ) -> None:
-    run = submit(tmp_path, small_study(tmp_path))
-    done = []
-    for fault in ("scancel", "requeue", "restart", "scancel", "lose", "requeue", "scancel"):
-        job = next_job(cluster, run)
-        if job is None:
-            break
-        time.sleep(1.5)  # into the job
-        if fault == "scancel":
-            cluster.command("scancel", job)
-        elif fault == "requeue":
-            cluster.command("scontrol", "requeue", job, check=False)  # it may have ended just now
-        else:
-            cluster.stop_node() if fault == "restart" else cluster.lose_node()
-            time.sleep(3)
-            cluster.start_node()
-        done.append(fault)
-    ended(run, tmp_path)
+    done: list[str] = []
+    hit: set[str] = set()
+    with running(tmp_path, small_study(tmp_path)) as run:
+        for fault in ("scancel", "requeue", "restart", "scancel", "lose", "requeue", "scancel"):
+            job = next_job(cluster, run, hit)
+            if job is None:
+                break
+            time.sleep(1.5)  # into the job
+            if fault == "scancel":
+                cluster.command("scancel", job)
+            elif fault == "requeue":
+                cluster.command(
+                    "scontrol", "requeue", job, check=False
+                )  # it may have ended just now
+            else:
+                cluster.stop_node() if fault == "restart" else cluster.lose_node()
+                time.sleep(3)
+                cluster.start_node()
+            done.append(fault)
+        ended(run, tmp_path)
+    print(f"\n{done} of {sorted(hit)}")
     assert set(done) == {"scancel", "requeue", "restart", "lose"}
     assert differences(tmp_path / RESULTS, expected) == []
 
@@ -133,15 +152,15 @@ def test_a_job_over_its_memory_or_time_asks_for_more(
     if not cluster.accounting:
         pytest.skip("what jobs asked for is told by sacct, which needs slurmdbd and MariaDB")
     limits = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
-    run = submit(tmp_path, small_study(tmp_path), "--set-resources", *limits)
-    deadline = time.monotonic() + 600
-    while not (hanging := processes_with("index_features.py", tmp_path)):
-        assert run.poll() is None, (tmp_path / "said.txt").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    for process in hanging:  # as one that waits for a file system that does not answer
-        os.kill(process, signal.SIGSTOP)
-    ended(run, tmp_path)
+    with running(tmp_path, small_study(tmp_path), "--set-resources", *limits) as run:
+        deadline = time.monotonic() + 600
+        while not (hanging := processes_with("index_features.py", tmp_path)):
+            assert run.poll() is None, (tmp_path / "said.txt").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for process in hanging:  # as one that waits for a file system that does not answer
+            os.kill(process, signal.SIGSTOP)
+        ended(run, tmp_path)
     asked = {}
     for rule in ("label_corpus", "index_features"):
         asked[rule] = [
@@ -157,3 +176,17 @@ def test_a_job_over_its_memory_or_time_asks_for_more(
     assert [row[0] for row in asked["index_features"]] == ["TIMEOUT", "COMPLETED"]
     assert [row[2] for row in asked["index_features"]] == ["1", "2"]
     assert differences(tmp_path / RESULTS, expected) == []
+
+
+def test_the_demo_has_the_tables_of_a_workstation(cluster: Cluster, tmp_path: Path) -> None:
+    """The whole default study, twice: the best part of an hour on two cores."""
+    workstation, slurm = tmp_path / "workstation", tmp_path / "slurm"
+    config = PROJECT / "config" / "demo.yaml"
+    for folder in (workstation, slurm):
+        folder.mkdir()
+    ran = snakemake(workstation, config)
+    assert ran.returncode == 0, ran.stdout
+    began = time.monotonic()
+    said = finished(slurm, config, seconds=3 * 3600)
+    print(f"\nthe demo: {submitted(said)} jobs in {time.monotonic() - began:.0f} s")
+    assert differences(slurm / "results" / "demo", workstation / "results" / "demo") == []
