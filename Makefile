@@ -59,7 +59,7 @@ test-slurm: $(VENV)/.slurm
 	if [ -n "$$absent" ]; then \
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then echo "missing: $$absent; where Debian's packages can be installed (as root): apt-get install --no-install-recommends $(SLURM_PACKAGES)"; exit 1; fi; \
 		echo "installing Debian's $(SLURM_PACKAGES)"; \
-		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES) > /dev/null; \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES) > /dev/null; \
 	fi
 	EMOSCALE_SLURM=1 PATH="$$PATH:/usr/sbin" $(BIN)/pytest -s tests/slurm
 

@@ -73,11 +73,13 @@ class Cluster:
         self._stop("slurmd")
 
     def lose_node(self) -> None:
-        """End slurmd and all that it runs, as when the machine loses its power."""
+        """End slurmd and all that it runs, as without power, and wait until SLURM misses it."""
         self._stop("slurmd", at_once=True)
         steps = _processes_named({"slurmstepd"})
         _kill(steps | _descendants(steps))
         _wait(lambda: not _processes_named({"slurmstepd"}), "the jobs did not end")
+        # A node that is back before it is missed says nothing of the jobs that it lost.
+        _wait(lambda: self._node_state() == "down", "SLURM does not miss the node", seconds=180)
 
     def start_node(self) -> None:
         """Start slurmd again, and wait until the node takes jobs."""

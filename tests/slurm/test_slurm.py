@@ -34,6 +34,17 @@ pytestmark = pytest.mark.skipif(
     os.environ.get("EMOSCALE_SLURM") != "1", reason="starts a SLURM cluster: make test-slurm"
 )
 RESULTS = Path("results") / "small"
+GPU_AND_CPU = """
+rule all:
+    input: "gpu.txt", "cpu.txt"
+rule one_gpu:
+    output: "gpu.txt"
+    resources: gpu=1
+    shell: "echo devices=$CUDA_VISIBLE_DEVICES > {output}"
+rule no_gpu:
+    output: "cpu.txt"
+    shell: "echo devices=${{CUDA_VISIBLE_DEVICES:-}} > {output}"
+"""
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--max-jobs-per-timespan", "20/1s")
 """A small study does not wait as long between two looks at its jobs."""
 
@@ -47,11 +58,13 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def running(folder: Path, config: Path, *options: str) -> Iterator[subprocess.Popen]:
+def running(
+    folder: Path, config: Path, *options: str, snakefile: Path = PROJECT / "Snakefile"
+) -> Iterator[subprocess.Popen]:
     """A study started in `folder` through the profile; what it says goes to `said.txt` there."""
     program = [
         str(Path(sys.executable).with_name("snakemake")),
-        *("--snakefile", str(PROJECT / "Snakefile"), "--configfile", str(config)),
+        *("--snakefile", str(snakefile), "--configfile", str(config)),
         *("--workflow-profile", str(PROJECT / "profiles" / "slurm"), *QUICK, *options),
     ]
     with open(folder / "said.txt", "ab") as said:
@@ -117,6 +130,19 @@ def test_tables_are_those_of_a_workstation(
     assert "Nothing to be done" in again
 
 
+def test_a_job_with_a_gpu_goes_where_gpus_are(cluster: Cluster, tmp_path: Path) -> None:
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text(GPU_AND_CPU)
+    config = write_config(tmp_path, {"study": "none"})
+    with running(tmp_path, config, snakefile=snakefile) as run:
+        ended(run, tmp_path)
+    assert (tmp_path / "gpu.txt").read_text() in {"devices=0\n", "devices=1\n"}
+    assert (tmp_path / "cpu.txt").read_text() == "devices=\n"
+    listed = cluster.command("squeue", "--noheader", "--states=all", "--format=%k %P %Z")
+    partitions = [line.split()[:2] for line in listed.splitlines() if line.endswith(str(tmp_path))]
+    assert sorted(partitions) == [["rule_no_gpu", "cpu"], ["rule_one_gpu", "gpu"]]
+
+
 def test_cancelled_requeued_and_lost_jobs_change_nothing(
     cluster: Cluster, expected: Path, tmp_path: Path
 ) -> None:
@@ -131,12 +157,14 @@ def test_cancelled_requeued_and_lost_jobs_change_nothing(
             if fault == "scancel":
                 cluster.command("scancel", job)
             elif fault == "requeue":
-                cluster.command(
-                    "scontrol", "requeue", job, check=False
-                )  # it may have ended just now
-            else:
-                cluster.stop_node() if fault == "restart" else cluster.lose_node()
+                # It may have ended just now.
+                cluster.command("scontrol", "requeue", job, check=False)
+            elif fault == "restart":
+                cluster.stop_node()
                 time.sleep(3)
+                cluster.start_node()
+            else:
+                cluster.lose_node()
                 cluster.start_node()
             done.append(fault)
         ended(run, tmp_path)
