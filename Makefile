@@ -1,6 +1,7 @@
 # make demo    install what is needed, run the default study, say where its results are
 # make test    install what is needed and run everything that checks
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
+# make test-slurm  start a SLURM cluster of one node here (as root), and run studies on it
 # make fuzz    read 2,000 damaged inputs of every kind, and count how they end
 # make chaos   kill the demo study 30 times, 10 of them on a full disk, and compare what it ends with
 # make proof   one more recording in a study of 10,000: one shard of 64 is extracted again, no other
@@ -17,7 +18,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test fuzz proof chaos test-fairseq bench evidence format schema clean-demo
+.PHONY: demo test fuzz proof chaos test-fairseq test-slurm bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
@@ -49,6 +50,18 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check 'pip<24.1'
 	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check -r envs/fairseq.txt
 	@touch $@
+
+SLURM_PROGRAMS := munged slurmctld slurmd slurmdbd sacct mariadbd
+SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
+
+test-slurm: $(VENV)/.slurm
+	@absent="$$(for p in $(SLURM_PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$p > /dev/null || printf '%s ' $$p; done)"; \
+	if [ -n "$$absent" ]; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then echo "missing: $$absent; where Debian's packages can be installed (as root): apt-get install --no-install-recommends $(SLURM_PACKAGES)"; exit 1; fi; \
+		echo "installing Debian's $(SLURM_PACKAGES)"; \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES) > /dev/null; \
+	fi
+	EMOSCALE_SLURM=1 PATH="$$PATH:/usr/sbin" $(BIN)/pytest -s tests/slurm
 
 fuzz: $(VENV)/.dev
 	PYTHONPATH=workflow $(BIN)/python -m tests.fuzz.fuzz --inputs 2000
@@ -90,6 +103,10 @@ $(VENV)/bin/python:
 $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 	@echo "installing the pinned packages into $(VENV): a minute or two"
 	$(INSTALL) -e '.[demo,opensmile]'
+	@touch $@
+
+$(VENV)/.slurm: $(VENV)/.dev
+	$(INSTALL) -e '.[demo,dev,slurm]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)

@@ -1,0 +1,354 @@
+"""A SLURM cluster of one node on this machine, for as long as a test needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+DEFAULT_PLACE = Path("/etc/slurm")
+"""Where SLURM looks for its configuration: a job's step has no SLURM_CONF in its environment."""
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo")
+OF_ACCOUNTING = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb", "mariadb-install-db")
+PACKAGES = "slurm-wlm munge slurmdbd mariadb-server"
+_ASIDE = ".before-the-test"
+_PREFIX = "emoscale-slurm-"
+_NODE_IS_LOST_SECONDS = 10
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot be had, or does not do what it should; the message says why."""
+
+
+def missing() -> str:
+    """Why no cluster can be started here, in one sentence; empty where one can."""
+    if os.geteuid() != 0:
+        return "a SLURM of its own can be started by root only: run it in a container as root"
+    absent = [name for name in PROGRAMS if not shutil.which(name)]
+    if absent:
+        return f"{', '.join(absent)} not found: apt-get install --no-install-recommends {PACKAGES}"
+    running = _processes_named({"slurmctld", "slurmd"})
+    if running:
+        return f"a SLURM runs here already (process {min(running)}): stop it first"
+    return ""
+
+
+def has_accounting() -> bool:
+    """Whether jobs can be recorded in a database (sacct)."""
+    return all(map(shutil.which, OF_ACCOUNTING))
+
+
+class Cluster:
+    """A running cluster; `one_node_cluster` starts and stops it."""
+
+    def __init__(self, folder: Path, cpus: int, memory_mb: int, gpus: int) -> None:
+        self.folder, self.cpus, self.memory_mb, self.gpus = folder, cpus, memory_mb, gpus
+        self.node = socket.gethostname().split(".")[0]
+        self.accounting = has_accounting()
+        self._daemons: dict[str, subprocess.Popen] = {}
+        self._ports = _free_ports(4)
+
+    def command(self, *words: str, check: bool = True) -> str:
+        """What one of SLURM's programs prints; raises `ClusterError` where it fails."""
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        if check and ran.returncode:
+            raise ClusterError(f"{' '.join(words)}: {ran.stderr.strip()}")
+        return ran.stdout
+
+    def jobs(self, state: str = "RUNNING") -> dict[str, str]:
+        """What each job in a state says it is (its comment), by its number."""
+        listed = self.command("squeue", "--noheader", "--format=%A|%k", f"--states={state}")
+        return {line.split("|")[0]: line.partition("|")[2] for line in listed.splitlines()}
+
+    def stop_node(self) -> None:
+        """Stop slurmd; the jobs that it started go on."""
+        self._stop("slurmd")
+
+    def lose_node(self) -> None:
+        """End slurmd and all that it runs, as without power, and wait until SLURM misses it."""
+        self._stop("slurmd", at_once=True)
+        steps = _processes_named({"slurmstepd"})
+        _kill(steps | _descendants(steps))
+        _wait(lambda: not _processes_named({"slurmstepd"}), "the jobs did not end")
+        # A node that is back before it is missed says nothing of the jobs that it lost.
+        _wait(lambda: self._node_state() == "down", "SLURM does not miss the node", seconds=180)
+
+    def start_node(self) -> None:
+        """Start slurmd again, and wait until the node takes jobs."""
+        self._start("slurmd", "slurmd", "-D", "-N", self.node, "-f", str(self._file("slurm.conf")))
+        _wait(lambda: self._node_state() in {"idle", "mix", "alloc"}, "the node takes no jobs")
+
+    def start(self) -> None:
+        """Start all daemons; raises `ClusterError` with the end of a log where one fails."""
+        for name in ("state", "spool", "log"):
+            self._file(name).mkdir()
+        self.folder.chmod(0o755)
+        self._write_configuration()
+        munge = [f"--{key}={self._file(f'munge.{key}')}" for key in ("socket", "pid-file")]
+        munge += [f"--key-file={self._file('munge.key')}", f"--seed-file={self._file('seed')}"]
+        munge += [f"--log-file={self._file('log') / 'munge.log'}"]
+        self._start("munged", "munged", "--foreground", "--force", *munge)
+        _wait(self._file("munge.socket").exists, "munged does not answer")
+        if self.accounting:
+            self._start_accounting()
+        self._start("slurmctld", "slurmctld", "-D", "-c", "-f", str(self._file("slurm.conf")))
+        self.start_node()
+
+    def stop(self) -> None:
+        """Cancel all jobs and end all daemons."""
+        if "slurmctld" in self._daemons:
+            with contextlib.suppress(ClusterError, subprocess.TimeoutExpired):
+                self.command("scancel", "--user=root", check=False)
+                _wait(lambda: not self.jobs("RUNNING,COMPLETING"), "jobs go on", seconds=15)
+        steps = _processes_named({"slurmstepd"})
+        _kill(steps | _descendants(steps))
+        for name in reversed(list(self._daemons)):
+            self._stop(name)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / name
+
+    def _node_state(self) -> str:
+        return self.command("sinfo", "-h", "-o", "%t", "-p", "cpu", check=False).strip().rstrip("*")
+
+    def _start(self, name: str, *words: str) -> None:
+        """In the foreground, in a session of its own: Ctrl-C is for the test, which stops it."""
+        with open(self._file("log") / f"{name}.out", "ab") as log:
+            self._daemons[name] = subprocess.Popen(
+                words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def _stop(self, name: str, at_once: bool = False) -> None:
+        daemon = self._daemons.pop(name, None)
+        if daemon is None:
+            return
+        daemon.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        try:
+            daemon.wait(20)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+    def _start_accounting(self) -> None:
+        """slurmdbd, with a MariaDB of its own that nobody else can reach."""
+        database, door = self._file("database"), self._file("database.socket")
+        self.command(
+            "mariadb-install-db",
+            "--no-defaults",
+            "--user=root",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--datadir={database}",
+        )
+        self._start(
+            "mariadbd",
+            *("mariadbd", "--no-defaults", "--user=root", f"--datadir={database}"),
+            *("--bind-address=127.0.0.1", f"--port={self._ports[3]}", f"--socket={door}"),
+            *(f"--pid-file={self._file('database.pid')}", "--innodb-buffer-pool-size=64M"),
+        )
+        client = ("mariadb", "--no-defaults", "--user=root", f"--socket={door}", "-e")
+        _wait(lambda: _succeeds(*client, "select 1"), "mariadbd does not answer")
+        self.command(
+            *client,
+            "create database slurm; create user slurm@'%' identified by 'slurm';"
+            "create user slurm@localhost identified by 'slurm';"
+            "grant all on slurm.* to slurm@'%'; grant all on slurm.* to slurm@localhost",
+        )
+        self._start("slurmdbd", "slurmdbd", "-D")
+        account = ("sacctmgr", "--immediate", "--quiet", "add")
+        _wait(lambda: _succeeds("sacctmgr", "--noheader", "show", "cluster"), "slurmdbd is silent")
+        for words in (["cluster", "loop"], ["account", "tests"], ["user", "root", "account=tests"]):
+            self.command(*account, *words)
+
+    def _write_configuration(self) -> None:
+        (key := self._file("munge.key")).touch(mode=0o600)
+        key.write_bytes(os.urandom(1024))
+        self._file("slurm.conf").write_text(self._slurm_conf())
+        devices = [self._file(f"gpu{number}") for number in range(self.gpus)]
+        with contextlib.suppress(PermissionError):  # a container may not make devices
+            for device in devices:
+                os.mknod(device, 0o020666, os.makedev(1, 3))  # as /dev/null
+        files = f"File={self.folder}/gpu[0-{self.gpus - 1}]"
+        declared = files if all(device.exists() for device in devices) else f"Count={self.gpus}"
+        self._file("gres.conf").write_text(f"NodeName={self.node} Name=gpu {declared}\n")
+        conf = self._file("slurmdbd.conf")
+        conf.touch(mode=0o600)
+        conf.write_text(
+            f"AuthType=auth/munge\nAuthInfo=socket={self._file('munge.socket')}\n"
+            f"DbdHost=localhost\nDbdAddr=127.0.0.1\nDbdPort={self._ports[2]}\nSlurmUser=root\n"
+            f"PidFile={self._file('slurmdbd.pid')}\nLogFile={self._file('log')}/slurmdbd.log\n"
+            "StorageType=accounting_storage/mysql\nStorageHost=127.0.0.1\n"
+            f"StoragePort={self._ports[3]}\nStorageUser=slurm\nStoragePass=slurm\nStorageLoc=slurm\n"
+        )
+
+    def _slurm_conf(self) -> str:
+        accounting = "AccountingStorageType=accounting_storage/none\n"
+        if self.accounting:
+            accounting = (
+                "AccountingStorageType=accounting_storage/slurmdbd\n"
+                f"AccountingStorageHost=127.0.0.1\nAccountingStoragePort={self._ports[2]}\n"
+                f"AccountingStoragePass={self._file('munge.socket')}\n"
+                "AccountingStorageTRES=gres/gpu\nAccountingStoreFlags=job_comment\n"
+            )
+        return (
+            f"ClusterName=loop\nSlurmctldHost={self.node}(127.0.0.1)\n"
+            f"SlurmctldPort={self._ports[0]}\nSlurmdPort={self._ports[1]}\n"
+            "CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n"
+            f"AuthType=auth/munge\n"
+            # A requeued job waits until its old credential has expired: 120 s by default.
+            f"AuthInfo=socket={self._file('munge.socket')},cred_expire=10\n"
+            "CredType=cred/munge\nSlurmUser=root\nSlurmdUser=root\n"
+            f"StateSaveLocation={self._file('state')}\nSlurmdSpoolDir={self._file('spool')}\n"
+            f"SlurmctldPidFile={self._file('slurmctld.pid')}\n"
+            f"SlurmdPidFile={self._file('slurmd.pid')}\n"
+            f"SlurmctldLogFile={self._file('log')}/slurmctld.log\n"
+            f"SlurmdLogFile={self._file('log')}/slurmd.log\n"
+            "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n"
+            "JobAcctGatherType=jobacct_gather/linux\nJobAcctGatherFrequency=1\n"
+            "JobAcctGatherParams=OverMemoryKill\n"  # a container has no control groups
+            f"{accounting}"
+            "MpiDefault=none\nSwitchType=switch/none\nSelectType=select/cons_tres\n"
+            "SelectTypeParameters=CR_CPU_Memory\nSchedulerType=sched/backfill\n"
+            "SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,bf_interval=1\n"
+            "MinJobAge=3600\nInactiveLimit=0\nKillWait=5\nReturnToService=2\nJobRequeue=1\n"
+            f"SlurmdTimeout={_NODE_IS_LOST_SECONDS}\n"
+            "SlurmdParameters=config_overrides\nGresTypes=gpu\n"
+            f"NodeName={self.node} NodeAddr=127.0.0.1 CPUs={self.cpus} "
+            f"RealMemory={self.memory_mb} Gres=gpu:{self.gpus} State=UNKNOWN\n"
+            f"PartitionName=cpu Nodes={self.node} Default=YES MaxTime=INFINITE State=UP\n"
+            f"PartitionName=gpu Nodes={self.node} MaxTime=INFINITE State=UP\n"
+        )
+
+
+@contextlib.contextmanager
+def one_node_cluster(cpus: int = 4, memory_mb: int = 32_000, gpus: int = 2) -> Iterator[Cluster]:
+    """A cluster on loopback, in a temporary folder; all of it is gone afterwards.
+
+    CPUs, memory and GPUs are declared, whatever the machine has. Raises `ClusterError` where
+    something is missing or does not start, with the reason.
+    """
+    if reason := missing():
+        raise ClusterError(reason)
+    # Not below the test's own folder: the path of a socket has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        cluster = Cluster(Path(folder), cpus, memory_mb, gpus)
+        with _linked(cluster.folder):
+            try:
+                cluster.start()
+                yield cluster
+            except ClusterError as error:
+                logs = [f"{path.name}: {_end(path)}" for path in (Path(folder) / "log").iterdir()]
+                raise ClusterError("\n".join([str(error), *sorted(logs)])) from None
+            finally:
+                cluster.stop()
+
+
+@contextlib.contextmanager
+def _linked(folder: Path) -> Iterator[None]:
+    """The configuration at its default place; what was there comes back."""
+    made = not DEFAULT_PLACE.exists()
+    DEFAULT_PLACE.mkdir(exist_ok=True)
+    links = [DEFAULT_PLACE / name for name in ("slurm.conf", "gres.conf", "slurmdbd.conf")]
+    elsewhere = os.environ.pop("SLURM_CONF", None)
+    for link in links:
+        aside = link.with_name(link.name + _ASIDE)
+        # A test that was killed put nothing back: its own link is none that was there before.
+        if _is_there(link) and not _is_there(aside) and not _leads_to_a_test(link):
+            link.rename(aside)
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder / link.name)
+    try:
+        yield
+    finally:
+        for link in links:
+            link.unlink(missing_ok=True)
+            aside = link.with_name(link.name + _ASIDE)
+            if _is_there(aside):
+                aside.rename(link)
+        if made:
+            DEFAULT_PLACE.rmdir()
+        if elsewhere is not None:
+            os.environ["SLURM_CONF"] = elsewhere
+
+
+def _leads_to_a_test(link: Path) -> bool:
+    return link.is_symlink() and link.readlink().parent.name.startswith(_PREFIX)
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
+def _wait(holds: Callable[[], bool], otherwise: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{otherwise} (waited {seconds:.0f} s)")
+        time.sleep(0.1)
+
+
+def _succeeds(*words: str) -> bool:
+    return subprocess.run(words, capture_output=True, timeout=60).returncode == 0
+
+
+def _end(path: Path) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-5:])
+
+
+def _processes_named(names: set[str]) -> set[int]:
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            dead = (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if (process / "comm").read_text().strip() in names and not dead:
+                found.add(int(process.name))
+    return found
+
+
+def processes_with(program: str, folder: Path) -> set[int]:
+    """Processes of Python that run a program of this name in a working folder, and no other's."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            runs = len(words) > 1 and Path(os.fsdecode(words[1])).name == program
+            if runs and (process / "cwd").readlink() == folder.resolve():
+                found.add(int(process.name))
+    return found
+
+
+def _descendants(ancestors: set[int]) -> set[int]:
+    parents: dict[int, int] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "stat").read_text().rpartition(")")[2].split()
+            parents[int(process.name)] = int(words[1])
+    found: set[int] = set()
+    while (
+        more := {process for process, parent in parents.items() if parent in ancestors | found}
+        - found
+    ):
+        found |= more
+    return found
+
+
+def _kill(processes: set[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

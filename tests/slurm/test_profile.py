@@ -1,0 +1,64 @@
+"""What a cluster's profile says, without a cluster."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from emoscale.scheduling.packing import steps_a_job
+from tests.audit.speech import write_corpus
+from tests.conftest import PROJECT
+from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
+
+
+def test_a_cluster_has_the_settings_of_a_workstation_too() -> None:
+    default, slurm = (
+        yaml.safe_load((PROJECT / "profiles" / name / "config.yaml").read_text())
+        for name in ("default", "slurm")
+    )
+    assert default.items() <= slurm.items()
+
+
+def test_checkpoints_can_be_fetched_before_all_else(tmp_path: Path) -> None:
+    """On the login node, where the nodes have no network; the corpus need not be there."""
+    (tmp_path / "recordings").mkdir()
+    study = {
+        **STUDY,
+        "checkpoints": {"tiny": {"untrained": "wav2vec2"}},
+        "execution": {"checkpoint_cache": "cache"},
+        "representations": {"tiny": {"kind": "transformers_audio", "model": "tiny"}},
+        "experiments": {"tiny": {"representations": ["tiny"], "model": "svm"}},
+    }
+    ran = snakemake(tmp_path, write_config(tmp_path, study), "--until", "fetch_checkpoint")
+    assert ran.returncode == 0, ran.stdout
+    results = tmp_path / "results" / "small"
+    made = [path for path in results.rglob("*") if path.is_file() and path.suffix != ".log"]
+    assert made == [results / "checkpoints" / "tiny.json"]
+    assert any((tmp_path / "cache").iterdir())
+
+
+def test_short_steps_share_jobs_of_ten_minutes() -> None:
+    profile = yaml.safe_load((PROJECT / "profiles" / "slurm" / "config.yaml").read_text())
+    assert profile["group-components"] == [
+        f"{pack}={steps}" for pack, steps in steps_a_job(10.0).items()
+    ]
+
+
+def test_five_hundred_tiny_cells_are_at_most_forty_jobs(tmp_path: Path) -> None:
+    study = {
+        **STUDY,
+        "protocol": {**STUDY["protocol"], "folds": 2},
+        "sizes": list(range(8, 258)),
+        "models": {"pooled": {"kind": "pooled"}},
+        "training": {"maximum_steps": 100},
+        "experiments": {"mfcc": {"representations": ["mfcc"], "model": "pooled"}},
+    }
+    write_corpus(tmp_path / "recordings", ROWS)
+    config = write_config(tmp_path, study)
+    profile = ("--workflow-profile", str(PROJECT / "profiles" / "slurm"))
+    ran = snakemake(tmp_path, config, "--dry-run", "--verbose", *profile)
+    assert ran.returncode == 0, ran.stdout
+    assert re.search(r"^train +500$", ran.stdout, flags=re.MULTILINE)
+    assert 0 < len(re.findall(r"Group job train_\w+", ran.stdout)) <= 40
