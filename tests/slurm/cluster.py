@@ -63,10 +63,11 @@ class Cluster:
             raise ClusterError(f"{' '.join(words)}: {ran.stderr.strip()}")
         return ran.stdout
 
-    def jobs(self, state: str = "RUNNING") -> dict[str, str]:
-        """What each job in a state says it is (its comment), by its number."""
-        listed = self.command("squeue", "--noheader", "--format=%A|%k", f"--states={state}")
-        return {line.split("|")[0]: line.partition("|")[2] for line in listed.splitlines()}
+    def jobs(self, folder: Path | None = None, state: str = "RUNNING") -> dict[str, str]:
+        """The comment of each job in a state (of one working folder), by its number."""
+        listed = self.command("squeue", "--noheader", "--format=%A|%k|%Z", f"--states={state}")
+        rows = [line.split("|") for line in listed.splitlines()]
+        return {row[0]: row[1] for row in rows if folder is None or row[-1] == str(folder)}
 
     def stop_node(self) -> None:
         """Stop slurmd; the jobs that it started go on."""
@@ -107,7 +108,7 @@ class Cluster:
         if "slurmctld" in self._daemons:
             with contextlib.suppress(ClusterError, subprocess.TimeoutExpired):
                 self.command("scancel", "--user=root", check=False)
-                _wait(lambda: not self.jobs("RUNNING,COMPLETING"), "jobs go on", seconds=15)
+                _wait(lambda: not self.jobs(state="RUNNING,COMPLETING"), "jobs go on", seconds=15)
         steps = _processes_named({"slurmstepd"})
         _kill(steps | _descendants(steps))
         for name in reversed(list(self._daemons)):

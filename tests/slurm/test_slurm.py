@@ -87,11 +87,11 @@ def small_study(folder: Path) -> Path:
     return write_config(folder, STUDY)
 
 
-def next_job(cluster: Cluster, run: subprocess.Popen, hit: set[str]) -> str | None:
+def next_job(cluster: Cluster, folder: Path, run: subprocess.Popen, hit: set[str]) -> str | None:
     """A running job of a step that was not hit yet; None where the study is at its end."""
     deadline = time.monotonic() + 300
     while run.poll() is None and time.monotonic() < deadline:
-        unhurt = {job: step for job, step in cluster.jobs().items() if step not in hit}
+        unhurt = {job: step for job, step in cluster.jobs(folder).items() if step not in hit}
         if unhurt:
             job = random.Random(len(hit)).choice(sorted(unhurt))
             hit.add(unhurt[job])
@@ -150,7 +150,7 @@ def test_cancelled_requeued_and_lost_jobs_change_nothing(
     hit: set[str] = set()
     with running(tmp_path, small_study(tmp_path)) as run:
         for fault in ("scancel", "requeue", "restart", "scancel", "lose", "requeue", "scancel"):
-            job = next_job(cluster, run, hit)
+            job = next_job(cluster, tmp_path, run, hit)
             if job is None:
                 break
             time.sleep(1.5)  # into the job
