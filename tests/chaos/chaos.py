@@ -258,7 +258,7 @@ def _left_over(study: Path) -> list[str]:
 @click.option("--results", default="results/demo", show_default=True, help="Its results folder.")
 @click.option("--kills", default=30, show_default=True)
 @click.option("--full", default=10, show_default=True, help="Kills on a full disk among them.")
-@click.option("--latest", default=0.15, show_default=True, help="Share of the time, to a kill.")
+@click.option("--latest", default=0.08, show_default=True, help="Share of the time, to a kill.")
 @click.option("--seed", default=1, show_default=True)
 def main(config: str, results: str, kills: int, full: int, latest: float, seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
