@@ -1,5 +1,6 @@
 # make demo    install what is needed, run the default study, say where its results are
-# make test    install what is needed and run everything that checks
+# make test    install what is needed and run everything that checks, but for what follows
+# make test-slow  damage whole studies, run them under hostile names and a wrong clock
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make test-slurm  start a SLURM cluster of one node here (as root), and run studies on it
 # make fuzz    read 2,000 damaged inputs of every kind, and count how they end
@@ -18,7 +19,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test fuzz proof chaos test-fairseq test-slurm bench evidence format schema clean-demo
+.PHONY: demo test test-slow fuzz proof chaos test-fairseq test-slurm bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES)
@@ -30,7 +31,10 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
+
+test-slow: $(VENV)/.dev
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests/workflow
 
 # The first of these that is there (pyenv's count too); FAIRSEQ_BASE=python3.10 names another.
 FAIRSEQ_BASE ?= $(shell for p in python3.10 python3.9 python3.8 $$(ls -d $$HOME/.pyenv/versions/3.10*/bin/python $$HOME/.pyenv/versions/3.9*/bin/python $$HOME/.pyenv/versions/3.8*/bin/python 2> /dev/null); do "$$p" -c '' 2> /dev/null && { echo "$$p"; break; }; done)

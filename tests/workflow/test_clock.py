@@ -15,6 +15,7 @@ import pytest
 from tests.audit.speech import write_corpus
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
 
+pytestmark = pytest.mark.slow
 DAY = 86_400
 TRAININGS = [f"results/small/runs/mfcc/fold{fold}/all/run.json" for fold in (1, 2)]
 

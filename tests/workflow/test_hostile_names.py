@@ -13,6 +13,7 @@ import soundfile
 from tests.audit.speech import RATE
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
 
+pytestmark = pytest.mark.slow
 NAMES = (
     "a b.wav",
     "--help it's.wav",

@@ -21,6 +21,7 @@ from tests.conftest import PROJECT
 from tests.workflow.same_results import compared, differences
 from tests.workflow.test_study import STUDY, Checkout
 
+pytestmark = pytest.mark.slow
 SMALL: dict[str, Any] = copy.deepcopy(STUDY)
 SMALL["sizes"] = ["all"]
 SMALL["representations"].pop("logmel")
