@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -176,6 +177,23 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     assert row["ece"] == pytest.approx(1 - row["wa"])
     assert row["brier"] == pytest.approx(2 * (1 - row["wa"]))
     assert row["seconds"] == pytest.approx(2 * 2.5)  # of two jobs, whatever stood side by side
+
+
+def test_equal_runs_have_equal_bytes(tmp_path: Path) -> None:
+    """Means over folds are taken in the runs' order, not in that of threads."""
+    for fold in TRUTH:
+        write_cell(tmp_path, fold)
+    found = collect(tmp_path)
+    accuracies = np.random.default_rng(1).uniform(size=40)
+    folds = [
+        found.runs.with_columns(fold=pl.lit(f"fold{place}"), ua=pl.lit(ua), wa=pl.lit(ua))
+        for place, ua in enumerate(accuracies)
+    ]
+    runs = pl.concat(folds)
+    tables = [
+        score_table(runs, found.predictions, SPEAKER_OF, CLASSES, PROTOCOL) for _ in range(12)
+    ]
+    assert all(table.equals(tables[0]) for table in tables)
 
 
 def test_repeats_of_an_order_are_told_from_orders(tmp_path: Path) -> None:
