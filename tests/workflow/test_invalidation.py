@@ -7,19 +7,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from tests.workflow.invalidation import (
-    EVERYTHING,
-    KEYS,
-    SMALL,
-    STUDY,
-    TABLES,
-    Job,
-    Row,
-    changed,
-    extracted,
-    keys_of,
-    page,
-)
+from tests.workflow.invalidation.effects import EVERYTHING, TABLES, Job, extracted
+from tests.workflow.invalidation.keys import KEYS, keys_of
+from tests.workflow.invalidation.page import page
+from tests.workflow.invalidation.row import Row
+from tests.workflow.invalidation.studies import SMALL, STUDY, changed
 from tests.workflow.small_releases import write_releases
 from tests.workflow.touched_study import TouchedStudy
 

@@ -1,0 +1,142 @@
+"""Keys of the protocol, of models and of their training."""
+
+from __future__ import annotations
+
+from tests.workflow.invalidation.effects import ALL_TRAINED, PROTOCOL, of, trained
+from tests.workflow.invalidation.row import (
+    PROTOCOL_WORDS,
+    TABLES_WORDS,
+    Row,
+    folded,
+    model,
+    protocol,
+    training,
+)
+from tests.workflow.invalidation.studies import READERS
+
+KEYS: dict[str, Row] = {
+    "protocol.fold_unit": Row(
+        "speakers",
+        PROTOCOL | of("audit_corpus"),
+        f"the audit; {PROTOCOL_WORDS}",
+        given={"protocol.tested": None, "protocol.folds": 3},
+    ),
+    "protocol.fold_file": folded("others.csv", "protocol.fold_file"),
+    "protocol.leave_out_unmatched": folded(True, "protocol.leave_out_unmatched"),
+    "protocol.allow_shared_speakers": folded(True, "protocol.allow_shared_speakers"),
+    "protocol.folds": protocol(2, **{"protocol.tested": None, "protocol.folds": 3}),
+    "protocol.tested": Row(
+        ["Ses02"], PROTOCOL | of("audit_corpus"), f"the audit; {PROTOCOL_WORDS}"
+    ),
+    "protocol.text_disjoint": protocol(True),
+    "protocol.development": protocol("random"),
+    "protocol.development_share": protocol(0.3, **{"protocol.development": "random"}),
+    "protocol.development_speakers": protocol(3, **{"protocol.development": "speakers"}),
+    "protocol.repeats": Row(
+        4, PROTOCOL, f"folds and their check; training of the new repeats; {TABLES_WORDS}"
+    ),
+    "protocol.seeds_per_order": protocol(2),
+    "protocol.shuffle_labels": protocol(True),
+    "sizes": Row(
+        [8, 12, "all"],
+        of("check_protocol")
+        | trained(*READERS) - of("test_robustness", who="mfcc") - of("score_robustness"),
+        f"the check of folds; training of the new size; {TABLES_WORDS}",
+    ),
+    "models(PooledSettings).kind": model("pooled", "convolutional", "kind"),
+    "models(PooledSettings).width": model("pooled", 64, "width"),
+    "models(PooledSettings).activation": model("pooled", "none", "activation"),
+    "models(PooledSettings).pooling": model("pooled", "attention", "pooling"),
+    "models(PooledSettings).dropout": model("pooled", 0.1, "dropout"),
+    "models(ConvolutionalSettings).kind": model("convolutional", "pooled", "kind"),
+    "models(ConvolutionalSettings).layers": model("convolutional", [[64, 3]], "layers"),
+    "models(ConvolutionalSettings).pooling": model("convolutional", "attention", "pooling"),
+    "models(ConvolutionalSettings).hidden": model("convolutional", 64, "hidden"),
+    "models(ConvolutionalSettings).dropout": model("convolutional", 0.1, "dropout"),
+    "models(RecurrentSettings).kind": model("recurrent", "pooled", "kind"),
+    "models(RecurrentSettings).cell": model("recurrent", "lstm", "cell"),
+    "models(RecurrentSettings).width": model("recurrent", 64, "width"),
+    "models(RecurrentSettings).depth": model("recurrent", 2, "depth"),
+    "models(RecurrentSettings).pooling": model("recurrent", "mean", "pooling"),
+    "models(RecurrentSettings).dropout": model("recurrent", 0.1, "dropout"),
+    "models(WaveformModelSettings).kind": model("waveform", "pooled", "kind"),
+    "models(WaveformModelSettings).layers": model("waveform", [[16, 80, 20]], "layers"),
+    "models(WaveformModelSettings).dropout": model("waveform", 0.1, "dropout"),
+    "models(EstimatorSettings).kind": model("svm", "pooled", "kind"),
+    "models(EstimatorSettings).method": model("svm", "logistic", "method"),
+    "models(EstimatorSettings).strengths": model("svm", [1.0], "strengths"),
+    "models(AlignedFusionSettings).kind": model("aligned", "early_fusion", "kind"),
+    "models(AlignedFusionSettings).width": model("aligned", 64, "width"),
+    "models(AlignedFusionSettings).heads": model("aligned", 4, "heads"),
+    "models(AlignedFusionSettings).confined": model("aligned", True, "confined"),
+    "models(AlignedFusionSettings).dropout": model("aligned", 0.1, "dropout"),
+    "models(EarlyFusionSettings).kind": model("early", "aligned_fusion", "kind"),
+    "models(EarlyFusionSettings).width": model("early", 64, "width"),
+    "models(EarlyFusionSettings).pooling": model("early", "attention", "pooling"),
+    "models(EarlyFusionSettings).hidden": model("early", 64, "hidden"),
+    "models(EarlyFusionSettings).dropout": model("early", 0.1, "dropout"),
+    "models(LateFusionSettings).kind": model("late", {"kind": "early_fusion"}, ""),
+    **{
+        f"models(LateFusionSettings).parts({part}).{key}": model(owner, to, f"parts.{place}.{key}")
+        for part, owner, place, keys in (
+            (
+                "PooledSettings",
+                "late",
+                0,
+                {
+                    "kind": "convolutional",
+                    "width": 64,
+                    "activation": "none",
+                    "pooling": "attention",
+                    "dropout": 0.1,
+                },
+            ),
+            (
+                "ConvolutionalSettings",
+                "late",
+                1,
+                {
+                    "kind": "pooled",
+                    "layers": [[64, 3]],
+                    "pooling": "attention",
+                    "hidden": 64,
+                    "dropout": 0.1,
+                },
+            ),
+            (
+                "RecurrentSettings",
+                "later",
+                1,
+                {
+                    "kind": "pooled",
+                    "cell": "lstm",
+                    "width": 64,
+                    "depth": 2,
+                    "pooling": "mean",
+                    "dropout": 0.1,
+                },
+            ),
+        )
+        for key, to in keys.items()
+    },
+    "training.learning_rate": training(0.5),
+    "training.weight_decay": training(0.1),
+    "training.batch_utterances": training(8),
+    "training.maximum_steps": training(100),
+    "training.schedule": training("fixed"),
+    "training.steps_between_evaluations": training(25),
+    "training.patience": training(5),
+    "training.class_balance": Row("none", ALL_TRAINED, f"all training; {TABLES_WORDS}"),
+    "training.labels": Row(
+        "votes",
+        ALL_TRAINED,
+        f"all training; {TABLES_WORDS}",
+        given={"experiments.opensmile.model": "pooled", "models.svm": {"kind": "pooled"}},
+    ),
+    "training.label_smoothing": training(0.1),
+    "training.augmentation.mixup": training(0.2),
+    "training.augmentation.time_mask": training(0.2),
+    "training.augmentation.frequency_mask": training(0.2),
+    "training.gradient_clip": training(1.0),
+    "training.precision": training("bfloat16"),
+}

@@ -1,0 +1,119 @@
+"""Keys of representations and checkpoints."""
+
+from __future__ import annotations
+
+from tests.workflow.invalidation.effects import extracted, of
+from tests.workflow.invalidation.row import Row, backend, nothing, representation
+from tests.workflow.invalidation.studies import OUTSIDE
+
+KEYS: dict[str, Row] = {
+    "representations(LogMelSettings).window_seconds": representation(
+        "logmel", 0.03, "window_seconds"
+    ),
+    "representations(LogMelSettings).hop_seconds": representation("logmel", 0.02, "hop_seconds"),
+    "representations(LogMelSettings).bands": representation("logmel", 40, "bands"),
+    "representations(LogMelSettings).kind": representation("logmel", "mfcc", "kind"),
+    "representations(MfccSettings).window_seconds": representation("mfcc", 0.03, "window_seconds"),
+    "representations(MfccSettings).hop_seconds": representation("mfcc", 0.02, "hop_seconds"),
+    "representations(MfccSettings).bands": representation("mfcc", 60, "bands"),
+    "representations(MfccSettings).kind": representation("mfcc", "logmel", "kind"),
+    "representations(MfccSettings).coefficients": representation("mfcc", 13, "coefficients"),
+    "representations(MfccSettings).deltas": representation("mfcc", 2, "deltas"),
+    "representations(MfccSettings).cepstral_mean_normalisation": representation(
+        "mfcc", True, "cepstral_mean_normalisation"
+    ),
+    "representations(OpensmileSettings).kind": representation("opensmile", {"kind": "mfcc"}, ""),
+    "representations(OpensmileSettings).feature_set": representation(
+        "opensmile", "ComParE_2016", "feature_set"
+    ),
+    "representations(OpensmileSettings).level": representation("opensmile", "frames", "level"),
+    "representations(WaveformSettings).kind": representation(
+        "waveform", {"kind": OUTSIDE}, "", **{"experiments.waveform.model": "pooled"}
+    ),
+    "representations(Wav2VecSettings).backend": backend("wav2vec"),
+    "representations(VqWav2VecSettings).backend": backend("vq"),
+    "representations(Wav2VecSettings).kind": representation("wav2vec", "vq_wav2vec", "kind"),
+    "representations(Wav2VecSettings).precision": representation(
+        "wav2vec", "bfloat16", "precision"
+    ),
+    "representations(Wav2VecSettings).stored_type": representation(
+        "wav2vec", "float32", "stored_type"
+    ),
+    "representations(Wav2VecSettings).checkpoint": representation("wav2vec", "my.pt", "checkpoint"),
+    "representations(Wav2VecSettings).output": representation("wav2vec", "z", "output"),
+    "representations(VqWav2VecSettings).kind": representation("vq", "wav2vec", "kind"),
+    "representations(VqWav2VecSettings).precision": representation("vq", "bfloat16", "precision"),
+    "representations(VqWav2VecSettings).stored_type": representation(
+        "vq", "float32", "stored_type"
+    ),
+    "representations(VqWav2VecSettings).checkpoint": representation("vq", "my.pt", "checkpoint"),
+    "representations(VqWav2VecSettings).output": representation("vq", "c", "output"),
+    "representations(CodeRobertaSettings).kind": representation(
+        "roberta", {"kind": "vq_wav2vec", "checkpoint": "vq.pt"}, ""
+    ),
+    "representations(CodeRobertaSettings).checkpoint": representation(
+        "roberta", "my.pt", "checkpoint"
+    ),
+    "representations(CodeRobertaSettings).model": representation("roberta", "my.pt", "model"),
+    "representations(TransformersAudioSettings).kind": representation(
+        "wav2vec2", {"kind": OUTSIDE}, ""
+    ),
+    "representations(TransformersAudioSettings).model": representation("wav2vec2", "mine", "model"),
+    "representations(TransformersAudioSettings).window_seconds": representation(
+        "wav2vec2", 30.0, "window_seconds"
+    ),
+    "representations(TransformersTextSettings).kind": representation("bert", {"kind": OUTSIDE}, ""),
+    "representations(TransformersTextSettings).model": representation("bert", "mine", "model"),
+    "representations(TransformersTextSettings).tags": representation("bert", "keep", "tags"),
+    "representations(TransformersTextSettings).special_tokens": representation(
+        "bert", "keep", "special_tokens"
+    ),
+    "representations(ExternalSettings).kind": representation("outside", "mfcc", "kind"),
+    "representations(ExternalSettings).options": representation(
+        "outside", {"scale": 2.0}, "options"
+    ),
+    **{
+        f"representations({kind}).{key}": representation(name, to, key)
+        for kind, name in (
+            ("CodeRobertaSettings", "roberta"),
+            ("TransformersAudioSettings", "wav2vec2"),
+            ("TransformersTextSettings", "bert"),
+        )
+        for key, to in (
+            ("precision", "bfloat16"),
+            ("stored_type", "float32"),
+            ("layer", [0, 1, 2] if name == "wav2vec2" else 1),
+        )
+    },
+    "checkpoints(DownloadedFile).url": Row(
+        "https://example.org/v.pt",
+        of("fetch_checkpoint", who="file") | extracted("wav2vec"),
+        "fetching; extraction of what has these weights, and what follows from it",
+        "checkpoints.file.url",
+    ),
+    "checkpoints(DownloadedFile).sha256": nothing("0" * 64, "checkpoints.file.sha256"),
+    "checkpoints(HubModel).hub": Row(
+        "other/model",
+        of("fetch_checkpoint", who="hub") | extracted("bert"),
+        "fetching; extraction of what has these weights, and what follows from it",
+        "checkpoints.hub.hub",
+    ),
+    "checkpoints(HubModel).revision": Row(
+        "v1",
+        of("fetch_checkpoint", who="hub") | extracted("bert"),
+        "fetching; extraction of what has these weights, and what follows from it",
+        "checkpoints.hub.revision",
+    ),
+    "checkpoints(UntrainedModel).untrained": Row(
+        "bert",
+        of("fetch_checkpoint", who="made") | extracted("wav2vec2"),
+        "making; extraction of what has these weights, and what follows from it",
+        "checkpoints.made.untrained",
+    ),
+    "checkpoints(UntrainedModel).seed": Row(
+        2,
+        of("fetch_checkpoint", who="made") | extracted("wav2vec2"),
+        "making; extraction of what has these weights, and what follows from it",
+        "checkpoints.made.seed",
+    ),
+}

@@ -1,0 +1,124 @@
+"""The studies whose keys are changed: a wide one with everything, and a small one on real files."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+OUTSIDE = "tests.workflow.outside:Loudness"
+STUDY: dict[str, Any] = {
+    "study": "wide",
+    "seed": 3,
+    "corpus": {"reader": "demo", "root": "results/raw", "sessions": 3, "utterances": 48},
+    "shards": 1,
+    "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
+    "checkpoints": {
+        "file": {"url": "https://example.org/w.pt"},
+        "hub": {"hub": "some/model"},
+        "made": {"untrained": "wav2vec2"},
+    },
+    "representations": {
+        "logmel": {"kind": "logmel"},
+        "mfcc": {"kind": "mfcc"},
+        "opensmile": {"kind": "opensmile", "level": "functionals"},
+        "waveform": {"kind": "waveform"},
+        "wav2vec": {"kind": "wav2vec", "checkpoint": "file"},
+        "vq": {"kind": "vq_wav2vec", "checkpoint": "vq.pt"},
+        "roberta": {"kind": "code_roberta", "checkpoint": "vq.pt", "model": "roberta.pt"},
+        "wav2vec2": {"kind": "transformers_audio", "model": "made", "layer": [0, 2]},
+        "bert": {"kind": "transformers_text", "model": "hub"},
+        "outside": {"kind": OUTSIDE},
+    },
+    "protocol": {"fold_unit": "session", "folds": 1, "tested": ["Ses01"], "repeats": 2},
+    "sizes": [8, "all"],
+    "models": {
+        "pooled": {"kind": "pooled"},
+        "convolutional": {"kind": "convolutional"},
+        "recurrent": {"kind": "recurrent"},
+        "waveform": {"kind": "waveform"},
+        "svm": {"kind": "estimator"},
+        "aligned": {"kind": "aligned_fusion"},
+        "early": {"kind": "early_fusion"},
+        "late": {
+            "kind": "late_fusion",
+            "parts": [{"kind": "pooled"}, {"kind": "convolutional"}],
+        },
+        "later": {"kind": "late_fusion", "parts": [{"kind": "recurrent"}, {"kind": "recurrent"}]},
+    },
+    "experiments": {
+        "logmel": {"representations": ["logmel"], "model": "pooled"},
+        "mfcc": {"representations": ["mfcc"], "model": "convolutional"},
+        "opensmile": {"representations": ["opensmile"], "model": "svm"},
+        "waveform": {"representations": ["waveform"], "model": "waveform"},
+        "wav2vec": {"representations": ["wav2vec"], "model": "recurrent"},
+        "vq": {"representations": ["vq"], "model": "pooled"},
+        "roberta": {"representations": ["roberta"], "model": "pooled"},
+        "wav2vec2": {"representations": ["wav2vec2/2"], "model": "pooled"},
+        "bert": {"representations": ["bert"], "model": "pooled"},
+        "outside": {"representations": ["outside"], "model": "pooled"},
+        "aligned": {"representations": ["logmel", "bert"], "model": "aligned"},
+        "early": {"representations": ["logmel", "bert"], "model": "early"},
+        "late": {"representations": ["logmel", "bert"], "model": "late"},
+        "later": {"representations": ["logmel", "bert"], "model": "later"},
+    },
+    "robustness": {
+        "experiments": ["mfcc"],
+        "conditions": {
+            "white": {"noise": "white", "snr_db": 10},
+            "babble": {"noise": "babble", "snr_db": 10},
+            "room": {"reverberation_seconds": 0.5},
+            "phone": {"band": "telephone"},
+        },
+    },
+}
+CORPORA: dict[str, dict[str, Any]] = {
+    "csv": {"reader": "csv", "root": "recordings"},
+    "emodb": {"reader": "emodb", "root": "emodb"},
+    "iemocap": {"reader": "iemocap", "root": "iemocap"},
+    "several": {
+        "reader": "several",
+        "root": "together",
+        "corpora": {
+            "first": {"reader": "csv", "root": "recordings"},
+            "second": {"reader": "emodb", "root": "emodb"},
+            "third": {"reader": "iemocap", "root": "iemocap"},
+        },
+    },
+}
+"""Which of them lie in a study's folder (see small_releases.py); copies have the same times."""
+
+SMALL: dict[str, Any] = {
+    "study": "small",
+    "corpus": CORPORA["csv"],
+    "shards": 2,
+    "labels": {"classes": {"active": ["ang", "anger", "angry"], "calm": ["neu", "neutral", "sad"]}},
+    "checkpoints": {"made": {"untrained": "bert"}},
+    "representations": {
+        "mfcc": {"kind": "mfcc"},
+        "bert": {"kind": "transformers_text", "model": "made"},
+    },
+    "protocol": {"fold_unit": "speakers", "folds": 2},
+    "sizes": ["all"],
+    "models": {"pooled": {"kind": "pooled"}},
+    "experiments": {
+        "mfcc": {"representations": ["mfcc"], "model": "pooled"},
+        "bert": {"representations": ["bert"], "model": "pooled"},
+    },
+}
+READERS = {name: each["representations"] for name, each in STUDY["experiments"].items()}
+MODELS = {name: each["model"] for name, each in STUDY["experiments"].items()}
+CONDITIONS = list(STUDY["robustness"]["conditions"])
+
+
+def changed(study: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the study with another value at a path of keys and positions."""
+    other = copy.deepcopy(study)
+    place: Any = other
+    *parents, last = path.rstrip(".").split(".")
+    for parent in parents:
+        place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
+    if isinstance(place, list):
+        place[int(last)] = value
+    else:
+        place[last] = value
+    return other
