@@ -11,6 +11,7 @@ again: files of finished steps stay the files that they are.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -78,9 +79,15 @@ class Study:
             raise click.ClickException(f"the study did not end well:\n{said[-6000:]}")
 
     def finished_files(self) -> Written:
-        """What steps that Snakemake knows to be done have written."""
+        """What steps that Snakemake knows to be done have written.
+
+        It notes the end of a step file by file: one of whose files any is incomplete is not done.
+        """
         records = self.folder / ".snakemake"
-        done = _names(records / "metadata") - _names(records / "incomplete")
+        recorded, incomplete = _names(records / "metadata"), _names(records / "incomplete")
+        log_of = {name: _log_in(path) for name, path in recorded.items()}
+        half = {log_of[name] for name in incomplete if name in log_of} - {""}
+        done = {name for name in recorded if name not in incomplete and log_of[name] not in half}
         return {
             name: (status.st_ino, status.st_mtime_ns)
             for name in done
@@ -233,15 +240,23 @@ def _kill(run: subprocess.Popen[bytes]) -> None:
     run.wait()
 
 
-def _names(records: Path) -> set[str]:
+def _names(records: Path) -> dict[str, Path]:
     """The files that a folder of Snakemake's records is about; long names lie in folders."""
     return {
         urlsafe_b64decode(
             "".join(part.lstrip("@") for part in path.relative_to(records).parts)
-        ).decode()
+        ).decode(): path
         for path in records.rglob("*")
         if path.is_file()
     }
+
+
+def _log_in(record: Path) -> str:
+    """The log of the step that a record is of: what its files have in common."""
+    try:
+        return " ".join(json.loads(record.read_text(encoding="utf-8")).get("log") or [])
+    except ValueError:  # killed while it was written
+        return ""
 
 
 def _left_over(study: Path) -> list[str]:
