@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emoscale.files import atomic_path, write_json, write_text
+from emoscale.files import atomic_path, temporary_folder, write_json, write_text
 
 
 def test_the_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -65,3 +65,18 @@ def test_what_a_killed_writer_left_is_removed_and_a_living_one_is_not_disturbed(
         assert target.read_bytes() == b"second"
     assert target.read_bytes() == b"first"
     assert sorted(tmp_path.iterdir()) == sorted([other, target])
+
+
+def test_folders_of_killed_writers_are_removed_too(tmp_path: Path) -> None:
+    target = tmp_path / "corpus"
+    killed = (
+        "import os, sys\nfrom emoscale.files import temporary_folder\n"
+        "with temporary_folder(sys.argv[1]) as path:\n"
+        "    (path / 'half').mkdir()\n    os._exit(9)"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", killed, str(target)]).returncode == 9
+        assert len(list(tmp_path.iterdir())) == 1
+    with temporary_folder(target) as first, temporary_folder(target) as second:
+        assert sorted(tmp_path.iterdir()) == sorted([first, second])
+    assert not list(tmp_path.iterdir())

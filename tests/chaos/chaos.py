@@ -34,6 +34,7 @@ from tests.workflow.same_results import differences
 from tests.workflow.small_study import environment
 
 END_SECONDS = 3_600.0
+END_OF_KILLED_SECONDS = 5.0
 _DISK_MB_MORE = 64
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z0-9]+)?")
 
@@ -96,7 +97,13 @@ class Study:
         }
 
     def survivors(self) -> list[str]:
-        """Processes that still work in the folder."""
+        """Processes that still work in the folder; those that were killed have a moment to end."""
+        deadline = time.monotonic() + END_OF_KILLED_SECONDS
+        while (found := self._at_work()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _at_work(self) -> list[str]:
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:

@@ -385,3 +385,33 @@ def test_names_that_differ_by_case_only_are_refused(project: Path, part: str) ->
     config[part]["MFCC"] = config[part]["mfcc"]
     with pytest.raises(ConfigurationError, match=f"{part} has mfcc and MFCC, .* rename one"):
         parse_study(config)
+
+
+@pytest.mark.parametrize(
+    ("root", "says"),
+    [
+        ("raw", "would be replaced by the generated corpus; name a folder in results"),
+        ("results", "would be replaced"),
+        ("results/tiny", "keeps files of its own; name another folder, such as"),
+        ("results/tiny/corpus", "keeps files of its own"),
+        ("results/tiny/runs/mfcc", "keeps files of its own"),
+    ],
+)
+def test_a_corpus_is_generated_where_nothing_else_lies(root: str, says: str) -> None:
+    corpus = {"reader": "demo", "root": root}
+    config = {**_demo_like(), "corpus": corpus}
+    with pytest.raises(ConfigurationError, match=says):
+        parse_study(config)
+    parse_study({**config, "corpus": {**corpus, "root": "results/tiny/generated"}})
+
+
+def _demo_like() -> dict[str, Any]:
+    return {
+        "study": "tiny",
+        "labels": {"classes": {"active": ["ang"], "calm": ["neu"]}},
+        "representations": {"mfcc": {"kind": "mfcc"}},
+        "protocol": {"fold_unit": "session", "folds": 2},
+        "sizes": ["all"],
+        "models": {"pooled": {"kind": "pooled"}},
+        "experiments": {"mfcc": {"representations": ["mfcc"], "model": "pooled"}},
+    }

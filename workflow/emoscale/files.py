@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,26 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         # What stays on a disk that takes no change is removed by the next writer, or clean.py.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(beside: Path | str) -> Iterator[Path]:
+    """Give an empty folder beside a path, in which its content is made; removed at the end.
+
+    Those that killed writers of the same path left are removed before.
+    """
+    target = Path(beside)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_what_was_left(target)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
+    ) as name:
+        handle = os.open(name, os.O_RDONLY)
+        try:
+            _is_dead(handle)
+            yield Path(name)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -141,10 +162,13 @@ def _remove_what_was_left(target: Path) -> None:
     for left in target.parent.iterdir():
         if not named.fullmatch(left.name):
             continue
-        # Its writer may have just finished it.
-        with contextlib.suppress(OSError), open(left, "rb+") as file:
-            if _is_dead(file.fileno()):
-                left.unlink()
+        with contextlib.suppress(OSError):  # its writer may have just finished it
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                if _is_dead(handle):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            finally:
+                os.close(handle)
 
 
 def _fsync(path: Path) -> None:

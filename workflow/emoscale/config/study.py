@@ -33,6 +33,12 @@ ESTIMATOR_TRAINING = ("class_balance",)
 """What of the training settings an estimator knows."""
 
 
+_OWN_FOLDERS = (
+    *("benchmarks", "checkpoints", "corpus", "fairseq", "features", "figures", "logs", "perturbed"),
+    *("protocol", "robustness", "runs", "tables"),
+)
+
+
 class Experiment(Settings):
     """One curve of the study: a representation, a model, and what its training does otherwise."""
 
@@ -230,6 +236,14 @@ class Study(Settings):
             raise ValueError(
                 f"corpus.root is {self.corpus.root}, and what is there would be replaced by the "
                 f"generated corpus; name a folder in {self.results}"
+            )
+        own = Path(self.folder).resolve()
+        if isinstance(self.corpus, DemoCorpus) and (
+            root == own or any(own / name in (root, *root.parents) for name in _OWN_FOLDERS)
+        ):
+            raise ValueError(
+                f"corpus.root is {self.corpus.root}, where the study keeps files of its own; name "
+                f"another folder, such as {self.folder}/generated"
             )
         return self
 

@@ -19,6 +19,7 @@ from emoscale.corpus.demo.script import Turn, plan_session
 from emoscale.corpus.demo.voice import Voice, draw_speaker, draw_voice, sound
 from emoscale.corpus.reading import text_key
 from emoscale.errors import UserError
+from emoscale.files import temporary_folder
 from emoscale.progress import WorkProgress
 
 APPLE_DOUBLE = bytes.fromhex("00051607") + bytes(28)
@@ -30,10 +31,9 @@ def generate_demo(settings: DemoCorpus) -> int:
     Equal settings give equal files, byte for byte. Raises `UserError` without espeak-ng.
     """
     root = Path(settings.root)
-    root.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as temporary:
-        release = Path(temporary) / "release"
+    with temporary_folder(root) as temporary:
+        release = temporary / "release"
         for session in range(1, settings.sessions + 1):
             turns = plan_session(settings, session)
             _write_session(release / f"Session{session}", turns, settings, session)
