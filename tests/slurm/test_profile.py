@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from emoscale.scheduling.packing import steps_a_job
@@ -47,6 +48,7 @@ def test_short_steps_share_jobs_of_ten_minutes() -> None:
 
 
 def test_five_hundred_tiny_cells_are_at_most_forty_jobs(tmp_path: Path) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the extra slurm")
     study = {
         **STUDY,
         "protocol": {**STUDY["protocol"], "folds": 2},
