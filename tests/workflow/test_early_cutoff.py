@@ -17,6 +17,8 @@ from tests.audit.speech import speech, write_corpus
 from tests.conftest import PROJECT
 from tests.workflow.test_study import Checkout
 
+pytestmark = pytest.mark.slow
+
 SHARDS = 4
 STUDY: dict[str, Any] = {
     "study": "cut",

@@ -394,6 +394,7 @@ def test_the_report_is_made_without_a_network(finished: Checkout) -> None:
     assert "the dashed line is chance" in text
 
 
+@pytest.mark.slow
 def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> None:
     config = {**STUDY, "robustness": ROBUSTNESS}
     scored = {"score_robustness": 1, "draw_robustness": 1, "write_report": 1, "all": 1}

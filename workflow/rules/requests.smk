@@ -1,4 +1,6 @@
 # What steps ask of a cluster, and which of them share a job. Nothing of it is a reason to rerun.
+import functools
+
 from emoscale.scheduling.packing import bucket_of
 from emoscale.scheduling.requests import megabytes, minutes
 from emoscale.scheduling.work import extraction_seconds, reading_seconds, training_seconds
@@ -81,7 +83,12 @@ def perturbed_pack(wildcards):
 
 
 def seconds_of_training(wildcards):
-    return training_seconds(STUDY, wildcards.experiment, wildcards.size)
+    return seconds_of_cell(wildcards.experiment, wildcards.size)
+
+
+@functools.cache  # asked several times of each fold's job
+def seconds_of_cell(experiment, size):
+    return training_seconds(STUDY, experiment, size)
 
 
 def training_minutes(wildcards, attempt):

@@ -26,7 +26,7 @@ from emoscale.config.checkpoints import UntrainedModel
 from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.representations import ExternalSettings, PretrainedSettings, modality_of
 from emoscale.config.robustness import Babble
-from emoscale.config.study import reference_parts
+from emoscale.config.references import reference_parts
 from emoscale.corpus.reading import modules_of
 from emoscale.corpus.survey import Survey, kept_survey, survey_corpus
 from emoscale.early_cutoff import install_early_cutoff

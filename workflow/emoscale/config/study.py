@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from emoscale.config.checkpoints import CheckpointSettings
-from emoscale.config.corpus import AudioChecks, CorpusSettings, DemoCorpus, LabelSettings
+from emoscale.config.consistency import check_consistency
+from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.evidence import EvidenceSettings, EvidenceSlice, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
 from emoscale.config.prediction import PredictionSettings
-from emoscale.config.protocol import ProtocolSettings, SizesSettings
-from emoscale.config.representations import (
-    SAMPLE_RATE,
-    ExternalSettings,
-    RepresentationSettings,
-    SpectralSettings,
-    modality_of,
-)
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.config.references import is_layered, reference_parts
+from emoscale.config.representations import RepresentationSettings, modality_of
 from emoscale.config.robustness import RobustnessSettings, labels_of_size
-from emoscale.config.search import trials_of
 from emoscale.config.settings import Name, OutputFolder, Place, Reference, Settings
-from emoscale.config.training import TrainingSettings
-from emoscale.errors import ConfigurationError
+from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
 from emoscale.provenance import canonical_json
-
-ESTIMATOR_TRAINING = ("class_balance",)
-"""What of the training settings an estimator knows."""
-
-
-_OWN_FOLDERS = (
-    *("benchmarks", "checkpoints", "corpus", "fairseq", "features", "figures", "logs", "perturbed"),
-    *("protocol", "robustness", "runs", "tables"),
-)
 
 
 class Experiment(Settings):
@@ -134,201 +118,8 @@ class Study(Settings):
     """Where things run."""
 
     @model_validator(mode="after")
-    def _names_exist(self) -> Study:
-        SizesSettings(sizes=self.sizes)
-        for name, experiment in self.experiments.items():
-            kind = self._named(name, "model", experiment.model, self.models).kind
-            for reference in experiment.representations:
-                representation, layer = reference_parts(reference)
-                settings = self._named(name, "representation", representation, self.representations)
-                if not isinstance(settings, ExternalSettings):  # whose layers are not known here
-                    _check_layer(name, reference, layer, getattr(settings, "layer", 0))
-                    if kind == "estimator" and layer is None and _is_layered(settings):
-                        raise ValueError(
-                            f"experiment {name}: an estimator cannot weigh layers and "
-                            f"{representation} has several; name one, as in {representation}/6"
-                        )
-                if kind == "waveform" and settings.kind != "waveform":
-                    raise ValueError(
-                        f"experiment {name}: a waveform model reads a representation of the kind "
-                        f"waveform, and {representation} is of the kind {settings.kind}"
-                    )
-            wanted, given = self.models[experiment.model].inputs, len(experiment.representations)
-            if wanted != given:
-                raise ValueError(
-                    f"experiment {name}: a model of the kind {kind} reads {wanted} "
-                    f"representation{'s' if wanted > 1 else ''}, not {given}"
-                )
-            others = sorted(set(self.sizes_of(name)) - set(self.size_names()))
-            if others:
-                raise ValueError(
-                    f"experiment {name}: the size {others[0]} is not listed under sizes (there: "
-                    f"{', '.join(self.size_names())})"
-                )
-            self._check_training(name)
-        return self
-
-    def _check_training(self, name: str) -> None:
-        experiment, training = self.experiments[name], self.training_of(name)
-        model: Any = self.models[experiment.model]
-        try:
-            trials = trials_of(model, training, experiment.search)
-        except ConfigurationError as error:
-            raise ValueError(f"experiment {name}: {error}") from None
-        if model.kind == "estimator":
-            searched = {key.removeprefix("training.") for key in experiment.search}
-            given = {*experiment.training, *searched.intersection(TrainingSettings.model_fields)}
-            if given - set(ESTIMATOR_TRAINING):
-                raise ValueError(
-                    f"experiment {name}: an estimator is fitted and not trained by steps, so "
-                    f"training.{min(given - set(ESTIMATOR_TRAINING))} means nothing to it; "
-                    "remove it"
-                )
-            if training.class_balance == "sampling":
-                raise ValueError(
-                    f"experiment {name}: an estimator cannot balance classes by sampling; give "
-                    "the experiment `training: {class_balance: weights}`"
-                )
-        votes = any(trial.training.labels == "votes" for trial in trials)
-        if votes and model.kind == "estimator":
-            raise ValueError(
-                f"experiment {name}: an estimator learns classes, not the shares of votes; keep "
-                "training.labels at majority for the study, and set votes in other experiments"
-            )
-        if votes and self.protocol.shuffle_labels:
-            raise ValueError(
-                f"experiment {name}: votes are not permuted, so protocol.shuffle_labels would "
-                "control nothing; set training.labels to majority"
-            )
-        if self.protocol.development == "none":
-            first = trials[0]
-            if model.kind == "estimator":
-                fixed = len(first.model.strengths) == 1
-            else:
-                fixed = first.training.schedule == "fixed"
-            if len(trials) > 1 or not fixed:
-                raise ValueError(
-                    f"experiment {name}: protocol.development is none, so nothing can be chosen; "
-                    "set training.schedule to fixed, search nothing, and give an estimator one of "
-                    "its strengths"
-                )
-
-    @model_validator(mode="after")
-    def _names_are_files_of_their_own(self) -> Study:
-        """Also where a file system takes small and capital letters for the same."""
-        for part in ("representations", "checkpoints", "experiments"):
-            seen: dict[str, str] = {}
-            for name in getattr(self, part):
-                other = seen.setdefault(name.lower(), name)
-                if other != name:
-                    raise ValueError(
-                        f"{part} has {other} and {name}, whose files would be the same on some "
-                        "disks; rename one"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _generated_only_among_results(self) -> Study:
-        """Snakemake removes a folder before the rule that makes it runs."""
-        results = Path(self.results).resolve()
-        root = Path(self.corpus.root).resolve()
-        if isinstance(self.corpus, DemoCorpus) and results not in root.parents:
-            raise ValueError(
-                f"corpus.root is {self.corpus.root}, and what is there would be replaced by the "
-                f"generated corpus; name a folder in {self.results}"
-            )
-        own = Path(self.folder).resolve()
-        if isinstance(self.corpus, DemoCorpus) and (
-            root == own or any(own / name in (root, *root.parents) for name in _OWN_FOLDERS)
-        ):
-            raise ValueError(
-                f"corpus.root is {self.corpus.root}, where the study keeps files of its own; name "
-                f"another folder, such as {self.folder}/generated"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _corpora_to_test_are_there(self) -> Study:
-        there = list(getattr(self.corpus, "corpora", ()))
-        if self.protocol.fold_unit != "corpus":
-            return self
-        if not there:
-            raise ValueError(
-                "protocol.fold_unit is corpus and there is one corpus only; name several with "
-                "corpus.reader: several"
-            )
-        for name in self.protocol.tested or ():
-            if name not in there:
-                raise ValueError(
-                    f"protocol.tested lists {name}, which is not listed under corpus.corpora "
-                    f"(there: {', '.join(there)})"
-                )
-        return self
-
-    @staticmethod
-    def _named(experiment: str, kind: str, wanted: str, known: Mapping[str, Any]) -> Any:
-        if wanted not in known:
-            raise ValueError(
-                f"experiment {experiment} uses the {kind} {wanted}, which is not listed under "
-                f"{kind}s (there: {', '.join(sorted(known))})"
-            )
-        return known[wanted]
-
-    @model_validator(mode="after")
-    def _robustness_can_be_tested(self) -> Study:
-        asked = self.robustness.experiments
-        for name in [] if asked == "all" else asked:
-            self._named_in_robustness(name)
-        for name, sizes in self.robustness_sizes().items():
-            others = sorted(set(sizes) - set(self.sizes_of(name)))
-            if others:
-                raise ValueError(
-                    f"robustness: {name} is not trained at the size {others[0]} (it is at "
-                    f"{', '.join(self.sizes_of(name))})"
-                )
-            for representation in self.audio_of(name):
-                settings = self.representations[representation]
-                if getattr(settings, "backend", "native") == "fairseq":
-                    raise ValueError(
-                        f"robustness: {name} reads {representation}, which fairseq computes, and "
-                        "changed audio is computed here only; set its backend to native, or list "
-                        "other experiments"
-                    )
-        return self
-
-    def _named_in_robustness(self, name: str) -> None:
-        if name not in self.experiments:
-            raise ValueError(
-                f"robustness: there is no experiment {name} (there: "
-                f"{', '.join(sorted(self.experiments))})"
-            )
-        if not self.audio_of(name):
-            raise ValueError(
-                f"robustness: {name} reads text only, which changed audio leaves as it is; list "
-                "experiments that read audio"
-            )
-
-    @model_validator(mode="after")
-    def _reference_exists(self) -> Study:
-        if self.evidence.reference is not None and self.evidence.reference not in self.experiments:
-            raise ValueError(
-                f"evidence.reference is {self.evidence.reference}, which is not listed under "
-                f"experiments (there: {', '.join(sorted(self.experiments))})"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _no_utterance_is_too_short_for_a_frame(self) -> Study:
-        for name, settings in self.representations.items():
-            if not isinstance(settings, SpectralSettings):
-                continue
-            needed = (settings.transform_samples // 2 + 1) / SAMPLE_RATE
-            if self.audio.minimum_seconds < needed:
-                raise ValueError(
-                    f"representation {name} needs utterances of {needed:.3f} s and "
-                    f"audio.minimum_seconds is {self.audio.minimum_seconds}; raise it, or shorten "
-                    "the window"
-                )
+    def _parts_fit_together(self) -> Study:
+        check_consistency(self)
         return self
 
     @property
@@ -482,7 +273,7 @@ class Study(Settings):
         read = settings.model_dump(mode="json")
         if layer is not None:
             read["layer"] = layer
-        elif _is_layered(settings):
+        elif is_layered(settings):
             read["layer"] = "several"
         return read
 
@@ -497,37 +288,6 @@ class Study(Settings):
             checkpoint_cache=self.execution.checkpoint_cache,
         )
         return canonical_json(kept.model_dump(mode="json"))
-
-
-def reference_parts(reference: str) -> tuple[str, int | None]:
-    """Name and layer of what an experiment reads.
-
-    >>> reference_parts("wavlm/6"), reference_parts("mfcc")
-    (('wavlm', 6), ('mfcc', None))
-    """
-    name, _, layer = reference.partition("/")
-    return name, int(layer) if layer else None
-
-
-def _is_layered(settings: Any) -> bool:
-    """Whether a representation has several layers, which a model weighs unless one is named."""
-    return not isinstance(getattr(settings, "layer", 0), int)
-
-
-def _check_layer(experiment: str, reference: str, layer: int | None, stored: Any) -> None:
-    name, _ = reference_parts(reference)
-    several = not isinstance(stored, int)
-    if not several and layer is not None:
-        raise ValueError(
-            f"experiment {experiment}: {reference} names a layer and {name} has one only; "
-            f"write {name}, or list layers under representations.{name}.layer"
-        )
-    known = isinstance(stored, list) and min(stored) >= 0
-    if layer is not None and known and layer not in stored:
-        raise ValueError(
-            f"experiment {experiment}: {name} has the layers {', '.join(map(str, stored))}, not "
-            f"{layer}"
-        )
 
 
 def parse_study(config: Mapping[str, Any]) -> Study:

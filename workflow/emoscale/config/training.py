@@ -30,6 +30,10 @@ class AugmentationSettings(Settings):
         return self.mixup > 0.0 or self.time_mask > 0.0 or self.frequency_mask > 0.0
 
 
+ESTIMATOR_TRAINING = ("class_balance",)
+"""What of these settings an estimator knows."""
+
+
 class TrainingSettings(Settings):
     """One training: Adam on weighted cross-entropy, stopped by the development set."""
 
