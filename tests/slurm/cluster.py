@@ -22,6 +22,7 @@ PACKAGES = "slurm-wlm munge slurmdbd mariadb-server"
 _ASIDE = ".before-the-test"
 _PREFIX = "emoscale-slurm-"
 _NODE_IS_LOST_SECONDS = 10
+_SHARES_OF_A_GPU = 4
 
 
 class ClusterError(RuntimeError):
@@ -179,7 +180,11 @@ class Cluster:
                 os.mknod(device, 0o020666, os.makedev(1, 3))  # as /dev/null
         files = f"File={self.folder}/gpu[0-{self.gpus - 1}]"
         declared = files if all(device.exists() for device in devices) else f"Count={self.gpus}"
-        self._file("gres.conf").write_text(f"NodeName={self.node} Name=gpu {declared}\n")
+        shares = _SHARES_OF_A_GPU * self.gpus
+        self._file("gres.conf").write_text(
+            f"NodeName={self.node} Name=gpu {declared}\n"
+            f"NodeName={self.node} Name=shard Count={shares}\n"
+        )
         conf = self._file("slurmdbd.conf")
         conf.touch(mode=0o600)
         conf.write_text(
@@ -221,9 +226,10 @@ class Cluster:
             "SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,bf_interval=1\n"
             "MinJobAge=3600\nInactiveLimit=0\nKillWait=5\nReturnToService=2\nJobRequeue=1\n"
             f"SlurmdTimeout={_NODE_IS_LOST_SECONDS}\n"
-            "SlurmdParameters=config_overrides\nGresTypes=gpu\n"
+            "SlurmdParameters=config_overrides\nGresTypes=gpu,shard\n"
             f"NodeName={self.node} NodeAddr=127.0.0.1 CPUs={self.cpus} "
-            f"RealMemory={self.memory_mb} Gres=gpu:{self.gpus} State=UNKNOWN\n"
+            f"RealMemory={self.memory_mb} State=UNKNOWN "
+            f"Gres=gpu:{self.gpus},shard:{_SHARES_OF_A_GPU * self.gpus}\n"
             f"PartitionName=cpu Nodes={self.node} Default=YES MaxTime=INFINITE State=UP\n"
             f"PartitionName=gpu Nodes={self.node} MaxTime=INFINITE State=UP\n"
         )
