@@ -132,6 +132,35 @@ def ended(run: subprocess.Popen, folder: Path, seconds: float = 900) -> str:
     return said
 
 
+def asked_and_used(cluster: Cluster, folder: Path) -> list[dict[str, str]]:
+    """What the jobs of the run in `folder` asked for and did, oldest first; none is left out."""
+    if not cluster.accounting:
+        pytest.skip("what jobs asked for is told by sacct, which needs slurmdbd and MariaDB")
+    fields = ("JobID", "State", "ReqMem", "TimelimitRaw", "ElapsedRaw", "Comment", "WorkDir")
+    listed = cluster.command(
+        *("sacct", "--allocations", "--parsable2", "--noheader"),
+        *("--starttime=now-1days", "--format=" + ",".join(fields)),
+    )
+    rows = [dict(zip(fields, line.split("|"), strict=True)) for line in listed.splitlines()]
+    rows = [row for row in rows if row["WorkDir"] == str(folder)]
+    return sorted(rows, key=lambda row: int(row["JobID"]))
+
+
+def megabytes(asked: str) -> float:
+    """SLURM's way to write memory.
+
+    >>> megabytes("1.5G")
+    1536.0
+    """
+    return float(asked[:-1]) * {"M": 1, "G": 1024}[asked[-1]]
+
+
+def seconds_of_steps(results: Path) -> list[float]:
+    """The seconds of each step that left a benchmark."""
+    tables = sorted((results / "benchmarks").rglob("*.tsv"))
+    return [float(table.read_text().splitlines()[1].split("\t")[0]) for table in tables]
+
+
 def test_tables_are_those_of_a_workstation(
     cluster: Cluster, expected: Path, tmp_path: Path
 ) -> None:
@@ -203,14 +232,19 @@ def test_cancelled_requeued_and_lost_jobs_change_nothing(
     print(f"\n{done} of {dict(hit)}")
     assert set(done) == {"scancel", "requeue", "restart", "lose"}
     assert differences(tmp_path / RESULTS, expected) == []
+    rows = asked_and_used(cluster, tmp_path)
+    cancelled = [row for row in rows if row["State"].startswith("CANCELLED")]
+    assert cancelled
+    for row in cancelled:  # its next attempt, by the rules' own growth
+        later = [megabytes(each["ReqMem"]) for each in rows[rows.index(row) + 1 :]]
+        print(f"{row['Comment']}: {row['ReqMem']}, then {later}")
+        assert any(each == pytest.approx(2 * megabytes(row["ReqMem"]), rel=0.02) for each in later)
 
 
 def test_a_job_over_its_memory_or_time_asks_for_more(
     cluster: Cluster, expected: Path, tmp_path: Path
 ) -> None:
     """With limits that are too low at first, growing as those of the rules do."""
-    if not cluster.accounting:
-        pytest.skip("what jobs asked for is told by sacct, which needs slurmdbd and MariaDB")
     limits = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
     with running(tmp_path, small_study(tmp_path), "--set-resources", *limits) as run:
         deadline = time.monotonic() + 600
@@ -221,20 +255,15 @@ def test_a_job_over_its_memory_or_time_asks_for_more(
         for process in hanging:  # as one that waits for a file system that does not answer
             os.kill(process, signal.SIGSTOP)
         ended(run, tmp_path)
-    asked = {}
-    for rule in ("label_corpus", "index_features"):
-        asked[rule] = [
-            line.split("|")
-            for line in cluster.command(
-                *("sacct", "--allocations", "--parsable2", "--noheader"),
-                "--format=State,ReqMem,TimelimitRaw,Comment,WorkDir",
-            ).splitlines()
-            if f"rule_{rule}" in line and line.endswith(str(tmp_path))
-        ]
-    assert [row[0] for row in asked["label_corpus"]] == ["FAILED", "COMPLETED"]  # killed
-    assert [row[1] for row in asked["label_corpus"]] == ["50M", "1000M"]
-    assert [row[0] for row in asked["index_features"]] == ["TIMEOUT", "COMPLETED"]
-    assert [row[2] for row in asked["index_features"]] == ["1", "2"]
+    rows = asked_and_used(cluster, tmp_path)
+    label, index = (
+        [row for row in rows if row["Comment"].startswith(f"rule_{rule}")]
+        for rule in ("label_corpus", "index_features")
+    )
+    assert [row["State"] for row in label] == ["FAILED", "COMPLETED"]  # killed
+    assert [row["ReqMem"] for row in label] == ["50M", "1000M"]
+    assert [row["State"] for row in index] == ["TIMEOUT", "COMPLETED"]
+    assert [row["TimelimitRaw"] for row in index] == ["1", "2"]
     assert differences(tmp_path / RESULTS, expected) == []
 
 
@@ -250,3 +279,8 @@ def test_the_demo_has_the_tables_of_a_workstation(cluster: Cluster, tmp_path: Pa
     said = finished(slurm, config, seconds=3 * 3600)
     print(f"\nthe demo: {submitted(said)} jobs in {time.monotonic() - began:.0f} s")
     assert differences(slurm / "results" / "demo", workstation / "results" / "demo") == []
+    rows, steps = asked_and_used(cluster, slurm), seconds_of_steps(slurm / "results" / "demo")
+    held = sum(int(row["ElapsedRaw"]) for row in rows)
+    print(
+        f"{len(rows)} jobs held their cores for {held} s: {len(steps)} steps of {sum(steps):.0f} s"
+    )

@@ -42,9 +42,11 @@ from emoscale.provenance import (
 )
 from emoscale.representations.registry import sources_of
 from emoscale.run_lock import install_run_lock
+from emoscale.scheduling.ready_packs import install_ready_packs
 
 install_early_cutoff()
 install_run_lock()
+install_ready_packs()
 try:
     for path in workflow.configfiles:
         read_configuration_file(path)
