@@ -3,6 +3,11 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import pytest
+
+from tests.audit.speech import write_corpus
+from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
+
 
 def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: Path) -> None:
     """How long that takes is for `make bench`."""
@@ -18,3 +23,19 @@ def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: P
     # auditing, checking; tables, figures, comparisons, slices and their figure, efficiency and its
     # figures, the report; and the target itself
     assert jobs == 80 * 5 * 9 + (2 + 16) * 24 + 16 + 5 + 14
+
+
+@pytest.mark.slow
+def test_a_study_can_be_run_in_parts(tmp_path: Path) -> None:
+    """As docs/scale.md says: each part trains its cells, and the last one ends the study."""
+    write_corpus(tmp_path / "recordings", ROWS)
+    config = write_config(tmp_path, {**STUDY, "sizes": [2, "all"]})
+    trained = []
+    for part in (1, 2):
+        ran = snakemake(tmp_path, config, "--batch", f"make_tables={part}/2")
+        assert ran.returncode == 0, ran.stdout
+        trained.append(len(list(tmp_path.glob("results/small/runs/mfcc/*/*/run.json"))))
+        assert any(tmp_path.glob("results/small/tables/*.parquet")) == (part == 2)
+    assert 0 < trained[0] < trained[1] == 2 * 2
+    ran = snakemake(tmp_path, config, "--dry-run")
+    assert "Nothing to be done" in ran.stdout, ran.stdout

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import torch
 
 from emoscale.config.checkpoints import UntrainedModel
 from emoscale.errors import CheckpointError
+from emoscale.files import temporary_folder
 from emoscale.provenance import code_digest, file_sha256
 from emoscale.weights.origin import Weights, folder_sha256
 from emoscale.weights.untrained_fairseq import make_vq_wav2vec, make_wav2vec
@@ -66,10 +65,8 @@ def _atomic_folder(target: Path) -> Iterator[Path]:
 
     Where another process was faster, its folder stays: both hold the same.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    outer = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    temporary = outer / target.name  # as readable as any new folder, which mkdtemp's is not
-    try:
+    with temporary_folder(target) as outer:
+        temporary = outer / target.name  # as readable as any new folder, which `outer` is not
         temporary.mkdir()
         yield temporary
         for path in temporary.iterdir():  # some libraries give what they write to its owner only
@@ -79,5 +76,3 @@ def _atomic_folder(target: Path) -> Iterator[Path]:
         except OSError:
             if not target.is_dir():
                 raise
-    finally:
-        shutil.rmtree(outer)
