@@ -21,7 +21,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy import signal
 
-from emoscale.audio import SAMPLE_RATE, read_recording, read_waveform
+from emoscale.audio.decoding import SAMPLE_RATE, read_recording, read_waveform
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ, fingerprint
 from emoscale.audit.measuring import find_pairs, measure_shard
 from emoscale.audit.same_recordings import SAME, SIMILAR, match

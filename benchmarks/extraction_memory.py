@@ -18,9 +18,9 @@ import numpy as np
 import soundfile
 import torch
 
-from emoscale.extraction.shard import extract_shard
 from emoscale.representations.registry import build_representation
-from emoscale.tables import SHARD, frame_of
+from emoscale.store.extraction import extract_shard
+from emoscale.tables.schemas import SHARD, frame_of
 from extraction_speed import SAMPLE_RATE, settings_of, wav2vec2, wav2vec_large
 
 MAKERS = {"wav2vec_large": wav2vec_large, "wav2vec2-base": wav2vec2}

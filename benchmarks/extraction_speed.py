@@ -31,12 +31,12 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import TransformersAudioSettings, Wav2VecSettings
-from emoscale.extraction.shard import extract_shard
 from emoscale.representations.registry import build_representation
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
 from emoscale.store import read_shard
-from emoscale.tables import SHARD, frame_of
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.store.extraction import extract_shard
+from emoscale.tables.schemas import SHARD, frame_of
 
 SAMPLE_RATE = 16_000
 PADDED_BATCH = 8

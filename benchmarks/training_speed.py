@@ -30,11 +30,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from emoscale.provenance import canonical_json
 from emoscale.representations.contract import Extracted
+from emoscale.runtime.provenance import canonical_json
 from emoscale.store import ShardHeader, ShardWriter
 from emoscale.store.index import index_shards
-from emoscale.tables import protocol_schema, write_table
+from emoscale.tables.schemas import protocol_schema, write_table
 
 DIMENSION, CLASSES, BATCH, REPEATS = 512, 4, 32, 5
 TRAINING, HELD_OUT = 1200, 150

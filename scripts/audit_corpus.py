@@ -8,12 +8,12 @@ from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.finding import AUDIT
 from emoscale.audit.findings import audit_corpus
 from emoscale.audit.same_recordings import SAME_RECORDINGS
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AuditSettings
 from emoscale.reporting.audit_page import write_audit_page
-from emoscale.table_origin import table_origin
-from emoscale.tables import UTTERANCES, read_table, write_csv, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.origin import table_origin
+from emoscale.tables.schemas import UTTERANCES, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)

@@ -7,12 +7,12 @@ import click
 from emoscale.audit.finding import AUDIT
 from emoscale.audit.findings import audit_warnings, refuse_what_breaks
 from emoscale.audit.same_recordings import DUPLICATES
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
-from emoscale.files import write_json
 from emoscale.protocol.checks import check_folds, warnings_of
-from emoscale.tables import UTTERANCES, read_fold, read_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.files import write_json
+from emoscale.tables.schemas import UTTERANCES, read_fold, read_table
 
 
 @click.command(help=__doc__)

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 import polars as pl
 
-from emoscale.command import shows_sentences
 from emoscale.evaluation.comparisons import COMPARISONS, comparison_table
 from emoscale.reporting.forest import draw_forest
-from emoscale.table_origin import table_origin
-from emoscale.tables import UTTERANCES, read_any_table, read_table, write_csv, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.origin import table_origin
+from emoscale.tables.schemas import UTTERANCES, read_any_table, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)

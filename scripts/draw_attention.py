@@ -10,10 +10,6 @@ from pathlib import Path
 import click
 import torch
 
-from emoscale.command import shows_sentences
-from emoscale.device import choose_device
-from emoscale.errors import UserError
-from emoscale.files import write_json
 from emoscale.prediction.attention import (
     ATTENTION,
     attention_frame,
@@ -22,7 +18,11 @@ from emoscale.prediction.attention import (
     study_of,
 )
 from emoscale.reporting.attention_map import draw_attention
-from emoscale.tables import write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.devices import choose_device
+from emoscale.runtime.errors import UserError
+from emoscale.runtime.files import write_json
+from emoscale.tables.schemas import write_table
 from emoscale.training.saved_run import read_run
 
 DRAWINGS = (".svg", ".png", ".html")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.reporting.efficiency import draw_efficiency
 from emoscale.reporting.forecast import draw_forecast
-from emoscale.tables import read_any_table, read_metadata, read_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import read_any_table, read_metadata, read_table
 
 
 @click.command(help=__doc__)

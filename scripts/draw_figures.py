@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.reporting.confusion import draw_confusion
 from emoscale.reporting.layer_weights import draw_layer_weights
 from emoscale.reporting.learning_curves import draw_learning_curves
-from emoscale.tables import read_any_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import read_any_table
 
 
 @click.command(help=__doc__)

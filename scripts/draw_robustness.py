@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.evaluation.robustness import ROBUSTNESS
 from emoscale.reporting.robustness import draw_robustness
-from emoscale.tables import read_any_table, read_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import read_any_table, read_table
 
 
 @click.command(help=__doc__)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
+from emoscale.audio.utterances import read_sources
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
-from emoscale.extraction.elsewhere import export_waveforms
-from emoscale.extraction.reading import read_sources
-from emoscale.files import write_json
-from emoscale.weights.options import reads_weights
-from emoscale.weights.origin import Origin
-from emoscale.weights.placing import place_weights
+from emoscale.representations.weights.options import reads_weights
+from emoscale.representations.weights.origin import Origin
+from emoscale.representations.weights.placing import place_weights
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.files import write_json
+from emoscale.store.external_frames import export_waveforms
 
 
 @click.command(help=__doc__)

@@ -6,21 +6,21 @@ from pathlib import Path
 import click
 import torch
 
-from emoscale.command import shows_sentences
+from emoscale.audio.conditions import PerturbedReading
+from emoscale.audio.utterances import read_sources
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.robustness import ConditionSettings
-from emoscale.device import choose_device
-from emoscale.errors import ConfigurationError
-from emoscale.extraction.reading import read_sources
-from emoscale.extraction.shard import extract_shard
-from emoscale.perturbation.conditions import PerturbedReading
-from emoscale.provenance import code_digest, digest
 from emoscale.representations.registry import build_representation, sources_of
-from emoscale.tables import TALKERS, read_table
-from emoscale.weights.options import reads_weights
-from emoscale.weights.origin import Origin
-from emoscale.weights.placing import place_weights
+from emoscale.representations.weights.options import reads_weights
+from emoscale.representations.weights.origin import Origin
+from emoscale.representations.weights.placing import place_weights
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.devices import choose_device
+from emoscale.runtime.errors import ConfigurationError
+from emoscale.runtime.provenance import code_digest, digest
+from emoscale.store.extraction import extract_shard
+from emoscale.tables.schemas import TALKERS, read_table
 
 
 @click.command(help=__doc__)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
-from emoscale.weights.fetching import fetch_checkpoint
-from emoscale.weights.origin import write_stamp
+from emoscale.representations.weights.fetching import fetch_checkpoint
+from emoscale.representations.weights.origin import write_stamp
+from emoscale.runtime.command import shows_sentences
 
 
 @click.command(help=__doc__)

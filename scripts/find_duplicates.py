@@ -8,8 +8,8 @@ import polars as pl
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.measuring import MEASURED, find_pairs
 from emoscale.audit.same_recordings import DUPLICATES, SAME_RECORDINGS, duplicate_groups
-from emoscale.command import shows_sentences
-from emoscale.tables import SHARD, read_table, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import SHARD, read_table, write_table
 
 
 @click.command(help=__doc__)

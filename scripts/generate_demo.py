@@ -2,10 +2,10 @@
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import DemoCorpus
 from emoscale.corpus.demo.release import generate_demo
+from emoscale.runtime.command import shows_sentences
 
 
 @click.command(help=__doc__)

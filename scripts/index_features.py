@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
+from emoscale.runtime.command import shows_sentences
 from emoscale.store.index import index_shards
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.votes import give_vote_shares
-from emoscale.tables import RECORDINGS, UTTERANCES, read_table, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import RECORDINGS, UTTERANCES, read_table, write_table
 
 
 @click.command(help=__doc__)

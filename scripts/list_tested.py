@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import polars as pl
 
-from emoscale.command import shows_sentences
-from emoscale.tables import SHARD, TALKERS, UTTERANCES, read_table, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import SHARD, TALKERS, UTTERANCES, read_table, write_table
 
 
 @click.command(help=__doc__)

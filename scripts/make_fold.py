@@ -9,12 +9,12 @@ import click
 import polars as pl
 
 from emoscale.audit.same_recordings import DUPLICATES
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.protocol.checks import check_fold
 from emoscale.protocol.orders import make_fold
-from emoscale.tables import UTTERANCES, protocol_schema, read_table, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import UTTERANCES, protocol_schema, read_table, write_table
 
 
 @click.command(help=__doc__)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.evidence import EvidenceSlice
 from emoscale.evaluation.curves import measured_curves
@@ -17,8 +16,9 @@ from emoscale.evaluation.efficiency import (
 )
 from emoscale.evaluation.forecast import FORECAST, forecast_table
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table
-from emoscale.table_origin import table_origin
-from emoscale.tables import UTTERANCES, read_any_table, read_table, write_csv, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.origin import table_origin
+from emoscale.tables.schemas import UTTERANCES, read_any_table, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)

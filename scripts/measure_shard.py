@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from emoscale.audit.measuring import MEASURED, measure_shard
-from emoscale.command import shows_sentences
-from emoscale.tables import SHARD, read_table, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import SHARD, read_table, write_table
 
 
 @click.command(help=__doc__)

@@ -14,15 +14,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from emoscale.command import shows_sentences
-from emoscale.device import choose_device
-from emoscale.errors import CheckpointError, CorpusError, UserError
-from emoscale.memory import says_memory_ran_out
 from emoscale.prediction.features import FeatureMaker, weights_of
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut, find_recordings, read_list
 from emoscale.prediction.tables import check_form, write_predictions
 from emoscale.prediction.transcripts import Transcripts
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.devices import choose_device
+from emoscale.runtime.errors import CheckpointError, CorpusError, UserError
+from emoscale.runtime.memory import says_memory_ran_out
 from emoscale.training.saved_run import read_run
 
 

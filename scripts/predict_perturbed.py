@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 import torch
 
-from emoscale.command import shows_sentences
-from emoscale.device import choose_device
-from emoscale.errors import StoreError
-from emoscale.memory import says_memory_ran_out
 from emoscale.prediction.perturbed import predict_conditions
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.devices import choose_device
+from emoscale.runtime.errors import StoreError
+from emoscale.runtime.memory import says_memory_ran_out
 from emoscale.store.index import FeatureStore
-from emoscale.table_origin import table_origin
-from emoscale.tables import perturbed_schema, read_fold, write_table
+from emoscale.tables.origin import table_origin
+from emoscale.tables.schemas import perturbed_schema, read_fold, write_table
 from emoscale.training.memory import keep_freed_memory
 from emoscale.training.saved_run import SavedRun, read_run
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 import polars as pl
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import gather_recordings
 from emoscale.corpus.survey import keep_survey, survey_corpus
-from emoscale.tables import RECORDINGS, REJECTED, SHARD, read_table, write_csv, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import check_shard
 from emoscale.corpus.survey import deal
-from emoscale.tables import REJECTED, SHARD, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import REJECTED, SHARD, write_table
 
 
 @click.command(help=__doc__)

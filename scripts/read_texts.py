@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import texts_of
-from emoscale.tables import SHARD, TEXTS, read_table, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.schemas import SHARD, TEXTS, read_table, write_table
 
 
 @click.command(help=__doc__)

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 import polars as pl
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
-from emoscale.table_origin import table_origin
-from emoscale.tables import UTTERANCES, perturbed_schema, read_table, write_csv, write_table
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.origin import table_origin
+from emoscale.tables.schemas import UTTERANCES, perturbed_schema, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)

@@ -5,15 +5,15 @@ from pathlib import Path
 import click
 
 from emoscale.audit.acoustics import ACOUSTICS
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.evaluation.groups import groups_of_tests
 from emoscale.evaluation.runs import predictions_of_study
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
 from emoscale.reporting.figures import largest_sizes
-from emoscale.table_origin import table_origin
-from emoscale.tables import (
+from emoscale.runtime.command import shows_sentences
+from emoscale.tables.origin import table_origin
+from emoscale.tables.schemas import (
     UTTERANCES,
     read_any_table,
     read_fold,

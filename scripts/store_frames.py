@@ -4,16 +4,16 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
+from emoscale.audio.utterances import read_sources
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
-from emoscale.extraction.elsewhere import store_frames
-from emoscale.extraction.reading import read_sources
-from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
-from emoscale.weights.options import reads_weights
-from emoscale.weights.origin import Origin
-from emoscale.weights.placing import place_weights
+from emoscale.representations.weights.options import reads_weights
+from emoscale.representations.weights.origin import Origin
+from emoscale.representations.weights.placing import place_weights
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.provenance import code_digest
+from emoscale.store.external_frames import store_frames
 
 
 @click.command(help=__doc__)

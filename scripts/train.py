@@ -5,16 +5,16 @@ from pathlib import Path
 import click
 import torch
 
-from emoscale.command import shows_sentences
 from emoscale.config import parse_settings
 from emoscale.config.prediction import PredictionSettings
-from emoscale.device import choose_device
-from emoscale.memory import says_memory_ran_out
 from emoscale.models.registry import sources_of
-from emoscale.provenance import canonical_json, code_digest, digest, file_sha256
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.devices import choose_device
+from emoscale.runtime.memory import says_memory_ran_out
+from emoscale.runtime.provenance import canonical_json, code_digest, digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
-from emoscale.tables import read_fold
+from emoscale.tables.schemas import read_fold
 from emoscale.training.cell import Cell, CellSettings, train_cell
 from emoscale.training.kept import KEPT
 from emoscale.training.memory import keep_freed_memory, settings_that_help

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from emoscale.command import shows_sentences
-from emoscale.damage import set_aside
-from emoscale.verification.study_tree import verify_study
+from emoscale.reporting.verification.study_tree import verify_study
+from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.damage import set_aside
 
 
 @click.command(help=__doc__)

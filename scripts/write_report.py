@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from emoscale.command import shows_sentences
 from emoscale.reporting.report.page import write_report
 from emoscale.reporting.report.study import read_study
+from emoscale.runtime.command import shows_sentences
 
 
 @click.command(help=__doc__)

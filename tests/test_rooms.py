@@ -8,40 +8,20 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    "early_cutoff",
-    "run_lock",
-    "output_times",
-    "errors",
-    "memory",
-    "provenance",
-    "files",
-    "damage",
-    "config",
-    "command",
-    "progress",
-    "table_digest",
+    "runtime",
     "tables",
-    "table_origin",
-    "audio_container",
+    "config",
     "audio",
     "corpus",
-    "scheduling",
     "audit",
-    "device",
-    "torchaudio_guard",
     "representations",
-    "weights",
     "store",
-    "extraction",
-    "perturbation",
     "protocol",
     "models",
-    "evaluation",
     "training",
+    "evaluation",
     "prediction",
     "reporting",
-    "running",
-    "verification",
 ]
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow" / "emoscale"
 FILES = sorted(LIBRARY.rglob("*.py"))
@@ -95,7 +75,9 @@ def test_the_configuration_needs_no_torch() -> None:
     import subprocess
     import sys
 
-    program = "import sys, emoscale.config, emoscale.provenance; print('torch' in sys.modules)"
+    program = (
+        "import sys, emoscale.config, emoscale.runtime.provenance; print('torch' in sys.modules)"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

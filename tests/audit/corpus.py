@@ -7,7 +7,7 @@ import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.same_recordings import SAME_RECORDINGS
-from emoscale.tables import UTTERANCES, frame_of
+from emoscale.tables.schemas import UTTERANCES, frame_of
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emoscale.audio import Recording
+from emoscale.audio.decoding import Recording
 from emoscale.audit.acoustics import Acoustics, measure
 from emoscale.audit.measuring import MEASURED, measure_shard
-from emoscale.errors import AudioError
-from emoscale.tables import read_table, write_table
+from emoscale.runtime.errors import AudioError
+from emoscale.tables.schemas import read_table, write_table
 from tests.audit.speech import RATE, Wave, recordings_of, speech, with_noise, write_corpus
 
 

@@ -12,8 +12,8 @@ from emoscale.audit.finding import AUDIT
 from emoscale.audit.findings import audit_corpus, audit_warnings, refuse_what_breaks
 from emoscale.audit.guessing import guess_by
 from emoscale.config.corpus import AuditSettings
-from emoscale.errors import ProtocolError
-from emoscale.tables import read_table, write_table
+from emoscale.runtime.errors import ProtocolError
+from emoscale.tables.schemas import read_table, write_table
 from tests.audit.corpus import CLASSES, changed, clean_acoustics, clean_utterances, pairs
 
 NAME = pl.col("utterance")

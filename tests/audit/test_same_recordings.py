@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from emoscale.audio import read_waveform
+from emoscale.audio.decoding import read_waveform
 from emoscale.audit.fingerprint import fingerprint
 from emoscale.audit.measuring import find_pairs, measure_shard
 from emoscale.audit.same_recordings import (
@@ -20,7 +20,7 @@ from emoscale.audit.same_recordings import (
     match,
     similar_pairs,
 )
-from emoscale.tables import write_table
+from emoscale.tables.schemas import write_table
 from tests.audit.speech import COPIES, RATE, recordings_of, speech, write_corpus
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from emoscale.config import Study, parse_study
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 from tests.config.test_study import BASE
 
 

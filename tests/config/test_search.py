@@ -14,7 +14,7 @@ from emoscale.config.models import (
 )
 from emoscale.config.search import LARGEST_GRID, trials_of
 from emoscale.config.training import AugmentationSettings, TrainingSettings
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 MODEL = PooledSettings(kind="pooled", width=16)
 TRAINING = TrainingSettings(maximum_steps=7, augmentation=AugmentationSettings(time_mask=0.1))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from emoscale.config import parse_study
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 from tests.test_pins import load_script
 
 BASE: dict[str, Any] = {

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.configuration_file import read_configuration_file
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 WAYS = {
     "plain": "__use_yte__: true\n",

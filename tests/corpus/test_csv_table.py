@@ -8,7 +8,7 @@ import pytest
 from emoscale.config.corpus import CsvCorpus
 from emoscale.corpus.csv_table import read
 from emoscale.corpus.reading import Reading
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 
 def read_text(root: Path, text: str, table: str = "utterances.csv", **options: Any) -> Reading:

@@ -7,7 +7,7 @@ import pytest
 from emoscale.config.corpus import EmodbCorpus
 from emoscale.corpus.emodb import read
 from emoscale.corpus.reading import Reading
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 
 def read_folder(root: Path) -> Reading:

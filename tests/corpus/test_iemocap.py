@@ -12,7 +12,7 @@ from emoscale.config.corpus import IemocapCorpus
 from emoscale.corpus.iemocap import EMOTIONS, read
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
 from emoscale.corpus.reading import Reading, Utterance
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 LABELS = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.shards import shard_of
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 TABLE = pl.DataFrame(
     {

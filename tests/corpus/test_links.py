@@ -12,7 +12,7 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings
 from emoscale.corpus.reading import Reading, read_corpus
 from emoscale.corpus.recordings import check_shard
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 from tests.audit.speech import speech
 
 HEADER = "file,speaker,emotion\n"

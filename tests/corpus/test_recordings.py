@@ -9,8 +9,8 @@ import pytest
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Utterance, text_key
 from emoscale.corpus.recordings import check_recordings
-from emoscale.errors import CorpusError
-from emoscale.tables import RECORDINGS, REJECTED, frame_of, read_table, write_table
+from emoscale.runtime.errors import CorpusError
+from emoscale.tables.schemas import RECORDINGS, REJECTED, frame_of, read_table, write_table
 from tests.conftest import WriteWav
 
 
@@ -70,7 +70,7 @@ def test_a_disk_that_fails_is_no_reason_to_leave_a_recording_out(
         raise OSError(number, os.strerror(number), str(path))
 
     write_wav("good.wav")
-    monkeypatch.setattr("emoscale.audio.missing_bytes", fail)
+    monkeypatch.setattr("emoscale.audio.decoding.missing_bytes", fail)
     reading = Reading("csv")
     reading.add(utterance("good"), "table")
     with pytest.raises(CorpusError, match=rf"good.wav: {os.strerror(number)}; mend the disk or"):

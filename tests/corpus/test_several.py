@@ -15,8 +15,8 @@ from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import modules_of, read_corpus
 from emoscale.corpus.recordings import check_recordings
 from emoscale.corpus.votes import give_vote_shares
-from emoscale.errors import ConfigurationError, CorpusError
-from emoscale.tables import RECORDINGS, write_table
+from emoscale.runtime.errors import ConfigurationError, CorpusError
+from emoscale.tables.schemas import RECORDINGS, write_table
 from tests.conftest import WriteWav
 
 

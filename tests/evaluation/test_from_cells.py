@@ -17,7 +17,7 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.tables import write_table
+from emoscale.tables.schemas import write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
 
 KEYS = [f"u{number:02d}" for number in range(24)]

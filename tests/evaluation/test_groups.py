@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from emoscale.evaluation.groups import groups_of_tests
-from emoscale.tables import UTTERANCES, frame_of
+from emoscale.tables.schemas import UTTERANCES, frame_of
 
 CLASS_OF = {"c": {"ang": "anger", "hap": "happiness", "exc": "happiness"}}
 

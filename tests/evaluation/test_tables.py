@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from emoscale.config.protocol import SeededProtocolSettings
-from emoscale.errors import StoreError
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
-from emoscale.files import write_json
-from emoscale.provenance import file_sha256
-from emoscale.tables import predictions_schema, read_table, write_table
+from emoscale.runtime.errors import StoreError
+from emoscale.runtime.files import write_json
+from emoscale.runtime.provenance import file_sha256
+from emoscale.tables.schemas import predictions_schema, read_table, write_table
 
 CLASSES = ["a", "b"]
 TRUTH = {"fold1": ["a", "a", "a", "b"], "fold2": ["a", "b"]}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.variance import linearised, variance_of
+from emoscale.training.metrics import Floats
 
 FOLDS = np.repeat(np.eye(5), 2, axis=1)
 """Five folds of two speakers each."""

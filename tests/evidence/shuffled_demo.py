@@ -24,7 +24,7 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables import UTTERANCES, read_table
+from emoscale.tables.schemas import UTTERANCES, read_table
 from tests.conftest import PROJECT
 
 NAME = "demo_shuffled"

@@ -17,13 +17,13 @@ import numpy as np
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.efficiency import efficiency_table
 from emoscale.evaluation.forecast import forecast_table, noise_of
-from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.speakers import (
     Answers,
     draw_speakers,
     drawn_unweighted_accuracy,
     unweighted_accuracy,
 )
+from emoscale.training.metrics import Floats
 
 CHANCE = 0.25
 INSIDE = 0.85

@@ -13,8 +13,8 @@ from functools import cache
 
 import numpy as np
 
-from emoscale.evaluation.metrics import Floats, accuracies, macro_f1s, unweighted_accuracies
 from emoscale.evaluation.speakers import Answers
+from emoscale.training.metrics import Floats, accuracies, macro_f1s, unweighted_accuracies
 
 CLASSES = 4
 METRICS = {"UA": unweighted_accuracies, "WA": accuracies, "macro-F1": macro_f1s}

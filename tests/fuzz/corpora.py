@@ -21,7 +21,7 @@ from emoscale.corpus.survey import deal, keep_survey, kept_survey, survey_corpus
 from emoscale.prediction.recordings import find_recordings, parts_of, read_list
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.protocol.fold_file import given_roles
-from emoscale.tables import RECORDINGS, REJECTED, TEXTS, read_table, write_csv, write_table
+from emoscale.tables.schemas import RECORDINGS, REJECTED, TEXTS, read_table, write_csv, write_table
 from tests.fuzz.damage import HOSTILE_TEXTS, change_text
 from tests.fuzz.kind import Kind
 

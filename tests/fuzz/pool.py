@@ -168,7 +168,7 @@ def _work(answers: Connection, folder: str) -> None:
 
 
 def _read(kind: Any, place: Path) -> tuple[str, str]:
-    from emoscale.errors import UserError
+    from emoscale.runtime.errors import UserError
     from tests.fuzz.sentence import fault_of
 
     try:

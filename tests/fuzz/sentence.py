@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoscale.config.study import Study
-from emoscale.errors import LONGEST_SENTENCE, UserError
+from emoscale.runtime.errors import LONGEST_SENTENCE, UserError
 from tests.fuzz.damage import HOSTILE_TEXTS
 
 _LONG = 100  # of hostile texts: a message may quote them, and is then shortened where it is shown

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import soundfile
 
-from emoscale.audio import check_recording, read_recording
+from emoscale.audio.decoding import check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
 from tests.fuzz.damage import change_file
 from tests.fuzz.kind import Kind

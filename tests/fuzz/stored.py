@@ -26,12 +26,14 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.evaluation.runs import CellName, collect_runs
-from emoscale.extraction.elsewhere import store_frames
 from emoscale.representations.registry import build_representation
+from emoscale.representations.weights.origin import Origin, read_stamp, write_stamp
+from emoscale.representations.weights.untrained_transformers import make_bert
+from emoscale.store.external_frames import store_frames
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader, read_header, read_shard, sha256_of, verify_shard
 from emoscale.store.writer import write_shard
-from emoscale.tables import SOURCES, protocol_schema, read_fold, write_table
+from emoscale.tables.schemas import SOURCES, protocol_schema, read_fold, write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
 from emoscale.training.kept import KEPT, keep, read_kept
 from emoscale.training.material import Material
@@ -39,8 +41,6 @@ from emoscale.training.resume import ResumeFile
 from emoscale.training.saved_run import read_run
 from emoscale.training.tasks import Trained
 from emoscale.training.trainer import Training
-from emoscale.weights.origin import Origin, read_stamp, write_stamp
-from emoscale.weights.untrained_transformers import make_bert
 from tests.fuzz.damage import change_file, change_text, damaged_bytes, damaged_value
 from tests.fuzz.kind import Kind
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import AlignedFusionSettings
-from emoscale.errors import ConfigurationError
 from emoscale.models.aligned_attention import AlignedAttention, frames_of_words
 from emoscale.models.aligned_fusion import AlignedFusion
 from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.runtime.errors import ConfigurationError
 
 WIDTH, HEADS, RATE = 12, 3, 10.0
 UNKNOWN = [torch.nan, torch.nan]

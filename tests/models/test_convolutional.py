@@ -6,10 +6,10 @@ from torch.nn.functional import conv1d
 
 from emoscale.config import parse_settings
 from emoscale.config.models import ConvolutionalSettings
-from emoscale.errors import ConfigurationError
 from emoscale.models.contract import InputShape, PackedFrames
 from emoscale.models.packed_convolution import PackedConvolution
 from emoscale.models.registry import build_model
+from emoscale.runtime.errors import ConfigurationError
 
 DIMENSION, CLASSES = 5, 3
 

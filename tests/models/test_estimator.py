@@ -17,9 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from emoscale.config.models import EstimatorSettings
-from emoscale.errors import ConfigurationError, UserError
 from emoscale.models.contract import InputShape, PackedFrames
 from emoscale.models.estimator import Estimator, Tried, utterance_vectors
+from emoscale.runtime.errors import ConfigurationError, UserError
 
 Method = Literal["linear_svm", "rbf_svm", "logistic"]
 METHODS: tuple[Method, ...] = ("linear_svm", "rbf_svm", "logistic")

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from emoscale.config import parse_settings
 from emoscale.config.models import WaveformModelSettings
-from emoscale.errors import ConfigurationError
 from emoscale.models.contract import InputShape, PackedFrames
 from emoscale.models.normalisation import Standardise
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import WaveformNetwork
+from emoscale.runtime.errors import ConfigurationError
 
 SETTINGS = WaveformModelSettings(
     kind="waveform", layers=((4, 8, 4), (6, 4, 2), (5, 2, 1)), dropout=0.5

@@ -25,14 +25,14 @@ from emoscale.corpus.reading import Reading, Utterance
 from emoscale.corpus.recordings import check_recordings
 from emoscale.corpus.shards import shard_of
 from emoscale.corpus.votes import give_vote_shares
-from emoscale.extraction.shard import extract_shard
 from emoscale.protocol.orders import make_fold
 from emoscale.representations.registry import build_representation
+from emoscale.representations.weights.fetching import fetch_checkpoint
+from emoscale.representations.weights.placing import place_weights
+from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables import RECORDINGS, SOURCES, write_table
+from emoscale.tables.schemas import RECORDINGS, SOURCES, write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
-from emoscale.weights.fetching import fetch_checkpoint
-from emoscale.weights.placing import place_weights
 
 RATE = 22_050  # not what features are computed at
 BERT = UntrainedModel(untrained="bert", seed=3)

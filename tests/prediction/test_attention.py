@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 import torch
 
-from emoscale.errors import StoreError, UserError
 from emoscale.prediction.attention import (
     ATTENTION,
     SPECIAL,
@@ -18,8 +17,9 @@ from emoscale.prediction.attention import (
     attention_of_utterance,
     study_of,
 )
+from emoscale.runtime.errors import StoreError, UserError
 from emoscale.store.index import FeatureStore
-from emoscale.tables import read_table, write_table
+from emoscale.tables.schemas import read_table, write_table
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import SENTENCES, ChangeRun, SmallStudy
 

@@ -6,15 +6,15 @@ import polars as pl
 import pytest
 import torch
 
+from emoscale.audio.conditions import PerturbedReading
 from emoscale.config.representations import MfccSettings
 from emoscale.config.robustness import WhiteNoise
-from emoscale.errors import StoreError
-from emoscale.extraction.shard import extract_shard
-from emoscale.perturbation.conditions import PerturbedReading
 from emoscale.prediction.perturbed import predict_conditions
 from emoscale.representations.registry import build_representation
+from emoscale.runtime.errors import StoreError
+from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables import RECORDINGS, SOURCES, perturbed_schema, read_table, write_table
+from emoscale.tables.schemas import RECORDINGS, SOURCES, perturbed_schema, read_table, write_table
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
 

@@ -14,14 +14,14 @@ import soundfile
 import torch
 
 from emoscale.config.checkpoints import UntrainedModel
-from emoscale.errors import CheckpointError, StoreError, UserError
 from emoscale.prediction import predictions
 from emoscale.prediction.features import FeatureMaker, weights_of
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut
 from emoscale.prediction.transcripts import Transcripts
+from emoscale.representations.weights.downloads import cached_path
+from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.training.saved_run import SavedRun, read_run
-from emoscale.weights.downloads import cached_path
 from tests.prediction.conftest import MODELS, RATE, ChangeRun, SmallStudy
 
 CPU = torch.device("cpu")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from emoscale.config.corpus import AudioChecks
-from emoscale.errors import CorpusError
 from emoscale.prediction.recordings import find_recordings, parts_of, read_list
 from emoscale.prediction.transcripts import Transcripts
+from emoscale.runtime.errors import CorpusError
 from tests.conftest import WriteWav
 
 

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.checks import check_folds, warnings_of
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime.errors import ProtocolError
 from tests.protocol.test_orders import corpus
 
 PROTOCOL = ProtocolSettings(fold_unit="session", folds=5, repeats=1)

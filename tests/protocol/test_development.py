@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime.errors import ProtocolError
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora
 
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.checks import check_fold, check_folds, warnings_of
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime.errors import ProtocolError
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora, write_fold_file
 
 UNITS: dict[str, dict[str, Any]] = {

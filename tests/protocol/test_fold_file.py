@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.checks import check_fold, check_folds, warnings_of
 from emoscale.protocol.fold_file import read_fold_file
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime.errors import ProtocolError
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora, write_fold_file
 
 TABLE = several_corpora().filter(pl.col("corpus") == "a").sort("utterance")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.corpus.votes import SHARES
-from emoscale.errors import ProtocolError
 from emoscale.protocol.folds import fold_groups
 from emoscale.protocol.orders import balanced_order, make_fold, subset, told_labels
-from emoscale.tables import protocol_schema, read_fold, write_table
+from emoscale.runtime.errors import ProtocolError
+from emoscale.tables.schemas import protocol_schema, read_fold, write_table
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 

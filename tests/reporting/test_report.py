@@ -13,12 +13,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from emoscale.errors import StoreError
 from emoscale.reporting.report.answer import answer_of, labels_saved_sentence, question_of
 from emoscale.reporting.report.columns import columns_of
 from emoscale.reporting.report.page import report_page, write_report
 from emoscale.reporting.report.results import PARTS, first_figure_experiments
 from emoscale.reporting.report.study import Study, StudyTable, read_study
+from emoscale.runtime.errors import StoreError
 from tests.reporting.results_folder import (
     AWKWARD,
     CHECKS,

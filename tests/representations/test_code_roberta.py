@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.representations import CodeRobertaSettings, VqWav2VecSettings
-from emoscale.errors import AudioError, CheckpointError
 from emoscale.representations.code_roberta_model import CodeRobertaModel, load_code_roberta
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
+from emoscale.runtime.errors import AudioError, CheckpointError
 from tests.representations.test_spectral import noise
 from tests.representations.test_wav2vec import reference_waveform
 

@@ -18,9 +18,9 @@ from emoscale.config.representations import (
     RepresentationSettings,
     external_entry_points,
 )
-from emoscale.errors import ConfigurationError
-from emoscale.provenance import code_digest
 from emoscale.representations.registry import build_representation, sources_of
+from emoscale.runtime.errors import ConfigurationError
+from emoscale.runtime.provenance import code_digest
 
 SETTINGS = ExternalSettings(kind="my_features:Energy", options={"floor": 0.001})
 

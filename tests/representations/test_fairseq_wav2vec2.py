@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from emoscale.errors import CheckpointError
-from emoscale.provenance import file_sha256
 from emoscale.representations.fairseq_wav2vec2 import (
     load_fairseq_wav2vec2,
     transformers_settings,
 )
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.representations.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError
+from emoscale.runtime.provenance import file_sha256
 
 REFERENCES = Path(__file__).parent / "wav2vec2_references"
 VARIANTS = ["base", "large", "odd"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from emoscale.config.representations import OpensmileSettings
-from emoscale.errors import ConfigurationError
 from emoscale.representations import opensmile_features
 from emoscale.representations.registry import build_representation
+from emoscale.runtime.errors import ConfigurationError
 from tests.representations.test_spectral import noise
 
 opensmile = pytest.importorskip("opensmile", reason="openSMILE is an extra, for research only")

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.representations import ExternalSettings, LogMelSettings, MfccSettings
-from emoscale.errors import ConfigurationError
 from emoscale.representations.contract import Representation
 from emoscale.representations.registry import build_representation
+from emoscale.runtime.errors import ConfigurationError
 
 MFCC = build_representation(MfccSettings(kind="mfcc", deltas=2))
 LOGMEL = build_representation(LogMelSettings(kind="logmel"))
@@ -106,8 +106,8 @@ def test_a_representation_from_outside() -> None:
     ("kind", "options", "sentence"),
     [
         ("no.such.module:Class", {}, "No module named"),
-        ("emoscale.audio:Nothing", {}, "no attribute 'Nothing'"),
-        ("emoscale.audio:Recording", {"colour": 1}, "unexpected keyword argument"),
+        ("emoscale.audio.decoding:Nothing", {}, "no attribute 'Nothing'"),
+        ("emoscale.audio.decoding:Recording", {"colour": 1}, "unexpected keyword argument"),
         ("pathlib:Path", {}, "lacks a part of the contract"),
     ],
 )

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.errors import AudioError, CheckpointError
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transformers_audio import EXACT_IN_BATCHES, TransformersAudio
 from emoscale.representations.whisper import WhisperEncoder
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import AudioError, CheckpointError
 from tests.representations.test_spectral import noise
 
 import_torchaudio()

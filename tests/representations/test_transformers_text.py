@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from emoscale.config.representations import TransformersTextSettings
-from emoscale.errors import CheckpointError, UserError
 from emoscale.representations.contract import Extracted, Representation
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transformers_text import FAMILY, TransformersText
 from emoscale.representations.word_alignment import seconds_of_tokens
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError, UserError
 
 import_torchaudio()
 import transformers  # noqa: E402

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from emoscale.config.representations import VqWav2VecSettings, Wav2VecSettings
-from emoscale.errors import CheckpointError, StoreError
 from emoscale.representations import wav2vec, wav2vec_long
 from emoscale.representations.registry import build_representation
 from emoscale.representations.vq_wav2vec import VqWav2VecFeatures
+from emoscale.runtime.errors import CheckpointError, StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, read_shard, write_shard
 from tests.representations.test_spectral import noise
 from tests.representations.test_wav2vec import REFERENCES, reference_waveform

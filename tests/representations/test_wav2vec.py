@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.representations import Wav2VecSettings
-from emoscale.errors import AudioError, CheckpointError
 from emoscale.representations import wav2vec, wav2vec_long
 from emoscale.representations.checkpoints import load_fairseq_checkpoint, load_weights
 from emoscale.representations.registry import build_representation
@@ -27,6 +26,7 @@ from emoscale.representations.wav2vec_model import (
     Wav2VecArchitecture,
     parse_layers,
 )
+from emoscale.runtime.errors import AudioError, CheckpointError
 from tests.representations.test_spectral import noise
 
 REFERENCES = Path(__file__).parent / "wav2vec_references"

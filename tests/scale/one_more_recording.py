@@ -27,7 +27,7 @@ import numpy as np
 from emoscale.config.corpus import CsvCorpus
 from emoscale.corpus.shards import shard_of
 from emoscale.corpus.survey import survey_corpus
-from emoscale.provenance import file_sha256
+from emoscale.runtime.provenance import file_sha256
 from tests.audit.speech import RATE, Wave, write_corpus
 from tests.workflow.small_study import program, snakemake, write_config
 

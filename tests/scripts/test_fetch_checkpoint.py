@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from emoscale.config.checkpoints import DownloadedFile, HubModel, UntrainedModel
-from emoscale.errors import CheckpointError
-from emoscale.weights.origin import read_stamp
-from emoscale.weights.placing import find_weights
+from emoscale.representations.weights.origin import read_stamp
+from emoscale.representations.weights.placing import find_weights
+from emoscale.runtime.errors import CheckpointError
 from tests.conftest import PROJECT
-from tests.weights.file_server import FileServer, serving
-from tests.weights.model_hub import ModelHub, serving_hub
+from tests.representations.weights.file_server import FileServer, serving
+from tests.representations.weights.model_hub import ModelHub, serving_hub
 
 
 def run(

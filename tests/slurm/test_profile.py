@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emoscale.scheduling.packing import steps_a_job
+from emoscale.config.packing import steps_a_job
 from tests.audit.speech import write_corpus
 from tests.conftest import PROJECT
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config

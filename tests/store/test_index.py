@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoscale.errors import StoreError
+from emoscale.runtime.errors import StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.store.room import Room
 

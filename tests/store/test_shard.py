@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emoscale.errors import StoreError
+from emoscale.runtime.errors import StoreError
 from emoscale.store import ShardHeader, read_header, read_shard, write_shard
 from emoscale.store.shard import shard_digest
 

@@ -17,10 +17,10 @@ from emoscale.config.models import EstimatorSettings, PooledSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.corpus.votes import SHARES
-from emoscale.errors import UserError
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime.errors import UserError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.tables import HISTORY, predictions_schema, read_table
+from emoscale.tables.schemas import HISTORY, predictions_schema, read_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
 
 CLASSES = ["anger", "joy", "neutral"]

@@ -6,10 +6,10 @@ import torch
 
 from emoscale.config.models import ModelSettings, PooledSettings
 from emoscale.config.training import TrainingSettings
-from emoscale.device import choose_device
-from emoscale.errors import UserError
 from emoscale.models.contract import Classifier, InputShape
 from emoscale.models.registry import build_model
+from emoscale.runtime.devices import choose_device
+from emoscale.runtime.errors import UserError
 from emoscale.store.index import Features
 from emoscale.training.engine import logits_of, run
 from emoscale.training.material import Material

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoscale.corpus.votes import SHARES
-from emoscale.errors import StoreError
-from emoscale.provenance import file_sha256
+from emoscale.runtime.errors import StoreError
+from emoscale.runtime.provenance import file_sha256
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 
 from emoscale.config.training import TrainingSettings
 from emoscale.corpus.votes import SHARES
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 from emoscale.training.targets import Loss, class_weights, loss_for, smoothed, voted_targets
 
 CLASSES = 4

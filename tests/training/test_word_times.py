@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.store.index import Features
 from emoscale.training.word_times import check_times, share_without_times

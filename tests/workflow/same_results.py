@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from emoscale.table_digest import MEASURED
+from emoscale.tables.digests import MEASURED
 
 
 def compared(study: Path) -> set[Path]:

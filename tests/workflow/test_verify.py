@@ -130,7 +130,7 @@ HARMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", HARMS)
 def test_whatever_is_wrong_is_named(results: Path, name: str) -> None:
-    from emoscale.verification.study_tree import verify_study
+    from emoscale.reporting.verification.study_tree import verify_study
 
     file, harm, sentence = HARMS[name]
     harm(results / file)

@@ -1,6 +1,6 @@
 # Everything on one page.
 
-from emoscale.provenance import file_sha256
+from emoscale.runtime.provenance import file_sha256
 
 # What the report shows; a table that is not here is said to be no part of the study.
 REPORTED = [

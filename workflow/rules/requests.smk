@@ -1,9 +1,9 @@
 # What steps ask of a cluster, and which of them share a job. Nothing of it is a reason to rerun.
 import functools
 
-from emoscale.scheduling.packing import bucket_of
-from emoscale.scheduling.requests import megabytes, minutes
-from emoscale.scheduling.work import extraction_seconds, reading_seconds, training_seconds
+from emoscale.config.packing import bucket_of
+from emoscale.config.requests import megabytes, minutes
+from emoscale.config.work import extraction_seconds, reading_seconds, training_seconds
 
 # The profile of a cluster gives the resource `pack`, of which each step that may share a job takes
 # one and a job has one: so its steps run one after the other. Elsewhere every step is on its own.
@@ -48,9 +48,7 @@ def packed(rule, device, seconds):
     bucket = bucket_of(seconds) if PACKING else None
     if bucket is None:
         return None
-    pack = f"{rule}_{device}_{bucket}s"
-    workflow.parent_groupids[pack] = f"pack_{bucket}s"
-    return pack
+    return f"{rule}_{device}_{bucket}s"
 
 
 def seconds_of_extraction(wildcards):

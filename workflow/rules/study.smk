@@ -29,11 +29,9 @@ from emoscale.config.robustness import Babble
 from emoscale.config.references import reference_parts
 from emoscale.corpus.reading import modules_of
 from emoscale.corpus.survey import Survey, kept_survey, survey_corpus
-from emoscale.early_cutoff import install_early_cutoff
-from emoscale.errors import CorpusError, UserError
+from emoscale.runtime.errors import CorpusError, UserError
 from emoscale.models.registry import sources_of as model_sources
-from emoscale.output_times import install_output_times
-from emoscale.provenance import (
+from emoscale.runtime.provenance import (
     canonical_json,
     code_digest,
     file_fingerprint,
@@ -41,12 +39,7 @@ from emoscale.provenance import (
     tree_listing_digest,
 )
 from emoscale.representations.registry import sources_of
-from emoscale.run_lock import install_run_lock
-from emoscale.scheduling.ready_packs import install_ready_packs
 
-install_early_cutoff()
-install_run_lock()
-install_ready_packs()
 try:
     for path in workflow.configfiles:
         read_configuration_file(path)
@@ -55,7 +48,6 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = STUDY.folder
-install_output_times(OUT)
 # Where a step may move a damaged file aside.
 os.environ.update(EMOSCALE_RESULTS=os.path.abspath(OUT))
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
@@ -182,7 +174,7 @@ def checkpoint_identity(wildcards):
 
 def checkpoint_code(wildcards):
     made = isinstance(STUDY.checkpoints[wildcards.checkpoint], UntrainedModel)
-    return code_of("fetch_checkpoint.py", "emoscale.weights.untrained") if made else ""
+    return code_of("fetch_checkpoint.py", "emoscale.representations.weights.untrained") if made else ""
 
 
 def settings_of_backend(wildcards):

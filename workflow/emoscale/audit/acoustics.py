@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE, Recording
+from emoscale.audio.decoding import SAMPLE_RATE, Recording
 from emoscale.audit.frames import frame_blocks
-from emoscale.tables import described
+from emoscale.tables.schemas import described
 
 WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms

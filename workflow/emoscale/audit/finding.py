@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from emoscale.tables import described
+from emoscale.tables.schemas import described
 
 BREAKS, WEAKENS, NOTE = "breaks", "weakens", "note"
 SEVERITIES = (BREAKS, WEAKENS, NOTE)

@@ -21,8 +21,8 @@ from emoscale.audit.sound import (
     findings_about_sound,
 )
 from emoscale.config.corpus import AuditSettings
-from emoscale.errors import ProtocolError
-from emoscale.tables import frame_of
+from emoscale.runtime.errors import ProtocolError
+from emoscale.tables.schemas import frame_of
 
 SAID_OF_FOLDS = (SAME_RECORDING, "repeated text")
 """What the check of the protocol says more exactly, because it knows the folds."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.audit.frames import frame_blocks
 
 LOWEST_HZ, HIGHEST_HZ = 200.0, 4000.0

@@ -11,13 +11,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.audio import read_recording, read_waveform
+from emoscale.audio.decoding import read_recording, read_waveform
 from emoscale.audit.acoustics import ACOUSTICS, measure
 from emoscale.audit.fingerprint import SIZE, fingerprint
 from emoscale.audit.same_recordings import find_same_recordings
-from emoscale.errors import AudioError
-from emoscale.progress import WorkProgress
-from emoscale.tables import described, frame_of
+from emoscale.runtime.errors import AudioError
+from emoscale.runtime.progress import WorkProgress
+from emoscale.tables.schemas import described, frame_of
 
 MEASURED = pa.schema(
     [

@@ -12,10 +12,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ
-from emoscale.progress import WorkProgress
-from emoscale.tables import described, frame_of
+from emoscale.runtime.progress import WorkProgress
+from emoscale.tables.schemas import described, frame_of
 
 SIMILAR = 0.95
 """Fingerprints this similar are worth comparing sample by sample (docs/audit.md: the margins)."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 LARGEST_BYTES = 1_000_000
 LARGEST_DEPTH = 50

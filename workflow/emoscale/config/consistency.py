@@ -15,7 +15,7 @@ from emoscale.config.references import is_layered, reference_parts
 from emoscale.config.representations import SAMPLE_RATE, ExternalSettings, SpectralSettings
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from emoscale.config.study import Experiment, Study

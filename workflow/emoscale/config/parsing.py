@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -10,7 +10,7 @@ from typing import Any
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
 from emoscale.config.training import TrainingSettings
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 LARGEST_GRID = 64
 

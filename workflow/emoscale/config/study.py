@@ -20,7 +20,7 @@ from emoscale.config.representations import RepresentationSettings, modality_of
 from emoscale.config.robustness import RobustnessSettings, labels_of_size
 from emoscale.config.settings import Name, OutputFolder, Place, Reference, Settings
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
-from emoscale.provenance import canonical_json
+from emoscale.runtime.provenance import canonical_json
 
 
 class Experiment(Settings):

@@ -11,7 +11,7 @@ from typing import Any
 from emoscale.config.corpus import CsvCorpus
 from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Utterance
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 REQUIRED = ("file", "speaker", "emotion")
 OPTIONAL = ("utterance", "session", "sex", "style", "dialog", "transcript", "start", "end")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emoscale.config.corpus import EmodbCorpus
 from emoscale.corpus.reading import Reading, Utterance
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = {
     "W": "anger",

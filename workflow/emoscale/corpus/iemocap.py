@@ -16,7 +16,7 @@ from emoscale.config.corpus import DemoCorpus, IemocapCorpus
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
 from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Utterance
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = frozenset(["neu", "hap", "exc", "ang", "sad", "fru", "fea", "sur", "dis", "oth", "xxx"])
 """Consensus labels; xxx: the raters did not agree."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from emoscale.config.corpus import OF_CORPUS, LabelSettings
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 
 def give_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from emoscale.config.corpus import CorpusSettings, parts_of
-from emoscale.errors import one_line
+from emoscale.runtime.errors import one_line
 
 READERS = {
     "iemocap": "emoscale.corpus.iemocap",

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
-from emoscale.audio import PASSING_ERROR, check_recording, read_recording
+from emoscale.audio.decoding import PASSING_ERROR, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Rejected, Utterance, text_key
-from emoscale.errors import AudioError, CorpusError, one_line
-from emoscale.progress import WorkProgress
-from emoscale.tables import RECORDINGS, REJECTED, SHARD, TEXTS, frame_of
+from emoscale.runtime.errors import AudioError, CorpusError, one_line
+from emoscale.runtime.progress import WorkProgress
+from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS, frame_of
 
 
 def check_shard(

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from emoscale.config.corpus import OF_CORPUS, SeveralCorpora
 from emoscale.corpus.reading import Reading, Utterance, read_corpus
-from emoscale.errors import CorpusError
+from emoscale.runtime.errors import CorpusError
 
 
 def read(settings: SeveralCorpora) -> Reading:

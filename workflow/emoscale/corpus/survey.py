@@ -13,8 +13,8 @@ from typing import Any
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import Reading, Utterance, read_corpus
 from emoscale.corpus.shards import shard_of
-from emoscale.files import write_json
-from emoscale.provenance import digest
+from emoscale.runtime.files import write_json
+from emoscale.runtime.provenance import digest
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.speakers import Answers, count_answers, unweighted_accuracy
 from emoscale.evaluation.variance import linearised, variance_of
-from emoscale.tables import described, frame_of
+from emoscale.tables.schemas import described, frame_of
+from emoscale.training.metrics import Floats
 
 LEVEL = 0.05
 """A corrected p-value below this names a winner; intervals are of 1 - LEVEL."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.speakers import (
     count_answers,
     draw_speakers,
     drawn_unweighted_accuracy,
     unweighted_accuracy,
 )
+from emoscale.training.metrics import Floats
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoscale.evaluation.metrics import Floats
+from emoscale.training.metrics import Floats
 
 _ACCURACIES = 40
 """Values of the UA at either end of the measured range that are tried."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from emoscale.tables import described
+from emoscale.tables.schemas import described
 
 LAYER_WEIGHTS = pa.schema(
     [

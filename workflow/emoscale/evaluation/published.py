@@ -14,7 +14,7 @@ import pyarrow as pa
 from emoscale.config.evidence import EvidenceSlice, TrainedExperiment
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.published_figures import PUBLISHED, STUDY, Figure
-from emoscale.tables import described, frame_of
+from emoscale.tables.schemas import described, frame_of
 
 _OURS = "of the experiment, 0 to 1; null: none is comparable, as `differs` says"
 

@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow as pa
 
 from emoscale.config.robustness import CLEAN
-from emoscale.evaluation.metrics import metrics_of
 from emoscale.evaluation.speakers import (
     count_answers,
     draw_speakers,
@@ -18,7 +17,8 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables import described, frame_of
+from emoscale.tables.schemas import described, frame_of
+from emoscale.training.metrics import metrics_of
 
 KINDS = (CLEAN, "white noise", "babble", "reverberation", "telephone")
 """Kinds of conditions, in the table's order."""

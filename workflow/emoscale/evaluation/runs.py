@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import modality_of
-from emoscale.errors import DamagedFileError, StoreError, reason_of
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
-from emoscale.evaluation.metrics import Metrics, confusion_matrix, metrics_of
 from emoscale.evaluation.trials import TRIALS, trial_rows
-from emoscale.provenance import canonical_json, file_sha256
-from emoscale.tables import described, frame_of, predictions_schema, read_table
+from emoscale.runtime.errors import DamagedFileError, StoreError, reason_of
+from emoscale.runtime.provenance import canonical_json, file_sha256
+from emoscale.tables.schemas import described, frame_of, predictions_schema, read_table
+from emoscale.training.metrics import Metrics, confusion_matrix, metrics_of
 
 
 @dataclass(frozen=True)

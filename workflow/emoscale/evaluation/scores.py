@@ -9,7 +9,11 @@ import polars as pl
 import pyarrow as pa
 
 from emoscale.config.protocol import SeededProtocolSettings
-from emoscale.evaluation.metrics import (
+from emoscale.evaluation.runs import confusion_of
+from emoscale.evaluation.speakers import Answers, count_answers, draw_speakers, drawn, interval
+from emoscale.evaluation.variance import linearised, variance_of
+from emoscale.tables.schemas import described
+from emoscale.training.metrics import (
     accuracies,
     brier_score,
     expected_calibration_error,
@@ -17,10 +21,6 @@ from emoscale.evaluation.metrics import (
     metrics_of,
     unweighted_accuracies,
 )
-from emoscale.evaluation.runs import confusion_of
-from emoscale.evaluation.speakers import Answers, count_answers, draw_speakers, drawn, interval
-from emoscale.evaluation.variance import linearised, variance_of
-from emoscale.tables import described
 
 _INTERVALS = {"ua": unweighted_accuracies, "wa": accuracies, "macro_f1": macro_f1s}
 

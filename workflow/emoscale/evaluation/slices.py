@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.evaluation.metrics import Floats
 from emoscale.evaluation.speakers import (
     Answers,
     Draws,
@@ -20,7 +19,8 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables import described, frame_of
+from emoscale.tables.schemas import described, frame_of
+from emoscale.training.metrics import Floats
 
 _CELL = [
     described("experiment", pa.string(), "representation and model, by the study's name"),

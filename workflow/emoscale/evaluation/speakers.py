@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.evaluation.metrics import Floats, unweighted_accuracies
+from emoscale.training.metrics import Floats, unweighted_accuracies
 
 Metric = Callable[[Floats], Floats]
 """From [..., classes, classes] counts (truth, prediction) to [...] scores."""

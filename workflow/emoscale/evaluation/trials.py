@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from emoscale.provenance import canonical_json
-from emoscale.tables import described
+from emoscale.runtime.provenance import canonical_json
+from emoscale.tables.schemas import described
 
 TRIALS = pa.schema(
     [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoscale.evaluation.metrics import Floats, ratio
+from emoscale.training.metrics import Floats, ratio
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import AlignedFusionSettings
-from emoscale.errors import ConfigurationError
 from emoscale.models.aligned_attention import AlignedAttention, frames_of_words
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.dropout import Dropout
@@ -18,6 +17,7 @@ from emoscale.models.normalisation import Standardise
 from emoscale.models.pooling import Pooling
 from emoscale.models.recurrent_encoder import RecurrentEncoder
 from emoscale.models.utterance_linear import UtteranceLinear
+from emoscale.runtime.errors import ConfigurationError
 
 
 class AlignedFusion(Classifier):

@@ -12,11 +12,11 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError, UserError
 from emoscale.models.aligned_fusion import AlignedFusion
 from emoscale.models.registry import build_model
+from emoscale.runtime.errors import StoreError, UserError
 from emoscale.store.index import FeatureStore
-from emoscale.tables import RECORDINGS, described, frame_of, read_table
+from emoscale.tables.schemas import RECORDINGS, described, frame_of, read_table
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 

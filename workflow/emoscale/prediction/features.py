@@ -13,17 +13,17 @@ import polars as pl
 import torch
 
 from emoscale.config.representations import ExternalSettings
-from emoscale.errors import CheckpointError, StoreError, UserError
-from emoscale.extraction.shard import extract_shard
 from emoscale.representations.contract import Representation
 from emoscale.representations.registry import build_representation
+from emoscale.representations.weights.fetching import fetch_checkpoint, is_in_cache
+from emoscale.representations.weights.origin import Origin
+from emoscale.representations.weights.placing import place_weights
+from emoscale.runtime.errors import CheckpointError, StoreError, UserError
+from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.training.cell import shape_of
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepresentation, SavedRun
-from emoscale.weights.fetching import fetch_checkpoint, is_in_cache
-from emoscale.weights.origin import Origin
-from emoscale.weights.placing import place_weights
 
 DEFAULT_CACHE = "~/.cache/emoscale"
 

@@ -8,10 +8,10 @@ import polars as pl
 import torch
 
 from emoscale.config.robustness import CLEAN
-from emoscale.errors import StoreError
+from emoscale.runtime.errors import StoreError
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
-from emoscale.tables import perturbed_schema
+from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.cell import shape_of
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepeat, SavedRun

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.errors import UserError
 from emoscale.prediction.features import FeatureMaker
 from emoscale.prediction.recordings import LeftOut, Part, parts_of
 from emoscale.prediction.tables import predictions_frame
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.tables import SOURCES, frame_of
+from emoscale.runtime.errors import UserError
+from emoscale.tables.schemas import SOURCES, frame_of
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 SECONDS_AT_ONCE = 600.0

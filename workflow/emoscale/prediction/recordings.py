@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoscale.audio import Recording, check_recording, read_recording
+from emoscale.audio.decoding import Recording, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
-from emoscale.errors import AudioError, CorpusError, reason_of
+from emoscale.runtime.errors import AudioError, CorpusError, reason_of
 
 ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
 """Of the files that are taken from a folder, in any case; a file that is named is always read."""

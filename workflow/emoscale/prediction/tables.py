@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.errors import UserError
-from emoscale.files import write_json
 from emoscale.prediction.recordings import Part
-from emoscale.tables import described, frame_of, write_csv, write_table
+from emoscale.runtime.errors import UserError
+from emoscale.runtime.files import write_json
+from emoscale.tables.schemas import described, frame_of, write_csv, write_table
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 FORMS = (".csv", ".json", ".parquet")

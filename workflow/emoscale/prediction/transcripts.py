@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import Path
 
-from emoscale.errors import CorpusError
 from emoscale.prediction.recordings import real_path
+from emoscale.runtime.errors import CorpusError
 
 _COLUMNS = ("file", "transcript")
 

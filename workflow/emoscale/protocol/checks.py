@@ -11,7 +11,6 @@ from emoscale.audit.guessing import unweighted_accuracy_of_guessing
 from emoscale.audit.people import speakers_of_two_sexes, two_sexes_sentence
 from emoscale.audit.same_recordings import groups_within
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.fold_file import unknown_utterances
 from emoscale.protocol.folds import roles_of
 from emoscale.protocol.left_out import (
@@ -21,6 +20,7 @@ from emoscale.protocol.left_out import (
 )
 from emoscale.protocol.orders import subset
 from emoscale.protocol.repeated_text import HAS_WORDS
+from emoscale.runtime.errors import ProtocolError
 
 _NO_STYLE = "no style"
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
-from emoscale.errors import ProtocolError
+from emoscale.runtime.errors import ProtocolError
 
 
 def session_development(dealt: pl.DataFrame) -> pl.DataFrame:

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.units import roles_by_unit
+from emoscale.runtime.errors import ProtocolError
 
 _ROLES = {
     "train": "train",

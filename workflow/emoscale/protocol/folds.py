@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.development import (
     random_development,
     session_development,
@@ -16,6 +15,7 @@ from emoscale.protocol.fold_file import given_roles
 from emoscale.protocol.repeated_text import apart_from
 from emoscale.protocol.stratified import even_groups
 from emoscale.protocol.units import roles_by_unit
+from emoscale.runtime.errors import ProtocolError
 
 _COLUMN = {
     "session": "session",

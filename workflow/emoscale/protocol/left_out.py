@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.errors import ProtocolError
 from emoscale.protocol.repeated_text import HAS_WORDS
+from emoscale.runtime.errors import ProtocolError
 
 
 def explained_absences(

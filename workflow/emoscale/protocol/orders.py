@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings, check_size
-from emoscale.errors import ProtocolError
 from emoscale.protocol.folds import assign_roles
+from emoscale.runtime.errors import ProtocolError
 
 
 def make_fold(

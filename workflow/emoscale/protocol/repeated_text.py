@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from emoscale.errors import ProtocolError
+from emoscale.runtime.errors import ProtocolError
 
 HAS_WORDS = pl.col("text_key").fill_null("") != ""
 """An utterance without a transcript, or without a word in it, repeats nothing."""

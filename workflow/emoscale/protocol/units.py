@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from emoscale.errors import ProtocolError
+from emoscale.runtime.errors import ProtocolError
 
 
 def roles_by_unit(

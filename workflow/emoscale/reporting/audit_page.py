@@ -14,8 +14,8 @@ import polars as pl
 from emoscale.audit.finding import BREAKS, NOTE, WEAKENS
 from emoscale.audit.findings import Audit
 from emoscale.audit.people import GUESSED_BY
-from emoscale.files import write_text
 from emoscale.reporting.figures import COLOURS
+from emoscale.runtime.files import write_text
 
 _MOST_FINDINGS = 30  # of a kind; the table has all
 _BINS = 30

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from emoscale.files import atomic_path
+from emoscale.runtime.files import atomic_path
 
 # Okabe and Ito (2008), without the yellow, which is faint on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from emoscale.audio import SAMPLE_RATE
-from emoscale.errors import CheckpointError
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.representations.fairseq_wav2vec2 import load_fairseq_wav2vec2
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transformers_models import (
     cannot_be_loaded,
     digest_of_model,
     load_network,
 )
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError
 
 AUDIO_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio", "whisper")
 """Types that are taken; XLS-R is wav2vec2."""

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emoscale.errors import CheckpointError
+from emoscale.runtime.errors import CheckpointError
 
 
 @dataclass(frozen=True)

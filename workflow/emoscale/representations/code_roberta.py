@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import CodeRobertaSettings, VqWav2VecSettings
-from emoscale.errors import CheckpointError
-from emoscale.provenance import digest
 from emoscale.representations.code_roberta_model import BEGIN, END, UNKNOWN, load_code_roberta
 from emoscale.representations.contract import Extracted, Waveform
 from emoscale.representations.layers import choose_layers
 from emoscale.representations.vq_wav2vec import VqWav2VecFeatures
 from emoscale.representations.windows import half_overlapping_windows
+from emoscale.runtime.errors import CheckpointError
+from emoscale.runtime.provenance import digest
 
 
 class CodeRoberta:

@@ -23,8 +23,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emoscale.errors import CheckpointError, reason_of
-from emoscale.provenance import digest
 from emoscale.representations.checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
@@ -32,7 +30,9 @@ from emoscale.representations.checkpoints import (
     read_fairseq_checkpoint,
 )
 from emoscale.representations.fairseq_wav2vec2 import ACTIVATIONS
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.representations.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError, reason_of
+from emoscale.runtime.provenance import digest
 
 BEGIN, PAD, END, UNKNOWN = range(4)
 """<s>, <pad>, </s> and <unk>: the symbols that every dictionary of fairseq begins with."""

@@ -9,8 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-Waveform = NDArray[np.float32]
-"""[samples] at 16 kHz, full scale 1."""
+from emoscale.audio.decoding import Waveform as Waveform
 
 
 @dataclass(frozen=True)

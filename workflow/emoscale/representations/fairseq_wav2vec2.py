@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from emoscale.errors import CheckpointError, reason_of
 from emoscale.representations.checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
     load_weights,
 )
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import ArchitectureError, parse_layers
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError, reason_of
 
 ACTIVATIONS = {
     "relu": "relu",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from emoscale.errors import CheckpointError
+from emoscale.runtime.errors import CheckpointError
 
 
 @dataclass(frozen=True)

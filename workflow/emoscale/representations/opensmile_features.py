@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import OpensmileSettings
-from emoscale.errors import ConfigurationError
 from emoscale.representations.contract import Waveform
+from emoscale.runtime.errors import ConfigurationError
 
 _LEVELS = {"frames": "LowLevelDescriptors", "functionals": "Functionals"}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from emoscale.config.representations import ExternalSettings, external_entry_points
-from emoscale.errors import ConfigurationError, reason_of
 from emoscale.representations.contract import Representation
+from emoscale.runtime.errors import ConfigurationError, reason_of
 
 BUILT_IN = {
     "code_roberta": "emoscale.representations.code_roberta:CodeRoberta",

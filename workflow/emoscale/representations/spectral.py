@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import LogMelSettings, MfccSettings, SpectralSettings
 from emoscale.representations.contract import Waveform
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.representations.torchaudio_guard import import_torchaudio
 
 torchaudio = import_torchaudio()
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.errors import AudioError
 from emoscale.representations.audio_models import AudioModel, load_audio_model
 from emoscale.representations.contract import Extracted, Waveform
 from emoscale.representations.layers import choose_layers
 from emoscale.representations.wav2vec_model import GroupNorm
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.representations.windows import half_overlapping_windows
+from emoscale.runtime.errors import AudioError
 
 EXACT_IN_BATCHES = ("wav2vec2", "hubert", "wavlm")
 """Model types that give an utterance what it gets alone, where masks leave out the padding.

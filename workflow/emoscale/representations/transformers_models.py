@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from emoscale.errors import CheckpointError
-from emoscale.provenance import digest, file_sha256
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.representations.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError
+from emoscale.runtime.provenance import digest, file_sha256
 
 _FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import TransformersTextSettings
-from emoscale.errors import CheckpointError, UserError
 from emoscale.representations.contract import Extracted
 from emoscale.representations.layers import choose_layers
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transcript_tokens import TranscriptReader, TranscriptTokens
 from emoscale.representations.transformers_models import (
     cannot_be_loaded,
@@ -21,7 +21,7 @@ from emoscale.representations.transformers_models import (
     load_network,
 )
 from emoscale.representations.windows import half_overlapping_windows
-from emoscale.torchaudio_guard import import_torchaudio
+from emoscale.runtime.errors import CheckpointError, UserError
 
 FAMILY = (
     "albert",

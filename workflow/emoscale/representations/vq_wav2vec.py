@@ -7,12 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import VqWav2VecSettings
-from emoscale.errors import CheckpointError
 from emoscale.representations.checkpoints import load_fairseq_checkpoint
 from emoscale.representations.quantiser import QuantiserArchitecture, build_quantiser, look_up
 from emoscale.representations.wav2vec import FairseqFeatures
 from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
+from emoscale.runtime.errors import CheckpointError
 
 
 class _QuantisedWav2Vec(Wav2Vec):

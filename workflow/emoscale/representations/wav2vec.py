@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import PretrainedSettings, Wav2VecSettings
-from emoscale.errors import AudioError, CheckpointError
 from emoscale.representations.checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
@@ -21,6 +20,7 @@ from emoscale.representations.checkpoints import (
 from emoscale.representations.contract import Waveform
 from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
+from emoscale.runtime.errors import AudioError, CheckpointError
 
 LONG_SECONDS = 40.0
 """Longer recordings are computed piece by piece: slower by a few percent, with less memory."""

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import WaveformSettings
 from emoscale.representations.contract import Waveform
 

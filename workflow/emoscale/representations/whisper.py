@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.contract import Extracted, Waveform

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.errors import DamagedFileError, StoreError
-from emoscale.provenance import digest
+from emoscale.runtime.errors import DamagedFileError, StoreError
+from emoscale.runtime.provenance import digest
 from emoscale.store.room import Room
 from emoscale.store.shard import (
     ShardContents,
@@ -24,7 +24,7 @@ from emoscale.store.shard import (
     shard_digest,
     verify_shard,
 )
-from emoscale.tables import FEATURE_INDEX, frame_of, read_metadata, read_table, write_table
+from emoscale.tables.schemas import FEATURE_INDEX, frame_of, read_metadata, read_table, write_table
 
 
 @dataclass(frozen=True)

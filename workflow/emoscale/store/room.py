@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError
+from emoscale.runtime.errors import StoreError
 
 
 class Room:

@@ -29,8 +29,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.errors import DamagedFileError, StoreError
-from emoscale.memory import FEWER_AT_ONCE
+from emoscale.runtime.errors import DamagedFileError, StoreError
+from emoscale.runtime.memory import FEWER_AT_ONCE
 
 SCHEMA = "emoscale-features-2"
 CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"

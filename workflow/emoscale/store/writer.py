@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.errors import StoreError
-from emoscale.files import atomic_path, says_what_the_disk_lacks
 from emoscale.representations.contract import Extracted
+from emoscale.runtime.errors import StoreError
+from emoscale.runtime.files import atomic_path, says_what_the_disk_lacks
 from emoscale.store.full_disk import open_for_hdf5
 from emoscale.store.shard import (
     CHARACTERS,

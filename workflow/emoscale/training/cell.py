@@ -19,15 +19,15 @@ from emoscale.config.prediction import PredictionSettings
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.settings import Settings
 from emoscale.config.training import TrainingSettings
-from emoscale.errors import ConfigurationError
-from emoscale.files import atomic_path, write_json
 from emoscale.models.contract import InputShape
-from emoscale.progress import WorkProgress
 from emoscale.protocol.orders import subset, told_labels
-from emoscale.provenance import digest, file_sha256, package_versions
+from emoscale.runtime.errors import ConfigurationError
+from emoscale.runtime.files import atomic_path, write_json
+from emoscale.runtime.progress import WorkProgress
+from emoscale.runtime.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
 from emoscale.store.room import Room
-from emoscale.tables import HISTORY, frame_of, predictions_schema, write_table
+from emoscale.tables.schemas import HISTORY, frame_of, predictions_schema, write_table
 from emoscale.training.fitted import probabilities_from
 from emoscale.training.kept import keep, machine_of, read_kept, repeat_identity
 from emoscale.training.layer_shares import layer_weights_of

@@ -21,9 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from emoscale.files import atomic_path
 from emoscale.protocol.orders import told_labels
-from emoscale.provenance import canonical_json, digest, package_versions
+from emoscale.runtime.files import atomic_path
+from emoscale.runtime.provenance import canonical_json, digest, package_versions
 from emoscale.training.tasks import Trained
 from emoscale.training.trainer import Training
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 
-from emoscale.memory import usual_advice
+from emoscale.runtime.memory import usual_advice
 from emoscale.store.index import FeatureStore
 
 # Of glibc's malloc.h.

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from emoscale.files import atomic_path
+from emoscale.runtime.files import atomic_path
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name, and values that JSON can hold."""

@@ -18,12 +18,12 @@ from emoscale.config.parsing import parse_settings
 from emoscale.config.prediction import PredictionSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.settings import Name
-from emoscale.errors import ConfigurationError, DamagedFileError, StoreError, reason_of
 from emoscale.evaluation.runs import read_run_record
 from emoscale.models.contract import InputShape
 from emoscale.models.decision import Decision
 from emoscale.models.registry import build_model
-from emoscale.provenance import file_sha256
+from emoscale.runtime.errors import ConfigurationError, DamagedFileError, StoreError, reason_of
+from emoscale.runtime.provenance import file_sha256
 from emoscale.training.fitted import Weights, probabilities_from
 from emoscale.training.material import Material
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from emoscale.config.training import TrainingSettings
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 
 
 @dataclass(frozen=True)

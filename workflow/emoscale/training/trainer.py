@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from emoscale.config.training import TrainingSettings
-from emoscale.errors import UserError
-from emoscale.evaluation.metrics import confusion_matrix, metrics_of
 from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.dropout import DropoutStream, share_stream
+from emoscale.runtime.errors import UserError
 from emoscale.training.augmentation import augmented
 from emoscale.training.kept_frames import kept_frames
 from emoscale.training.material import Material
+from emoscale.training.metrics import confusion_matrix, metrics_of
 from emoscale.training.optimiser import AdamW
 from emoscale.training.order import Order
 from emoscale.training.seeds import seed_of, stream

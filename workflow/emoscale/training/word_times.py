@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoscale.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import Features, FeatureStore
 
 

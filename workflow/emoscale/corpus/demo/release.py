@@ -13,14 +13,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from emoscale.audio import SAMPLE_RATE
+from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.corpus import DemoCorpus
 from emoscale.corpus.demo.script import Turn, plan_session
 from emoscale.corpus.demo.voice import Voice, draw_speaker, draw_voice, sound
 from emoscale.corpus.reading import text_key
-from emoscale.errors import UserError
-from emoscale.files import temporary_folder
-from emoscale.progress import WorkProgress
+from emoscale.runtime.errors import UserError
+from emoscale.runtime.files import temporary_folder
+from emoscale.runtime.progress import WorkProgress
 
 APPLE_DOUBLE = bytes.fromhex("00051607") + bytes(28)
 

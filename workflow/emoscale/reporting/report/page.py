@@ -11,7 +11,6 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from emoscale.files import write_text
 from emoscale.reporting.report.answer import answer_of, question_of
 from emoscale.reporting.report.figure_view import FigureView, figure_of
 from emoscale.reporting.report.glossary import GLOSSARY
@@ -25,6 +24,7 @@ from emoscale.reporting.report.results import (
 from emoscale.reporting.report.section import Section
 from emoscale.reporting.report.study import Study, highest
 from emoscale.reporting.report.words import count_words, interval_words, percent
+from emoscale.runtime.files import write_text
 
 _FOLDER = Path(__file__).resolve().parent
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from emoscale.errors import StoreError, reason_of
 from emoscale.reporting.figures import largest_sizes
-from emoscale.tables import read_arrow, read_metadata
+from emoscale.runtime.errors import StoreError, reason_of
+from emoscale.tables.schemas import read_arrow, read_metadata
 
 
 @dataclass(frozen=True)

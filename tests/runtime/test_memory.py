@@ -1,0 +1,128 @@
+"""Memory that runs out ends in a sentence that names the step and the setting that helps."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from emoscale.runtime.errors import MemoryShortage
+from emoscale.runtime.memory import is_out_of_memory, says_memory_ran_out
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import write_shard
+from emoscale.training.memory import settings_that_help
+from tests.conftest import PROJECT
+
+
+def on_the_gpu() -> None:
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has")
+
+
+ALLOCATIONS: dict[str, tuple[Callable[[], Any], str]] = {
+    "torch": (lambda: torch.empty(2**48, dtype=torch.uint8), "memory ran out when 281,475.0 GB"),
+    "numpy": (lambda: np.ones(2**46, dtype=np.uint8), "memory ran out when 64.0 TiB more"),
+    "python": (lambda: bytearray(2**62), "memory ran out; run fewer steps at once"),
+    "gpu": (
+        on_the_gpu,
+        "the GPU's memory ran out when 2.50 GiB more were asked for; set execution",
+    ),
+}
+
+
+@pytest.mark.parametrize("where", ALLOCATIONS)
+def test_what_does_not_fit_is_said(where: str) -> None:
+    allocate, says = ALLOCATIONS[where]
+    with pytest.raises(MemoryShortage) as caught, says_memory_ran_out("this"):
+        allocate()
+    assert str(caught.value).startswith(f"this: {says}")
+
+
+def test_other_errors_go_on_as_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shape") as caught, says_memory_ran_out("this"):
+        torch.ones(2) @ torch.ones(3, 3)
+    assert not is_out_of_memory(caught.value)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    folder = tmp_path / "features" / "mfcc"
+    header = ShardHeader("{}", 4, 100.0, "code", "rows")
+    write_shard(
+        folder / "00.h5", header, ["a", "b"], [np.ones((50, 4)), np.ones((9, 4))], "float16"
+    )
+    index_shards([folder / "00.h5"], folder / "index.parquet")
+    return FeatureStore(folder / "index.parquet")
+
+
+def test_a_training_names_its_batch_and_changes_nothing_itself(store: FeatureStore) -> None:
+    steps = settings_that_help("pooled", 32, [store])
+    assert "32 utterances of up to 50 frames of 4 values (mfcc: " in steps(False)
+    assert "lower training.batch_utterances from 32 to 16, which is another training" in steps(True)
+    assert "execution.device to cpu" in steps(True)
+    assert "execution.device" not in steps(False)
+    assert "batch_utterances" not in settings_that_help("estimator", 32, [store])(False)
+    assert "batch_utterances" not in settings_that_help("pooled", 1, [store])(False)
+
+
+def test_the_program_says_which_training(
+    store: FeatureStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec = importlib.util.spec_from_file_location("train_program", PROJECT / "scripts/train.py")
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    monkeypatch.setattr(program, "train_cell", lambda *_: on_the_gpu())
+    monkeypatch.setattr(program, "read_fold", lambda _: None)
+    monkeypatch.setattr(program, "keep_freed_memory", lambda: None)
+    (tmp_path / "fold1.parquet").write_bytes(b"")
+    settings = {"model": {"kind": "pooled"}, "training": {"batch_utterances": 8}, "seed": 1}
+    threads = torch.get_num_threads()
+    with pytest.raises(SystemExit):
+        program.main(
+            [
+                *(f"--settings={json.dumps(settings)}", "--experiment=sound", "--fold=fold1"),
+                *("--size=all", f"--protocol={tmp_path / 'fold1.parquet'}", "--output=nowhere"),
+                *(f"--features={store.path}", f"--threads={threads}"),
+            ]
+        )
+    said = capsys.readouterr().err
+    assert said.startswith("Error: sound, fold1, size all: the GPU's memory ran out when 2.50 GiB")
+    assert "lower training.batch_utterances from 8 to 4" in said
+    assert said.count("\n") == 1
+
+
+GREEDY = """
+import click
+from emoscale.runtime.command import shows_sentences
+
+@click.command()
+@shows_sentences
+def main():
+    hoard = []
+    while True:
+        hoard.append(bytearray(1 << 28))
+
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+main()
+"""
+
+
+def test_a_real_limit_is_met_with_a_sentence() -> None:
+    ran = subprocess.run([sys.executable, "-c", GREEDY], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Error: this step: memory ran out; run fewer steps at once")
+    assert ran.stderr.count("\n") == 1

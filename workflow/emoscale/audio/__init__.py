@@ -1,0 +1,1 @@
+"""Recordings: decoding, resampling, checks, speech level, and perturbations."""

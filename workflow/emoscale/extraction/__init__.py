@@ -1,1 +1,0 @@
-"""From a shard of the corpus to a shard of features."""

@@ -1,0 +1,1 @@
+"""Whether the files of a results folder are what they say."""

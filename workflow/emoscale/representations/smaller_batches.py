@@ -1,0 +1,93 @@
+"""Where a batch does not fit in memory, its halves are computed: what they give is the same."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from emoscale.representations.contract import Extracted
+from emoscale.runtime.memory import FEWER_AT_ONCE, is_out_of_memory, says_memory_ran_out
+
+Rows = Sequence[dict[str, Any]]
+
+
+class SmallerBatches:
+    """Computes batches of utterances, and from where memory ran out on, smaller ones.
+
+    What an utterance gets does not depend on its batch (see `Representation`), so nothing of this
+    is in the results; a line says it.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        compute: Callable[[Rows, list[Any]], list[Extracted]],
+        advice: Callable[[bool], str],
+    ) -> None:
+        """`label` names the step; `advice` is told whether a GPU's memory is too small."""
+        self._label, self._compute, self._advice = label, compute, advice
+        self._most_seconds = math.inf
+
+    def extract(self, rows: Rows, given: list[Any]) -> list[Extracted]:
+        """What is computed of each of `rows` from what is `given` of it.
+
+        Raises `MemoryShortage` where not even one utterance fits.
+        """
+        longest = max(float(row["seconds"]) for row in rows)
+        if len(rows) > 1 and len(rows) * longest > self._most_seconds:
+            return self._halves(rows, given)
+        if len(rows) == 1:
+            step = f"{self._label}: {rows[0]['utterance']}, {longest:,.1f} s long"
+            with says_memory_ran_out(step, self._advice):
+                return self._compute(rows, given)
+        try:
+            return self._compute(rows, given)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here the error is gone, and with it what it held of memory.
+        _give_back_gpu_memory()
+        self._most_seconds = len(rows) * longest / 2
+        print(
+            f"{self._label}: memory ran out with {len(rows)} utterances of up to {longest:,.1f} s "
+            f"at once; going on with batches of {self._most_seconds:,.1f} s at most (the results "
+            "are the same)",
+            file=sys.stderr,
+            flush=True,
+        )
+        return self._halves(rows, given)
+
+    def _halves(self, rows: Rows, given: list[Any]) -> list[Extracted]:
+        half = len(rows) // 2
+        return [
+            *self.extract(rows[:half], given[:half]),
+            *self.extract(rows[half:], given[half:]),
+        ]
+
+
+def settings_that_help(name: str, settings: Any) -> Callable[[bool], str]:
+    """What to change of the representation `name`, whose one utterance does not fit in memory."""
+
+    def advice(on_gpu: bool) -> str:
+        ways = []
+        window = getattr(settings, "window_seconds", None)
+        if settings.kind == "transformers_audio" and window is not None and window > 5:
+            shorter = max(5.0, window / 2)
+            ways.append(f"lower representations.{name}.window_seconds ({window:g}) to {shorter:g}")
+        layer = getattr(settings, "layer", None)
+        if layer == "all" or (isinstance(layer, list) and len(layer) > 1):
+            ways.append(f"name fewer layers in representations.{name}.layer")
+        if getattr(settings, "precision", None) == "float32":
+            ways.append(f"set representations.{name}.precision to bfloat16")
+        ways.append("set execution.device to cpu" if on_gpu else FEWER_AT_ONCE)
+        return "; or ".join(ways)
+
+    return advice
+
+
+def _give_back_gpu_memory() -> None:
+    import torch
+
+    torch.cuda.empty_cache()  # does nothing where no GPU is in use

@@ -1,0 +1,1 @@
+"""What any step needs: errors, atomic files, progress, devices, memory, provenance."""

@@ -1,0 +1,47 @@
+"""What all programs in `scripts/` share: mistakes that a person can mend end in a sentence."""
+
+from __future__ import annotations
+
+import errno
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import click
+
+from emoscale.runtime.damage import set_aside
+from emoscale.runtime.errors import DamagedFileError, UserError
+from emoscale.runtime.files import disk_reason
+from emoscale.runtime.memory import says_memory_ran_out
+
+_OFTEN_OTHERWISE = (errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of reading too, where they are no matter of room."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def shows_sentences(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let a `UserError` end the program with its sentence instead of a traceback.
+
+    In a step of the workflow a damaged file of the study's results is moved aside before. So does
+    what a disk or too little memory is the reason of, wherever that shows.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Parameters.args, **options: Parameters.kwargs) -> Result:
+        try:
+            with says_memory_ran_out("this step"):
+                return function(*arguments, **options)
+        except DamagedFileError as error:
+            raise click.ClickException(set_aside(error)) from None
+        except UserError as error:
+            raise click.ClickException(str(error)) from None
+        except OSError as error:
+            reason = disk_reason(error)
+            if reason is None or error.errno in _OFTEN_OTHERWISE:
+                raise
+            name = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{name}{reason}, then run again") from None
+
+    return wrapped

@@ -1,1 +1,0 @@
-"""What a step asks of a cluster, from how much work it is; no number of a result depends on it."""

@@ -1,0 +1,1 @@
+"""Schemas of all tables, Parquet files and their digests."""

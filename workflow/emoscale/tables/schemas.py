@@ -1,0 +1,331 @@
+"""Parquet tables with a schema at every boundary: checked on writing and on reading."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emoscale.runtime.errors import DamagedFileError, StoreError, reason_of
+from emoscale.runtime.files import atomic_path
+from emoscale.tables.digests import CONTENT, MEASURED, RESULT, is_as_sealed, sealed
+
+VOTE = pa.struct([("rater", pa.string()), ("label", pa.string())])
+SHARE = pa.struct([("label", pa.string()), ("share", pa.float64())])
+WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64())])
+
+
+def described(
+    name: str, kind: pa.DataType, meaning: str, *, null: bool = False, measured: bool = False
+) -> pa.Field:
+    """A column with what it means; null only where it says so.
+
+    `measured` is a time or a memory measurement: equal studies need not agree in it.
+    """
+    metadata = {b"meaning": meaning.encode(), **({MEASURED: b"yes"} if measured else {})}
+    return pa.field(name, kind, nullable=null, metadata=metadata)
+
+
+_RECORDING_FIELDS = [
+    described("utterance", pa.string(), "unique key"),
+    described("corpus", pa.string(), "corpus it comes from"),
+    described("audio", pa.string(), "path relative to the corpus root"),
+    described(
+        "start", pa.float64(), "seconds within that file; null: from its beginning", null=True
+    ),
+    described("end", pa.float64(), "seconds within that file; null: to its end", null=True),
+    described("seconds", pa.float64(), "duration, seconds"),
+    described("sample_rate", pa.int32(), "of the file, Hz; features are computed at 16,000 Hz"),
+    described("channels", pa.int32(), "of the file; several are averaged to one"),
+    described("speaker", pa.string(), "who speaks"),
+    described("sex", pa.string(), "F, M or null", null=True),
+    described("session", pa.string(), "recording session", null=True),
+    described("dialog", pa.string(), "dialog the utterance belongs to", null=True),
+    described("style", pa.string(), "improvised, scripted or null", null=True),
+    described("emotion", pa.string(), "the corpus's own label"),
+    described("valence", pa.float64(), "mean rating, in the corpus's units", null=True),
+    described("activation", pa.float64(), "mean rating, in the corpus's units", null=True),
+    described("dominance", pa.float64(), "mean rating, in the corpus's units", null=True),
+    described(
+        "votes",
+        pa.list_(VOTE),
+        "each rater's labels, in the words of `emotion`; a word that is none stands as written",
+        null=True,
+    ),
+    described("transcript", pa.string(), "as the corpus writes it", null=True),
+    described("words", pa.list_(WORD), "alignment, seconds from the utterance's start", null=True),
+    described(
+        "text_key", pa.string(), "normalised transcript, for finding repeated text", null=True
+    ),
+    described("audio_sha256", pa.string(), "of the decoded samples, their rate and channels"),
+]
+
+RECORDINGS = pa.schema(_RECORDING_FIELDS)
+"""Every usable utterance of the corpus, before the study's classes are known."""
+
+UTTERANCES = pa.schema(
+    [
+        *_RECORDING_FIELDS,
+        described("label", pa.string(), "the study's class; null: outside the study", null=True),
+        described(
+            "vote_shares",
+            pa.list_(SHARE),
+            "share of each of the study's classes in the raters' votes; they sum to 1; null: no "
+            "vote is for a class",
+            null=True,
+        ),
+    ]
+)
+"""The utterance table: recordings with the study's classes."""
+
+REJECTED = pa.schema(
+    [
+        described("utterance", pa.string(), "key, where there is one", null=True),
+        described("file", pa.string(), "path relative to the corpus root"),
+        described("place", pa.string(), "line or part of the file", null=True),
+        described("reason", pa.string(), "short code of the reason"),
+        described("detail", pa.string(), "the reason in a sentence"),
+    ]
+)
+"""What was left out, and why."""
+
+_PLACE = ("utterance", "audio", "start", "end", "seconds", "audio_sha256")
+_TEXT = ("transcript", "words")
+
+SHARD = pa.schema(
+    [field for field in _RECORDING_FIELDS if field.name in (*_PLACE, "sample_rate", "channels")]
+)
+"""A shard's recordings: neither labels nor texts, so that these extract no audio again."""
+
+TEXTS = pa.schema([field for field in _RECORDING_FIELDS if field.name in ("utterance", *_TEXT)])
+"""A shard's texts."""
+
+TALKERS = pa.schema(
+    [
+        field
+        for field in _RECORDING_FIELDS
+        if field.name in ("utterance", "audio", "start", "end", "seconds", "speaker")
+    ]
+)
+"""Whose voices others are heard through."""
+
+SOURCES = pa.schema([field for field in _RECORDING_FIELDS if field.name in (*_PLACE, *_TEXT)])
+"""What extraction reads of an utterance; no labels."""
+
+FEATURE_INDEX = pa.schema(
+    [
+        described("utterance", pa.string(), "unique key"),
+        described("shard", pa.string(), "file that holds it, beside the index"),
+        described("row", pa.int64(), "its position in that shard"),
+        described("frames", pa.int64(), "number of frames"),
+        described("windows", pa.int32(), "parts that it was computed in; 1: as a whole"),
+    ]
+)
+"""Where the features of each utterance are; the shards' digests are in the table's metadata."""
+
+HISTORY = pa.schema(
+    [
+        described("repeat", pa.int32(), "which training of the cell, from 0"),
+        described("step", pa.int32(), "optimiser steps so far"),
+        described("trial", pa.int32(), "point of the searched grid, from 0"),
+        described(
+            "train_loss",
+            pa.float64(),
+            "mean weighted cross-entropy since the last row, nats; null: not trained by steps",
+            null=True,
+        ),
+        described("development_loss", pa.float64(), "weighted cross-entropy, nats", null=True),
+        described("development_ua", pa.float64(), "unweighted accuracy, 0 to 1", null=True),
+        described("best", pa.bool_(), "whether these weights were kept as the best so far"),
+    ]
+)
+"""A row an evaluation of a training; of an estimator, a row a strength that was tried."""
+
+
+def protocol_schema(repeats: int, shuffled: bool = False) -> pa.Schema:
+    """A fold: the role of every labelled utterance, its rank in each training order.
+
+    In a negative control (`shuffled`) there is also what each repeat is told the class is, and no
+    votes, which would tell the truth.
+    """
+    told = "class that this repeat learns: permuted within training and within development"
+    return pa.schema(
+        [
+            described("utterance", pa.string(), "unique key"),
+            described("role", pa.string(), "train, dev or test; no dev where nothing is chosen"),
+            described("label", pa.string(), "true class"),
+            described("speaker", pa.string(), "who speaks"),
+            described(
+                "votes", pa.list_(SHARE), "shares of the classes in the raters' votes", null=True
+            ),
+            *(
+                described(f"rank_{repeat}", pa.int32(), "place in this training order", null=True)
+                for repeat in range(repeats)
+            ),
+            *(
+                described(f"told_{repeat}", pa.string(), told)
+                for repeat in range(repeats if shuffled else 0)
+            ),
+        ]
+    )
+
+
+def read_fold(path: Path | str) -> pl.DataFrame:
+    """Read a fold, of any number of repeats."""
+    names = _read_schema(path).names
+    repeats = sum(name.startswith("rank_") for name in names)
+    return read_table(path, protocol_schema(repeats, shuffled="told_0" in names))
+
+
+def predictions_schema(classes: list[str]) -> pa.Schema:
+    """A row a repeat and test utterance."""
+    return pa.schema(
+        [
+            described("utterance", pa.string(), "unique key"),
+            described("repeat", pa.int32(), "which training of the cell, from 0"),
+            described("label", pa.string(), "true class"),
+            described("predicted", pa.string(), "class of the highest probability"),
+            *(
+                described(f"p_{name}", pa.float64(), "probability of this class")
+                for name in classes
+            ),
+        ]
+    )
+
+
+def perturbed_schema(classes: list[str]) -> pa.Schema:
+    """A row a condition, repeat and test utterance, where test audio is changed."""
+    condition = described("condition", pa.string(), "what it went through; clean: nothing")
+    return pa.schema([condition, *predictions_schema(classes)])
+
+
+def write_table(
+    table: pl.DataFrame,
+    path: Path | str,
+    schema: pa.Schema,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write `table` as Parquet with exactly the columns and types of `schema`, atomically.
+
+    Raises `StoreError` when a column is missing, unknown, of another type, or null where it must
+    not be. `metadata` is kept in the file (see `read_metadata`), with digests of the content.
+    """
+    unknown = [name for name in table.columns if name not in schema.names]
+    missing = [name for name in schema.names if name not in table.columns]
+    if unknown or missing:
+        raise StoreError(f"{path}: columns missing: {missing}, columns unknown: {unknown}")
+    try:
+        arrow = table.select(schema.names).to_arrow().cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(f"{path}: does not fit its schema: {reason_of(error)}") from None
+    arrow = arrow.replace_schema_metadata(sealed(arrow, metadata or {}))
+    with atomic_path(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
+    """Read a table of `write_table`; raises `StoreError` when it is damaged or another's."""
+    arrow = read_arrow(path)
+    try:
+        arrow = arrow.cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(f"{path}: is not the table expected here: {reason_of(error)}") from None
+    frame = pl.from_arrow(arrow)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def read_any_table(path: Path | str) -> pl.DataFrame:
+    """Read a table whose columns depend on the study; raises `StoreError` when it is damaged."""
+    frame = pl.from_arrow(read_arrow(path))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def read_arrow(path: Path | str) -> pa.Table:
+    """The table as it lies in the file, compared with its digest where it has one.
+
+    Raises `StoreError` where it is missing or damaged.
+    """
+    with _readable(path):
+        # One file, and the columns that it holds itself: none from the names of its folders.
+        arrow = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        metadata = _texts(arrow.schema)
+        whole = CONTENT not in metadata or is_as_sealed(arrow, metadata)
+    if not whole:
+        raise DamagedFileError(path, "is not what was written", lambda: read_arrow(path))
+    return arrow
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """The metadata that `write_table` was given."""
+    return {k: v for k, v in _metadata(path).items() if k not in (CONTENT, RESULT)}
+
+
+def result_sha256(path: Path | str) -> str:
+    """Digest of what a table says, without what was measured of time and memory.
+
+    Raises `StoreError` where the table has none.
+    """
+    found = _metadata(path).get(RESULT)
+    if found is None:
+        raise StoreError(f"{path}: has no digest of its content; remove the file and run again")
+    return found
+
+
+def _metadata(path: Path | str) -> dict[str, str]:
+    with _readable(path):
+        return _texts(pq.read_schema(path))
+
+
+def _texts(schema: pa.Schema) -> dict[str, str]:
+    raw = schema.metadata or {}
+    return {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
+
+
+def _read_schema(path: Path | str) -> pa.Schema:
+    with _readable(path):
+        return pq.read_schema(path)
+
+
+@contextlib.contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    """Whatever makes a Parquet file unreadable becomes a `StoreError`.
+
+    It is a `DamagedFileError` unless the system says why the file cannot be read.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist; run the step that makes it") from None
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); mend that and run again"
+            ) from None
+        detail = f"cannot be read as Parquet ({reason_of(error)})"
+        raise DamagedFileError(path, detail, lambda: read_arrow(path)) from None
+
+
+def frame_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:
+    """A data frame with the columns and types of `schema` from a list of rows."""
+    arrow = pa.Table.from_pylist(rows, schema=schema)
+    frame = pl.from_arrow(arrow)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def write_csv(table: pl.DataFrame, path: Path | str) -> None:
+    """Write a table for reading by people and spreadsheets; nested values become JSON."""
+    nested = [name for name, kind in table.schema.items() if kind.is_nested()]
+    flat = table.with_columns(
+        pl.Series(name, [json.dumps(value) for value in table[name].to_list()], dtype=pl.String)
+        for name in nested
+    )
+    with atomic_path(path) as temporary:
+        flat.write_csv(temporary, float_precision=6)
