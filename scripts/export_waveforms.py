@@ -10,17 +10,17 @@ from emoscale.config.representations import RepresentationSettings
 from emoscale.representations.weights.options import reads_weights
 from emoscale.representations.weights.origin import Origin
 from emoscale.representations.weights.placing import place_weights
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 from emoscale.runtime.files import write_json
 from emoscale.store.external_frames import export_waveforms
 
 
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help="The representation, as JSON.")
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="Corpus root.")
-@click.option("--shard", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="An .npz file.")
-@click.option("--place", required=True, type=click.Path(path_type=Path), help="A .json file.")
+@file_option("--root", "Corpus root.")
+@file_option("--shard")
+@file_option("--output", "An .npz file.")
+@file_option("--place", "A .json file.")
 @shows_sentences
 @reads_weights
 def main(

@@ -11,16 +11,16 @@ from emoscale.representations.registry import build_representation, sources_of
 from emoscale.representations.weights.options import reads_weights
 from emoscale.representations.weights.origin import Origin
 from emoscale.representations.weights.placing import place_weights
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 from emoscale.runtime.provenance import code_digest
 from emoscale.store.external_frames import store_frames
 
 
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help="The representation, as JSON.")
-@click.option("--shard", required=True, type=click.Path(path_type=Path))
-@click.option("--frames", required=True, type=click.Path(path_type=Path), help="An .npz file.")
-@click.option("--output", required=True, type=click.Path(path_type=Path))
+@file_option("--shard")
+@file_option("--frames", "An .npz file.")
+@file_option("--output")
 @shows_sentences
 @reads_weights
 def main(

@@ -15,7 +15,7 @@ from emoscale.runtime.errors import StoreError
 from emoscale.store import read_shard
 from emoscale.store.external_frames import export_waveforms, store_frames
 from emoscale.store.extraction import extract_shard
-from tests.extraction.test_shard import rows as rows  # a fixture
+from tests.store.test_extraction import rows as rows  # a fixture
 from tests.representations.test_wav2vec import REFERENCES
 
 CODES = VqWav2VecSettings(kind="vq_wav2vec", checkpoint=str(REFERENCES / "vq_kmeans.pt"))

@@ -1,5 +1,13 @@
 # Representations that the original package computes (backend: fairseq): it needs an older Python and
 # an older torch, so waveforms go to a program there and frames come back.
+FAIRSEQ_ENVIRONMENT = str(PROJECT / "envs" / "fairseq.yaml")
+
+
+def fairseq_code(wildcards):
+    kind = STUDY.representations[wildcards.representation].kind
+    return code_of("store_frames.py", SCRIPTS / "fairseq_backend.py", *sources_of(kind))
+
+
 rule export_waveforms:
     input:
         generated_corpus(),
@@ -11,14 +19,14 @@ rule export_waveforms:
     log:
         f"{OUT}/logs/export_waveforms/{{representation}}/{{shard}}.log",
     wildcard_constraints:
-        representation="|".join(FAIRSEQ),
+        representation="|".join(FAIRSEQ) or "none",
     conda:
         ENVIRONMENT
     params:
-        settings=representation_settings,
+        settings=settings_of("representation", "representation"),
         root=corpus_root,
-        weights=weights_options,
-        checkpoint=representation_checkpoint,
+        weights=untracked(weights_options),
+        own_weights=lambda wildcards: content_of_own_weights(wildcards.representation),
         code=code_of("export_waveforms.py"),
     message:
         "{wildcards.representation}: write the waveforms of shard {wildcards.shard} for fairseq"
@@ -39,7 +47,7 @@ rule compute_with_fairseq:
     benchmark:
         f"{OUT}/benchmarks/compute_with_fairseq/{{representation}}/{{shard}}.tsv"
     wildcard_constraints:
-        representation="|".join(FAIRSEQ),
+        representation="|".join(FAIRSEQ) or "none",
     conda:
         FAIRSEQ_ENVIRONMENT
     threads: 1
@@ -48,7 +56,7 @@ rule compute_with_fairseq:
         # A resource, because another place of the same package is no reason to compute again.
         python=os.path.expanduser(STUDY.execution.fairseq_python),
     params:
-        output=settings_of_backend,
+        output=lambda wildcards: STUDY.representations[wildcards.representation].output,
         code=code_of("fairseq_backend.py"),
     message:
         "{wildcards.representation}: compute shard {wildcards.shard} with fairseq"
@@ -69,13 +77,13 @@ rule store_frames:
     log:
         f"{OUT}/logs/store_frames/{{representation}}/{{shard}}.log",
     wildcard_constraints:
-        representation="|".join(FAIRSEQ),
+        representation="|".join(FAIRSEQ) or "none",
     conda:
         ENVIRONMENT
     params:
-        settings=representation_settings,
-        weights=weights_options,
-        checkpoint=representation_checkpoint,
+        settings=settings_of("representation", "representation"),
+        weights=untracked(weights_options),
+        own_weights=lambda wildcards: content_of_own_weights(wildcards.representation),
         code=fairseq_code,
     message:
         "{wildcards.representation}: store shard {wildcards.shard}"
