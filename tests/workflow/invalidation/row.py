@@ -19,7 +19,7 @@ from tests.workflow.invalidation.studies import CORPORA, MODELS, READERS
 
 TABLES_WORDS = "tables, figures, report"
 PROTOCOL_WORDS = f"folds and their check; all training; {TABLES_WORDS}"
-LABELS_WORDS = f"labels, audit; {PROTOCOL_WORDS}; changed audio at most"
+LABELS_WORDS = f"labels, audit; {PROTOCOL_WORDS}"
 DECLARED_WORDS = f"the corpus's tables; {LABELS_WORDS}; no features"
 READING_WORDS = "the recordings, and at most everything behind them"
 HEARD_WORDS = "extraction under this condition; tests on changed audio; report"
