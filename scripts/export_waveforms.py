@@ -7,9 +7,8 @@ import click
 from emoscale.audio.utterances import read_sources
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
-from emoscale.representations.weights.options import reads_weights
 from emoscale.representations.weights.origin import Origin
-from emoscale.representations.weights.placing import place_weights
+from emoscale.representations.weights.placing import place_weights, reads_weights
 from emoscale.runtime.command import shows_sentences
 from emoscale.runtime.files import write_json
 from emoscale.store.external_frames import export_waveforms

@@ -8,9 +8,8 @@ from emoscale.audio.utterances import read_sources
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.representations.registry import build_representation, sources_of
-from emoscale.representations.weights.options import reads_weights
 from emoscale.representations.weights.origin import Origin
-from emoscale.representations.weights.placing import place_weights
+from emoscale.representations.weights.placing import place_weights, reads_weights
 from emoscale.runtime.command import shows_sentences
 from emoscale.runtime.provenance import code_digest
 from emoscale.store.external_frames import store_frames

@@ -19,7 +19,7 @@ from emoscale.prediction.features import FeatureMaker, weights_of
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.representations.weights.downloads import cached_path
+from emoscale.representations.weights.fetching import cached_path
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.training.saved_run import SavedRun, read_run
 from tests.prediction.conftest import MODELS, RATE, ChangeRun, SmallStudy
