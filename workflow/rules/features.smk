@@ -37,8 +37,6 @@ rule extract_features:
         f"{OUT}/logs/extract_features/{{representation}}/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/extract_features/{{representation}}/{{shard}}.tsv"
-    wildcard_constraints:
-        representation="|".join(set(STUDY.representations) - set(FAIRSEQ)) or "none",
     group:
         extraction_pack
     conda:
@@ -57,19 +55,15 @@ rule extract_features:
         texts=texts_option,
         weights=weights_options,
         checkpoint=representation_checkpoint,
+        backend=backend_option,
         code=representation_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard}"
     shell:
         'python "$EMOSCALE_SCRIPTS"/extract_features.py --settings {params.settings:q}'
         " --root {params.root:q} --shard {input.shard:q} {params.texts:q} {params.weights:q}"
-        " --output {output:q}"
+        " {params.backend:q} --output {output:q}"
         " --device {resources.device} --threads {threads} > {log:q} 2>&1"
-
-
-if FAIRSEQ:
-
-    include: "fairseq.smk"
 
 
 rule index_features:

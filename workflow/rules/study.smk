@@ -52,7 +52,6 @@ OUT = STUDY.folder
 os.environ.update(EMOSCALE_RESULTS=os.path.abspath(OUT))
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
 CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
-FAIRSEQ_ENVIRONMENT = str(PROJECT / "envs" / "fairseq.yaml")
 IS_DEMO = STUDY.corpus.reader == "demo"
 
 
@@ -129,9 +128,20 @@ def texts_option(wildcards, input):
     return [f"--texts={path}" for path in input.texts]
 
 
+def representation_backend(wildcards):
+    return getattr(STUDY.representations[wildcards.representation], "backend", "native")
+
+
 def representation_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
-    return code_of("extract_features.py", *sources_of(kind))
+    return code_of("extract_features.py", *sources_of(kind, representation_backend(wildcards)))
+
+
+# Another place of the same package is no reason to compute again either (see weights_options).
+def backend_option(wildcards, input):
+    if representation_backend(wildcards) == "native":
+        return []
+    return [f"--fairseq-python={os.path.expanduser(STUDY.execution.fairseq_python)}"]
 
 
 def representation_checkpoint(wildcards):
@@ -177,16 +187,6 @@ def checkpoint_code(wildcards):
     return code_of("fetch_checkpoint.py", "emoscale.representations.weights.untrained") if made else ""
 
 
-def settings_of_backend(wildcards):
-    """What the fairseq backend is told of a representation."""
-    return STUDY.representations[wildcards.representation].output
-
-
-def fairseq_code(wildcards):
-    kind = STUDY.representations[wildcards.representation].kind
-    return code_of("store_frames.py", SCRIPTS / "fairseq_backend.py", *sources_of(kind))
-
-
 def may_use_gpu(wildcards):
     """Networks, and what the user brings."""
     settings = STUDY.representations[wildcards.representation]
@@ -194,15 +194,8 @@ def may_use_gpu(wildcards):
 
 
 def extraction_device(wildcards):
-    return STUDY.execution.device if may_use_gpu(wildcards) else "cpu"
-
-
-# Representations that the original package computes, in an environment of its own.
-FAIRSEQ = [
-    name
-    for name, settings in STUDY.representations.items()
-    if getattr(settings, "backend", "native") == "fairseq"
-]
+    here = may_use_gpu(wildcards) and representation_backend(wildcards) == "native"
+    return STUDY.execution.device if here else "cpu"
 
 
 def experiment_settings(wildcards):

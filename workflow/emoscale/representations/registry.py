@@ -10,6 +10,7 @@ from typing import Any
 from emoscale.config.representations import ExternalSettings, external_entry_points
 from emoscale.representations.contract import Representation
 from emoscale.runtime.errors import ConfigurationError, reason_of
+from emoscale.runtime.provenance import PACKAGE
 
 BUILT_IN = {
     "code_roberta": "emoscale.representations.code_roberta:CodeRoberta",
@@ -25,6 +26,9 @@ BUILT_IN = {
 """Class of each kind, or what builds it; imported when it is used, so that a kind needs only its
 own packages."""
 
+FAIRSEQ_BACKEND = "emoscale.representations.fairseq_backend"
+FAIRSEQ_PROGRAM = PACKAGE.parents[1] / "scripts" / "fairseq_backend.py"
+
 
 def class_of(kind: str) -> str:
     """`module:Class` of a kind: a built-in one, an installed package's entry point, or itself."""
@@ -38,10 +42,11 @@ def module_of(kind: str) -> str:
     return class_of(kind).partition(":")[0]
 
 
-def sources_of(kind: str) -> list[str | Path]:
+def sources_of(kind: str, backend: str = "native") -> list[str | Path]:
     """The code that decides what this kind gives; of an external one, the file of its class."""
     if kind in BUILT_IN:
-        return [module_of(kind)]
+        own: list[str | Path] = [module_of(kind)]
+        return own if backend == "native" else [*own, FAIRSEQ_BACKEND, FAIRSEQ_PROGRAM]
     try:
         found = importlib.util.find_spec(module_of(kind))
     except ImportError:
@@ -74,6 +79,20 @@ def build_representation(settings: Any, device: str = "cpu") -> Representation:
     place: Any = getattr(made, "to", None)
     if place is not None:
         place(device)
+    return made
+
+
+def build_original(native: Representation, settings: Any, python: str | None) -> Representation:
+    """The same representation, computed by fairseq in `python` (settings with `backend: fairseq`).
+
+    Raises `ConfigurationError` where no Python is named.
+    """
+    if not python:
+        raise ConfigurationError(
+            "backend fairseq needs a Python that has fairseq: --fairseq-python, or "
+            "execution.fairseq_python in a study"
+        )
+    made: Representation = _import(f"{FAIRSEQ_BACKEND}:FairseqBackend")(native, settings, python)
     return made
 
 
