@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 from pathlib import Path
 from typing import Any
 
 from emoscale.config.representations import ExternalSettings, external_entry_points
 from emoscale.representations.contract import Representation
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.runtime.errors import ConfigurationError, reason_of
 from emoscale.runtime.provenance import PACKAGE
 
@@ -47,10 +49,14 @@ def sources_of(kind: str, backend: str = "native") -> list[str | Path]:
     if kind in BUILT_IN:
         own: list[str | Path] = [module_of(kind)]
         return own if backend == "native" else [*own, FAIRSEQ_BACKEND, FAIRSEQ_PROGRAM]
-    try:
-        found = importlib.util.find_spec(module_of(kind))
-    except ImportError:
-        return []  # building it says what is missing
+    first, *inner = module_of(kind).split(".")
+    found, name = importlib.util.find_spec(first), first
+    for part in inner:  # find_spec would import the packages that the module is in
+        inside = found.submodule_search_locations if found else None
+        if inside is None:
+            return []  # building it says what is missing
+        name = f"{name}.{part}"
+        found = importlib.machinery.PathFinder.find_spec(name, inside)
     return [Path(found.origin)] if found and found.origin and found.has_location else []
 
 
@@ -63,6 +69,7 @@ def build_representation(settings: Any, device: str = "cpu") -> Representation:
     if not isinstance(settings, ExternalSettings):
         made = _import(BUILT_IN[settings.kind])(settings)
     else:
+        import_torchaudio()  # the user's own code may, and knows nothing of the guard
         try:
             made = _import(class_of(settings.kind))(**settings.options)
         except Exception as error:  # whatever the user's own code raises
