@@ -157,7 +157,7 @@ def test_a_recording_that_the_representation_refuses_does_not_stop_the_others(
     small_study: SmallStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found among the others, whose numbers stay the same."""
-    from emoscale.representations.spectral import Mfcc
+    from emoscale.representations.acoustic import Mfcc
 
     files = small_study.tested()
     folder = small_study.run_folder("pooled")

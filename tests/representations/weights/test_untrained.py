@@ -30,7 +30,7 @@ from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.origin import Origin
 from emoscale.representations.weights.untrained import MAKERS
 from emoscale.runtime.errors import CheckpointError
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 
 import_torchaudio()
 import transformers  # noqa: E402

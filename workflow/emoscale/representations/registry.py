@@ -16,14 +16,14 @@ from emoscale.runtime.provenance import PACKAGE
 
 BUILT_IN = {
     "code_roberta": "emoscale.representations.code_roberta:CodeRoberta",
-    "logmel": "emoscale.representations.spectral:LogMel",
-    "mfcc": "emoscale.representations.spectral:Mfcc",
+    "logmel": "emoscale.representations.acoustic:LogMel",
+    "mfcc": "emoscale.representations.acoustic:Mfcc",
     "opensmile": "emoscale.representations.opensmile_features:Opensmile",
     "transformers_audio": "emoscale.representations.transformers_audio:build_transformers_audio",
     "transformers_text": "emoscale.representations.transformers_text:TransformersText",
     "vq_wav2vec": "emoscale.representations.vq_wav2vec:VqWav2VecFeatures",
     "wav2vec": "emoscale.representations.wav2vec:Wav2VecFeatures",
-    "waveform": "emoscale.representations.waveform:RawWaveform",
+    "waveform": "emoscale.representations.acoustic:RawWaveform",
 }
 """Class of each kind, or what builds it; imported when it is used, so that a kind needs only its
 own packages."""
