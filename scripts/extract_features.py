@@ -10,10 +10,9 @@ import torch
 from emoscale.audio.utterances import read_sources, waveform_of
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
-from emoscale.representations.registry import build_representation, sources_of
-from emoscale.representations.weights.options import reads_weights
+from emoscale.representations.registry import build_original, build_representation, sources_of
 from emoscale.representations.weights.origin import Origin
-from emoscale.representations.weights.placing import place_weights
+from emoscale.representations.weights.placing import place_weights, reads_weights
 from emoscale.runtime.command import computing_options, file_option, shows_sentences
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import ConfigurationError
@@ -33,6 +32,7 @@ PERTURBING = "emoscale.audio.conditions"
 @file_option("--talkers", "Who babbles, where somebody does.", required=False)
 @file_option("--output")
 @computing_options
+@click.option("--fairseq-python", help="The Python that has fairseq, for `backend: fairseq`.")
 @shows_sentences
 @reads_weights
 def main(
@@ -46,13 +46,17 @@ def main(
     output: Path,
     device: str,
     threads: int,
+    fairseq_python: str | None,
 ) -> None:
     torch.set_num_threads(threads)
     os.environ["HF_HUB_OFFLINE"] = "1"  # weights were fetched before; a step has no network
     asked = parse_settings(RepresentationSettings, settings, "--settings")
+    backend = getattr(asked, "backend", "native")
     placed, phrase = place_weights(asked, origins)
     representation = build_representation(placed, choose_device(device).type)
-    sources = [Path(__file__), *sources_of(asked.kind)]
+    if backend == "fairseq":
+        representation = build_original(representation, placed, fairseq_python)
+    sources = [Path(__file__), *sources_of(asked.kind, backend)]
     heard = waveform_of
     if condition is not None:
         if representation.modality != "audio":

@@ -40,7 +40,7 @@ def test_it_says_what_it_does(path: Path) -> None:
 def test_the_fairseq_backend_says_where_it_runs() -> None:
     ran = run(ELSEWHERE, "--help")
     assert ran.returncode == 1
-    assert "has no fairseq. Let Snakemake make the environment" in ran.stderr
+    assert "has no fairseq; make its environment" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

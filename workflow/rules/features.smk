@@ -54,9 +54,19 @@ rule fetch_checkpoint:
         " > {log:q} 2>&1"
 
 
+def backend_of(wildcards):
+    return getattr(STUDY.representations[wildcards.representation], "backend", "native")
+
+
 def representation_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
-    return code_of("extract_features.py", *sources_of(kind))
+    return code_of("extract_features.py", *sources_of(kind, backend_of(wildcards)))
+
+
+def fairseq_option(wildcards, input, output):
+    """Where the original package lies, for what it computes."""
+    python = os.path.expanduser(STUDY.execution.fairseq_python)
+    return [] if backend_of(wildcards) == "native" else [f"--fairseq-python={python}"]
 
 
 def texts_of_shard(wildcards):
@@ -96,15 +106,8 @@ def may_use_gpu(wildcards):
 
 
 def extraction_device(wildcards):
-    return STUDY.execution.device if may_use_gpu(wildcards) else "cpu"
-
-
-# Representations that the original package computes, in an environment of its own.
-FAIRSEQ = [
-    name
-    for name, settings in STUDY.representations.items()
-    if getattr(settings, "backend", "native") == "fairseq"
-]
+    here = may_use_gpu(wildcards) and backend_of(wildcards) == "native"
+    return STUDY.execution.device if here else "cpu"
 
 
 rule extract_features:
@@ -120,8 +123,6 @@ rule extract_features:
         f"{OUT}/logs/extract_features/{{representation}}/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/extract_features/{{representation}}/{{shard}}.tsv"
-    wildcard_constraints:
-        representation="|".join(set(STUDY.representations) - set(FAIRSEQ)) or "none",
     group:
         extraction_pack
     conda:
@@ -141,6 +142,7 @@ rule extract_features:
         texts=option_for_each("texts", "texts"),
         talkers=option_for_each("talkers", "talkers"),
         weights=untracked(weights_options),
+        fairseq=untracked(fairseq_option),
         own_weights=lambda wildcards: content_of_own_weights(wildcards.representation),
         code=representation_code,
     message:
@@ -148,7 +150,7 @@ rule extract_features:
     shell:
         'python "$EMOSCALE_SCRIPTS"/extract_features.py --settings {params.settings:q}'
         " {params.condition:q} --root {params.root:q} --shard {input.shard:q} {params.texts:q}"
-        " {params.talkers:q} {params.weights:q} --output {output:q}"
+        " {params.talkers:q} {params.weights:q} {params.fairseq:q} --output {output:q}"
         " --device {resources.device} --threads {threads} > {log:q} 2>&1"
 
 

@@ -5,7 +5,8 @@ from emoscale.config.robustness import Babble
 
 def perturbed_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
-    return code_of("extract_features.py", "emoscale.audio.conditions", *sources_of(kind))
+    sources = sources_of(kind, backend_of(wildcards))
+    return code_of("extract_features.py", "emoscale.audio.conditions", *sources)
 
 
 def talkers_of_condition(wildcards):
@@ -27,8 +28,6 @@ use rule extract_features as extract_perturbed with:
         f"{OUT}/logs/extract_perturbed/{{condition}}/{{representation}}/{{shard}}.log",
     benchmark:
         f"{OUT}/benchmarks/extract_perturbed/{{condition}}/{{representation}}/{{shard}}.tsv"
-    wildcard_constraints:
-        representation="|".join(STUDY.representations),
     group:
         perturbed_pack
     resources:

@@ -69,10 +69,7 @@ EVERYTHING = READING | FETCHED
 
 # Of the small study, which reads a corpus that is there.
 SMALL_PROTOCOL = (
-    TABLES
-    | of("make_fold", "check_protocol")
-    | of("train", who="mfcc")
-    | of("train", who="bert")
+    TABLES | of("make_fold", "check_protocol") | of("train", who="mfcc") | of("train", who="bert")
 )
 SMALL_DECLARED = of("read_corpus", "label_corpus", "audit_corpus") | SMALL_PROTOCOL
 SMALL_READING = SMALL_DECLARED | SHARDS

@@ -60,8 +60,8 @@ class Execution(Settings):
     seconds_between_checkpoints: float = Field(default=20.0, ge=0.0)
     """How often a training saves what it needs to go on where it was, should it be killed."""
 
-    fairseq_python: Place = "python"
-    """The Python that has fairseq, for `backend: fairseq` without conda."""
+    fairseq_python: Place | None = None
+    """The Python that has fairseq, for `backend: fairseq` (envs/fairseq.yaml)."""
 
 
 class Study(Settings):
