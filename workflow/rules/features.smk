@@ -65,8 +65,9 @@ def representation_code(wildcards):
 
 def fairseq_option(wildcards, input, output):
     """Where the original package lies, for what it computes."""
-    python = os.path.expanduser(STUDY.execution.fairseq_python)
-    return [] if backend_of(wildcards) == "native" else [f"--fairseq-python={python}"]
+    if backend_of(wildcards) == "native":
+        return []
+    return [f"--fairseq-python={os.path.expanduser(STUDY.execution.fairseq_python)}"]
 
 
 def texts_of_shard(wildcards):
