@@ -22,9 +22,8 @@ rule train:
         runtime=training_minutes,
         pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
-        # Resources, because another device or pace is no reason to train again.
+        # A resource, because another device is no reason to train again.
         device=STUDY.execution.device,
-        checkpoint_seconds=STUDY.execution.seconds_between_checkpoints,
     params:
         settings=experiment_settings,
         features=lambda wildcards, input: [f"--features={path}" for path in input.features],
@@ -38,5 +37,4 @@ rule train:
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
         " --protocol {input.protocol:q} {params.features:q} --prediction {params.prediction:q}"
         " --output {params.folder:q} --device {resources.device} --threads {threads}"
-        " --memory {resources.mem_mb} --checkpoint-seconds {resources.checkpoint_seconds}"
-        " > {log:q} 2>&1"
+        " --memory {resources.mem_mb} > {log:q} 2>&1"

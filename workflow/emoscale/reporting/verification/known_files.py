@@ -36,7 +36,8 @@ _MADE = re.compile(
     | (features|perturbed/[^/]+)/[^/]+/(index\.parquet|\d+\.h5)
     | fairseq/[^/]+/\d+[^/]*
     | protocol/([^/]+\.parquet|checks\.json)
-    | runs/[^/]+/[^/]+/[^/]+/(run\.json|(model|\.kept)\.safetensors|(history|predictions)\.parquet)
+    | runs/[^/]+/[^/]+/[^/]+/(run\.json|model\.safetensors|(history|predictions)\.parquet)
+    | runs/[^/]+/[^/]+/[^/]+/\.trainings/[0-9a-f]{64}\.safetensors
     | robustness/[^/]+/[^/]+/[^/]+\.parquet
     | tables/({"|".join((*TABLES, "robustness"))})\.(parquet|csv)
     | figures/[^/]+\.(html|svg)""",
