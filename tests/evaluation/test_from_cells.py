@@ -43,7 +43,9 @@ def make_store(folder: Path, kind: str, layers: tuple[int, ...]) -> FeatureStore
         generator.normal(number % 2, 0.5, (*states, 3 + number % 4, 2))
         for number in range(len(KEYS))
     ]
-    header = ShardHeader(f'{{"kind":"{kind}","model":"it"}}', 2, 100.0, "code", "rows", layers=layers)
+    header = ShardHeader(
+        f'{{"kind":"{kind}","model":"it"}}', 2, 100.0, "code", "rows", layers=layers
+    )
     write_shard(folder / "00.h5", header, KEYS, frames, "float16")
     index_shards([folder / "00.h5"], folder / "index.parquet")
     return FeatureStore(folder / "index.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings, TrainingSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime import progress
 from emoscale.runtime.errors import UserError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.tables.schemas import HISTORY, predictions_schema, read_table
@@ -260,3 +262,24 @@ def test_a_search_with_a_fixed_schedule_compares_the_last_weights(
         ]
         last = history.filter(pl.col("repeat") == number, pl.col("step") == 60).sort("trial")
         assert [t.development_ua for t in repeat.trials] == last["development_ua"].to_list()
+
+
+def test_progress_is_shown_within_a_training(
+    store: FeatureStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Steps that patience spares are not counted as taken."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    unmoved = TRAINING.model_copy(update={"learning_rate": 1e-30})
+    run, _ = train(store, tmp_path, fold_of("unit"), unmoved)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "steps" in line]
+    taken = sum(repeat.chosen.steps for repeat in run.repeats)
+    assert taken == 2 * 40
+    said = r"pooled/fold1/all: (\d+) of (\d+) steps, [\d.]+ a second(, about \d+ s left)?"
+    parts = [match.groups() for line in lines if (match := re.fullmatch(said, line))]
+    assert [int(done) for done, _, _ in parts] == [*range(1, taken + 1), taken]
+    assert int(parts[0][1]) == 2 * TRAINING.maximum_steps
+    assert parts[0][2]
+    assert int(parts[-1][1]) == taken

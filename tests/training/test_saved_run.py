@@ -75,7 +75,11 @@ def test_what_was_trained_is_read(tmp_path: Path, model: dict[str, Any]) -> None
     [
         ("run.json", None, r"run\.json does not exist: name the folder of a training, such as"),
         ("run.json", b"{", r"run\.json: is not JSON .*; remove the file and run again"),
-        ("run.json", b"{}", r"run\.json: experiment: is missing; .*; another version wrote it, or it is damaged"),
+        (
+            "run.json",
+            b"{}",
+            r"run\.json: experiment: is missing; .*; another version wrote",
+        ),
         ("run.json", b"[]", r"run\.json: is no record of a run; remove the file and run again"),
         ("run.json", b"\xff", r"run\.json: is not UTF-8"),
         ("model.safetensors", None, r"run\.json: names model\.safetensors, which is not"),
