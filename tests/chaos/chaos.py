@@ -267,11 +267,11 @@ def _log_in(record: Path) -> str:
 
 
 def _left_over(study: Path) -> list[str]:
-    """Temporary and resume files, which a finished study needs no more."""
+    """Temporary files, which a finished study needs no more."""
     return [
         str(path.relative_to(study))
         for path in study.rglob(".*")
-        if _TEMPORARY.fullmatch(path.name) or path.name.startswith(".resume")
+        if _TEMPORARY.fullmatch(path.name)
     ]
 
 

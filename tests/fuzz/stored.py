@@ -24,8 +24,9 @@ from safetensors.torch import load_file, save_file
 from emoscale.config import parse_settings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
+from emoscale.config.training import CellSettings
 from emoscale.corpus.votes import SHARES
-from emoscale.evaluation.runs import CellName, collect_runs
+from emoscale.evaluation.runs import collect_runs
 from emoscale.representations.registry import build_representation
 from emoscale.representations.weights.origin import Origin, read_stamp, write_stamp
 from emoscale.representations.weights.untrained_transformers import make_bert
@@ -33,10 +34,11 @@ from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader, read_header, read_shard, sha256_of, verify_shard
 from emoscale.store.writer import write_shard
 from emoscale.tables.schemas import protocol_schema, read_fold, write_table
-from emoscale.training.cell import Cell, CellSettings, train_cell
-from emoscale.training.kept import KEPT, keep, read_kept
+from emoscale.training.cache import TrainingCache
+from emoscale.training.cell import train_cell
 from emoscale.training.material import Material
-from emoscale.training.resume import ResumeFile
+from emoscale.training.prepared_cell import Cell
+from emoscale.training.run_record import CellName
 from emoscale.training.saved_run import read_run
 from emoscale.training.tasks import Trained
 from emoscale.training.trainer import Training
@@ -131,9 +133,9 @@ def _make_run(model: dict[str, Any]) -> Callable[[Path], None]:
         store = _store(folder / "features" / "mfcc")
         values = {"model": model, "training": {"maximum_steps": 1}, "seed": 1}
         settings = CellSettings.model_validate(values)
-        cell, origin = Cell("noise", "fold1", "all"), {"features_sha256": [store.sha256]}
-        run = folder / "runs" / "noise" / "fold1" / "all"
-        train_cell(cell, settings, FOLD, [store], run, torch.device("cpu"), origin)
+        name = CellName("noise", "fold1", "all")
+        cell = Cell(name, settings, FOLD, [store], "code", "protocol")
+        train_cell(cell, name.folder(folder / "runs"), torch.device("cpu"))
 
     return make
 
@@ -174,33 +176,13 @@ def _read_tabulated(folder: Path) -> None:
     collect_runs(folder / "runs", cells, "study", "corpus", "", protocol)
 
 
-def _make_run_of_study(folder: Path) -> None:
-    """With the origin that the program of the rules adds."""
-    _make_run({"kind": "pooled", "width": 4})(folder)
-    path = folder / "runs" / "noise" / "fold1" / "all" / "run.json"
-    run = json.loads(path.read_text())
-    named = ("settings", "settings_sha256", "code_sha256", "protocol_sha256")
-    run["origin"] |= dict.fromkeys(named, "x")
-    lists = ("corpus_sha256", "checkpoint_sha256", "weights")
-    run["origin"] |= {"representations": ["mfcc"], **{key: [""] for key in lists}}
-    path.write_text(json.dumps(run))
-
-
-def _make_resumed(folder: Path) -> None:
-    ResumeFile(folder / "state.safetensors", "job").save(({"a": torch.ones(3)}, {"step": 3}))
-
-
-def _read_resumed(folder: Path) -> None:
-    ResumeFile(folder / "state.safetensors", "job").load()
-
-
-def _make_kept(folder: Path) -> None:
+def _make_cached(folder: Path) -> None:
     training = Training([{"step": 3, "best": True}], 3, 3, "budget", 1.0)
-    keep(folder, {"job": [Trained({"a": torch.ones(3)}, training, "packed")]}, {"job": 0})
+    TrainingCache(folder).put("job", Trained({"a": torch.ones(3)}, training, "packed"))
 
 
-def _read_kept(folder: Path) -> None:
-    read_kept(folder)
+def _read_cached(folder: Path) -> None:
+    TrainingCache(folder).get("job")
 
 
 class _Attack:
@@ -345,9 +327,8 @@ STORED = [
     Kind("trained network", _make_run(POOLED), _change_run, _read_run),
     Kind("trained estimator", _make_run(LINEAR), _change_run, _read_run),
     Kind("trained machine", _make_run(SVM), _change_run, _read_run),
-    Kind("run", _make_run_of_study, _change_run, _read_tabulated),
-    Kind("kept trainings", _make_kept, change_file(KEPT, 400), _read_kept),
-    Kind("interrupted training", _make_resumed, change_file("*.safetensors", 400), _read_resumed),
+    Kind("run", _make_run({"kind": "pooled", "width": 4}), _change_run, _read_tabulated),
+    Kind("cached training", _make_cached, change_file("*.safetensors", 400), _read_cached),
     Kind("checkpoint", _make_checkpoint, _change_checkpoint, _read_checkpoint),
     Kind("archive", _make_archive, _change_archive, _read_archive),
     Kind("folder of a model", _make_bert, _change_bert, _read_bert),

@@ -108,12 +108,12 @@ HARMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no JSON": ("runs/mfcc/fold1/all/run.json", lambda p: p.write_text("{"), "is not JSON"),
     "other settings": (
         "runs/mfcc/fold1/all/run.json",
-        lambda p: edit_json(p, lambda run: run["origin"].update(settings="{}")),
+        lambda p: edit_json(p, lambda run: run["settings"].update(seed=99)),
         "has other settings than their digest says",
     ),
     "other features": (
         "runs/mfcc/fold1/all/run.json",
-        lambda p: edit_json(p, lambda run: run["origin"].update(features_sha256=["0" * 64])),
+        lambda p: edit_json(p, lambda run: run["inputs"][0].update(features_sha256="0" * 64)),
         "was trained on other features",
     ),
     "fold": ("protocol/fold2.parquet", Path.unlink, "is missing"),

@@ -57,9 +57,6 @@ class Execution(Settings):
     offline: bool = False
     """Whether nothing is downloaded: what is not in the cache is an error."""
 
-    seconds_between_checkpoints: float = Field(default=20.0, ge=0.0)
-    """How often a training saves what it needs to go on where it was, should it be killed."""
-
     fairseq_python: Place | None = None
     """The Python that has fairseq, for `backend: fairseq` (envs/fairseq.yaml)."""
 

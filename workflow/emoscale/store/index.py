@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emoscale.runtime.errors import DamagedFileError, StoreError
 from emoscale.runtime.provenance import digest
-from emoscale.store.room import Room
+from emoscale.store.memory_budget import MemoryBudget
 from emoscale.store.shard import (
     ShardContents,
     ShardHeader,
@@ -156,12 +156,12 @@ class FeatureStore:
         wanted = pl.col("utterance").is_in(list(utterances))
         return len(self._index.filter(wanted & (pl.col("windows") > 1)))
 
-    def load(self, utterances: Sequence[str], room: Room | None = None) -> Features:
-        """Frames of the named utterances, in the order given; in memory, or where `room` has them.
+    def load(self, utterances: Sequence[str], budget: MemoryBudget | None = None) -> Features:
+        """Frames of the named utterances, in the order given, allocated by `budget`.
 
         Raises `StoreError` where one is missing, or a shard is damaged or not the indexed one.
         """
-        room = room or Room()
+        budget = budget or MemoryBudget()
         wanted = pl.DataFrame({"utterance": list(utterances)}, schema={"utterance": pl.String})
         places = wanted.join(self._index, on="utterance", how="left", maintain_order="left")
         missing = places.filter(pl.col("shard").is_null())["utterance"]
@@ -179,7 +179,7 @@ class FeatureStore:
             contents = self._read(str(shard))
             for name, read in _columns_of(contents).items():
                 if name not in loaded:
-                    loaded[name] = room.array((int(starts[-1]), *read.shape[1:]), read.dtype)
+                    loaded[name] = budget.array((int(starts[-1]), *read.shape[1:]), read.dtype)
                 whole = loaded[name]
                 for place, key, row in group.select("place", "utterance", "row").iter_rows():
                     if contents.utterances[row] != key:

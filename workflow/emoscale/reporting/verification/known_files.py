@@ -35,7 +35,8 @@ _MADE = re.compile(
     | corpus/(shards|rejected|texts|tested|measured)/\d+\.parquet
     | (features|perturbed/[^/]+)/[^/]+/(index\.parquet|\d+\.h5)
     | protocol/([^/]+\.parquet|checks\.json)
-    | runs/[^/]+/[^/]+/[^/]+/(run\.json|(model|\.kept)\.safetensors|(history|predictions)\.parquet)
+    | runs/[^/]+/[^/]+/[^/]+/(run\.json|model\.safetensors|(history|predictions)\.parquet)
+    | runs/[^/]+/[^/]+/[^/]+/\.trainings/[0-9a-f]{64}\.safetensors
     | robustness/[^/]+/[^/]+/[^/]+\.parquet
     | tables/({"|".join((*TABLES, "robustness"))})\.(parquet|csv)
     | figures/[^/]+\.(html|svg)""",

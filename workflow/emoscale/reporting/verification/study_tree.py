@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
 
 from emoscale.audio.utterances import read_sources
 from emoscale.config.representations import modality_of
-from emoscale.evaluation.runs import check_file_of_run, read_run_record
+from emoscale.evaluation.runs import provenance_of
 from emoscale.reporting.verification.finding import Verification, way_to_make
 from emoscale.reporting.verification.known_files import (
     TABLES,
@@ -32,34 +31,19 @@ from emoscale.store.shard import read_header, shard_digest, verify_shard
 from emoscale.tables.digests import CONTENT
 from emoscale.tables.origin import MADE_FROM, source_sha256
 from emoscale.tables.schemas import UTTERANCES, read_arrow, read_metadata, read_table, write_csv
+from emoscale.training.run_record import (
+    HISTORY,
+    PREDICTIONS,
+    WEIGHTS,
+    RunRecord,
+    check_file_of_run,
+    read_run_record,
+)
 from emoscale.training.saved_run import read_run
 
 Result = TypeVar("Result")
 
 _EVERYWHERE = {"corpus/utterances.parquet", "protocol/checks.json", "report.html", "audit.html"}
-
-
-class _Origin(BaseModel):
-    settings: str
-    settings_sha256: str
-    code_sha256: str
-    protocol_sha256: str
-    representations: list[str]
-    features_sha256: list[str]
-    corpus_sha256: list[str]
-    checkpoint_sha256: list[str]
-
-
-class _Record(BaseModel):
-    """Of a `run.json`, what is compared with other files."""
-
-    experiment: str
-    fold: str
-    size: str
-    device: str
-    files: dict[str, str]
-    origin: _Origin
-    versions: dict[str, str]
 
 
 def verify_study(folder: Path, quick: bool = False) -> Verification:
@@ -314,28 +298,28 @@ class _Checking:
         return {name: row for name, row in listed.items() if is_made_by_a_study(name)}
 
     def _run(self, name: str, row: Mapping[str, Any] | None) -> None:
-        record = self._try(name, "trainings", lambda path: _record(path))
+        record = self._try(name, "trainings", read_run_record)
         if record is None:
             return
         folder = Path(name).parent
         if (record.experiment, record.fold, record.size) != folder.parts[1:]:
             self._unlike(name, "is of another training than its folder says")
-        whole, said = True, record.model_dump()
-        for file in ("predictions.parquet", "history.parquet", "model.safetensors"):
+        whole = True
+        for file in (PREDICTIONS, HISTORY, WEIGHTS):
             own = f"{folder.as_posix()}/{file}"
             if own not in self.files:
                 self._missing(own, name)
                 whole = False
                 continue
 
-            def check(path: Path, said: dict[str, Any] = said) -> bool:
-                check_file_of_run(path, said)
+            def check(path: Path) -> bool:
+                check_file_of_run(path, record)
                 return True
 
-            whole = bool(self._try(own, "files of trainings", check, [name])) and whole
+            whole = bool(self._try(own, "files of trainings", check)) and whole
         if whole:
             self._try(name, "weights against settings", lambda path: read_run(path.parent))
-        if digest(record.origin.settings) != record.origin.settings_sha256:
+        if digest(record.settings_text) != record.settings_sha256:
             self._unlike(name, "has other settings than their digest says")
         if row is None:
             self.found.add(
@@ -345,25 +329,18 @@ class _Checking:
             )
             return  # what it was made from may have changed since
         self._inputs(name, record)
-        for column, stated in _columns(record).items():
+        for column, stated in {"device": record.device, **provenance_of(record)}.items():
             if row.get(column) != stated:
                 self._unlike("tables/runs.parquet", f"has another {column} than {name}")
 
-    def _inputs(self, name: str, record: _Record) -> None:
+    def _inputs(self, name: str, record: RunRecord) -> None:
         fold = f"protocol/{record.fold}.parquet"
         if fold not in self.files:
             self._missing(fold, name)
-        elif file_sha256(self.folder / fold) != record.origin.protocol_sha256:
+        elif file_sha256(self.folder / fold) != record.protocol_sha256:
             self._unlike(name, f"was trained on another {fold} than is there now")
-        origin = record.origin
-        for reference, features, corpus, weights in zip(
-            origin.representations,
-            origin.features_sha256,
-            origin.corpus_sha256,
-            origin.checkpoint_sha256,
-            strict=True,
-        ):
-            index = f"features/{reference.split('/')[0]}/index.parquet"
+        for read in record.inputs:
+            index = f"features/{read.name}/index.parquet"
             if index not in self.files or not is_made_by_a_study(index):
                 self._missing(index, name)
                 continue
@@ -371,37 +348,9 @@ class _Checking:
                 now = read_metadata(self.folder / index)
             except UserError:
                 continue  # it is found where indices are read
-            stated = (features, corpus, weights)
             keys = ("features_sha256", "corpus_sha256", "checkpoint_sha256")
-            if tuple(now.get(key) for key in keys) != stated:
+            if any(now.get(key) != getattr(read, key) for key in keys):
                 self._unlike(name, f"was trained on other features than {index} has now")
-
-
-def _record(path: Path) -> _Record:
-    try:
-        return _Record.model_validate(read_run_record(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from None
-
-
-def _columns(record: _Record) -> dict[str, str]:
-    """What the table of runs says of where a training came from."""
-    origin = record.origin
-    return {
-        "device": record.device,
-        "settings": origin.settings,
-        "settings_sha256": origin.settings_sha256,
-        "code_sha256": origin.code_sha256,
-        "protocol_sha256": origin.protocol_sha256,
-        "features_sha256": "+".join(origin.features_sha256),
-        "corpus_sha256": "+".join(origin.corpus_sha256),
-        "checkpoint_sha256": "+".join(origin.checkpoint_sha256).strip("+"),
-        "model_sha256": record.files.get("model.safetensors", ""),
-        "predictions_sha256": record.files.get("predictions.parquet", ""),
-        "versions": json.dumps(record.versions, sort_keys=True),
-    }
 
 
 def _mapping(text: str) -> dict[str, str]:
