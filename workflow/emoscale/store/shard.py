@@ -228,7 +228,7 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
 
 
 def _damaged(path: Path | str, detail: str) -> DamagedFileError:
-    return DamagedFileError(path, detail, lambda: verify_shard(path))
+    return DamagedFileError(path, detail)
 
 
 def _check_datasets(file: h5py.File, size: int) -> None:

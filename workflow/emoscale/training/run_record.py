@@ -238,17 +238,13 @@ def read_run_record(path: Path) -> RunRecord:
             f"{path} cannot be read ({error.strerror}); mend that and run again"
         ) from None
     except UnicodeDecodeError as error:
-        raise DamagedFileError(
-            path, f"is not UTF-8 ({reason_of(error)})", lambda: read_run_record(path)
-        ) from None
+        raise DamagedFileError(path, f"is not UTF-8 ({reason_of(error)})") from None
     try:
         is_object = isinstance(json.loads(text), dict)
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(
-            path, f"is not JSON ({reason_of(error)})", lambda: read_run_record(path)
-        ) from None
+        raise DamagedFileError(path, f"is not JSON ({reason_of(error)})") from None
     if not is_object:
-        raise DamagedFileError(path, "is no record of a run", lambda: read_run_record(path))
+        raise DamagedFileError(path, "is no record of a run")
     try:
         record: RunRecord = parse_settings(RunRecord, text, str(path))
     except ConfigurationError as error:
@@ -259,13 +255,13 @@ def read_run_record(path: Path) -> RunRecord:
 def check_file_of_run(path: Path, record: RunRecord) -> None:
     """Raise `DamagedFileError` where a file of a run's folder is not what its record says.
 
-    The record stands for the file in the workflow. Raises `StoreError` where the file is missing or
+    Raises `StoreError` where the file is missing or
     cannot be read.
     """
     if not path.exists():
         written = path.with_name(RECORD)
         detail = f"names {path.name}, which is not there"
-        raise DamagedFileError(written, detail, lambda: check_file_of_run(path, record))
+        raise DamagedFileError(written, detail)
     try:
         found = file_sha256(path)
     except OSError as error:
@@ -274,5 +270,4 @@ def check_file_of_run(path: Path, record: RunRecord) -> None:
         ) from None
     if record.files.get(path.name) != found:
         detail = f"is not what its {RECORD} says was written"
-        standing_for = [path.with_name(RECORD)]
-        raise DamagedFileError(path, detail, lambda: check_file_of_run(path, record), standing_for)
+        raise DamagedFileError(path, detail, path.with_name(RECORD))
