@@ -1,4 +1,4 @@
-"""Verification of a study's results: each file against the digests that it and others carry of it."""
+"""Verification of a study's results: files against the digests that they carry of one another."""
 
 from __future__ import annotations
 
