@@ -213,14 +213,6 @@ def _check_robustness(study: Study) -> None:
                 f"robustness: {name} is not trained at the size {others[0]} (it is at "
                 f"{', '.join(study.sizes_of(name))})"
             )
-        for representation in study.audio_of(name):
-            settings = study.representations[representation]
-            if getattr(settings, "backend", "native") == "fairseq":
-                raise ValueError(
-                    f"robustness: {name} reads {representation}, which fairseq computes, and "
-                    "changed audio is computed here only; set its backend to native, or list "
-                    "other experiments"
-                )
 
 
 def _check_backends(study: Study) -> None:
