@@ -6,7 +6,7 @@ import click
 import torch
 
 from emoscale.config import parse_settings
-from emoscale.config.prediction import PredictionSettings
+from emoscale.config.checkpoints import PredictionSettings
 from emoscale.config.training import CellSettings
 from emoscale.models.registry import sources_of
 from emoscale.runtime.command import computing_options, file_option, files_argument, shows_sentences

@@ -15,9 +15,8 @@ import soundfile
 import torch
 
 from emoscale.config import parse_settings
-from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.checkpoints import PredictionSettings, UntrainedModel
 from emoscale.config.corpus import AudioChecks, LabelSettings
-from emoscale.config.prediction import PredictionSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.training import CellSettings

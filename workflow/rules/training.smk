@@ -1,5 +1,5 @@
 # A job an experiment, fold and training size; its repeats train together.
-from emoscale.config.references import reference_parts
+from emoscale.config.settings import reference_parts
 from emoscale.models.registry import sources_of as sources_of_model
 
 CELL = f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}"

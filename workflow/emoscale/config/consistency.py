@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from emoscale.config.corpus import DemoCorpus
 from emoscale.config.protocol import SizesSettings
-from emoscale.config.references import is_layered, reference_parts
 from emoscale.config.representations import SAMPLE_RATE, ExternalSettings, SpectralSettings
 from emoscale.config.search import Trial, trials_of
+from emoscale.config.settings import is_layered, reference_parts
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
 from emoscale.runtime.errors import ConfigurationError
 

@@ -8,18 +8,24 @@ from typing import Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
-from emoscale.config.checkpoints import CheckpointSettings
+from emoscale.config.checkpoints import CheckpointSettings, PredictionSettings
 from emoscale.config.consistency import check_consistency
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.evidence import EvidenceSettings, EvidenceSlice, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
-from emoscale.config.prediction import PredictionSettings
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.config.references import is_layered, reference_parts
 from emoscale.config.representations import RepresentationSettings, modality_of
 from emoscale.config.robustness import RobustnessSettings, labels_of_size
-from emoscale.config.settings import Name, OutputFolder, Place, Reference, Settings
+from emoscale.config.settings import (
+    Name,
+    OutputFolder,
+    Place,
+    Reference,
+    Settings,
+    is_layered,
+    reference_parts,
+)
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
 from emoscale.runtime.provenance import canonical_json
 

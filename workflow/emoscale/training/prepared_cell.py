@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import torch
 
-from emoscale.config.prediction import PredictionSettings
+from emoscale.config.checkpoints import PredictionSettings
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.training import CellSettings
 from emoscale.models.contract import InputShape

@@ -9,9 +9,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from emoscale.config.checkpoints import PredictionSettings
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
-from emoscale.config.prediction import PredictionSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.settings import Name
 from emoscale.config.training import CellSettings
