@@ -1,4 +1,4 @@
-"""Views of the page: sections with their figures, and tables as compact JSON that is sorted there."""
+"""Views of the page: sections, their figures, and tables that its program sorts and filters."""
 
 from __future__ import annotations
 
