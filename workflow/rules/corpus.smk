@@ -34,12 +34,11 @@ rule read_shard:
     benchmark:
         f"{OUT}/benchmarks/read_shard/{{shard}}.tsv"
     group:
-        reading_pack
+        READING_GROUP
     conda:
         ENVIRONMENT
     resources:
         runtime=reading_minutes,
-        pack=1,
     params:
         settings=lambda wildcards, output: STUDY.corpus_slice(),
         audio=STUDY.audio_slice(),
@@ -66,12 +65,11 @@ rule read_texts:
     benchmark:
         f"{OUT}/benchmarks/read_texts/{{shard}}.tsv"
     group:
-        reading_pack
+        READING_GROUP
     conda:
         ENVIRONMENT
     resources:
         runtime=reading_minutes,
-        pack=1,
     params:
         settings=lambda wildcards, output: STUDY.corpus_slice(),
         texts=lambda wildcards: survey().texts[int(wildcards.shard)],

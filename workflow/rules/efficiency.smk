@@ -19,11 +19,9 @@ rule measure_efficiency:
     benchmark:
         f"{OUT}/benchmarks/measure_efficiency.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         settings=STUDY.evidence_slice(),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
@@ -71,11 +69,9 @@ rule draw_evidence:
     benchmark:
         f"{OUT}/benchmarks/draw_evidence.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code_of("draw_evidence.py"),

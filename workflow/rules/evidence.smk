@@ -28,11 +28,9 @@ rule compare_experiments:
     benchmark:
         f"{OUT}/benchmarks/compare_experiments.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         seed=STUDY.seed,
         figures=lambda wildcards, output: [f"--figure={path}" for path in output.figures],
@@ -66,11 +64,9 @@ rule slice_scores:
     benchmark:
         f"{OUT}/benchmarks/slice_scores.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         labels=STUDY.labels_slice(),
         seed=STUDY.seed,
@@ -107,11 +103,9 @@ rule draw_slices:
     benchmark:
         f"{OUT}/benchmarks/draw_slices.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         code=code_of("draw_slices.py"),
     message:

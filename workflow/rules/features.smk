@@ -40,14 +40,13 @@ rule extract_features:
     wildcard_constraints:
         representation="|".join(set(STUDY.representations) - set(FAIRSEQ)) or "none",
     group:
-        extraction_pack
+        EXTRACTION_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=extraction_megabytes,
         runtime=extraction_minutes,
-        pack=1,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         # A resource, because another device is no reason to extract again.
         device=extraction_device,

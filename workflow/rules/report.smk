@@ -30,11 +30,9 @@ rule write_report:
     benchmark:
         f"{OUT}/benchmarks/write_report.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         settings=canonical_json(
             {

@@ -29,12 +29,8 @@ rule make_tables:
         f"{OUT}/logs/make_tables.log",
     benchmark:
         f"{OUT}/benchmarks/make_tables.tsv"
-    group:
-        results_pack
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         study=STUDY.study,
         corpus=corpus_name(),
@@ -98,11 +94,9 @@ rule draw_figures:
     benchmark:
         f"{OUT}/benchmarks/draw_figures.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code_of("draw_figures.py"),

@@ -41,14 +41,13 @@ rule extract_perturbed:
     benchmark:
         f"{OUT}/benchmarks/extract_perturbed/{{condition}}/{{representation}}/{{shard}}.tsv"
     group:
-        perturbed_pack
+        PERTURBED_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=extraction_megabytes,
         runtime=perturbed_minutes,
-        pack=1,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         device=extraction_device,
     params:
@@ -105,14 +104,13 @@ rule test_robustness:
     benchmark:
         f"{OUT}/benchmarks/test_robustness/{{experiment}}/{{fold}}/{{size}}.tsv"
     group:
-        robustness_pack
+        ROBUSTNESS_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=training_megabytes,
         runtime=robustness_minutes,
-        pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
         device=STUDY.execution.device,
     params:
@@ -142,12 +140,8 @@ rule score_robustness:
         f"{OUT}/logs/score_robustness.log",
     benchmark:
         f"{OUT}/benchmarks/score_robustness.tsv"
-    group:
-        results_pack
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         conditions=STUDY.conditions_slice(),
         cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),
@@ -186,11 +180,9 @@ rule draw_robustness:
     benchmark:
         f"{OUT}/benchmarks/draw_robustness.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         code=code_of("draw_robustness.py"),
     message:

@@ -13,14 +13,13 @@ rule train:
     benchmark:
         f"{OUT}/benchmarks/train/{{experiment}}/{{fold}}/{{size}}.tsv"
     group:
-        training_pack
+        TRAINING_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=training_megabytes,
         runtime=training_minutes,
-        pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
         # Resources, because another device or pace is no reason to train again.
         device=STUDY.execution.device,
