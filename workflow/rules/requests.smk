@@ -21,7 +21,7 @@ RESULTS_GROUP = "results"
 # Expected seconds of each cell: experiment and training size.
 CELL_SECONDS = training_seconds(STUDY)
 TRAINING_BUCKET = training_bucket(CELL_SECONDS)
-TRAINING_GROUP = f"train_{TRAINING_BUCKET}s" if TRAINING_BUCKET else "train_alone"
+TRAINING_GROUP = f"train_{TRAINING_BUCKET}s" if TRAINING_BUCKET else None
 
 # Of 16 bits at 16 kHz; compressed files have more in them, which the margin of the limits allows for.
 BYTES_A_SECOND = 32_000
