@@ -29,11 +29,10 @@ from emoscale.evaluation.runs import CellName, collect_runs
 from emoscale.representations.registry import build_representation
 from emoscale.representations.weights.origin import Origin, read_stamp, write_stamp
 from emoscale.representations.weights.untrained_transformers import make_bert
-from emoscale.store.external_frames import store_frames
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader, read_header, read_shard, sha256_of, verify_shard
 from emoscale.store.writer import write_shard
-from emoscale.tables.schemas import SOURCES, protocol_schema, read_fold, write_table
+from emoscale.tables.schemas import protocol_schema, read_fold, write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
 from emoscale.training.kept import KEPT, keep, read_kept
 from emoscale.training.material import Material
@@ -335,51 +334,6 @@ def _read_stamp(folder: Path) -> None:
     read_stamp(folder / "stamp.json")
 
 
-class _Told:
-    """A representation that says what frames are, and computes none."""
-
-    dimension, frame_rate, dtype, modality = 3, 100.0, "float32", "audio"
-    layers: tuple[int, ...] = ()
-
-
-def _make_frames(folder: Path) -> None:
-    arrays = {str(place): np.ones((5, 3), np.float32) for place in range(2)}
-    np.savez(folder / "frames.npz", **arrays)  # type: ignore[arg-type]
-
-
-def _change_frames(folder: Path, random: Random) -> None:
-    match random.randrange(4):
-        case 0:
-            _change_members(folder / "frames.npz", random)
-        case 1:
-            others: list[Any] = [
-                np.ones(3),
-                np.ones((0, 3)),
-                np.array(["x"]),
-                np.full((5, 3), np.nan),
-            ]
-            replaced: dict[str, Any] = {"0": random.choice(others), "1": np.ones((5, 3))}
-            np.savez(folder / "frames.npz", **replaced)
-        case 2:
-            evil = np.array([_Attack()], dtype=object)
-            attack: dict[str, Any] = {"0": evil, "1": evil}
-            np.savez(folder / "frames.npz", **attack)
-        case _:
-            change_file("frames.npz", head=300)(folder, random)
-
-
-def _read_frames(folder: Path) -> None:
-    row = {"audio": "a.wav", "start": None, "end": None, "seconds": 1.0, "audio_sha256": "x"}
-    rows = pl.DataFrame(
-        [{"utterance": f"u{place}", **row, "transcript": None, "words": None} for place in (0, 1)]
-    )
-    settings = parse_settings(RepresentationSettings, {"kind": "mfcc"}, "it")
-    told: Any = _Told()
-    store_frames(
-        rows.select(SOURCES.names), settings, told, folder / "frames.npz", folder / "00.h5", "c", ""
-    )
-
-
 POOLED, SVM = {"kind": "pooled", "width": 4}, {"kind": "estimator", "method": "rbf_svm"}
 LINEAR = {"kind": "estimator", "strengths": [0.01]}
 
@@ -398,5 +352,4 @@ STORED = [
     Kind("archive", _make_archive, _change_archive, _read_archive),
     Kind("folder of a model", _make_bert, _change_bert, _read_bert),
     Kind("stamp", _make_stamp, change_text("*.json"), _read_stamp),
-    Kind("frames from elsewhere", _make_frames, _change_frames, _read_frames),
 ]

@@ -23,9 +23,9 @@ from typing import Any
 
 import click
 import numpy as np
+from emoscale.corpus.shards import shard_of
 
 from emoscale.config.corpus import CsvCorpus
-from emoscale.corpus.shards import shard_of
 from emoscale.corpus.survey import survey_corpus
 from emoscale.runtime.provenance import file_sha256
 from tests.audit.speech import RATE, Wave, write_corpus
