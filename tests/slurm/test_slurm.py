@@ -33,13 +33,18 @@ pytestmark = pytest.mark.skipif(
     os.environ.get("EMOSCALE_SLURM") != "1", reason="starts a SLURM cluster: make test-slurm"
 )
 RESULTS = Path("results") / "small"
+READ = "read_measure_shard_read_shard"
+EXTRACTED = "extract_mfcc_extract_features"
+TRAINED = "train_240s_train"
+REPORTED = "results_compare_experiments_draw_figures_measure_efficiency_slice_scores_write_report"
+"""Packs: Snakemake calls a job by the group and its rules."""
 FAULTS = {
-    "read": ("read_shard.py", "lose"),
-    "extract_mfcc": ("extract_features.py", "requeue"),
+    READ: ("read_shard.py", "lose"),
+    EXTRACTED: ("extract_features.py", "requeue"),
     "find_duplicates": ("find_duplicates.py", "scancel"),
     "make_fold": ("make_fold.py", "restart"),
-    "train_240s": ("train.py", "scancel"),
-    "results": ("compare_experiments.py", "requeue"),
+    TRAINED: ("train.py", "scancel"),
+    REPORTED: ("compare_experiments.py", "requeue"),
 }
 """What happens to which job or pack, once, as soon as a program of it runs."""
 LIMITS = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
@@ -186,7 +191,7 @@ def test_faults_change_when_a_study_ends_and_nothing_else(
     again = snakemake(tmp_path, config, "--dry-run")
     assert "Nothing to be done" in again.stdout, again.stdout
     # The same job or pack again, and what it asks for grows by the rules' own formulas.
-    for name in ("find_duplicates", "train_240s"):
+    for name in ("find_duplicates", TRAINED):
         cancelled, done = asked_and_used(cluster, tmp_path, name)
         assert cancelled["State"].startswith("CANCELLED")
         assert done["State"] == "COMPLETED"
@@ -199,7 +204,7 @@ def test_faults_change_when_a_study_ends_and_nothing_else(
     assert [row["State"] for row in index] == ["TIMEOUT", "COMPLETED"]
     assert [row["TimelimitRaw"] for row in index] == ["1", "2"]
     # SLURM starts these again itself: one job each.
-    for name in ("read", "extract_mfcc", "results"):
+    for name in (READ, EXTRACTED, REPORTED):
         assert [row["State"] for row in asked_and_used(cluster, tmp_path, name)] == ["COMPLETED"]
 
 
