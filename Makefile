@@ -22,7 +22,7 @@ INPUTS := pyproject.toml envs/constraints.txt
 .PHONY: demo test test-slow fuzz proof chaos test-fairseq test-slurm bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) $$(test -t 2 && echo --logger rich)
 	@$(BIN)/python scripts/show_results.py $(DEMO)
 
 test: $(VENV)/.dev
@@ -55,16 +55,8 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check -r envs/fairseq.txt
 	@touch $@
 
-SLURM_PROGRAMS := munged slurmctld slurmd slurmdbd sacct mariadbd
-SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server
-
-test-slurm: $(VENV)/.slurm
-	@absent="$$(for p in $(SLURM_PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$p > /dev/null || printf '%s ' $$p; done)"; \
-	if [ -n "$$absent" ]; then \
-		if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then echo "missing: $$absent; where Debian's packages can be installed (as root): apt-get install --no-install-recommends $(SLURM_PACKAGES)"; exit 1; fi; \
-		echo "installing Debian's $(SLURM_PACKAGES)"; \
-		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES) > /dev/null; \
-	fi
+# It says what is missing, and installs none of SLURM.
+test-slurm: $(VENV)/.dev
 	EMOSCALE_SLURM=1 PATH="$$PATH:/usr/sbin" $(BIN)/pytest -s tests/slurm
 
 fuzz: $(VENV)/.dev
@@ -107,10 +99,6 @@ $(VENV)/bin/python:
 $(VENV)/.demo: $(VENV)/bin/python $(INPUTS)
 	@echo "installing the pinned packages into $(VENV): a minute or two"
 	$(INSTALL) -e '.[demo,opensmile]'
-	@touch $@
-
-$(VENV)/.slurm: $(VENV)/.dev
-	$(INSTALL) -e '.[demo,dev,slurm]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python $(INPUTS)

@@ -38,6 +38,7 @@ def large_study(folder: Path, root: Path, experiments: int = 80) -> dict[str, An
         "protocol": {"fold_unit": "session", "folds": 5, "repeats": 5},
         "sizes": [10, 20, 50, 100, 200, 500, 1000, 2000, "all"],
         "models": models,
+        "training": {"maximum_steps": 50},  # so short that ten of them share a job
         "experiments": dict(named[:experiments]),
     }
 

@@ -16,8 +16,10 @@ from pathlib import Path
 DEFAULT_PLACE = Path("/etc/slurm")
 """Where SLURM looks for its configuration: a job's step has no SLURM_CONF in its environment."""
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo")
-OF_ACCOUNTING = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb", "mariadb-install-db")
+PROGRAMS = (
+    *("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo"),
+    *("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb", "mariadb-install-db"),
+)
 PACKAGES = "slurm-wlm munge slurmdbd mariadb-server"
 _ASIDE = ".before-the-test"
 _PREFIX = "emoscale-slurm-"
@@ -42,18 +44,12 @@ def missing() -> str:
     return ""
 
 
-def has_accounting() -> bool:
-    """Whether jobs can be recorded in a database (sacct)."""
-    return all(map(shutil.which, OF_ACCOUNTING))
-
-
 class Cluster:
     """A running cluster; `one_node_cluster` starts and stops it."""
 
     def __init__(self, folder: Path, cpus: int, memory_mb: int, gpus: int) -> None:
         self.folder, self.cpus, self.memory_mb, self.gpus = folder, cpus, memory_mb, gpus
         self.node = socket.gethostname().split(".")[0]
-        self.accounting = has_accounting()
         self._daemons: dict[str, subprocess.Popen] = {}
         self._ports = _free_ports(4)
 
@@ -99,8 +95,7 @@ class Cluster:
         munge += [f"--log-file={self._file('log') / 'munge.log'}"]
         self._start("munged", "munged", "--foreground", "--force", *munge)
         _wait(self._file("munge.socket").exists, "munged does not answer")
-        if self.accounting:
-            self._start_accounting()
+        self._start_accounting()
         self._start("slurmctld", "slurmctld", "-D", "-c", "-f", str(self._file("slurm.conf")))
         self.start_node()
 
@@ -196,14 +191,6 @@ class Cluster:
         )
 
     def _slurm_conf(self) -> str:
-        accounting = "AccountingStorageType=accounting_storage/none\n"
-        if self.accounting:
-            accounting = (
-                "AccountingStorageType=accounting_storage/slurmdbd\n"
-                f"AccountingStorageHost=127.0.0.1\nAccountingStoragePort={self._ports[2]}\n"
-                f"AccountingStoragePass={self._file('munge.socket')}\n"
-                "AccountingStorageTRES=gres/gpu\nAccountingStoreFlags=job_comment\n"
-            )
         return (
             f"ClusterName=loop\nSlurmctldHost={self.node}(127.0.0.1)\n"
             f"SlurmctldPort={self._ports[0]}\nSlurmdPort={self._ports[1]}\n"
@@ -220,7 +207,10 @@ class Cluster:
             "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n"
             "JobAcctGatherType=jobacct_gather/linux\nJobAcctGatherFrequency=1\n"
             "JobAcctGatherParams=OverMemoryKill\n"  # a container has no control groups
-            f"{accounting}"
+            "AccountingStorageType=accounting_storage/slurmdbd\n"
+            f"AccountingStorageHost=127.0.0.1\nAccountingStoragePort={self._ports[2]}\n"
+            f"AccountingStoragePass={self._file('munge.socket')}\n"
+            "AccountingStorageTRES=gres/gpu\nAccountingStoreFlags=job_comment\n"
             "MpiDefault=none\nSwitchType=switch/none\nSelectType=select/cons_tres\n"
             "SelectTypeParameters=CR_CPU_Memory\nSchedulerType=sched/backfill\n"
             "SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,bf_interval=1\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emoscale.config.packing import steps_a_job
+from emoscale.config.resources import BUCKETS
 from tests.audit.speech import write_corpus
 from tests.conftest import PROJECT
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
@@ -40,11 +40,11 @@ def test_checkpoints_can_be_fetched_before_all_else(tmp_path: Path) -> None:
     assert any((tmp_path / "cache").iterdir())
 
 
-def test_short_steps_share_jobs_of_ten_minutes() -> None:
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_short_trainings_share_jobs_of_ten_minutes(bucket: int) -> None:
     profile = yaml.safe_load((PROJECT / "profiles" / "slurm" / "config.yaml").read_text())
-    assert profile["group-components"] == [
-        f"{pack}={steps}" for pack, steps in steps_a_job(10.0).items()
-    ]
+    steps = dict(each.split("=") for each in profile["group-components"])
+    assert int(steps[f"train_{bucket}s"]) == 600 // bucket
 
 
 def test_five_hundred_tiny_cells_are_at_most_forty_jobs(tmp_path: Path) -> None:

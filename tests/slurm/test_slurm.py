@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,9 +33,25 @@ pytestmark = pytest.mark.skipif(
     os.environ.get("EMOSCALE_SLURM") != "1", reason="starts a SLURM cluster: make test-slurm"
 )
 RESULTS = Path("results") / "small"
-GPU_AND_CPU = """
+READ = "read_measure_shard_read_shard"
+EXTRACTED = "extract_mfcc_extract_features"
+TRAINED = "train_240s_train"
+REPORTED = "results_compare_experiments_draw_figures_measure_efficiency_slice_scores_write_report"
+"""Packs: Snakemake calls a job by the group and its rules."""
+FAULTS = {
+    READ: ("read_shard.py", "lose"),
+    EXTRACTED: ("extract_features.py", "requeue"),
+    "find_duplicates": ("find_duplicates.py", "scancel"),
+    "make_fold": ("make_fold.py", "restart"),
+    TRAINED: ("train.py", "scancel"),
+    REPORTED: ("compare_experiments.py", "requeue"),
+}
+"""What happens to which job or pack, once, as soon as a program of it runs."""
+LIMITS = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
+"""Too low at first, growing as those of the rules do."""
+DEVICES = """
 rule all:
-    input: "gpu.txt", "cpu.txt"
+    input: "gpu.txt", "cpu.txt", expand("{number}.share", number=range(4))
 rule one_gpu:
     output: "gpu.txt"
     resources: gpu=1
@@ -45,20 +59,21 @@ rule one_gpu:
 rule no_gpu:
     output: "cpu.txt"
     shell: "echo devices=${{CUDA_VISIBLE_DEVICES:-}} > {output}"
-"""
-SHARED = """
-rule all:
-    input: expand("{number}.txt", number=range(4))
 rule train:
-    output: "{number}.txt"
+    input: "gpu.txt"
+    output: "{number}.share"
     resources: gpu=1
     shell:
         "touch {output}.begun;"
         " for i in $(seq 600); do test $(ls *.begun | wc -l) = 4 && break; sleep 0.1; done;"
         " test $(ls *.begun | wc -l) = 4; echo $CUDA_VISIBLE_DEVICES > {output}"
 """
-"""Four trainings, each of which ends when all have begun."""
-QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--max-jobs-per-timespan", "20/1s")
+"""With four trainings, each of which ends when all have begun."""
+SHARES = ("train:gpu=0", "train:gres='shard:1'", "train:slurm_partition=gpu")
+QUICK = (
+    *("--slurm-init-seconds-before-status-checks", "1", "--max-jobs-per-timespan", "20/1s"),
+    *("--latency-wait", "5"),
+)
 """A small study does not wait as long between two looks at its jobs."""
 
 
@@ -91,59 +106,46 @@ def running(
         run.wait()
 
 
-def submitted(said: str) -> int:
-    return said.count("has been submitted with SLURM jobid")
+def ended(run: subprocess.Popen, folder: Path, seconds: float) -> None:
+    """Wait until the run ends; fails where it failed."""
+    assert run.wait(seconds) == 0, (folder / "said.txt").read_text()
 
 
-def small_study(folder: Path) -> Path:
-    write_corpus(folder / "recordings", ROWS)
-    return write_config(folder, STUDY)
+def name_of(comment: str) -> str:
+    """The rule or pack in the comment that the plugin gives a job.
 
-
-def next_job(
-    cluster: Cluster, folder: Path, run: subprocess.Popen, hit: Counter[str]
-) -> str | None:
-    """A running job of a step, or kind of pack, that was hit once at most; None at the end.
-
-    So nothing fails as often as it is tried.
+    >>> name_of("rule_make_fold_wildcards_fold1")
+    'make_fold'
     """
-    deadline = time.monotonic() + 300
-    while run.poll() is None and time.monotonic() < deadline:
-        unhurt = {job: step for job, step in cluster.jobs(folder).items() if hit[step] < 2}
-        if unhurt:
-            job = random.Random(hit.total()).choice(sorted(unhurt))
-            hit[unhurt[job]] += 1
-            return job
-        time.sleep(0.2)
-    return None
+    return comment.removeprefix("rule_").partition("_wildcards_")[0]
 
 
-def finished(folder: Path, config: Path, *options: str, seconds: float = 900) -> str:
-    """What a run said from its start to its end."""
-    with running(folder, config, *options) as run:
-        return ended(run, folder, seconds)
+def do(cluster: Cluster, fault: str, job: str) -> None:
+    if fault == "scancel":
+        cluster.command("scancel", job)
+    elif fault == "requeue":
+        cluster.command("scontrol", "requeue", job)
+    elif fault == "restart":
+        cluster.stop_node()
+        time.sleep(3)
+        cluster.start_node()
+    else:
+        cluster.lose_node()
+        cluster.start_node()
 
 
-def ended(run: subprocess.Popen, folder: Path, seconds: float = 900) -> str:
-    """What the run said; fails where it failed."""
-    status = run.wait(seconds)
-    said = (folder / "said.txt").read_text()
-    assert status == 0, said
-    return said
-
-
-def asked_and_used(cluster: Cluster, folder: Path) -> list[dict[str, str]]:
-    """What the jobs of the run in `folder` asked for and did, oldest first; none is left out."""
-    if not cluster.accounting:
-        pytest.skip("what jobs asked for is told by sacct, which needs slurmdbd and MariaDB")
-    fields = ("JobID", "State", "ReqMem", "TimelimitRaw", "ElapsedRaw", "Comment", "WorkDir")
+def asked_and_used(cluster: Cluster, folder: Path, name: str) -> list[dict[str, str]]:
+    """What the jobs of a rule or pack in `folder` asked for and did, oldest first."""
+    fields = ("JobID", "State", "ReqMem", "TimelimitRaw", "Comment", "WorkDir")
     listed = cluster.command(
         *("sacct", "--allocations", "--parsable2", "--noheader"),
         *("--starttime=now-1days", "--format=" + ",".join(fields)),
     )
     rows = [dict(zip(fields, line.split("|"), strict=True)) for line in listed.splitlines()]
-    rows = [row for row in rows if row["WorkDir"] == str(folder)]
-    return sorted(rows, key=lambda row: int(row["JobID"]))
+    found = [row for row in rows if row["WorkDir"] == str(folder)]
+    return sorted(
+        [row for row in found if name_of(row["Comment"]) == name], key=lambda row: int(row["JobID"])
+    )
 
 
 def megabytes(asked: str) -> float:
@@ -155,136 +157,68 @@ def megabytes(asked: str) -> float:
     return float(asked[:-1]) * {"M": 1, "G": 1024}[asked[-1]]
 
 
-def seconds_of_steps(results: Path) -> list[float]:
-    """The seconds of each step that left a benchmark."""
-    tables = sorted((results / "benchmarks").rglob("*.tsv"))
-    return [float(table.read_text().splitlines()[1].split("\t")[0]) for table in tables]
-
-
-def test_tables_are_those_of_a_workstation(
+def test_faults_change_when_a_study_ends_and_nothing_else(
     cluster: Cluster, expected: Path, tmp_path: Path
 ) -> None:
-    config = small_study(tmp_path)
+    """Jobs and packs cancelled, requeued, lost with their node, over memory and over time."""
+    write_corpus(tmp_path / "recordings", ROWS)
+    config = write_config(tmp_path, STUDY)
+    pending, hanging = dict(FAULTS), False
     began = time.monotonic()
-    said = finished(tmp_path, config)
-    jobs = submitted(said)
-    seconds = time.monotonic() - began
-    print(f"\n{jobs} jobs in {seconds:.0f} s: {seconds / max(1, jobs):.1f} s a job")
-    assert 5 < jobs < 20  # of more steps
+    with running(tmp_path, config, "--set-resources", *LIMITS) as run:
+        while run.poll() is None and (pending or not hanging):
+            assert time.monotonic() < began + 900, (tmp_path / "said.txt").read_text()
+            if not hanging and (processes := processes_with("index_features.py", tmp_path)):
+                hanging = True
+                for process in processes:  # as one whose file system does not answer
+                    os.kill(process, signal.SIGSTOP)
+            for name, (program, fault) in list(pending.items()):
+                if not processes_with(program, tmp_path):
+                    continue
+                jobs = cluster.jobs(tmp_path).items()
+                hit = [job for job, comment in jobs if name_of(comment) == name]
+                if hit:
+                    del pending[name]
+                    do(cluster, fault, hit[0])
+                    print(f"\n{time.monotonic() - began:.0f} s: {fault} {name}", end="")
+            time.sleep(0.1)
+        ended(run, tmp_path, 900)
+    print(f"\n{time.monotonic() - began:.0f} s: the end")
+    assert not pending
+    assert hanging
     assert compared(expected)
     assert differences(tmp_path / RESULTS, expected) == []
-    again = finished(tmp_path, config, "--dry-run")
-    assert "Nothing to be done" in again
-
-
-def test_a_job_with_a_gpu_goes_where_gpus_are(cluster: Cluster, tmp_path: Path) -> None:
-    snakefile = tmp_path / "Snakefile"
-    snakefile.write_text(GPU_AND_CPU)
-    config = write_config(tmp_path, {"study": "none"})
-    with running(tmp_path, config, snakefile=snakefile) as run:
-        ended(run, tmp_path)
-    assert (tmp_path / "gpu.txt").read_text() in {"devices=0\n", "devices=1\n"}
-    assert (tmp_path / "cpu.txt").read_text() == "devices=\n"
-    listed = cluster.command("squeue", "--noheader", "--states=all", "--format=%k %P %Z")
-    partitions = [line.split()[:2] for line in listed.splitlines() if line.endswith(str(tmp_path))]
-    assert sorted(partitions) == [["rule_no_gpu", "cpu"], ["rule_one_gpu", "gpu"]]
-
-
-def test_trainings_share_a_gpu_where_the_cluster_has_shares(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    """As docs/slurm.md says; four at once, on two GPUs."""
-    snakefile = tmp_path / "Snakefile"
-    snakefile.write_text(SHARED)
-    config = write_config(tmp_path, {"study": "none"})
-    shares = ("--set-resources", "train:gpu=0", "train:gres='shard:1'", "train:slurm_partition=gpu")
-    with running(tmp_path, config, *shares, snakefile=snakefile) as run:
-        ended(run, tmp_path)
-    devices = [(tmp_path / f"{number}.txt").read_text().strip() for number in range(4)]
-    assert set(devices) <= {"0", "1"}
-
-
-def test_cancelled_requeued_and_lost_jobs_change_nothing(
-    cluster: Cluster, expected: Path, tmp_path: Path
-) -> None:
-    done: list[str] = []
-    hit: Counter[str] = Counter()
-    with running(tmp_path, small_study(tmp_path)) as run:
-        for fault in ("scancel", "requeue", "restart", "scancel", "lose", "requeue", "scancel"):
-            job = next_job(cluster, tmp_path, run, hit)
-            if job is None:
-                break
-            time.sleep(1.5)  # into the job
-            if fault == "scancel":
-                cluster.command("scancel", job)
-            elif fault == "requeue":
-                # It may have ended just now.
-                cluster.command("scontrol", "requeue", job, check=False)
-            elif fault == "restart":
-                cluster.stop_node()
-                time.sleep(3)
-                cluster.start_node()
-            else:
-                cluster.lose_node()
-                cluster.start_node()
-            done.append(fault)
-        ended(run, tmp_path)
-    print(f"\n{done} of {dict(hit)}")
-    assert set(done) == {"scancel", "requeue", "restart", "lose"}
-    assert differences(tmp_path / RESULTS, expected) == []
-    rows = asked_and_used(cluster, tmp_path)
-    cancelled = [row for row in rows if row["State"].startswith("CANCELLED")]
-    assert cancelled
-    for row in cancelled:  # the same step or pack again, by the rules' own growth
-        later = [
-            megabytes(each["ReqMem"])
-            for each in rows[rows.index(row) + 1 :]
-            if each["Comment"] == row["Comment"]
-        ]
-        print(f"{row['Comment']}: {row['ReqMem']}, then {later}")
-        assert any(each == pytest.approx(2 * megabytes(row["ReqMem"]), rel=0.02) for each in later)
-
-
-def test_a_job_over_its_memory_or_time_asks_for_more(
-    cluster: Cluster, expected: Path, tmp_path: Path
-) -> None:
-    """With limits that are too low at first, growing as those of the rules do."""
-    limits = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
-    with running(tmp_path, small_study(tmp_path), "--set-resources", *limits) as run:
-        deadline = time.monotonic() + 600
-        while not (hanging := processes_with("index_features.py", tmp_path)):
-            assert run.poll() is None, (tmp_path / "said.txt").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        for process in hanging:  # as one that waits for a file system that does not answer
-            os.kill(process, signal.SIGSTOP)
-        ended(run, tmp_path)
-    rows = asked_and_used(cluster, tmp_path)
-    label, index = (
-        [row for row in rows if row["Comment"].startswith(f"rule_{rule}")]
-        for rule in ("label_corpus", "index_features")
-    )
+    again = snakemake(tmp_path, config, "--dry-run")
+    assert "Nothing to be done" in again.stdout, again.stdout
+    # The same job or pack again, and what it asks for grows by the rules' own formulas.
+    for name in ("find_duplicates", TRAINED):
+        cancelled, done = asked_and_used(cluster, tmp_path, name)
+        assert cancelled["State"].startswith("CANCELLED")
+        assert done["State"] == "COMPLETED"
+        grown = megabytes(done["ReqMem"]) / megabytes(cancelled["ReqMem"])
+        assert grown == pytest.approx(2, rel=0.02)
+    label = asked_and_used(cluster, tmp_path, "label_corpus")
     assert [row["State"] for row in label] == ["FAILED", "COMPLETED"]  # killed
     assert [row["ReqMem"] for row in label] == ["50M", "1000M"]
+    index = asked_and_used(cluster, tmp_path, "index_features")
     assert [row["State"] for row in index] == ["TIMEOUT", "COMPLETED"]
     assert [row["TimelimitRaw"] for row in index] == ["1", "2"]
-    assert differences(tmp_path / RESULTS, expected) == []
+    # SLURM starts these again itself: one job each.
+    for name in (READ, EXTRACTED, REPORTED):
+        assert [row["State"] for row in asked_and_used(cluster, tmp_path, name)] == ["COMPLETED"]
 
 
-def test_the_demo_has_the_tables_of_a_workstation(cluster: Cluster, tmp_path: Path) -> None:
-    """The whole default study, twice: the best part of an hour on two cores."""
-    workstation, slurm = tmp_path / "workstation", tmp_path / "slurm"
-    config = PROJECT / "config" / "demo.yaml"
-    for folder in (workstation, slurm):
-        folder.mkdir()
-    ran = snakemake(workstation, config)
-    assert ran.returncode == 0, ran.stdout
-    began = time.monotonic()
-    said = finished(slurm, config, seconds=3 * 3600)
-    print(f"\nthe demo: {submitted(said)} jobs in {time.monotonic() - began:.0f} s")
-    assert differences(slurm / "results" / "demo", workstation / "results" / "demo") == []
-    rows, steps = asked_and_used(cluster, slurm), seconds_of_steps(slurm / "results" / "demo")
-    held = sum(int(row["ElapsedRaw"]) for row in rows)
-    print(
-        f"{len(rows)} jobs held their cores for {held} s: {len(steps)} steps of {sum(steps):.0f} s"
-    )
+def test_jobs_go_where_their_gpus_are_and_share_them(cluster: Cluster, tmp_path: Path) -> None:
+    """Shares as docs/slurm.md says; four at once, on two GPUs."""
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text(DEVICES)
+    config = write_config(tmp_path, {"study": "none"})
+    with running(tmp_path, config, "--set-resources", *SHARES, snakefile=snakefile) as run:
+        ended(run, tmp_path, 300)
+    assert (tmp_path / "gpu.txt").read_text() in {"devices=0\n", "devices=1\n"}
+    assert (tmp_path / "cpu.txt").read_text() == "devices=\n"
+    assert {path.read_text().strip() for path in tmp_path.glob("*.share")} <= {"0", "1"}
+    listed = cluster.command("squeue", "--noheader", "--states=all", "--format=%k %P %Z")
+    places = [line.split()[:2] for line in listed.splitlines() if line.endswith(str(tmp_path))]
+    partitions = {name_of(comment): partition for comment, partition in places}
+    assert partitions == {"no_gpu": "cpu", "one_gpu": "gpu", "train": "gpu"}

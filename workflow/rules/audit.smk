@@ -10,12 +10,11 @@ rule measure_shard:
     benchmark:
         f"{OUT}/benchmarks/measure_shard/{{shard}}.tsv"
     group:
-        reading_pack
+        READING_GROUP
     conda:
         ENVIRONMENT
     resources:
         runtime=reading_minutes,
-        pack=1,
     params:
         root=corpus_root,
         code=code_of("measure_shard.py"),

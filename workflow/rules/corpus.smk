@@ -35,12 +35,11 @@ rule read_shard:
     benchmark:
         f"{OUT}/benchmarks/read_shard/{{shard}}.tsv"
     group:
-        reading_pack
+        READING_GROUP
     conda:
         ENVIRONMENT
     resources:
         runtime=reading_minutes,
-        pack=1,
     params:
         corpus=corpus_settings,
         audio=settings_of("audio"),
@@ -92,10 +91,9 @@ use rule gather_texts as read_texts with:
     benchmark:
         f"{OUT}/benchmarks/read_texts/{{shard}}.tsv"
     group:
-        reading_pack
+        READING_GROUP
     resources:
         runtime=reading_minutes,
-        pack=1,
     params:
         content=lambda wildcards: survey().texts[int(wildcards.shard)],
     message:

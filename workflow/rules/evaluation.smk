@@ -21,12 +21,8 @@ rule make_tables:
         f"{OUT}/logs/make_tables.log",
     benchmark:
         f"{OUT}/benchmarks/make_tables.tsv"
-    group:
-        results_pack
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         study=STUDY.study,
         corpus_name=corpus_name(),
@@ -57,11 +53,9 @@ rule compare_experiments:
     benchmark:
         f"{OUT}/benchmarks/compare_experiments.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         seed=STUDY.seed,
         code=code_of("compare_experiments.py"),
@@ -91,11 +85,9 @@ rule slice_scores:
     benchmark:
         f"{OUT}/benchmarks/slice_scores.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         labels=settings_of("labels"),
         seed=STUDY.seed,
@@ -127,11 +119,9 @@ rule measure_efficiency:
     benchmark:
         f"{OUT}/benchmarks/measure_efficiency.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         settings=settings_of("evidence"),
         folder=f"{OUT}/tables",

@@ -125,14 +125,13 @@ rule extract_features:
     benchmark:
         f"{OUT}/benchmarks/extract_features/{{representation}}/{{shard}}.tsv"
     group:
-        extraction_pack
+        EXTRACTION_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=extraction_megabytes,
         runtime=extraction_minutes,
-        pack=1,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         # A resource, because another device is no reason to extract again.
         device=extraction_device,

@@ -29,11 +29,9 @@ rule draw_figures:
     benchmark:
         f"{OUT}/benchmarks/draw_figures.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         folder=f"{OUT}/figures",
         code=code_of("draw_figures.py"),
@@ -74,11 +72,9 @@ rule write_report:
     benchmark:
         f"{OUT}/benchmarks/write_report.tsv"
     group:
-        results_pack
+        RESULTS_GROUP
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         settings=settings_of("report"),
         page=[file_sha256(PAGE / f"page.{form}") for form in ("html", "css", "js")],

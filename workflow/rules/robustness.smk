@@ -29,11 +29,10 @@ use rule extract_features as extract_perturbed with:
     benchmark:
         f"{OUT}/benchmarks/extract_perturbed/{{condition}}/{{representation}}/{{shard}}.tsv"
     group:
-        perturbed_pack
+        PERTURBED_GROUP
     resources:
         mem_mb=extraction_megabytes,
         runtime=perturbed_minutes,
-        pack=1,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         device=extraction_device,
     params:
@@ -83,14 +82,13 @@ rule test_robustness:
     benchmark:
         f"{OUT}/benchmarks/test_robustness/{{experiment}}/{{fold}}/{{size}}.tsv"
     group:
-        robustness_pack
+        ROBUSTNESS_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=training_megabytes,
         runtime=robustness_minutes,
-        pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
         device=STUDY.execution.device,
     params:
@@ -118,12 +116,8 @@ rule score_robustness:
         f"{OUT}/logs/score_robustness.log",
     benchmark:
         f"{OUT}/benchmarks/score_robustness.tsv"
-    group:
-        results_pack
     conda:
         ENVIRONMENT
-    resources:
-        pack=1,
     params:
         conditions=settings_of("conditions"),
         cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),

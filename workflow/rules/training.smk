@@ -30,14 +30,13 @@ rule train:
     benchmark:
         f"{OUT}/benchmarks/train/{{experiment}}/{{fold}}/{{size}}.tsv"
     group:
-        training_pack
+        TRAINING_GROUP
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         mem_mb=training_megabytes,
         runtime=training_minutes,
-        pack=1,
         gpu=int(STUDY.execution.device == "cuda"),
         # A resource, because another device is no reason to train again.
         device=STUDY.execution.device,

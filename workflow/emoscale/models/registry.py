@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emoscale.models.contract import Classifier, InputShape
+if TYPE_CHECKING:  # it imports torch, and every start of Snakemake reads this module
+    from emoscale.models.contract import Classifier, InputShape
 
 BUILT_IN = {
     "aligned_fusion": "emoscale.models.aligned_fusion:AlignedFusion",
