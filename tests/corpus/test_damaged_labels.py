@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emoscale.config import parse_settings
@@ -67,6 +67,8 @@ def use(reader: str, root: Path) -> None:
 
 
 @settings(max_examples=60)
+@example(text=TABLE.replace("one.wav", "a\0b.wav").encode())
+@example(text=TABLE.replace("one.wav", "../one.wav").encode())
 @given(text=damaged_text(TABLE))
 def test_damaged_tables(tmp_path: Path, text: bytes) -> None:
     tone(tmp_path / "one.wav")
