@@ -10,20 +10,16 @@ if "study" not in config:
     configfile: "config/demo.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
-include: "workflow/rules/study.smk"
+include: "workflow/rules/common.smk"
 include: "workflow/rules/requests.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/protocol.smk"
 include: "workflow/rules/training.smk"
-include: "workflow/rules/results.smk"
-include: "workflow/rules/evidence.smk"
-include: "workflow/rules/efficiency.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/robustness.smk"
+include: "workflow/rules/reporting.smk"
 
 
 rule all:
@@ -31,11 +27,9 @@ rule all:
     input:
         rules.audit_corpus.output,
         rules.make_tables.output,
-        rules.draw_figures.output,
         rules.compare_experiments.output,
         rules.slice_scores.output,
-        rules.draw_slices.output,
-        ROBUSTNESS_RESULTS,
         rules.measure_efficiency.output,
-        rules.draw_evidence.output,
+        rules.score_robustness.output if STUDY.robustness_sizes() else [],
+        rules.draw_figures.output,
         rules.write_report.output,

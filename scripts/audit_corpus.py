@@ -11,38 +11,40 @@ from emoscale.audit.same_recordings import SAME_RECORDINGS
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AuditSettings
 from emoscale.reporting.audit_page import write_audit_page
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import UTTERANCES, read_table, write_csv, write_table
+from emoscale.tables.schemas import read_table, read_utterances, write_csv, write_table
 
 
 @click.command(help=__doc__)
 @click.option(
     "--settings", required=True, help='As JSON: {"unit": "session", "tested": [], "exclude": []}.'
 )
-@click.option("--corpus", required=True, help="What the corpus is called on the page.")
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
-@click.option("--acoustics", required=True, type=click.Path(path_type=Path))
-@click.option("--pairs", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The table.")
-@click.option("--page", required=True, type=click.Path(path_type=Path))
+@click.option("--corpus-name", required=True, help="What it is called on the page.")
+@file_option("--utterances")
+@file_option("--texts")
+@file_option("--acoustics")
+@file_option("--pairs")
+@file_option("--output", "The table.")
+@file_option("--page")
 @shows_sentences
 def main(
     settings: str,
-    corpus: str,
+    corpus_name: str,
     utterances: Path,
+    texts: Path,
     acoustics: Path,
     pairs: Path,
     output: Path,
     page: Path,
 ) -> None:
     asked = parse_settings(AuditSettings, settings, "--settings")
-    table, measured = read_table(utterances, UTTERANCES), read_table(acoustics, ACOUSTICS)
+    table, measured = read_utterances(utterances, texts), read_table(acoustics, ACOUSTICS)
     audit = audit_corpus(table, measured, read_table(pairs, SAME_RECORDINGS), asked)
-    origin = table_origin(output.parent, __file__, [utterances, acoustics, pairs])
+    origin = table_origin(output.parent, __file__, [utterances, texts, acoustics, pairs])
     write_table(audit.findings, output, AUDIT, origin)
     write_csv(audit.findings, output.with_suffix(".csv"))
-    write_audit_page(page, audit, table, measured, corpus)
+    write_audit_page(page, audit, table, measured, corpus_name)
     for severity, detail in audit.findings.select("severity", "detail").iter_rows():
         click.echo(f"{severity}: {detail}")
 

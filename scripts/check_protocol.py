@@ -10,38 +10,40 @@ from emoscale.audit.same_recordings import DUPLICATES
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
 from emoscale.protocol.checks import check_folds, warnings_of
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, files_argument, protocol_option, shows_sentences
 from emoscale.runtime.files import write_json
-from emoscale.tables.schemas import UTTERANCES, read_fold, read_table
+from emoscale.tables.schemas import read_fold, read_table, read_utterances
 
 
 @click.command(help=__doc__)
-@click.option("--settings", required=True, help="The study's `protocol` and seed, as JSON.")
+@protocol_option
 @click.option("--sizes", required=True, help='The study\'s `sizes`, as JSON: {"sizes": [100]}.')
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
-@click.option("--duplicates", required=True, type=click.Path(path_type=Path))
-@click.option("--audit", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path))
-@click.argument("folds", nargs=-1, required=True, type=click.Path(path_type=Path))
+@file_option("--utterances")
+@file_option("--texts")
+@file_option("--duplicates")
+@file_option("--audit")
+@file_option("--output")
+@files_argument("folds")
 @shows_sentences
 def main(
-    settings: str,
+    protocol: str,
     sizes: str,
     utterances: Path,
+    texts: Path,
     duplicates: Path,
     audit: Path,
     output: Path,
     folds: tuple[Path, ...],
 ) -> None:
-    protocol: SeededProtocolSettings = parse_settings(
-        SeededProtocolSettings, settings, "--settings"
+    settings: SeededProtocolSettings = parse_settings(
+        SeededProtocolSettings, protocol, "--protocol"
     )
     wanted: SizesSettings = parse_settings(SizesSettings, sizes, "--sizes")
     report = check_folds(
-        read_table(utterances, UTTERANCES),
+        read_utterances(utterances, texts),
         {path.stem: read_fold(path) for path in folds},
         [str(size) for size in wanted.sizes],
-        protocol,
+        settings,
         read_table(duplicates, DUPLICATES),
     )
     findings = read_table(audit, AUDIT)

@@ -1,4 +1,4 @@
-"""Compare every pair of experiments at every size that both have, and draw the forest of it."""
+"""Compare every pair of experiments at every size that both have."""
 
 from pathlib import Path
 
@@ -6,39 +6,33 @@ import click
 import polars as pl
 
 from emoscale.evaluation.comparisons import COMPARISONS, comparison_table
-from emoscale.reporting.forest import draw_forest
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 from emoscale.tables.origin import table_origin
 from emoscale.tables.schemas import UTTERANCES, read_any_table, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
-@click.option("--scores", required=True, type=click.Path(path_type=Path))
-@click.option("--predictions", required=True, type=click.Path(path_type=Path))
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@file_option("--scores")
+@file_option("--predictions")
+@file_option("--utterances")
 @click.option("--seed", required=True, type=int, help="Of random sign flips (many speakers).")
-@click.option(
-    "--table", required=True, type=click.Path(path_type=Path), help="Parquet; CSV beside."
-)
-@click.option("--figure", "figures", multiple=True, type=click.Path(path_type=Path))
+@file_option("--output", "Parquet; CSV beside.")
 @shows_sentences
 def main(
     scores: Path,
     predictions: Path,
     utterances: Path,
     seed: int,
-    table: Path,
-    figures: tuple[Path, ...],
+    output: Path,
 ) -> None:
     scored = read_any_table(scores)
     said = read_any_table(predictions)
     classes = sorted(said["label"].unique())
     speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
     compared = comparison_table(scored, said, speaker_of, classes, seed)
-    origin = table_origin(table.parent, __file__, [scores, predictions, utterances])
-    write_table(compared, table, COMPARISONS, origin)
-    write_csv(compared, table.with_suffix(".csv"))
-    draw_forest(compared, scored, *figures)
+    origin = table_origin(output.parent, __file__, [scores, predictions, utterances])
+    write_table(compared, output, COMPARISONS, origin)
+    write_csv(compared, output.with_suffix(".csv"))
     won = compared.filter(pl.col("winner") != "none")
     click.echo(f"{len(compared)} comparisons, {len(won)} with a winner (Holm, 5 %)")
 

@@ -18,7 +18,7 @@ from emoscale.prediction.attention import (
     study_of,
 )
 from emoscale.reporting.attention_map import draw_attention
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import computing_options, file_option, shows_sentences
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import write_json
@@ -32,13 +32,12 @@ NUMBERS = (".json", ".parquet")
 @click.command(help=__doc__)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("utterance")
-@click.option("--output", required=True, type=click.Path(path_type=Path))
+@file_option("--output")
 @click.option("--repeat", default=0, show_default=True, help="Which training of the cell.")
 @click.option(
     "--study", type=click.Path(path_type=Path), help="Its results.  [default: where MODEL lies]"
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--threads", default=1, show_default=True)
+@computing_options
 @shows_sentences
 def main(
     model: Path,

@@ -1,31 +1,49 @@
-"""Draw the learning curves, the confusion matrices and the layer weights of a study."""
+"""Draw every figure of a study from its tables."""
 
 from pathlib import Path
 
 import click
 
+from emoscale.evaluation.comparisons import COMPARISONS
+from emoscale.evaluation.efficiency import EFFICIENCY
+from emoscale.evaluation.forecast import FORECAST
+from emoscale.evaluation.robustness import ROBUSTNESS
+from emoscale.evaluation.slices import SLICES
 from emoscale.reporting.confusion import draw_confusion
+from emoscale.reporting.efficiency import draw_efficiency
+from emoscale.reporting.forecast import draw_forecast
+from emoscale.reporting.forest import draw_forest
 from emoscale.reporting.layer_weights import draw_layer_weights
 from emoscale.reporting.learning_curves import draw_learning_curves
-from emoscale.runtime.command import shows_sentences
-from emoscale.tables.schemas import read_any_table
+from emoscale.reporting.robustness import draw_robustness
+from emoscale.reporting.slices import draw_slices
+from emoscale.runtime.command import file_option, files_argument, shows_sentences
+from emoscale.tables.schemas import read_any_table, read_metadata, read_table
 
 
 @click.command(help=__doc__)
-@click.option("--scores", required=True, type=click.Path(path_type=Path))
-@click.option("--confusion", required=True, type=click.Path(path_type=Path))
-@click.option("--layer-weights", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
+@file_option("--output", "Folder of figures.")
+@files_argument("tables")
 @shows_sentences
-def main(scores: Path, confusion: Path, layer_weights: Path, output: Path) -> None:
-    table = read_any_table(scores)
+def main(output: Path, tables: tuple[Path, ...]) -> None:
+    """Robustness is drawn where its table is among the `tables`."""
+    table = {path.stem: path for path in tables}
+    scores = read_any_table(table["scores"])
+    about = read_metadata(table["efficiency"])
+    saved = read_table(table["efficiency"], EFFICIENCY)
 
     def files(name: str) -> tuple[Path, Path]:
         return output / f"{name}.html", output / f"{name}.svg"
 
-    draw_learning_curves(table, *files("learning_curves"))
-    draw_confusion(read_any_table(confusion), table, *files("confusion"))
-    draw_layer_weights(read_any_table(layer_weights), table, *files("layer_weights"))
+    draw_learning_curves(scores, *files("learning_curves"))
+    draw_confusion(read_any_table(table["confusion"]), scores, *files("confusion"))
+    draw_layer_weights(read_any_table(table["layer_weights"]), scores, *files("layer_weights"))
+    draw_forest(read_table(table["comparisons"], COMPARISONS), scores, *files("comparisons"))
+    draw_slices(read_table(table["slices"], SLICES), scores, *files("slices"))
+    draw_efficiency(saved, scores, about["reference"], about["left_out"], *files("efficiency"))
+    draw_forecast(read_table(table["forecast"], FORECAST), scores, *files("forecast"))
+    if "robustness" in table:
+        draw_robustness(read_table(table["robustness"], ROBUSTNESS), scores, *files("robustness"))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import ast
 import collections
 import contextlib
-import json
 import os
 import pickle
 import sys
@@ -32,9 +31,9 @@ try:
     from fairseq.models.wav2vec.wav2vec import Wav2VecConfig, Wav2VecModel
 except ImportError:
     sys.exit(
-        f"Error: {sys.executable} has no fairseq. Let Snakemake make the environment "
-        "(--software-deployment-method conda), or install envs/fairseq.txt into a Python 3.8 to "
-        "3.10 and name it under execution.fairseq_python"
+        f"Error: {sys.executable} has no fairseq; make its environment (conda env create -f "
+        "envs/fairseq.yaml, or envs/fairseq.txt in a Python 3.8 to 3.10) and name its python under "
+        "execution.fairseq_python"
     )
 
 # What a flag was before fairseq introduced it, where its default of today is another.
@@ -267,24 +266,9 @@ def first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
 
 
-def fetched(path: Path) -> Path:
-    """Where the file is that fetch_checkpoint.py made sure of."""
-    try:
-        return Path(json.loads(path.read_text(encoding="utf-8"))["path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackendError(
-            f"{path} is missing or damaged ({first_line(error)}); run again"
-        ) from None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        required=True,
-        help="fairseq's file, or the .json that says where it is",
-    )
+    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", choices=("z", "c", "codes"), required=True)
     parser.add_argument("--waveforms", type=Path, required=True, help="an .npz, a key an utterance")
     parser.add_argument("--result", type=Path, required=True, help="an .npz with the same keys")
@@ -292,8 +276,6 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     try:
-        if options.checkpoint.suffix == ".json":
-            options.checkpoint = fetched(options.checkpoint)
         compute(options.checkpoint, options.output, options.waveforms, options.result)
     except BackendError as error:
         sys.exit(f"Error: {error}")

@@ -8,7 +8,7 @@ from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.origin import write_stamp
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 
 
 @click.command(help=__doc__)
@@ -18,7 +18,7 @@ from emoscale.runtime.command import shows_sentences
 @click.option(
     "--offline/--online", default=False, help="Offline: use what is in the cache, download nothing."
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path))
+@file_option("--output")
 @shows_sentences
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
     checkpoint = parse_settings(CheckpointSettings, settings, "--settings")

@@ -8,17 +8,17 @@ import polars as pl
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.measuring import MEASURED, find_pairs
 from emoscale.audit.same_recordings import DUPLICATES, SAME_RECORDINGS, duplicate_groups
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, files_argument, shows_sentences
 from emoscale.tables.schemas import SHARD, read_table, write_table
 
 
 @click.command(help=__doc__)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The corpus's folder.")
-@click.option("--acoustics", required=True, type=click.Path(path_type=Path))
-@click.option("--pairs", required=True, type=click.Path(path_type=Path))
-@click.option("--duplicates", required=True, type=click.Path(path_type=Path))
+@file_option("--root", "The corpus's folder.")
+@file_option("--acoustics")
+@file_option("--pairs")
+@file_option("--duplicates")
 @click.option("--threads", default=1, show_default=True)
-@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@files_argument("shards")
 @shows_sentences
 def main(
     root: Path,

@@ -5,16 +5,16 @@ import click
 from emoscale.config import parse_settings
 from emoscale.config.corpus import DemoCorpus
 from emoscale.corpus.demo.release import generate_demo
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import corpus_option, shows_sentences
 
 
 @click.command(help=__doc__)
-@click.option("--settings", required=True, help="The study's `corpus`, as JSON.")
+@corpus_option
 @shows_sentences
-def main(settings: str) -> None:
-    corpus: DemoCorpus = parse_settings(DemoCorpus, settings, "--settings")
-    count = generate_demo(corpus)
-    click.echo(f"{corpus.root}: {count} synthetic utterances")
+def main(corpus: str) -> None:
+    settings: DemoCorpus = parse_settings(DemoCorpus, corpus, "--corpus")
+    count = generate_demo(settings)
+    click.echo(f"{settings.root}: {count} synthetic utterances")
 
 
 if __name__ == "__main__":

@@ -8,20 +8,20 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.votes import give_vote_shares
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, labels_option, shows_sentences
 from emoscale.tables.schemas import RECORDINGS, UTTERANCES, read_table, write_table
 
 
 @click.command(help=__doc__)
-@click.option("--settings", required=True, help="The study's `labels`, as JSON.")
-@click.option("--recordings", required=True, type=click.Path(path_type=Path))
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
+@labels_option
+@file_option("--recordings")
+@file_option("--utterances")
 @shows_sentences
-def main(settings: str, recordings: Path, utterances: Path) -> None:
-    labels: LabelSettings = parse_settings(LabelSettings, settings, "--settings")
-    table = give_vote_shares(give_labels(read_table(recordings, RECORDINGS), labels), labels)
+def main(labels: str, recordings: Path, utterances: Path) -> None:
+    settings: LabelSettings = parse_settings(LabelSettings, labels, "--labels")
+    table = give_vote_shares(give_labels(read_table(recordings, RECORDINGS), settings), settings)
     write_table(table, utterances, UTTERANCES)
-    for name in labels.classes:
+    for name in settings.classes:
         click.echo(f"{name}: {len(table.filter(table['label'] == name))}")
     click.echo(f"outside the study: {table['label'].null_count()}")
     voted = table.filter(table["label"].is_not_null() & table["vote_shares"].is_not_null())

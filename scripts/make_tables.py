@@ -11,24 +11,24 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CellName, collect_runs, predictions_of_study, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, protocol_option, shows_sentences
 from emoscale.tables.origin import table_origin
 from emoscale.tables.schemas import UTTERANCES, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
 @click.option("--study", required=True)
-@click.option("--corpus", required=True, help="What the corpus is called in the tables.")
-@click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder of all runs.")
+@click.option("--corpus-name", required=True, help="What it is called in the tables.")
+@file_option("--runs", "Folder of all runs.")
 @click.option("--cells", required=True, help='JSON: {"experiments": {NAME: [SIZE]}, "folds": []}.')
-@click.option("--protocol", required=True, help="The study's `protocol` and seed, as JSON.")
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
-@click.option("--checks", required=True, type=click.Path(path_type=Path), help="Protocol checks.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
+@protocol_option
+@file_option("--utterances")
+@file_option("--checks", "Protocol checks.")
+@file_option("--output", "Folder of tables.")
 @shows_sentences
 def main(
     study: str,
-    corpus: str,
+    corpus_name: str,
     runs: Path,
     cells: str,
     protocol: str,
@@ -47,7 +47,7 @@ def main(
         for fold in wanted["folds"]
     ]
     notes = "; ".join(json.loads(checks.read_text(encoding="utf-8"))["warnings"])
-    found = collect_runs(runs, names, study, corpus, notes, settings)
+    found = collect_runs(runs, names, study, corpus_name, notes, settings)
     classes, predictions = found.classes, found.predictions
     speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
     scores = score_table(found.runs, predictions, speaker_of, classes, settings)

@@ -16,17 +16,17 @@ from emoscale.evaluation.efficiency import (
 )
 from emoscale.evaluation.forecast import FORECAST, forecast_table
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 from emoscale.tables.origin import table_origin
 from emoscale.tables.schemas import UTTERANCES, read_any_table, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help="JSON: the study's slice for evidence.")
-@click.option("--scores", required=True, type=click.Path(path_type=Path))
-@click.option("--predictions", required=True, type=click.Path(path_type=Path))
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
+@file_option("--scores")
+@file_option("--predictions")
+@file_option("--utterances")
+@file_option("--output", "Folder of tables.")
 @shows_sentences
 def main(settings: str, scores: Path, predictions: Path, utterances: Path, output: Path) -> None:
     asked = parse_settings(EvidenceSlice, settings, "--settings")

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from emoscale.audit.measuring import MEASURED, measure_shard
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, shows_sentences
 from emoscale.tables.schemas import SHARD, read_table, write_table
 
 
 @click.command(help=__doc__)
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="The corpus's folder.")
-@click.option("--shard", required=True, type=click.Path(path_type=Path), help="Its recordings.")
-@click.option("--output", required=True, type=click.Path(path_type=Path))
+@file_option("--root", "The corpus's folder.")
+@file_option("--shard", "Its recordings.")
+@file_option("--output")
 @click.option("--threads", default=1, show_default=True)
 @shows_sentences
 def main(root: Path, shard: Path, output: Path, threads: int) -> None:

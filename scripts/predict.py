@@ -19,7 +19,7 @@ from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut, find_recordings, read_list
 from emoscale.prediction.tables import check_form, write_predictions
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import computing_options, shows_sentences
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import CheckpointError, CorpusError, UserError
 from emoscale.runtime.memory import says_memory_ran_out
@@ -62,8 +62,7 @@ from emoscale.training.saved_run import read_run
 )
 @click.option("--download", is_flag=True, help="Fetch weights that are not in the cache.")
 @click.option("--trust", multiple=True, metavar="KIND", help="Run this representation's own code.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--threads", default=1, show_default=True)
+@computing_options
 @shows_sentences
 def main(
     model: Path,

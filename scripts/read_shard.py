@@ -9,21 +9,21 @@ from emoscale.config.corpus import AudioChecks, CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import check_shard
 from emoscale.corpus.survey import deal
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import corpus_option, file_option, shows_sentences
 from emoscale.tables.schemas import REJECTED, SHARD, write_table
 
 
 @click.command(help=__doc__)
-@click.option("--settings", required=True, help="The study's `corpus`, as JSON.")
+@corpus_option
 @click.option("--audio", default="{}", show_default=True, help="The study's `audio`, as JSON.")
 @click.option("--shard", required=True, type=int, help="Its number, from 0.")
 @click.option("--shards", required=True, type=int, help="How many there are.")
-@click.option("--recordings", required=True, type=click.Path(path_type=Path))
-@click.option("--rejected", required=True, type=click.Path(path_type=Path))
+@file_option("--recordings")
+@file_option("--rejected")
 @click.option("--threads", default=1, show_default=True)
 @shows_sentences
 def main(
-    settings: str,
+    corpus: str,
     audio: str,
     shard: int,
     shards: int,
@@ -31,10 +31,10 @@ def main(
     rejected: Path,
     threads: int,
 ) -> None:
-    corpus = parse_settings(CorpusSettings, settings, "--settings")
+    settings = parse_settings(CorpusSettings, corpus, "--corpus")
     checks = parse_settings(AudioChecks, audio, "--audio")
-    own = deal(read_corpus(corpus).utterances, shards)[shard]
-    usable, left_out = check_shard(own, Path(corpus.root), checks, threads)
+    own = deal(read_corpus(settings).utterances, shards)[shard]
+    usable, left_out = check_shard(own, Path(settings.root), checks, threads)
     write_table(usable, recordings, SHARD)
     write_table(left_out, rejected, REJECTED)
     click.echo(f"{len(usable)} utterances can be used; {len(left_out)} cannot")

@@ -11,32 +11,34 @@ from emoscale.evaluation.groups import groups_of_tests
 from emoscale.evaluation.runs import predictions_of_study
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
 from emoscale.reporting.figures import largest_sizes
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, files_argument, labels_option, shows_sentences
 from emoscale.tables.origin import table_origin
 from emoscale.tables.schemas import (
-    UTTERANCES,
     read_any_table,
     read_fold,
     read_table,
+    read_utterances,
     write_csv,
     write_table,
 )
 
 
 @click.command(help=__doc__)
-@click.option("--predictions", required=True, type=click.Path(path_type=Path))
-@click.option("--scores", required=True, type=click.Path(path_type=Path))
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
-@click.option("--labels", required=True, help="The study's classes, as JSON.")
+@file_option("--predictions")
+@file_option("--scores")
+@file_option("--utterances")
+@file_option("--texts")
+@labels_option
 @click.option("--seed", required=True, type=int)
-@click.option("--acoustics", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of tables.")
-@click.argument("folds", nargs=-1, required=True, type=click.Path(path_type=Path))
+@file_option("--acoustics")
+@file_option("--output", "Folder of tables.")
+@files_argument("folds")
 @shows_sentences
 def main(
     predictions: Path,
     scores: Path,
     utterances: Path,
+    texts: Path,
     labels: str,
     seed: int,
     acoustics: Path,
@@ -44,7 +46,7 @@ def main(
     folds: tuple[Path, ...],
 ) -> None:
     classes = parse_settings(LabelSettings, labels, "--labels")
-    corpus = read_table(utterances, UTTERANCES)
+    corpus = read_utterances(utterances, texts)
     groups = groups_of_tests(
         {path.stem: read_fold(path) for path in folds},
         corpus,
@@ -57,7 +59,9 @@ def main(
         largest, on=["experiment", "size"], maintain_order="right"
     )
     tables = slice_tables(answers, groups, corpus, names, seed)
-    origin = table_origin(output, __file__, [predictions, scores, utterances, acoustics, *folds])
+    origin = table_origin(
+        output, __file__, [predictions, scores, utterances, texts, acoustics, *folds]
+    )
     for name, table, schema in zip(
         ("slices", "slice_gaps"), tables, (SLICES, SLICE_GAPS), strict=True
     ):

@@ -8,7 +8,7 @@ import torch
 from emoscale.config import parse_settings
 from emoscale.config.prediction import PredictionSettings
 from emoscale.models.registry import sources_of
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import computing_options, file_option, files_argument, shows_sentences
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.memory import says_memory_ran_out
 from emoscale.runtime.provenance import canonical_json, code_digest, digest, file_sha256
@@ -28,24 +28,14 @@ _OTHERWISE_MEGABYTES = 1500
 @click.option("--experiment", required=True)
 @click.option("--fold", required=True)
 @click.option("--size", required=True, help="A total, a number-per-class, or all.")
-@click.option(
-    "--protocol", required=True, type=click.Path(path_type=Path), help="The fold's table."
-)
-@click.option(
-    "--features",
-    required=True,
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Index of a representation's features; once for each representation.",
-)
+@file_option("--protocol", "The fold's table.")
 @click.option(
     "--prediction",
     default="{}",
     help="What predict.py is to know: audio checks, checkpoints and their cache, as JSON.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--threads", default=1, show_default=True)
+@file_option("--output", "Folder.")
+@computing_options
 @click.option(
     "--checkpoint-seconds",
     default=20.0,
@@ -57,6 +47,7 @@ _OTHERWISE_MEGABYTES = 1500
     type=click.IntRange(min=2000),
     help="Megabytes that the job may take; features beyond it are mapped from temporary files.",
 )
+@files_argument("features")
 @shows_sentences
 def main(
     settings: str,
@@ -64,14 +55,15 @@ def main(
     fold: str,
     size: str,
     protocol: Path,
-    features: tuple[Path, ...],
     prediction: str,
     output: Path,
     device: str,
     threads: int,
     checkpoint_seconds: float,
     memory: int | None,
+    features: tuple[Path, ...],
 ) -> None:
+    """FEATURES: the index of each representation's features, in the model's order."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")

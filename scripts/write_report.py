@@ -7,14 +7,14 @@ import click
 
 from emoscale.reporting.report.page import write_report
 from emoscale.reporting.report.study import read_study
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, files_argument, shows_sentences
 
 
 @click.command(help=__doc__)
-@click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--checks", required=True, type=click.Path(path_type=Path), help="Protocol checks.")
+@files_argument("tables")
+@file_option("--checks", "Protocol checks.")
 @click.option("--settings", default="{}", help="JSON: parts of the study's configuration to show.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The page.")
+@file_option("--output", "The page.")
 @shows_sentences
 def main(tables: tuple[Path, ...], checks: Path, settings: str, output: Path) -> None:
     write_report(read_study(tables, checks, json.loads(settings)), output)

@@ -7,7 +7,7 @@ import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.same_recordings import SAME_RECORDINGS
-from emoscale.tables.schemas import UTTERANCES, frame_of
+from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS, frame_of
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 
@@ -38,7 +38,7 @@ def clean_utterances(sessions: int = 5, each: int = 24) -> pl.DataFrame:
         for sex in "FM"
         for number in range(each)
     ]
-    return frame_of(rows, UTTERANCES)
+    return frame_of(rows, UTTERANCES_WITH_TEXTS)
 
 
 def changed(table: pl.DataFrame, where: pl.Expr, **values: object) -> pl.DataFrame:

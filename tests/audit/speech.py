@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emoscale.config.corpus import AudioChecks, CsvCorpus
 from emoscale.corpus.reading import read_corpus
-from emoscale.corpus.recordings import check_recordings
+from tests.corpus.checked import check_recordings
 
 RATE = 16_000
 Wave = NDArray[np.float32]

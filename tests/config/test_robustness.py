@@ -26,6 +26,7 @@ def study_with(robustness: Any, **others: Any) -> Study:
         {
             **BASE,
             "representations": representations,
+            "execution": {"fairseq_python": "python3.10"},
             "models": {**BASE["models"], "late": late},
             "experiments": {**experiments, **others},
             "robustness": robustness,

@@ -103,6 +103,11 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
             },
             "backend fairseq computes in float32, not bfloat16",
         ),
+        (
+            "representations.mfcc",
+            {"kind": "wav2vec", "checkpoint": "a", "backend": "fairseq"},
+            "mfcc: backend fairseq needs a Python .* name it under execution.fairseq_python",
+        ),
         ("representations.mfcc.coefficients", 100, "100 coefficients cannot come from 80 mel"),
         ("protocol.folds", 1, "folds is 1, so nothing would be left to train on"),
         ("protocol.repeats", 0, "greater than or equal to 1"),

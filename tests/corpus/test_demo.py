@@ -13,7 +13,7 @@ from emoscale.corpus.demo.release import generate_demo
 from emoscale.corpus.demo.script import plan_session
 from emoscale.corpus.iemocap import EMOTIONS
 from emoscale.corpus.reading import Reading, read_corpus
-from emoscale.corpus.recordings import check_recordings
+from tests.corpus.checked import check_recordings
 
 
 def settings_for(root: Path) -> DemoCorpus:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
-from emoscale.corpus.shards import shard_of
+from emoscale.corpus.survey import shard_of
 from emoscale.runtime.errors import CorpusError
 
 TABLE = pl.DataFrame(

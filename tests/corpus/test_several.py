@@ -13,11 +13,11 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings, parts_of
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import modules_of, read_corpus
-from emoscale.corpus.recordings import check_recordings
 from emoscale.corpus.votes import give_vote_shares
 from emoscale.runtime.errors import ConfigurationError, CorpusError
 from emoscale.tables.schemas import RECORDINGS, write_table
 from tests.conftest import WriteWav
+from tests.corpus.checked import check_recordings
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def together(tmp_path: Path, write_wav: WriteWav) -> Callable[..., Any]:
 def test_names_have_the_corpus_before_them(tmp_path: Path, together: Callable[..., Any]) -> None:
     reading = read_corpus(together())
     usable, rejected = check_recordings(reading, tmp_path, AudioChecks())
-    write_table(usable, tmp_path / "recordings.parquet", RECORDINGS)
+    write_table(usable.select(RECORDINGS.names), tmp_path / "recordings.parquet", RECORDINGS)
     assert usable.select("utterance", "corpus", "audio", "speaker", "session").rows() == [
         ("emodb:03a01Fa", "emodb", "german/wav/03a01Fa.wav", "emodb:03", None),
         ("emodb:03a01Wa", "emodb", "german/wav/03a01Wa.wav", "emodb:03", None),

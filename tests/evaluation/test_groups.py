@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from emoscale.evaluation.groups import groups_of_tests
-from emoscale.tables.schemas import UTTERANCES, frame_of
+from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS, frame_of
 
 CLASS_OF = {"c": {"ang": "anger", "hap": "happiness", "exc": "happiness"}}
 
@@ -35,7 +35,7 @@ UTTERANCE_TABLE = frame_of(
         utterance("c", seconds=3.0, text_key="", votes=votes("ang", "ang", "fru")),
         utterance("d", sex="F", seconds=9.0, text_key="hello"),
     ],
-    UTTERANCES,
+    UTTERANCES_WITH_TEXTS,
 )
 
 

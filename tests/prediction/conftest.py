@@ -22,8 +22,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import Reading, Utterance
-from emoscale.corpus.recordings import check_recordings
-from emoscale.corpus.shards import shard_of
+from emoscale.corpus.survey import shard_of
 from emoscale.corpus.votes import give_vote_shares
 from emoscale.protocol.orders import make_fold
 from emoscale.representations.registry import build_representation
@@ -31,8 +30,9 @@ from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.placing import place_weights
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables.schemas import RECORDINGS, SOURCES, write_table
+from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS, write_table
 from emoscale.training.cell import Cell, CellSettings, train_cell
+from tests.corpus.checked import check_recordings
 
 RATE = 22_050  # not what features are computed at
 BERT = UntrainedModel(untrained="bert", seed=3)
@@ -152,7 +152,9 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
     study = SmallStudy(root / "results" / "small", root / "corpus", root / "cache")
     study.corpus.mkdir()
     recordings, _ = check_recordings(_write_corpus(study.corpus), study.corpus, AudioChecks())
-    write_table(recordings, study.folder / "corpus" / "recordings.parquet", RECORDINGS)
+    for name, schema in (("recordings", RECORDINGS), ("texts", TEXTS)):
+        path = study.folder / "corpus" / f"{name}.parquet"
+        write_table(recordings.select(schema.names), path, schema)
     _extract(recordings, study)
     protocol = ProtocolSettings(fold_unit="speakers", folds=3, repeats=2)
     classes = LabelSettings(classes={name: [name] for name in recordings["emotion"].unique()})

@@ -14,7 +14,14 @@ from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import StoreError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables.schemas import RECORDINGS, SOURCES, perturbed_schema, read_table, write_table
+from emoscale.tables.schemas import (
+    RECORDINGS,
+    SOURCES,
+    TEXTS,
+    perturbed_schema,
+    read_table,
+    write_table,
+)
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
 
@@ -39,10 +46,11 @@ def clean_stores(study: SmallStudy, experiment: str) -> list[FeatureStore]:
 def heard(study: SmallStudy, folder: Path, snr_db: float, **settings: int) -> FeatureStore:
     """The corpus's MFCCs in white noise."""
     recordings = read_table(study.folder / "corpus" / "recordings.parquet", RECORDINGS)
+    texts = read_table(study.folder / "corpus" / "texts.parquet", TEXTS)
     given = MfccSettings.model_validate({**REPRESENTATIONS["mfcc"], **settings})
     reading = PerturbedReading(WhiteNoise(noise="white", snr_db=snr_db), None, study.corpus)
     path = folder / str(snr_db) / "mfcc" / "00.h5"
-    rows = recordings.select(SOURCES.names)
+    rows = recordings.join(texts, on="utterance").select(SOURCES.names)
     made = build_representation(given)
     extract_shard(rows, study.corpus, given, made, path, "code", heard=reading)
     index_shards([path], path.with_name("index.parquet"))

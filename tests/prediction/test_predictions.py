@@ -19,7 +19,7 @@ from emoscale.prediction.features import FeatureMaker, weights_of
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.representations.weights.downloads import cached_path
+from emoscale.representations.weights.fetching import cached_path
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.training.saved_run import SavedRun, read_run
 from tests.prediction.conftest import MODELS, RATE, ChangeRun, SmallStudy
@@ -157,7 +157,7 @@ def test_a_recording_that_the_representation_refuses_does_not_stop_the_others(
     small_study: SmallStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found among the others, whose numbers stay the same."""
-    from emoscale.representations.spectral import Mfcc
+    from emoscale.representations.acoustic import Mfcc
 
     files = small_study.tested()
     folder = small_study.run_folder("pooled")

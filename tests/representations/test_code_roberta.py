@@ -22,7 +22,7 @@ from emoscale.representations.code_roberta_model import CodeRobertaModel, load_c
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import AudioError, CheckpointError
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 from tests.representations.test_wav2vec import reference_waveform
 
 HERE = Path(__file__).parent

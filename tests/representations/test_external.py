@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,33 @@ def test_it_is_told_the_device(module: Path) -> None:
 
 def test_one_that_is_not_there_has_no_code() -> None:
     assert sources_of("no.such.module:Class") == []
+
+
+def test_one_that_imports_torchaudio_works_beside_any_torch(tmp_path: Path, project: Path) -> None:
+    """In a process of its own: a torchaudio that is imported already would hide what is tested."""
+    (tmp_path / "heard").mkdir()
+    (tmp_path / "heard" / "__init__.py").write_text("import torchaudio\n")
+    (tmp_path / "heard" / "features.py").write_text(
+        "import torch\nimport torchaudio\n\n\n"
+        "class Mel:\n"
+        '    modality, dimension, frame_rate, dtype = "audio", 128, 80.0, "float32"\n\n'
+        "    def extract(self, batch):\n"
+        "        mel = torchaudio.transforms.MelSpectrogram(16000)\n"
+        "        return [mel(torch.from_numpy(one)).T.numpy() for one in batch]\n"
+    )
+    program = (
+        "import numpy as np\n"
+        "from emoscale.config.representations import ExternalSettings\n"
+        "from emoscale.representations.registry import build_representation, sources_of\n"
+        "print([path.name for path in sources_of('heard.features:Mel')])\n"
+        "made = build_representation(ExternalSettings(kind='heard.features:Mel'))\n"
+        "print(made.extract([np.zeros(16000, np.float32)])[0].shape)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": f"{project / 'workflow'}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["['features.py']", "(81, 128)"]

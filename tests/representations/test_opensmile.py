@@ -10,7 +10,7 @@ from emoscale.config.representations import OpensmileSettings
 from emoscale.representations import opensmile_features
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import ConfigurationError
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 
 opensmile = pytest.importorskip("opensmile", reason="openSMILE is an extra, for research only")
 

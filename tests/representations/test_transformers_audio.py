@@ -17,7 +17,7 @@ from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transformers_audio import EXACT_IN_BATCHES, TransformersAudio
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.runtime.errors import AudioError, CheckpointError
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 
 import_torchaudio()
 import transformers  # noqa: E402

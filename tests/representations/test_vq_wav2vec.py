@@ -15,7 +15,7 @@ from emoscale.representations.registry import build_representation
 from emoscale.representations.vq_wav2vec import VqWav2VecFeatures
 from emoscale.runtime.errors import CheckpointError, StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, read_shard, write_shard
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 from tests.representations.test_wav2vec import REFERENCES, reference_waveform
 
 VARIANTS = ["vq_gumbel", "vq_gumbel_shared", "vq_kmeans", "vq_kmeans_shared"]

@@ -27,7 +27,7 @@ from emoscale.representations.wav2vec_model import (
     parse_layers,
 )
 from emoscale.runtime.errors import AudioError, CheckpointError
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 
 REFERENCES = Path(__file__).parent / "wav2vec_references"
 VARIANTS = sorted(path.stem for path in REFERENCES.glob("*.pt") if not path.stem.startswith("vq_"))

@@ -143,7 +143,7 @@ def test_a_program_says_it_too(capsys: pytest.CaptureFixture[str]) -> None:
 WRITE_SHARD = """
 import sys
 from pathlib import Path
-from tests.test_full_disk import shard
+from tests.runtime.test_full_disk import shard
 from emoscale.runtime.errors import UserError
 try:
     shard(Path(sys.argv[1]), int(sys.argv[2]))

@@ -95,7 +95,7 @@ def test_the_program_says_which_training(
             [
                 *(f"--settings={json.dumps(settings)}", "--experiment=sound", "--fold=fold1"),
                 *("--size=all", f"--protocol={tmp_path / 'fold1.parquet'}", "--output=nowhere"),
-                *(f"--features={store.path}", f"--threads={threads}"),
+                *(str(store.path), f"--threads={threads}"),
             ]
         )
     said = capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 
 from emoscale.audit.finding import AUDIT
 from emoscale.audit.same_recordings import DUPLICATES
-from emoscale.tables.schemas import RECORDINGS, frame_of, read_fold, write_table
+from emoscale.tables.schemas import RECORDINGS, TEXTS, frame_of, read_fold, write_table
 from tests.conftest import PROJECT, WriteWav
 
 ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq
@@ -40,7 +40,7 @@ def test_it_says_what_it_does(path: Path) -> None:
 def test_the_fairseq_backend_says_where_it_runs() -> None:
     ran = run(ELSEWHERE, "--help")
     assert ran.returncode == 1
-    assert "has no fairseq. Let Snakemake make the environment" in ran.stderr
+    assert "has no fairseq; make its environment" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -62,20 +62,20 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
     corpus = json.dumps({"reader": "csv", "root": str(tmp_path)})
     shard, left_out = tmp_path / "00.parquet", tmp_path / "rejected" / "00.parquet"
     checked = run(
-        "read_shard.py", "--settings", corpus, "--shard", 0, "--shards", 1,
+        "read_shard.py", "--corpus", corpus, "--shard", 0, "--shards", 1,
         "--recordings", shard, "--rejected", left_out,
     )  # fmt: skip
     assert checked.stdout == "4 utterances can be used; 0 cannot\n", checked.stderr
     read = run(
-        "read_corpus.py", "--settings", corpus, "--recordings", recordings, "--rejected", rejected,
-        "--survey", tmp_path / "survey.json", shard, left_out,
+        "read_corpus.py", "--corpus", corpus, "--recordings", recordings, "--rejected", rejected,
+        shard, left_out,
     )  # fmt: skip
     assert read.returncode == 0, read.stderr
     assert read.stdout.startswith("4 utterances can be used; 0 rows")
     labels = json.dumps({"classes": {"up": ["happy"], "down": ["sad"]}})
     table = tmp_path / "utterances.parquet"
     labelled = run(
-        "label_corpus.py", "--settings", labels, "--recordings", recordings, "--utterances", table
+        "label_corpus.py", "--labels", labels, "--recordings", recordings, "--utterances", table
     )
     assert labelled.stdout == (
         "up: 2\ndown: 2\noutside the study: 0\nin the study, with votes for its classes: 0\n"
@@ -115,7 +115,7 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     write_table(frame_of(rows, RECORDINGS), recordings, RECORDINGS)
     labels = json.dumps({"classes": {"anger": ["ang"], "calm": ["neu"]}})
     labelled = run(
-        "label_corpus.py", "--settings", labels, "--recordings", recordings, "--utterances", table
+        "label_corpus.py", "--labels", labels, "--recordings", recordings, "--utterances", table
     )
     assert labelled.stdout.endswith("with votes for its classes: 2\n"), labelled.stderr
     protocol = json.dumps(
@@ -124,13 +124,15 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     fold, checks = tmp_path / "fold1.parquet", tmp_path / "checks.json"
     duplicates, audit = tmp_path / "duplicates.parquet", tmp_path / "audit.parquet"
     write_table(frame_of([], DUPLICATES), duplicates, DUPLICATES)
+    texts = tmp_path / "texts.parquet"
+    write_table(frame_of([], TEXTS), texts, TEXTS)
     weak: dict[str, object] = {
         "finding": "clipping", "severity": "weakens", "subject": "all", "other": "", "value": 1.0,
         "detail": "all are clipped",
     }  # fmt: skip
     write_table(frame_of([weak], AUDIT), audit, AUDIT)
     made = run(
-        "make_fold.py", "--settings", protocol, "--fold", "fold1", "--utterances", table,
+        "make_fold.py", "--protocol", protocol, "--fold", "fold1", "--utterances", table,
         "--duplicates", duplicates, "--output", fold,
     )  # fmt: skip
     assert made.stdout == "fold1: test 2\nfold1: train 2\n", made.stderr
@@ -143,8 +145,8 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
         "bertneu": None,
     }
     checked = run(
-        "check_protocol.py", "--settings", protocol, "--sizes", '{"sizes": ["all"]}',
-        "--utterances", table, "--duplicates", duplicates, "--audit", audit,
+        "check_protocol.py", "--protocol", protocol, "--sizes", '{"sizes": ["all"]}',
+        "--utterances", table, "--texts", texts, "--duplicates", duplicates, "--audit", audit,
         "--output", checks, fold,
     )  # fmt: skip
     assert "warning: there is no development set: nothing was chosen" in checked.stdout
@@ -192,10 +194,10 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
-        ("read_shard.py", ["--settings", "{", *OF_A_SHARD], "Error: --settings: Invalid JSON"),
+        ("read_shard.py", ["--corpus", "{", *OF_A_SHARD], "Error: --corpus: Invalid JSON"),
         (
             "read_shard.py",
-            ["--settings", '{"reader": "csv", "root": "no"}', *OF_A_SHARD],
+            ["--corpus", '{"reader": "csv", "root": "no"}', *OF_A_SHARD],
             "Error: no/utterances.csv does not exist",
         ),
         (

@@ -11,7 +11,6 @@ import torch
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.representations import MfccSettings, TransformersAudioSettings
 from emoscale.corpus.reading import Reading, Utterance
-from emoscale.corpus.recordings import check_recordings
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import AudioError, MemoryShortage, StoreError, UserError
@@ -19,6 +18,7 @@ from emoscale.store import read_header, read_shard
 from emoscale.store.extraction import extract_shard
 from emoscale.tables.schemas import SOURCES
 from tests.conftest import WriteWav
+from tests.corpus.checked import check_recordings
 
 SETTINGS = MfccSettings(kind="mfcc", coefficients=13)
 

@@ -44,7 +44,9 @@ def test_ua_counts_classes_and_wa_counts_utterances() -> None:
 
 
 def test_many_matrices_at_once_have_the_same_scores() -> None:
-    confusions = np.random.default_rng(1).integers(1, 20, (3, 4, 4))
+    confusions = np.random.default_rng(1).integers(1, 20, (5, 4, 4))
+    confusions[1, 2] = 0  # a class that does not occur
+    confusions[2, 2] = confusions[2, :, 2] = 0  # nor is predicted
     for place, confusion in enumerate(confusions):
         one = metrics_of(confusion)
         floats = confusions.astype(float)
@@ -53,10 +55,10 @@ def test_many_matrices_at_once_have_the_same_scores() -> None:
         assert macro_f1s(floats)[place] == pytest.approx(one.macro_f1)
 
 
-def test_a_class_that_is_not_there_is_left_out_of_the_means() -> None:
+def test_a_class_that_is_not_there_has_no_recall_and_an_f1_of_nought() -> None:
     confusion = np.array([[3.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
     assert unweighted_accuracies(confusion) == pytest.approx((0.75 + 1.0) / 2)
-    assert macro_f1s(confusion) == pytest.approx((6 / 7 + 1.0) / 2)
+    assert macro_f1s(confusion) == pytest.approx((6 / 7 + 0.0 + 1.0) / 3)
 
 
 def test_calibration_error_by_hand() -> None:

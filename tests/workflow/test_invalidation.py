@@ -23,9 +23,6 @@ WHO = {
     "test_robustness": 1,
     "extract_perturbed": 1,
     "index_perturbed": 1,
-    "export_waveforms": 1,
-    "compute_with_fairseq": 1,
-    "store_frames": 1,
 }
 """Where in an output's path, below the study's folder, is what a rule works for."""
 

@@ -53,9 +53,7 @@ RESULTS = {
     "draw_figures": 1,
     "compare_experiments": 1,
     "slice_scores": 1,
-    "draw_slices": 1,
     "measure_efficiency": 1,
-    "draw_evidence": 1,
     "write_report": 1,
 }
 ROBUSTNESS: dict[str, Any] = {
@@ -209,7 +207,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
-    assert len(logs) == 49
+    assert len(logs) == 48
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
@@ -249,7 +247,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
         (
             "evidence.wanted_ua",
             [0.9],
-            {"measure_efficiency": 1, "draw_evidence": 1, "write_report": 1, "all": 1},
+            {"measure_efficiency": 1, "draw_figures": 1, "write_report": 1, "all": 1},
         ),
         ("execution.device", "cpu", {}),
         ("execution.offline", True, {}),
@@ -384,22 +382,12 @@ def programs_with(*words: str) -> list[int]:
     return found
 
 
-def test_the_report_is_made_without_a_network(finished: Checkout) -> None:
-    path = finished.folder / "results" / "small" / "workflow-report.html"
-    ran = finished.run("--cores", "1", "--report", str(path))
-    assert ran.returncode == 0, ran.stdout
-    text = path.read_text()
-    assert "The corpus of this study is synthetic" in text
-    assert "learning_curves.svg" in text
-    assert "the dashed line is chance" in text
-
-
 @pytest.mark.slow
 def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> None:
     config = {**STUDY, "robustness": ROBUSTNESS}
-    scored = {"score_robustness": 1, "draw_robustness": 1, "write_report": 1, "all": 1}
+    scored = {"score_robustness": 1, "draw_figures": 1, "write_report": 1, "all": 1}
     assert finished.planned(config) == {
-        "list_tested": 1,
+        "list_talkers": 1,
         "extract_perturbed": 2 * 2 * 2,
         "index_perturbed": 2 * 2,
         "test_robustness": 2 * 3,

@@ -34,7 +34,6 @@ rule find_duplicates:
     output:
         acoustics=f"{OUT}/corpus/acoustics.parquet",
         pairs=f"{OUT}/corpus/same_recordings.parquet",
-        # Folds are checked with it, and trainings depend on folds: it holds no measured numbers.
         duplicates=f"{OUT}/corpus/duplicates.parquet",
     log:
         f"{OUT}/logs/find_duplicates.log",
@@ -60,16 +59,12 @@ rule find_duplicates:
 rule audit_corpus:
     input:
         utterances=rules.label_corpus.output.utterances,
+        texts=rules.gather_texts.output,
         acoustics=rules.find_duplicates.output.acoustics,
         pairs=rules.find_duplicates.output.pairs,
     output:
         table=f"{OUT}/corpus/audit.parquet",
-        csv=report(
-            f"{OUT}/corpus/audit.csv",
-            caption="../report/audit.rst",
-            category="Corpus",
-            labels={"table": "audit"},
-        ),
+        csv=f"{OUT}/corpus/audit.csv",
         page=f"{OUT}/audit.html",
     log:
         f"{OUT}/logs/audit_corpus.log",
@@ -80,13 +75,13 @@ rule audit_corpus:
     conda:
         ENVIRONMENT
     params:
-        settings=STUDY.audit_slice(),
-        corpus=corpus_name(),
+        settings=settings_of("audit"),
+        corpus_name=corpus_name(),
         code=code_of("audit_corpus.py"),
     message:
         "audit the corpus"
     shell:
         'python "$EMOSCALE_SCRIPTS"/audit_corpus.py --settings {params.settings:q}'
-        " --corpus {params.corpus:q} --utterances {input.utterances:q}"
+        " --corpus-name {params.corpus_name:q} --utterances {input.utterances:q} --texts {input.texts:q}"
         " --acoustics {input.acoustics:q} --pairs {input.pairs:q} --output {output.table:q}"
         " --page {output.page:q} > {log:q} 2>&1"

@@ -1,5 +1,8 @@
 # From a corpus as it is delivered to the utterance table and the shards that are extracted. A shard's
-# audio is checked on its own, so that one more recording reads and extracts one shard again.
+# audio is checked on its own, so that one more recording reads and extracts one shard again; texts
+# stand apart from labels, so that a corrected transcript deals no fold again.
+from emoscale.corpus.reading import modules_of
+
 if IS_DEMO:
 
     rule generate_demo:
@@ -13,16 +16,14 @@ if IS_DEMO:
             ENVIRONMENT
         threads: 2
         params:
-            settings=STUDY.corpus_slice(),
+            corpus=settings_of("corpus"),
             code=code_of("generate_demo.py", "emoscale.corpus.demo.speak"),
         message:
             "generate the synthetic demo corpus"
         shell:
-            'python "$EMOSCALE_SCRIPTS"/generate_demo.py --settings {params.settings:q} > {log:q} 2>&1'
+            'python "$EMOSCALE_SCRIPTS"/generate_demo.py --corpus {params.corpus:q} > {log:q} 2>&1'
 
 
-# Where a corpus lies is no reason to read it again: what it holds is in the survey. (Snakemake does
-# not compare parameters that look at the input or output.)
 rule read_shard:
     input:
         generated_corpus(),
@@ -41,24 +42,49 @@ rule read_shard:
         runtime=reading_minutes,
         pack=1,
     params:
-        settings=lambda wildcards, output: STUDY.corpus_slice(),
-        audio=STUDY.audio_slice(),
-        files=lambda wildcards: survey().audio[int(wildcards.shard)],
-        shard=lambda wildcards: int(wildcards.shard),
+        corpus=corpus_settings,
+        audio=settings_of("audio"),
+        content=lambda wildcards: survey().audio[int(wildcards.shard)],
         shards=STUDY.shards,
         code=code_of("read_shard.py", *modules_of(STUDY.corpus)),
     message:
         "read shard {wildcards.shard} of the corpus and check every recording"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/read_shard.py --settings {params.settings:q} --audio {params.audio:q}'
-        " --shard {params.shard} --shards {params.shards} --recordings {output.recordings:q}"
+        'python "$EMOSCALE_SCRIPTS"/read_shard.py --corpus {params.corpus:q} --audio {params.audio:q}'
+        " --shard {wildcards.shard} --shards {params.shards} --recordings {output.recordings:q}"
         " --rejected {output.rejected:q} > {log:q} 2>&1"
 
 
-rule read_texts:
+rule gather_texts:
     input:
         generated_corpus(),
-        shard=rules.read_shard.output.recordings,
+        shards=expand(rules.read_shard.output.recordings, shard=STUDY.shard_names()),
+    output:
+        f"{OUT}/corpus/texts.parquet",
+    log:
+        f"{OUT}/logs/gather_texts.log",
+    benchmark:
+        f"{OUT}/benchmarks/gather_texts.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=whole_reading_minutes,
+    params:
+        corpus=corpus_settings,
+        content=survey().texts,
+        code=code_of("read_texts.py", *modules_of(STUDY.corpus)),
+    message:
+        "read all texts"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/read_texts.py --corpus {params.corpus:q}'
+        " --output {output:q} {input.shards:q} > {log:q} 2>&1"
+
+
+# A shard's own, for representations of text: one more transcript extracts one shard again.
+use rule gather_texts as read_texts with:
+    input:
+        generated_corpus(),
+        shards=rules.read_shard.output.recordings,
     output:
         f"{OUT}/corpus/texts/{{shard}}.parquet",
     log:
@@ -67,20 +93,36 @@ rule read_texts:
         f"{OUT}/benchmarks/read_texts/{{shard}}.tsv"
     group:
         reading_pack
-    conda:
-        ENVIRONMENT
     resources:
         runtime=reading_minutes,
         pack=1,
     params:
-        settings=lambda wildcards, output: STUDY.corpus_slice(),
-        texts=lambda wildcards: survey().texts[int(wildcards.shard)],
-        code=code_of("read_texts.py", *modules_of(STUDY.corpus)),
+        content=lambda wildcards: survey().texts[int(wildcards.shard)],
     message:
         "read the texts of shard {wildcards.shard}"
+
+
+rule list_talkers:
+    input:
+        generated_corpus(),
+        shards=expand(rules.read_shard.output.recordings, shard=STUDY.shard_names()),
+    output:
+        f"{OUT}/corpus/talkers.parquet",
+    log:
+        f"{OUT}/logs/list_talkers.log",
+    benchmark:
+        f"{OUT}/benchmarks/list_talkers.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        corpus=corpus_settings,
+        content=survey().speakers,
+        code=code_of("list_talkers.py", *modules_of(STUDY.corpus)),
+    message:
+        "list whose voices babble is made of"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/read_texts.py --settings {params.settings:q}'
-        " --shard {input.shard:q} --output {output:q} > {log:q} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/list_talkers.py --corpus {params.corpus:q} --output {output:q}'
+        " {input.shards:q} > {log:q} 2>&1"
 
 
 rule read_corpus:
@@ -91,13 +133,7 @@ rule read_corpus:
     output:
         recordings=f"{OUT}/corpus/recordings.parquet",
         rejected=f"{OUT}/corpus/rejected.parquet",
-        rejected_csv=report(
-            f"{OUT}/corpus/rejected.csv",
-            caption="../report/rejected.rst",
-            category="Corpus",
-            labels={"table": "left out of the corpus"},
-        ),
-        survey=SURVEY,
+        rejected_csv=f"{OUT}/corpus/rejected.csv",
     log:
         f"{OUT}/logs/read_corpus.log",
     benchmark:
@@ -105,14 +141,14 @@ rule read_corpus:
     conda:
         ENVIRONMENT
     params:
-        settings=lambda wildcards, output: STUDY.corpus_slice(),
-        declared=lambda wildcards: survey().declared,
+        corpus=corpus_settings,
+        content=survey().declared,
         code=code_of("read_corpus.py", *modules_of(STUDY.corpus)),
     message:
         "gather the corpus: what it says, and what its audio is"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/read_corpus.py --settings {params.settings:q}'
-        " --recordings {output.recordings:q} --rejected {output.rejected:q} --survey {output.survey:q}"
+        'python "$EMOSCALE_SCRIPTS"/read_corpus.py --corpus {params.corpus:q}'
+        " --recordings {output.recordings:q} --rejected {output.rejected:q}"
         " {input.shards:q} {input.rejected:q} > {log:q} 2>&1"
 
 
@@ -128,10 +164,10 @@ rule label_corpus:
     conda:
         ENVIRONMENT
     params:
-        settings=STUDY.labels_slice(),
+        labels=settings_of("labels"),
         code=code_of("label_corpus.py"),
     message:
         "give every utterance the study's class"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/label_corpus.py --settings {params.settings:q}'
+        'python "$EMOSCALE_SCRIPTS"/label_corpus.py --labels {params.labels:q}'
         " --recordings {input.recordings:q} --utterances {output.utterances:q} > {log:q} 2>&1"

@@ -1,8 +1,16 @@
 # Roles and training orders of each fold, and the checks that come before any training.
+def fold_file_digest():
+    """Changes with what a table of given folds says; the step that reads it says what is missing."""
+    path = STUDY.protocol.fold_file
+    return DIGESTS.of_tree(path) if path else ""
+
+
 rule make_fold:
     input:
         utterances=rules.label_corpus.output.utterances,
         duplicates=rules.find_duplicates.output.duplicates,
+        # Texts only where folds may share none: elsewhere a corrected transcript deals no fold again.
+        texts=rules.gather_texts.output if STUDY.protocol.text_disjoint else [],
     output:
         f"{OUT}/protocol/{{fold}}.parquet",
     log:
@@ -12,20 +20,22 @@ rule make_fold:
     conda:
         ENVIRONMENT
     params:
-        settings=STUDY.protocol_slice(),
+        protocol=settings_of("protocol"),
         fold_file=fold_file_digest(),
+        texts=option_for_each("texts", "texts"),
         code=code_of("make_fold.py"),
     message:
         "{wildcards.fold}: deal roles and training orders"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/make_fold.py --settings {params.settings:q} --fold {wildcards.fold}'
-        " --utterances {input.utterances:q} --duplicates {input.duplicates:q} --output {output:q}"
-        " > {log:q} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/make_fold.py --protocol {params.protocol:q} --fold {wildcards.fold}'
+        " --utterances {input.utterances:q} --duplicates {input.duplicates:q} {params.texts:q}"
+        " --output {output:q} > {log:q} 2>&1"
 
 
 rule check_protocol:
     input:
         utterances=rules.label_corpus.output.utterances,
+        texts=rules.gather_texts.output,
         duplicates=rules.find_duplicates.output.duplicates,
         audit=rules.audit_corpus.output.table,
         folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
@@ -42,14 +52,14 @@ rule check_protocol:
     conda:
         ENVIRONMENT
     params:
-        settings=STUDY.protocol_slice(),
+        protocol=settings_of("protocol"),
+        sizes=settings_of("sizes"),
         fold_file=fold_file_digest(),
-        sizes=canonical_json({"sizes": STUDY.size_names()}),
         code=code_of("check_protocol.py"),
     message:
         "check the protocol before anything is trained"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/check_protocol.py --settings {params.settings:q}'
-        " --sizes {params.sizes:q} --utterances {input.utterances:q} --duplicates {input.duplicates:q}"
-        " --audit {input.audit:q} --output {output:q} {input.folds:q}"
-        " > {log:q} 2>&1"
+        'python "$EMOSCALE_SCRIPTS"/check_protocol.py --protocol {params.protocol:q}'
+        " --sizes {params.sizes:q} --utterances {input.utterances:q} --texts {input.texts:q}"
+        " --duplicates {input.duplicates:q} --audit {input.audit:q} --output {output:q}"
+        " {input.folds:q} > {log:q} 2>&1"

@@ -13,15 +13,11 @@ PACKING = "pack" in workflow.global_resources
 
 # Of 16 bits at 16 kHz; compressed files have more in them, which the margin of the limits allows for.
 BYTES_A_SECOND = 32_000
-SECONDS_OF_A_GENERATED_UTTERANCE = 3.0
 
 
 def audio_seconds(shard):
     """About how much audio a shard holds."""
-    if IS_DEMO:
-        return STUDY.corpus.utterances * SECONDS_OF_A_GENERATED_UTTERANCE / STUDY.shards
-    known = survey().audio_bytes
-    return known[int(shard)] / BYTES_A_SECOND if known else 3600.0
+    return survey().audio_bytes[int(shard)] / BYTES_A_SECOND
 
 
 # Of steps that read the whole corpus.

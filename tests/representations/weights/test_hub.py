@@ -10,8 +10,8 @@ import huggingface_hub.constants
 import pytest
 
 from emoscale.config.checkpoints import HubModel
-from emoscale.representations.weights.hub import fetch_hub_model
-from emoscale.representations.weights.origin import Weights
+from emoscale.representations.weights.fetching import fetch_checkpoint
+from emoscale.representations.weights.origin import Origin
 from emoscale.runtime.errors import CheckpointError
 from emoscale.runtime.provenance import digest
 from tests.representations.weights.model_hub import COMMIT, ModelHub, serving_hub
@@ -50,8 +50,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
 
 def fetch(
     cache: Path, name: str = "lab/model", revision: str = "main", offline: bool = False
-) -> Weights:
-    return fetch_hub_model(HubModel(hub=name, revision=revision), cache, offline)
+) -> Origin:
+    return fetch_checkpoint("speech", HubModel(hub=name, revision=revision), cache, offline)
 
 
 def test_what_is_needed_is_downloaded_once(hub: ModelHub, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_what_is_needed_is_downloaded_once(hub: ModelHub, tmp_path: Path) -> Non
     assert made.path.is_absolute()
     assert {path.name: path.read_bytes() for path in made.path.iterdir()} == NEEDED
     assert hub.downloaded == set(NEEDED)
-    assert made.phrase == "lab/model at 0123abcd"
+    assert made.weights == "lab/model at 0123abcd"
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in NEEDED.items()}
     assert made.sha256 == digest(digests)
     hub.requests.clear()
@@ -112,16 +112,16 @@ def test_a_cache_that_was_copied_without_its_listing_is_used(hub: ModelHub, tmp_
 @pytest.mark.parametrize(
     ("name", "revision", "sentence"),
     [
-        ("lab/nothing", "main", r"^lab/nothing on the hub does not exist, or is private; mend"),
-        ("lab/gated", "main", r"^lab/gated .* only to those who accepted its terms; accept them"),
-        ("lab/model", "v9", r"^lab/model on the hub has no revision v9; name a branch, tag or c"),
-        ("lab/--model..", "main", r"^lab/--model\.\. is no name of a model: Repo id"),
+        ("lab/nothing", "main", r"lab/nothing on the hub does not exist, or is private; mend"),
+        ("lab/gated", "main", r"lab/gated .* only to those who accepted its terms; accept them"),
+        ("lab/model", "v9", r"lab/model on the hub has no revision v9; name a branch, tag or c"),
+        ("lab/--model..", "main", r"lab/--model\.\. is no name of a model: Repo id"),
     ],
 )
 def test_what_cannot_be_had_is_one_sentence(
     hub: ModelHub, tmp_path: Path, name: str, revision: str, sentence: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=sentence) as caught:
+    with pytest.raises(CheckpointError, match=rf"^checkpoints\.speech: {sentence}") as caught:
         fetch(tmp_path, name, revision)
     assert "\n" not in str(caught.value)
 

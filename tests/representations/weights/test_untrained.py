@@ -26,10 +26,11 @@ from emoscale.corpus.demo.script import plan_session
 from emoscale.representations.checkpoints import load_fairseq_checkpoint
 from emoscale.representations.registry import build_representation
 from emoscale.representations.torchaudio_guard import import_torchaudio
-from emoscale.representations.weights.origin import Weights
-from emoscale.representations.weights.untrained import MAKERS, make_untrained
+from emoscale.representations.weights.fetching import fetch_checkpoint
+from emoscale.representations.weights.origin import Origin
+from emoscale.representations.weights.untrained import MAKERS
 from emoscale.runtime.errors import CheckpointError
-from tests.representations.test_spectral import noise
+from tests.representations.test_acoustic import noise
 
 import_torchaudio()
 import transformers  # noqa: E402
@@ -42,8 +43,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def make(kind: Any, cache: Path, seed: int = 1) -> Weights:
-    return make_untrained(UntrainedModel(untrained=kind, seed=seed), cache)
+def make(kind: Any, cache: Path, seed: int = 1) -> Origin:
+    return fetch_checkpoint("small", UntrainedModel(untrained=kind, seed=seed), cache)
 
 
 def voice(seconds: float = 3.0) -> NDArray[np.float32]:
@@ -69,7 +70,7 @@ def test_a_seed_gives_the_same_bytes(cache: Path, tmp_path: Path, kind: str) -> 
     assert made.path.relative_to(cache) == again.path.relative_to(tmp_path)
     assert made.path.is_absolute()
     assert made.sha256 == again.sha256
-    assert made.phrase == "untrained: random weights of seed 1"
+    assert made.weights == "untrained: random weights of seed 1"
     assert make(kind, cache, seed=2).sha256 != made.sha256
 
 

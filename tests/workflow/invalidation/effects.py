@@ -14,12 +14,9 @@ def of(*rules: str, who: str = "") -> frozenset[Job]:
 
 # What follows from what, from the end to the beginning.
 REPORT = of("write_report")
-EVIDENCE = of("measure_efficiency", "draw_evidence") | REPORT
-TABLES = EVIDENCE | of(
-    *("make_tables", "draw_figures", "compare_experiments", "slice_scores", "draw_slices"),
-    "draw_robustness",
-)
-ROBUSTNESS = of("score_robustness", "draw_robustness") | REPORT
+EVIDENCE = of("measure_efficiency", "draw_figures") | REPORT
+TABLES = EVIDENCE | of("make_tables", "compare_experiments", "slice_scores")
+ROBUSTNESS = of("score_robustness", "draw_figures") | REPORT
 
 
 def trained(*experiments: str) -> frozenset[Job]:
@@ -59,11 +56,10 @@ def _names(read: list[str], representation: str) -> bool:
 NOTHING: frozenset[Job] = frozenset()
 ALL_TRAINED = trained(*READERS)
 PROTOCOL = of("make_fold", "check_protocol") | ALL_TRAINED
-LABELS = (
-    of("label_corpus", "audit_corpus", "list_tested") | PROTOCOL | ROBUSTNESS | heard(*CONDITIONS)
-)
+LABELS = of("label_corpus", "audit_corpus") | PROTOCOL
 DECLARED = of("read_corpus") | LABELS
-READING = DECLARED | of("read_shard", "read_texts", "measure_shard", "find_duplicates")
+SHARDS = of("read_shard", "gather_texts", "read_texts", "measure_shard", "find_duplicates")
+READING = DECLARED | SHARDS | of("list_talkers")
 for _name in STUDY["representations"]:
     READING |= extracted(_name)
 FETCHED = of("fetch_checkpoint", who="file")
@@ -73,12 +69,9 @@ EVERYTHING = READING | FETCHED
 
 # Of the small study, which reads a corpus that is there.
 SMALL_PROTOCOL = (
-    TABLES - of("draw_robustness")
-    | of("make_fold", "check_protocol")
-    | of("train", who="mfcc")
-    | of("train", who="bert")
+    TABLES | of("make_fold", "check_protocol") | of("train", who="mfcc") | of("train", who="bert")
 )
 SMALL_DECLARED = of("read_corpus", "label_corpus", "audit_corpus") | SMALL_PROTOCOL
-SMALL_READING = SMALL_DECLARED | of("read_shard", "read_texts", "measure_shard", "find_duplicates")
+SMALL_READING = SMALL_DECLARED | SHARDS
 for _name in ("mfcc", "bert"):
     SMALL_READING |= of("extract_features", "index_features", who=_name)

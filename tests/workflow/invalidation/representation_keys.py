@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.workflow.invalidation.effects import extracted, of
-from tests.workflow.invalidation.row import Row, backend, nothing, representation
+from tests.workflow.invalidation.row import Row, nothing, representation
 from tests.workflow.invalidation.studies import OUTSIDE
 
 KEYS: dict[str, Row] = {
@@ -30,8 +30,8 @@ KEYS: dict[str, Row] = {
     "representations(WaveformSettings).kind": representation(
         "waveform", {"kind": OUTSIDE}, "", **{"experiments.waveform.model": "pooled"}
     ),
-    "representations(Wav2VecSettings).backend": backend("wav2vec"),
-    "representations(VqWav2VecSettings).backend": backend("vq"),
+    "representations(Wav2VecSettings).backend": representation("wav2vec", "fairseq", "backend"),
+    "representations(VqWav2VecSettings).backend": representation("vq", "fairseq", "backend"),
     "representations(Wav2VecSettings).kind": representation("wav2vec", "vq_wav2vec", "kind"),
     "representations(Wav2VecSettings).precision": representation(
         "wav2vec", "bfloat16", "precision"

@@ -12,14 +12,13 @@ from tests.workflow.invalidation.effects import (
     Job,
     extracted,
     modelled,
-    of,
     trained,
 )
 from tests.workflow.invalidation.studies import CORPORA, MODELS, READERS
 
 TABLES_WORDS = "tables, figures, report"
 PROTOCOL_WORDS = f"folds and their check; all training; {TABLES_WORDS}"
-LABELS_WORDS = f"labels, audit; {PROTOCOL_WORDS}; changed audio at most"
+LABELS_WORDS = f"labels, audit; {PROTOCOL_WORDS}"
 DECLARED_WORDS = f"the corpus's tables; {LABELS_WORDS}; no features"
 READING_WORDS = "the recordings, and at most everything behind them"
 HEARD_WORDS = "extraction under this condition; tests on changed audio; report"
@@ -73,13 +72,6 @@ def reading(corpus: str, to: Any, effect: frozenset[Job], words: str, path: str)
 def folded(to: Any, path: str) -> Row:
     given = {"protocol": {"fold_unit": "file", "fold_file": "folds.csv", "folds": 2}}
     return Row(to, SMALL_PROTOCOL, PROTOCOL_WORDS, path, given, small=True)
-
-
-def backend(name: str) -> Row:
-    steps = ("export_waveforms", "compute_with_fairseq", "store_frames")
-    jobs = extracted(name) - of("extract_features", who=name) | of(*steps, who=name)
-    words = f"its steps; training of what reads it; {TABLES_WORDS}"
-    return Row("fairseq", jobs, words, f"representations.{name}.backend")
 
 
 def training(to: Any) -> Row:

@@ -11,6 +11,7 @@ STUDY: dict[str, Any] = {
     "seed": 3,
     "corpus": {"reader": "demo", "root": "results/raw", "sessions": 3, "utterances": 48},
     "shards": 1,
+    "execution": {"fairseq_python": "python3.8"},
     "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
     "checkpoints": {
         "file": {"url": "https://example.org/w.pt"},

@@ -15,8 +15,16 @@ from emoscale.audio.noise import add_noise, white_noise
 from emoscale.audio.reverberation import reverberate
 from emoscale.audio.telephone import over_telephone
 from emoscale.audio.utterances import waveform_of
-from emoscale.config.robustness import Babble, Band, Reverberation, WhiteNoise
+from emoscale.config import parse_settings
+from emoscale.config.robustness import (
+    Babble,
+    Band,
+    ConditionSettings,
+    Reverberation,
+    WhiteNoise,
+)
 from emoscale.runtime.provenance import canonical_json
+from emoscale.tables.schemas import TALKERS, read_table
 
 Condition = WhiteNoise | Babble | Reverberation | Band
 
@@ -50,6 +58,13 @@ class PerturbedReading:
                 return reverberate(waveform, condition.reverberation_seconds, generator)
             case Band():
                 return over_telephone(waveform)
+
+
+def perturbed_reading(condition: str, talkers: Path | None, root: Path) -> PerturbedReading:
+    """Of a condition as JSON, and the table of `TALKERS` where it is babble."""
+    settings = parse_settings(ConditionSettings, condition, "--condition")
+    voices = None if talkers is None else read_table(talkers, TALKERS)
+    return PerturbedReading(settings, voices, root)
 
 
 def generator_of(condition: Condition, utterance: str) -> np.random.Generator:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from emoscale.config.study import Experiment, Study
 
 _OWN_FOLDERS = (
-    *("benchmarks", "checkpoints", "corpus", "fairseq", "features", "figures", "logs", "perturbed"),
+    *("benchmarks", "checkpoints", "corpus", "features", "figures", "logs", "perturbed"),
     *("protocol", "robustness", "runs", "tables"),
 )
 
@@ -32,6 +32,7 @@ def check_consistency(study: Study) -> None:
     for name in study.experiments:
         _check_experiment(study, name)
         _check_training(study, name)
+    _check_backends(study)
     _check_file_names(study)
     _check_generated_corpus(study)
     _check_tested_corpora(study)
@@ -220,6 +221,17 @@ def _check_robustness(study: Study) -> None:
                     "changed audio is computed here only; set its backend to native, or list "
                     "other experiments"
                 )
+
+
+def _check_backends(study: Study) -> None:
+    for name, settings in study.representations.items():
+        backend = getattr(settings, "backend", "native")
+        if backend == "fairseq" and study.execution.fairseq_python is None:
+            raise ValueError(
+                f"representations.{name}: backend fairseq needs a Python that has fairseq; make "
+                "one (conda env create -f envs/fairseq.yaml) and name it under "
+                "execution.fairseq_python, or take the native backend"
+            )
 
 
 def _check_named_in_robustness(study: Study, name: str) -> None:

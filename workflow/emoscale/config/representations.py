@@ -121,7 +121,7 @@ class Wav2VecSettings(PretrainedSettings):
     """z: of the encoder, each frame from 29 ms. c: of the context network, from 0.8 s."""
 
     backend: Literal["native", "fairseq"] = "native"
-    """fairseq: the original package, in a Python environment of its own (envs/fairseq.yaml)."""
+    """fairseq: the original package, in the Python `execution.fairseq_python`."""
 
     @model_validator(mode="after")
     def _fairseq_computes_in_float32(self) -> Wav2VecSettings:
@@ -141,7 +141,7 @@ class VqWav2VecSettings(PretrainedSettings):
     """codes: stored as indices, read as their vectors. c: the context network over the vectors."""
 
     backend: Literal["native", "fairseq"] = "native"
-    """fairseq: the original package, in a Python environment of its own (envs/fairseq.yaml)."""
+    """fairseq: the original package, in the Python `execution.fairseq_python`."""
 
     @model_validator(mode="after")
     def _fairseq_computes_in_float32(self) -> VqWav2VecSettings:

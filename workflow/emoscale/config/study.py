@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -59,8 +60,8 @@ class Execution(Settings):
     seconds_between_checkpoints: float = Field(default=20.0, ge=0.0)
     """How often a training saves what it needs to go on where it was, should it be killed."""
 
-    fairseq_python: Place = "python"
-    """The Python that has fairseq, for `backend: fairseq` without conda."""
+    fairseq_python: Place | None = None
+    """The Python that has fairseq, for `backend: fairseq` (envs/fairseq.yaml)."""
 
 
 class Study(Settings):
@@ -217,6 +218,15 @@ class Study(Settings):
     def protocol_slice(self) -> str:
         """For making folds and training orders."""
         return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
+
+    def sizes_slice(self) -> str:
+        """For checking that every fold has them."""
+        return canonical_json({"sizes": self.size_names()})
+
+    def report_slice(self) -> str:
+        """For the report: what it shows of the configuration."""
+        parts = {"labels": self.labels_slice(), "protocol": self.protocol_slice()}
+        return canonical_json({name: json.loads(part) for name, part in parts.items()})
 
     def training_slice(self, experiment: str) -> str:
         """For training one experiment, at any fold and size."""

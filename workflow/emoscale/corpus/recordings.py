@@ -45,7 +45,12 @@ def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFra
     """The texts (`TEXTS`) of those utterances that are in the shard."""
     usable = set(shard["utterance"])
     rows: list[dict[str, object]] = [
-        {"utterance": each.utterance, "transcript": each.transcript, "words": each.words}
+        {
+            "utterance": each.utterance,
+            "transcript": each.transcript,
+            "words": each.words,
+            "text_key": text_key(each.transcript),
+        }
         for each in utterances
         if each.utterance in usable
     ]
@@ -77,9 +82,8 @@ def gather_recordings(
         )
     rows = [
         {
-            **asdict(each),
+            **{key: value for key, value in asdict(each).items() if key not in TEXTS.names},
             "corpus": each.corpus or reading.corpus,
-            "text_key": text_key(each.transcript),
             **checked[each.utterance],
         }
         for each in reading.utterances
@@ -87,14 +91,6 @@ def gather_recordings(
     ]
     recordings = frame_of(rows, RECORDINGS).sort("utterance")
     return recordings, left_out.sort("reason", "file", "utterance", "place", nulls_last=True)
-
-
-def check_recordings(
-    reading: Reading, root: Path, checks: AudioChecks, threads: int = 1
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Both steps for a whole corpus at once."""
-    usable, rejected = check_shard(reading.utterances, root, checks, threads)
-    return gather_recordings(reading, root, usable, rejected)
 
 
 def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejected:

@@ -1,18 +1,21 @@
-"""What a corpus says of its utterances before any audio is read, so that a change touches only its
-own steps: digests of each shard's files, of its texts, and of everything that is declared."""
+"""Survey of a corpus: digests of what each step reads of it, taken before any step runs.
+
+Snakemake compares them as parameters of the steps. Files count by their content, so the same bytes
+rerun nothing wherever they lie and whatever their times are.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import Reading, Utterance, read_corpus
-from emoscale.corpus.shards import shard_of
+from emoscale.runtime.file_digests import FileDigests
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import digest
 
@@ -22,34 +25,49 @@ class Survey:
     """Digests that change with what the steps read; equal ones make nothing rerun."""
 
     audio: tuple[str, ...]
-    """[shards] of the utterances' keys and places, and of their files' sizes and times."""
+    """[shards] of the utterances' keys, their places in files, and the files' content."""
 
     texts: tuple[str, ...]
     """[shards] of the utterances' transcripts and word times."""
 
+    speakers: str
+    """Of who speaks each utterance."""
+
     declared: str
-    """Of everything that the corpus says, and of what was left out and why."""
+    """Of everything else that the corpus says of its utterances, and of what was left out and why:
+    no transcripts."""
 
-    audio_bytes: tuple[int, ...] = ()
-    """[shards] of their files together: how much work they are; empty: not known."""
+    audio_bytes: tuple[int, ...]
+    """[shards] of their files together: how much work they are."""
 
 
-def survey_corpus(settings: CorpusSettings, shards: int) -> Survey:
-    """Read the corpus's tables, labels and texts, and look at its audio files without opening them.
+def survey_corpus(settings: CorpusSettings, shards: int, digests: FileDigests) -> Survey:
+    """Read the corpus's tables, labels and texts, and digest the content of its audio files.
 
     Raises `CorpusError` as the reader does.
     """
     reading = read_corpus(settings)
     root = Path(settings.root)
+    files = {each.audio: root / each.audio for each in reading.utterances}
+    content = dict(zip(files, digests.of(files.values()), strict=True))
     dealt = deal(reading.utterances, shards)
     return Survey(
-        audio=tuple(digest([_file(root, each) for each in shard]) for shard in dealt),
-        texts=tuple(
-            digest([[each.utterance, each.transcript, each.words] for each in shard])
+        audio=tuple(
+            digest(
+                [
+                    [u.utterance, u.audio, u.start, u.end, getattr(content[u.audio], "sha256", "")]
+                    for u in shard
+                ]
+            )
             for shard in dealt
         ),
+        texts=tuple(digest([[u.utterance, u.transcript, u.words] for u in s]) for s in dealt),
+        speakers=digest([[u.utterance, u.speaker] for shard in dealt for u in shard]),
         declared=_declared(reading),
-        audio_bytes=tuple(_bytes(root, shard) for shard in dealt),
+        audio_bytes=tuple(
+            sum(getattr(content[name], "bytes", 0) for name in {u.audio for u in shard})
+            for shard in dealt
+        ),
     )
 
 
@@ -61,20 +79,28 @@ def deal(utterances: Sequence[Utterance], shards: int) -> list[list[Utterance]]:
     return dealt
 
 
-def keep_survey(survey: Survey, path: Path | str) -> None:
-    """Write down what the corpus was when it was read."""
+def shard_of(utterance: str, shards: int) -> int:
+    """Number of the shard that holds this utterance, from its key alone: it stays where it is
+    whatever else comes or goes."""
+    first = hashlib.sha256(utterance.encode()).digest()[:8]
+    return int.from_bytes(first, "big") % shards
+
+
+def write_survey(survey: Survey, path: Path | str) -> None:
+    """Keep a survey for when the corpus cannot be read."""
     write_json(path, asdict(survey))
 
 
-def kept_survey(path: Path | str, shards: int) -> Survey | None:
-    """What `keep_survey` wrote; None where it did not, or for another number of shards."""
+def read_survey(path: Path | str, shards: int) -> Survey | None:
+    """What `write_survey` wrote; None where it did not, or for another number of shards."""
     try:
         kept: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         survey = Survey(
             tuple(kept["audio"]),
             tuple(kept["texts"]),
+            str(kept["speakers"]),
             str(kept["declared"]),
-            tuple(map(int, kept.get("audio_bytes", ()))),
+            tuple(map(int, kept["audio_bytes"])),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -83,28 +109,5 @@ def kept_survey(path: Path | str, shards: int) -> Survey | None:
 
 def _declared(reading: Reading) -> str:
     by_key = sorted(reading.utterances, key=lambda each: each.utterance)
-    rejected = [list(astuple(row)) for row in reading.rejected]
-    return digest([reading.corpus, [list(astuple(each)) for each in by_key], rejected])
-
-
-def _bytes(root: Path, utterances: Sequence[Utterance]) -> int:
-    """Each file once, however many utterances are in it."""
-    places = {root / each.audio for each in utterances}
-    return sum(size for size in map(_size, places) if size > 0)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except (OSError, ValueError):
-        return 0
-
-
-def _file(root: Path, utterance: Utterance) -> list[Any]:
-    """An utterance's place, with size and time of its file; -1 where there is none."""
-    try:
-        status = os.stat(root / utterance.audio)
-        found = [status.st_size, status.st_mtime_ns]
-    except (OSError, ValueError):  # ValueError: a name that no file system knows
-        found = [-1, -1]
-    return [utterance.utterance, utterance.audio, utterance.start, utterance.end, *found]
+    rows = [list(astuple(replace(each, transcript=None, words=None))) for each in by_key]
+    return digest([reading.corpus, rows, [list(astuple(row)) for row in reading.rejected]])

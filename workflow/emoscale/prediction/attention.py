@@ -16,7 +16,7 @@ from emoscale.models.aligned_fusion import AlignedFusion
 from emoscale.models.registry import build_model
 from emoscale.runtime.errors import StoreError, UserError
 from emoscale.store.index import FeatureStore
-from emoscale.tables.schemas import RECORDINGS, described, frame_of, read_table
+from emoscale.tables.schemas import TEXTS, described, frame_of, read_table
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
@@ -154,8 +154,8 @@ def _store(run: SavedRun, place: int, study: Path) -> FeatureStore:
 
 
 def _transcript(study: Path, utterance: str) -> str:
-    path = study / "corpus" / "recordings.parquet"
-    rows = read_table(path, RECORDINGS).filter(pl.col("utterance") == utterance)
+    path = study / "corpus" / "texts.parquet"
+    rows = read_table(path, TEXTS).filter(pl.col("utterance") == utterance)
     if not len(rows) or rows["transcript"][0] is None:
         raise StoreError(f"{path}: has no transcript of {utterance}; run the study again")
     return str(rows["transcript"][0])

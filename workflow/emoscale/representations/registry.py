@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 from pathlib import Path
 from typing import Any
 
 from emoscale.config.representations import ExternalSettings, external_entry_points
 from emoscale.representations.contract import Representation
+from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.runtime.errors import ConfigurationError, reason_of
+from emoscale.runtime.provenance import PACKAGE
 
 BUILT_IN = {
     "code_roberta": "emoscale.representations.code_roberta:CodeRoberta",
-    "logmel": "emoscale.representations.spectral:LogMel",
-    "mfcc": "emoscale.representations.spectral:Mfcc",
+    "logmel": "emoscale.representations.acoustic:LogMel",
+    "mfcc": "emoscale.representations.acoustic:Mfcc",
     "opensmile": "emoscale.representations.opensmile_features:Opensmile",
     "transformers_audio": "emoscale.representations.transformers_audio:build_transformers_audio",
     "transformers_text": "emoscale.representations.transformers_text:TransformersText",
     "vq_wav2vec": "emoscale.representations.vq_wav2vec:VqWav2VecFeatures",
     "wav2vec": "emoscale.representations.wav2vec:Wav2VecFeatures",
-    "waveform": "emoscale.representations.waveform:RawWaveform",
+    "waveform": "emoscale.representations.acoustic:RawWaveform",
 }
 """Class of each kind, or what builds it; imported when it is used, so that a kind needs only its
 own packages."""
+
+FAIRSEQ_BACKEND = "emoscale.representations.fairseq_backend"
+FAIRSEQ_PROGRAM = PACKAGE.parents[1] / "scripts" / "fairseq_backend.py"
 
 
 def class_of(kind: str) -> str:
@@ -38,14 +44,19 @@ def module_of(kind: str) -> str:
     return class_of(kind).partition(":")[0]
 
 
-def sources_of(kind: str) -> list[str | Path]:
+def sources_of(kind: str, backend: str = "native") -> list[str | Path]:
     """The code that decides what this kind gives; of an external one, the file of its class."""
     if kind in BUILT_IN:
-        return [module_of(kind)]
-    try:
-        found = importlib.util.find_spec(module_of(kind))
-    except ImportError:
-        return []  # building it says what is missing
+        own: list[str | Path] = [module_of(kind)]
+        return own if backend == "native" else [*own, FAIRSEQ_BACKEND, FAIRSEQ_PROGRAM]
+    first, *inner = module_of(kind).split(".")
+    found, name = importlib.util.find_spec(first), first
+    for part in inner:  # find_spec would import the packages that the module is in
+        inside = found.submodule_search_locations if found else None
+        if inside is None:
+            return []  # building it says what is missing
+        name = f"{name}.{part}"
+        found = importlib.machinery.PathFinder.find_spec(name, inside)
     return [Path(found.origin)] if found and found.origin and found.has_location else []
 
 
@@ -58,6 +69,7 @@ def build_representation(settings: Any, device: str = "cpu") -> Representation:
     if not isinstance(settings, ExternalSettings):
         made = _import(BUILT_IN[settings.kind])(settings)
     else:
+        import_torchaudio()  # the user's own code may, and knows nothing of the guard
         try:
             made = _import(class_of(settings.kind))(**settings.options)
         except Exception as error:  # whatever the user's own code raises
@@ -74,6 +86,20 @@ def build_representation(settings: Any, device: str = "cpu") -> Representation:
     place: Any = getattr(made, "to", None)
     if place is not None:
         place(device)
+    return made
+
+
+def build_original(native: Representation, settings: Any, python: str | None) -> Representation:
+    """The same representation, computed by fairseq in `python` (settings with `backend: fairseq`).
+
+    Raises `ConfigurationError` where no Python is named.
+    """
+    if not python:
+        raise ConfigurationError(
+            "backend fairseq needs a Python that has fairseq: --fairseq-python, or "
+            "execution.fairseq_python in a study"
+        )
+    made: Representation = _import(f"{FAIRSEQ_BACKEND}:FairseqBackend")(native, settings, python)
     return made
 
 

@@ -4,7 +4,7 @@ torchaudio's wheel on the package index is built for CUDA. Beside a CPU build of
 module does not load, and `import torchaudio` raises OSError, although everything that this project
 uses of it (transforms, functional) is plain torch. transformers imports torchaudio whenever it is
 installed and crashes the same way. So: import torchaudio through `import_torchaudio`, and call it
-before the first import of transformers.
+before the first import of transformers, and of anybody else's code.
 """
 
 from __future__ import annotations

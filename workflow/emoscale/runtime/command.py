@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
@@ -19,6 +20,31 @@ _OFTEN_OTHERWISE = (errno.EACCES, errno.EPERM, errno.EIO)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+
+
+def file_option(name: str, about: str | None = None, **more: Any) -> Callable[[Any], Any]:
+    """An option that names a file or folder; required unless `more` says otherwise."""
+    options = {"required": True, "type": click.Path(path_type=Path), "help": about, **more}
+    return click.option(name, **options)
+
+
+def files_argument(name: str) -> Callable[[Any], Any]:
+    """An argument of one file or more."""
+    return click.argument(name, nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+def computing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--device` and `--threads`."""
+    devices = click.Choice(["auto", "cpu", "cuda"])
+    function = click.option("--threads", default=1, show_default=True)(function)
+    return click.option("--device", type=devices, default="auto", show_default=True)(function)
+
+
+corpus_option = click.option("--corpus", required=True, help="The study's `corpus`, as JSON.")
+labels_option = click.option("--labels", required=True, help="The study's `labels`, as JSON.")
+protocol_option = click.option(
+    "--protocol", required=True, help="The study's `protocol` and seed, as JSON."
+)
 
 
 def shows_sentences(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

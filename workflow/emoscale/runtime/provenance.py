@@ -7,7 +7,6 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,39 +60,6 @@ def code_digest(*sources: Path | str) -> str:
         found[name], imported = _meaning(path, path.stat().st_mtime_ns)
         waiting.extend(imported)
     return digest(found)
-
-
-def file_fingerprint(path: Path | str) -> str:
-    """Size and modification time of a file, which change with it; empty where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def tree_listing_digest(root: Path | str) -> str:
-    """Digest of the names, sizes and modification times of all files under `root`.
-
-    Says cheaply whether anything in a folder of weights changed; links are followed, loops are not.
-    A `root` that does not exist has a digest too: the step that reads it says what is missing.
-    """
-    rows = []
-    visited: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        if os.path.realpath(folder) in visited:
-            folders.clear()
-            continue
-        visited.add(os.path.realpath(folder))
-        for name in names:
-            path = os.path.join(folder, name)
-            try:
-                status = os.stat(path)
-            except OSError:  # a dangling link: its name still counts
-                rows.append((os.path.relpath(path, root), -1, -1))
-                continue
-            rows.append((os.path.relpath(path, root), status.st_size, status.st_mtime_ns))
-    return digest(sorted(rows))
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:

@@ -12,9 +12,8 @@ import numpy as np
 import polars as pl
 
 from emoscale.audio.utterances import read_ahead, transcript_of, waveform_of
-from emoscale.representations.batches import plan_batches
+from emoscale.representations.batching import SmallerBatches, plan_batches, settings_that_help
 from emoscale.representations.contract import Extracted, Representation, Waveform
-from emoscale.representations.smaller_batches import SmallerBatches, settings_that_help
 from emoscale.representations.word_alignment import seconds_of_tokens
 from emoscale.runtime.errors import AudioError, StoreError, UserError, reason_of
 from emoscale.runtime.progress import WorkProgress

@@ -57,16 +57,19 @@ _RECORDING_FIELDS = [
         "each rater's labels, in the words of `emotion`; a word that is none stands as written",
         null=True,
     ),
+    described("audio_sha256", pa.string(), "of the decoded samples, their rate and channels"),
+]
+
+_TEXT_FIELDS = [
     described("transcript", pa.string(), "as the corpus writes it", null=True),
     described("words", pa.list_(WORD), "alignment, seconds from the utterance's start", null=True),
     described(
         "text_key", pa.string(), "normalised transcript, for finding repeated text", null=True
     ),
-    described("audio_sha256", pa.string(), "of the decoded samples, their rate and channels"),
 ]
 
 RECORDINGS = pa.schema(_RECORDING_FIELDS)
-"""Every usable utterance of the corpus, before the study's classes are known."""
+"""Every usable utterance of the corpus, before the study's classes are known; no texts."""
 
 UTTERANCES = pa.schema(
     [
@@ -95,15 +98,17 @@ REJECTED = pa.schema(
 """What was left out, and why."""
 
 _PLACE = ("utterance", "audio", "start", "end", "seconds", "audio_sha256")
-_TEXT = ("transcript", "words")
 
 SHARD = pa.schema(
     [field for field in _RECORDING_FIELDS if field.name in (*_PLACE, "sample_rate", "channels")]
 )
 """A shard's recordings: neither labels nor texts, so that these extract no audio again."""
 
-TEXTS = pa.schema([field for field in _RECORDING_FIELDS if field.name in ("utterance", *_TEXT)])
-"""A shard's texts."""
+TEXTS = pa.schema([_RECORDING_FIELDS[0], *_TEXT_FIELDS])
+"""What is said: apart from all else, so that a corrected transcript changes no fold."""
+
+UTTERANCES_WITH_TEXTS = pa.schema([*UTTERANCES, *_TEXT_FIELDS])
+"""What `read_utterances` gives."""
 
 TALKERS = pa.schema(
     [
@@ -114,7 +119,9 @@ TALKERS = pa.schema(
 )
 """Whose voices others are heard through."""
 
-SOURCES = pa.schema([field for field in _RECORDING_FIELDS if field.name in (*_PLACE, *_TEXT)])
+SOURCES = pa.schema(
+    [*(field for field in _RECORDING_FIELDS if field.name in _PLACE), *_TEXT_FIELDS[:2]]
+)
 """What extraction reads of an utterance; no labels."""
 
 FEATURE_INDEX = pa.schema(
@@ -202,6 +209,13 @@ def perturbed_schema(classes: list[str]) -> pa.Schema:
     """A row a condition, repeat and test utterance, where test audio is changed."""
     condition = described("condition", pa.string(), "what it went through; clean: nothing")
     return pa.schema([condition, *predictions_schema(classes)])
+
+
+def read_utterances(path: Path | str, texts: Path | str | None = None) -> pl.DataFrame:
+    """The utterance table with the columns of its texts, which are null without `texts`."""
+    said = frame_of([], TEXTS) if texts is None else read_table(texts, TEXTS)
+    own = read_table(path, UTTERANCES)
+    return own.join(said, on="utterance", how="left", maintain_order="left")
 
 
 def write_table(

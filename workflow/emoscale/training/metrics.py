@@ -51,10 +51,15 @@ def accuracies(confusions: Floats) -> Floats:
 
 
 def macro_f1s(confusions: Floats) -> Floats:
-    """Macro-F1 of each of [..., classes, classes] counts: mean over the classes that are there."""
+    """Macro-F1 of each of [..., classes, classes] counts: mean over all classes.
+
+    A class that is neither there nor predicted counts as 0, as in scikit-learn's `f1_score` with
+    `labels` and `zero_division=0`.
+    """
     right = np.diagonal(confusions, axis1=-2, axis2=-1)
-    there, said = confusions.sum(axis=-1), confusions.sum(axis=-2)
-    return _mean_there(np.where(there > 0, ratio(2 * right, there + said), np.nan))
+    counted = confusions.sum(axis=-1) + confusions.sum(axis=-2)
+    found: Floats = np.nan_to_num(ratio(2 * right, counted)).mean(axis=-1)
+    return found
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:
@@ -95,13 +100,10 @@ def brier_score(probabilities: Floats, truth: NDArray[np.int64]) -> float:
 
 def metrics_of(confusion: NDArray[np.int64]) -> Metrics:
     """The metrics of a confusion matrix (rows: truth)."""
-    right = np.diag(confusion).astype(float)
-    there, said = confusion.sum(axis=1), confusion.sum(axis=0)
-    recalls = np.divide(right, there, out=np.full(len(right), np.nan), where=there > 0)
-    f1 = np.divide(2 * right, there + said, out=np.zeros(len(right)), where=there + said > 0)
+    counts = confusion.astype(float)
     return Metrics(
-        unweighted_accuracy=float(np.nanmean(recalls)),
-        accuracy=float(right.sum() / confusion.sum()),
-        macro_f1=float(f1.mean()),
-        recalls=tuple(float(recall) for recall in recalls),
+        unweighted_accuracy=float(unweighted_accuracies(counts)),
+        accuracy=float(accuracies(counts)),
+        macro_f1=float(macro_f1s(counts)),
+        recalls=tuple(ratio(np.diag(counts), counts.sum(axis=1)).tolist()),
     )

@@ -34,7 +34,6 @@ _MADE = re.compile(
     | corpus/(rejected|audit)\.csv
     | corpus/(shards|rejected|texts|tested|measured)/\d+\.parquet
     | (features|perturbed/[^/]+)/[^/]+/(index\.parquet|\d+\.h5)
-    | fairseq/[^/]+/\d+[^/]*
     | protocol/([^/]+\.parquet|checks\.json)
     | runs/[^/]+/[^/]+/[^/]+/(run\.json|(model|\.kept)\.safetensors|(history|predictions)\.parquet)
     | robustness/[^/]+/[^/]+/[^/]+\.parquet
@@ -45,7 +44,6 @@ _MADE = re.compile(
 _WRITTEN = (
     "checkpoints/",
     "corpus/",
-    "fairseq/",
     "features/",
     "figures/",
     "perturbed/",

@@ -12,8 +12,10 @@ from emoscale.runtime.provenance import digest, file_sha256
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Pre-trained weights on this machine."""
+class Origin:
+    """Pre-trained weights on this machine, and what the configuration's name for them is."""
+
+    name: str
 
     path: Path
     """Absolute; of a file, or of the folder of a model."""
@@ -21,19 +23,8 @@ class Weights:
     sha256: str
     """Of the file; of a folder, `folder_sha256`."""
 
-    phrase: str
-    """What tables say of them, such as `wav2vec_large.pt, sha256 ad40bf1e…`."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What the configuration's name for a checkpoint stands for."""
-
-    name: str
-    path: Path
-    sha256: str
     weights: str
-    """The phrase for tables."""
+    """What tables say of them, such as `wav2vec_large.pt, sha256 ad40bf1e…`."""
 
 
 @dataclass(frozen=True)

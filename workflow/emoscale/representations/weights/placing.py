@@ -1,12 +1,17 @@
-"""Puts the place of fetched weights where a representation's settings name them."""
+"""Fetched weights for the steps that read them: found again, and put where settings name them."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import click
+
+from emoscale.config import parse_settings
+from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.representations.weights.origin import Origin, read_stamp
 from emoscale.runtime.errors import CheckpointError
 
@@ -59,3 +64,25 @@ def place_weights(settings: Any, origins: Sequence[Origin]) -> tuple[Any, str]:
             placed[key] = str(Path(value).expanduser()) if value.startswith("~") else value
             phrases.append(Path(value).name if Path(placed[key]).exists() else value)
     return settings.model_copy(update=placed), ", ".join(phrases)
+
+
+def reads_weights(program: Callable[..., None]) -> Callable[..., None]:
+    """Give a program its options for weights; it is told `origins`, where they are.
+
+    It stands below `shows_sentences`: weights that are not there are a `CheckpointError`.
+    """
+
+    @click.option(
+        "--weights",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="What fetch_checkpoint.py wrote of a checkpoint that the settings name.",
+    )
+    @click.option("--checkpoints", default="{}", help="All of them, as JSON: what is where.")
+    @click.option("--cache", default="", type=click.Path(path_type=Path), help="Their cache.")
+    @wraps(program)
+    def wrapped(weights: tuple[Path, ...], checkpoints: str, cache: Path, **others: Any) -> None:
+        known = parse_settings(dict[str, CheckpointSettings], checkpoints, "--checkpoints")
+        program(origins=find_weights(weights, known, cache), **others)
+
+    return wrapped

@@ -14,10 +14,9 @@ from pathlib import Path
 import torch
 
 from emoscale.config.checkpoints import UntrainedModel
-from emoscale.representations.weights.origin import Weights, folder_sha256
+from emoscale.representations.weights.origin import Origin, folder_sha256
 from emoscale.representations.weights.untrained_fairseq import make_vq_wav2vec, make_wav2vec
 from emoscale.representations.weights.untrained_transformers import make_bert, make_wav2vec2
-from emoscale.runtime.errors import CheckpointError
 from emoscale.runtime.files import temporary_folder
 from emoscale.runtime.provenance import code_digest, file_sha256
 
@@ -30,27 +29,20 @@ MAKERS: dict[str, tuple[Callable[[Path], None], str]] = {
 """What writes each kind: to a file of this name, or to a folder where there is none."""
 
 
-def make_untrained(settings: UntrainedModel, cache: Path) -> Weights:
+def make_untrained(name: str, settings: UntrainedModel, cache: Path) -> Origin:
     """A model with random weights: the same seed gives the same bytes.
 
-    Made once for a seed and the code that makes it. Raises `CheckpointError` where `cache` cannot
-    be written.
+    Made once for a seed and the code that makes it.
     """
-    make, name = MAKERS[settings.untrained]
+    make, file = MAKERS[settings.untrained]
     folder = untrained_folder(settings, cache)
-    path = folder / name
-    try:
-        if not folder.is_dir():
-            with _atomic_folder(folder) as temporary, torch.random.fork_rng(devices=[]):
-                torch.manual_seed(settings.seed)
-                make(temporary / name)
-        sha256 = file_sha256(path) if name else folder_sha256(path)
-    except OSError as error:
-        raise CheckpointError(
-            f"{error.filename or path}: {error.strerror or error}; the cache needs room and the "
-            "right to write: mend that or name another, and run again"
-        ) from None
-    return Weights(path, sha256, f"untrained: random weights of seed {settings.seed}")
+    if not folder.is_dir():
+        with _atomic_folder(folder) as temporary, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            make(temporary / file)
+    path = folder / file
+    sha256 = file_sha256(path) if file else folder_sha256(path)
+    return Origin(name, path, sha256, f"untrained: random weights of seed {settings.seed}")
 
 
 def untrained_folder(settings: UntrainedModel, cache: Path) -> Path:

@@ -7,35 +7,33 @@ import click
 import polars as pl
 
 from emoscale.config import parse_settings
+from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import file_option, protocol_option, shows_sentences
 from emoscale.tables.origin import table_origin
 from emoscale.tables.schemas import UTTERANCES, perturbed_schema, read_table, write_csv, write_table
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--predictions", required=True, type=click.Path(path_type=Path), help="Folder of all of them."
-)
+@file_option("--predictions", "Folder of all of them.")
 @click.option("--cells", required=True, help='JSON: {"sizes": {EXPERIMENT: [SIZE]}, "folds": []}.')
 @click.option("--conditions", required=True, help="Their settings by name, as JSON.")
-@click.option("--seed", required=True, type=int)
-@click.option("--seeds-per-order", default=1, type=int, help="Repeats that share an order.")
-@click.option("--utterances", required=True, type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="A .parquet file.")
+@protocol_option
+@file_option("--utterances")
+@file_option("--output", "A .parquet file.")
 @shows_sentences
 def main(
     predictions: Path,
     cells: str,
     conditions: str,
-    seed: int,
-    seeds_per_order: int,
+    protocol: str,
     utterances: Path,
     output: Path,
 ) -> None:
     wanted = json.loads(cells)
     settings = parse_settings(dict[str, ConditionSettings], conditions, "--conditions")
+    orders: SeededProtocolSettings = parse_settings(SeededProtocolSettings, protocol, "--protocol")
     speaker_of = read_table(utterances, UTTERANCES)
     classes = sorted(speaker_of["label"].drop_nulls().unique())
     read = [
@@ -49,11 +47,11 @@ def main(
             experiment=pl.lit(experiment),
             size=pl.lit(size),
             fold=pl.lit(fold),
-            order=pl.col("repeat") // seeds_per_order,
+            order=pl.col("repeat") // orders.seeds_per_order,
         )
         for experiment, fold, size, path in read
     ]
-    table = robustness_table(pl.concat(tables), settings, speaker_of, classes, seed)
+    table = robustness_table(pl.concat(tables), settings, speaker_of, classes, orders.seed)
     origin = table_origin(output.parent, __file__, [utterances, *(cell[-1] for cell in read)])
     write_table(table, output, ROBUSTNESS, origin)
     write_csv(table, output.with_suffix(".csv"))

@@ -1,4 +1,4 @@
-"""Log-mel and MFCC: their values against scipy's definitions, their independence of the batch."""
+"""Log-mel and MFCC against scipy's definitions and in batches, and the samples themselves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emoscale.config.representations import ExternalSettings, LogMelSettings, MfccSettings
+from emoscale.config.representations import (
+    ExternalSettings,
+    LogMelSettings,
+    MfccSettings,
+    WaveformSettings,
+)
 from emoscale.representations.contract import Representation
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import ConfigurationError
 
 MFCC = build_representation(MfccSettings(kind="mfcc", deltas=2))
+RAW = build_representation(WaveformSettings(kind="waveform"))
 LOGMEL = build_representation(LogMelSettings(kind="logmel"))
 
 
@@ -125,3 +131,17 @@ def test_cepstral_mean_normalisation_takes_a_constant_filter_out() -> None:
     quiet, loud = made.extract([noise(1.0), 4 * noise(1.0)])
     np.testing.assert_allclose(quiet[:, :40].astype(float).mean(axis=0), 0, atol=0.01)
     np.testing.assert_allclose(quiet.astype(float), loud.astype(float), atol=0.05)
+
+
+@given(st.lists(st.integers(-32_767, 32_767), min_size=1, max_size=200))
+def test_sixteen_bits_come_back_to_the_bit(samples: list[int]) -> None:
+    waveform = (np.array(samples, dtype=np.float64) / 32_767).astype(np.float32)
+    (frames,) = RAW.extract([waveform])
+    assert frames.dtype == np.int16
+    assert frames[:, 0].tolist() == samples
+
+
+def test_what_is_too_loud_is_clipped() -> None:
+    (frames,) = RAW.extract([np.array([1.5, -1.5, 0.0], dtype=np.float32)])
+    assert frames[:, 0].tolist() == [32_767, -32_767, 0]
+    assert (RAW.dimension, RAW.frame_rate) == (1, 16_000.0)

@@ -7,7 +7,7 @@ import click
 import torch
 
 from emoscale.prediction.perturbed import predict_conditions
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import computing_options, file_option, shows_sentences
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.memory import says_memory_ran_out
@@ -22,8 +22,8 @@ _OTHERWISE_MEGABYTES = 1500
 
 
 @click.command(help=__doc__)
-@click.option("--run", required=True, type=click.Path(path_type=Path), help="Folder of a training.")
-@click.option("--protocol", required=True, type=click.Path(path_type=Path), help="Its fold.")
+@file_option("--run", "Folder of a training.")
+@file_option("--protocol", "Its fold.")
 @click.option(
     "--features",
     required=True,
@@ -38,9 +38,8 @@ _OTHERWISE_MEGABYTES = 1500
     type=click.Path(path_type=Path),
     help="The same of changed audio: <condition>/<representation>/index.parquet.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path))
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
-@click.option("--threads", default=1, show_default=True)
+@file_option("--output")
+@computing_options
 @click.option("--memory", type=click.IntRange(min=2000), help="Megabytes that the job may take.")
 @shows_sentences
 def main(

@@ -1,4 +1,4 @@
-"""Log-mel energies and mel-frequency cepstral coefficients, through torchaudio's transforms."""
+"""Log-mel energies and cepstral coefficients, by torchaudio, and the samples themselves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.audio.decoding import SAMPLE_RATE
-from emoscale.config.representations import LogMelSettings, MfccSettings, SpectralSettings
+from emoscale.config.representations import (
+    LogMelSettings,
+    MfccSettings,
+    SpectralSettings,
+    WaveformSettings,
+)
 from emoscale.representations.contract import Waveform
 from emoscale.representations.torchaudio_guard import import_torchaudio
 
 torchaudio = import_torchaudio()
+
+FULL_SCALE = 32_767
 
 _FLOOR = 1e-6
 """Added to energies before the logarithm, as torchaudio's MFCC does with `log_mels`."""
@@ -87,3 +94,24 @@ class Mfcc(_Spectral):
         for _ in range(self._deltas):
             parts.append(torchaudio.functional.compute_deltas(parts[-1]))
         return torch.cat(parts)
+
+
+class RawWaveform:
+    """Frames [samples, 1] of int16; what is beyond full scale is clipped."""
+
+    modality: Literal["audio", "text"] = "audio"
+    dimension = 1
+    frame_rate: float | None = float(SAMPLE_RATE)
+    dtype = "int16"
+
+    def __init__(self, settings: WaveformSettings) -> None:
+        del settings  # there is nothing to choose
+
+    def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
+        """Samples [T_i, 1] of each waveform."""
+        return [
+            np.clip(np.rint(waveform * FULL_SCALE), -FULL_SCALE, FULL_SCALE)
+            .astype(np.int16)
+            .reshape(-1, 1)
+            for waveform in batch
+        ]

@@ -1,0 +1,31 @@
+"""List every recording that can be used with its speaker: whose voices babble is made of."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+
+from emoscale.config import parse_settings
+from emoscale.config.corpus import CorpusSettings
+from emoscale.corpus.reading import read_corpus
+from emoscale.runtime.command import corpus_option, file_option, files_argument, shows_sentences
+from emoscale.tables.schemas import SHARD, TALKERS, read_table, write_table
+
+
+@click.command(help=__doc__)
+@corpus_option
+@file_option("--output")
+@files_argument("shards")
+@shows_sentences
+def main(corpus: str, output: Path, shards: tuple[Path, ...]) -> None:
+    settings = parse_settings(CorpusSettings, corpus, "--corpus")
+    speaker_of = {each.utterance: each.speaker for each in read_corpus(settings).utterances}
+    usable = pl.concat([read_table(path, SHARD) for path in shards]).sort("utterance")
+    speakers = [speaker_of[key] for key in usable["utterance"]]
+    talkers = usable.with_columns(speaker=pl.Series(speakers, dtype=pl.String))
+    write_table(talkers.select(TALKERS.names), output, TALKERS)
+    click.echo(f"{len(talkers)} recordings of {talkers['speaker'].n_unique()} speakers")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+# From the runs of all cells to the tables: scores, comparisons, slices, labels saved, forecasts.
+rule make_tables:
+    input:
+        runs=files_of_cells(rules.train.output.run, CELLS["experiments"]),
+        predictions=files_of_cells(rules.train.output.predictions, CELLS["experiments"]),
+        utterances=rules.label_corpus.output.utterances,
+        checks=rules.check_protocol.output,
+    output:
+        f"{OUT}/tables/runs.csv",
+        f"{OUT}/tables/trials.csv",
+        f"{OUT}/tables/scores.csv",
+        f"{OUT}/tables/confusion.csv",
+        f"{OUT}/tables/layer_weights.csv",
+        runs=f"{OUT}/tables/runs.parquet",
+        trials=f"{OUT}/tables/trials.parquet",
+        scores=f"{OUT}/tables/scores.parquet",
+        confusion=f"{OUT}/tables/confusion.parquet",
+        layer_weights=f"{OUT}/tables/layer_weights.parquet",
+        predictions=f"{OUT}/tables/predictions.parquet",
+    log:
+        f"{OUT}/logs/make_tables.log",
+    benchmark:
+        f"{OUT}/benchmarks/make_tables.tsv"
+    group:
+        results_pack
+    conda:
+        ENVIRONMENT
+    resources:
+        pack=1,
+    params:
+        study=STUDY.study,
+        corpus_name=corpus_name(),
+        cells=canonical_json(CELLS),
+        protocol=settings_of("protocol"),
+        runs=f"{OUT}/runs",
+        folder=f"{OUT}/tables",
+        code=code_of("make_tables.py"),
+    message:
+        "gather all runs into tables"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q}'
+        " --corpus-name {params.corpus_name:q} --runs {params.runs:q} --cells {params.cells:q} --protocol {params.protocol:q}"
+        " --utterances {input.utterances:q} --checks {input.checks:q} --output {params.folder:q}"
+        " > {log:q} 2>&1"
+
+
+rule compare_experiments:
+    input:
+        scores=rules.make_tables.output.scores,
+        predictions=rules.make_tables.output.predictions,
+        utterances=rules.label_corpus.output.utterances,
+    output:
+        table=f"{OUT}/tables/comparisons.parquet",
+        csv=f"{OUT}/tables/comparisons.csv",
+    log:
+        f"{OUT}/logs/compare_experiments.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_experiments.tsv"
+    group:
+        results_pack
+    conda:
+        ENVIRONMENT
+    resources:
+        pack=1,
+    params:
+        seed=STUDY.seed,
+        code=code_of("compare_experiments.py"),
+    message:
+        "compare all pairs of experiments"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/compare_experiments.py --scores {input.scores:q}'
+        " --predictions {input.predictions:q} --utterances {input.utterances:q} --seed {params.seed}"
+        " --output {output.table:q} > {log:q} 2>&1"
+
+
+rule slice_scores:
+    input:
+        predictions=rules.make_tables.output.predictions,
+        scores=rules.make_tables.output.scores,
+        utterances=rules.label_corpus.output.utterances,
+        texts=rules.gather_texts.output,
+        acoustics=rules.find_duplicates.output.acoustics,
+        folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
+    output:
+        f"{OUT}/tables/slices.csv",
+        f"{OUT}/tables/slice_gaps.csv",
+        slices=f"{OUT}/tables/slices.parquet",
+        gaps=f"{OUT}/tables/slice_gaps.parquet",
+    log:
+        f"{OUT}/logs/slice_scores.log",
+    benchmark:
+        f"{OUT}/benchmarks/slice_scores.tsv"
+    group:
+        results_pack
+    conda:
+        ENVIRONMENT
+    resources:
+        pack=1,
+    params:
+        labels=settings_of("labels"),
+        seed=STUDY.seed,
+        folder=f"{OUT}/tables",
+        code=code_of("slice_scores.py"),
+    message:
+        "score every experiment by groups of the tested utterances"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/slice_scores.py --predictions {input.predictions:q}'
+        " --scores {input.scores:q} --utterances {input.utterances:q} --texts {input.texts:q}"
+        " --labels {params.labels:q} --acoustics {input.acoustics:q} --seed {params.seed}"
+        " --output {params.folder:q} {input.folds:q} > {log:q} 2>&1"
+
+
+rule measure_efficiency:
+    input:
+        scores=rules.make_tables.output.scores,
+        predictions=rules.make_tables.output.predictions,
+        utterances=rules.label_corpus.output.utterances,
+    output:
+        f"{OUT}/tables/efficiency.csv",
+        f"{OUT}/tables/forecast.csv",
+        f"{OUT}/tables/published.csv",
+        efficiency=f"{OUT}/tables/efficiency.parquet",
+        forecast=f"{OUT}/tables/forecast.parquet",
+        published=f"{OUT}/tables/published.parquet",
+    log:
+        f"{OUT}/logs/measure_efficiency.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_efficiency.tsv"
+    group:
+        results_pack
+    conda:
+        ENVIRONMENT
+    resources:
+        pack=1,
+    params:
+        settings=settings_of("evidence"),
+        folder=f"{OUT}/tables",
+        code=code_of("measure_efficiency.py"),
+    message:
+        "count the labels that are saved, and forecast further sizes"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/measure_efficiency.py --settings {params.settings:q}'
+        " --scores {input.scores:q} --predictions {input.predictions:q}"
+        " --utterances {input.utterances:q} --output {params.folder:q} > {log:q} 2>&1"
