@@ -28,7 +28,7 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests/workflow

@@ -29,6 +29,11 @@ collect_ignore_glob = ["representations/make_*_references.py"]  # they run besid
 WriteWav = Callable[..., Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole studies come first: with --no-loadscope-reorder no worker ends long after the other."""
+    items.sort(key=lambda item: item.path.parent != PROJECT / "tests" / "workflow")
+
+
 @pytest.fixture
 def project() -> Path:
     """The root of the repository."""
