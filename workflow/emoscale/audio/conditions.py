@@ -23,7 +23,8 @@ from emoscale.config.robustness import (
     WhiteNoise,
 )
 from emoscale.runtime.provenance import canonical_json
-from emoscale.tables.schemas import TALKERS, read_table
+from emoscale.tables.parquet import read_table
+from emoscale.tables.schemas import TALKERS
 
 Condition = WhiteNoise | Babble | Reverberation | Band
 

@@ -15,7 +15,8 @@ from emoscale.corpus.links import target_outside
 from emoscale.corpus.reading import Reading, Rejected, Utterance, text_key
 from emoscale.runtime.errors import AudioError, CorpusError, one_line
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS
 
 
 def check_shard(
