@@ -44,7 +44,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             _fsync(target.parent)
     finally:
         os.close(handle)
-        # What stays on a disk that takes no change is removed by the next writer, or clean.py.
+        # What stays on a disk that takes no change is removed by the next writer.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
@@ -148,7 +148,7 @@ def write_json(path: Path | str, value: Any) -> None:
 def _is_dead(temporary: int) -> bool:
     """Whether nobody holds an open temporary file; from now on this process does.
 
-    False too where the file system cannot lock; scripts/clean.py removes what then is left.
+    False too where the file system cannot lock: what is left there stays.
     """
     try:
         fcntl.flock(temporary, fcntl.LOCK_EX | fcntl.LOCK_NB)
