@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emoscale.corpus.shards import shard_of
+from emoscale.corpus.survey import shard_of
 from tests.audit.speech import write_corpus
 from tests.workflow.small_study import ROWS, STUDY
 from tests.workflow.touched_study import TouchedStudy
