@@ -17,12 +17,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks a model hub
 settings.register_profile(
-    "the same every time",  # a busy machine makes no test fail, nor does another draw
+    "fixed seed",  # a busy machine makes no test fail, nor does another draw
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.load_profile("the same every time")
+settings.load_profile("fixed seed")
 
 collect_ignore_glob = ["representations/make_*_references.py"]  # they run beside fairseq
 

@@ -107,6 +107,15 @@ def test_a_header_that_lies_costs_neither_memory_nor_a_traceback(
                 assert len(read_recording(path).samples) <= 64_000
 
 
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2**31 - 1])
+def test_a_rate_that_no_recorder_has_is_refused(write_wav: WriteWav, rate: int) -> None:
+    """At one sample a second a kilobyte would be 16 MB once it is resampled."""
+    path = write_wav()
+    content = path.read_bytes()
+    path.write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+    assert reason_of(path) == "unreadable"
+
+
 def test_a_flac_written_to_a_pipe_has_no_length_and_is_fine(tmp_path: Path) -> None:
     path = write_format(tmp_path / "tone.flac", ("FLAC", "PCM_16", "FILE"))
     content = bytearray(path.read_bytes())

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.audit.speech import write_corpus
 from tests.conftest import PROJECT
 from tests.workflow.same_results import differences
@@ -58,6 +60,7 @@ def kill_in(rule: str, folder: Path, config: Path, study: Path) -> None:
         running.wait()
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_and_ends_with_the_same_results(tmp_path: Path) -> None:
     calm, disturbed = tmp_path / "calm", tmp_path / "disturbed"
     config = {}
