@@ -95,18 +95,10 @@ def test_one_corpus_is_learned_from_and_another_tested(folder: Path) -> None:
     tested, noisy = report["warnings"]
     assert tested == "only own is tested, the rest learned from"
     assert "signal-to-noise ratio" in noisy  # the recordings here are noise
-    # A recording of any of the corpora counts, and other files beside them do not.
+    # Times do not count, nor do other files beside the corpora.
     (folder / "data" / "notes.txt").touch()
     (folder / "data" / "own" / "utterances.csv").touch()
-    assert planned(folder, SEVERAL, CHECKS) == {}
     (folder / "data" / "own" / "0joy.wav").touch()
-    again = {"read_shard": 1, "read_corpus": 1, "label_corpus": 1, "make_fold": 1}
-    jobs = planned(folder, SEVERAL, CHECKS)
-    assert {rule: jobs[rule] for rule in again} == again
-    # All that lies behind may have to run, and then has not: the recording is what it was.
-    said = snakemake(folder, SEVERAL, CHECKS)
-    assert "left out, for what they read is as it was" in said
-    assert re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", said) == ["read_shard"]
     assert planned(folder, SEVERAL, CHECKS) == {}
 
 

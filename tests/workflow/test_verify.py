@@ -23,8 +23,6 @@ from tests.workflow.test_study import STUDY, Checkout
 pytestmark = pytest.mark.slow
 SMALL: dict[str, Any] = copy.deepcopy(STUDY)
 SMALL["sizes"] = ["all"]
-SMALL["representations"].pop("logmel")
-SMALL["experiments"].pop("logmel")
 SMALL["robustness"] = {
     "experiments": ["mfcc"],
     "conditions": {"loud": {"noise": "white", "snr_db": -5}},
