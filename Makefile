@@ -3,9 +3,6 @@
 # make test-slow  change and damage whole studies, run them under hostile names and a wrong clock
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make test-slurm  start a SLURM cluster of one node here (as root), and run studies on it
-# make fuzz    read 2,000 damaged inputs of every kind, and count how they end
-# make chaos   kill the demo study 30 times, 10 of them on a full disk, and compare what it ends with
-# make proof   one more recording in a study of 10,000: one shard of 64 is extracted again, no other
 # make bench   time what is timed in docs/benchmarks.md
 # make evidence  check by simulation, and by the demo with permuted labels, what the tables claim
 # make format  bring code and rules into their form
@@ -19,7 +16,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test test-slow fuzz proof chaos test-fairseq test-slurm bench evidence format schema clean-demo
+.PHONY: demo test test-slow test-fairseq test-slurm bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES) $$(test -t 2 && echo --logger rich)
@@ -31,7 +28,7 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests/workflow
@@ -58,15 +55,6 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 # It says what is missing, and installs none of SLURM.
 test-slurm: $(VENV)/.dev
 	EMOSCALE_SLURM=1 PATH="$$PATH:/usr/sbin" $(BIN)/pytest -s tests/slurm
-
-fuzz: $(VENV)/.dev
-	PYTHONPATH=workflow $(BIN)/python -m tests.fuzz.fuzz --inputs 2000
-
-chaos: $(VENV)/.demo $(VENV)/.dev
-	PYTHONPATH=workflow $(BIN)/python -m tests.chaos.chaos --kills 30 --full 10
-
-proof: $(VENV)/.dev
-	PYTHONPATH=workflow $(BIN)/python -u -m tests.scale.one_more_recording
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py

@@ -8,12 +8,13 @@ import click
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
-from emoscale.evaluation.runs import CellName, collect_runs, predictions_of_study, runs_schema
+from emoscale.evaluation.runs import collect_runs, predictions_of_study, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.runtime.command import file_option, protocol_option, shows_sentences
 from emoscale.tables.origin import table_origin
 from emoscale.tables.schemas import UTTERANCES, read_table, write_csv, write_table
+from emoscale.training.run_record import CellName
 
 
 @click.command(help=__doc__)

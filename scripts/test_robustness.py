@@ -72,10 +72,10 @@ def main(
 def _stores(run: SavedRun, indices: Iterable[Path]) -> list[FeatureStore]:
     """Of each input of the run; of two indices of a representation the later is taken."""
     index_of = {index.parent.name: index for index in indices}
-    for each in run.representations:
+    for each in run.inputs:
         if each.name not in index_of:
             raise StoreError(f"{run.name} reads {each.name}; name its index with --features")
-    return [FeatureStore(index_of[each.name], each.layer) for each in run.representations]
+    return [FeatureStore(index_of[each.name], each.layer) for each in run.inputs]
 
 
 if __name__ == "__main__":

@@ -6,18 +6,20 @@ import click
 import torch
 
 from emoscale.config import parse_settings
-from emoscale.config.prediction import PredictionSettings
+from emoscale.config.checkpoints import PredictionSettings
+from emoscale.config.training import CellSettings
 from emoscale.models.registry import sources_of
 from emoscale.runtime.command import computing_options, file_option, files_argument, shows_sentences
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.memory import says_memory_ran_out
-from emoscale.runtime.provenance import canonical_json, code_digest, digest, file_sha256
+from emoscale.runtime.provenance import code_digest, file_sha256
 from emoscale.store.index import FeatureStore
-from emoscale.store.room import Room
+from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.schemas import read_fold
-from emoscale.training.cell import Cell, CellSettings, train_cell
-from emoscale.training.kept import KEPT
+from emoscale.training.cell import train_cell
 from emoscale.training.memory import keep_freed_memory, settings_that_help
+from emoscale.training.prepared_cell import Cell
+from emoscale.training.run_record import CellName
 
 # Of a training besides its features: libraries, a batch, and what of a shard is being read.
 _OTHERWISE_MEGABYTES = 1500
@@ -37,12 +39,6 @@ _OTHERWISE_MEGABYTES = 1500
 @file_option("--output", "Folder.")
 @computing_options
 @click.option(
-    "--checkpoint-seconds",
-    default=20.0,
-    show_default=True,
-    help="How often is saved what a killed job needs to go on.",
-)
-@click.option(
     "--memory",
     type=click.IntRange(min=2000),
     help="Megabytes that the job may take; features beyond it are mapped from temporary files.",
@@ -59,7 +55,6 @@ def main(
     output: Path,
     device: str,
     threads: int,
-    checkpoint_seconds: float,
     memory: int | None,
     features: tuple[Path, ...],
 ) -> None:
@@ -70,33 +65,24 @@ def main(
     stores = [
         FeatureStore(index, layer) for index, layer in zip(features, parsed.layers, strict=True)
     ]
-    canonical = canonical_json(parsed.model_dump(mode="json"))
-    origin = {
-        "settings": canonical,
-        "settings_sha256": digest(canonical),
-        "code_sha256": code_digest(Path(__file__), *sources_of(parsed.model.kind)),
-        "protocol_sha256": file_sha256(protocol),
-        "representations": [
-            store.path.parent.name + ("" if store.layer is None else f"/{store.layer}")
-            for store in stores
-        ],
-        "weights": [store.weights for store in stores],
-        "features_sha256": [store.sha256 for store in stores],
-        "checkpoint_sha256": [store.checkpoint_sha256 for store in stores],
-        "corpus_sha256": [store.corpus_sha256 for store in stores],
-    }
-    kept = parse_settings(PredictionSettings, prediction, "--prediction")
-    cell = Cell(experiment, fold, size)
-    table, place = read_fold(protocol), choose_device(device)
-    room = Room() if memory is None else Room((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
+    cell = Cell(
+        CellName(experiment, fold, size),
+        parsed,
+        read_fold(protocol),
+        stores,
+        code_digest(Path(__file__), *sources_of(parsed.model.kind)),
+        file_sha256(protocol),
+        parse_settings(PredictionSettings, prediction, "--prediction"),
+    )
+    budget = MemoryBudget()
+    if memory is not None:
+        budget = MemoryBudget((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
     advice = settings_that_help(parsed.model.kind, parsed.training.batch_utterances, stores)
     with says_memory_ran_out(f"{experiment}, {fold}, size {size}", advice):
-        done = train_cell(
-            cell, parsed, table, stores, output, place, origin, kept, room, checkpoint_seconds
-        )
-    if done.damaged:
-        click.echo(f"{output / KEPT} is damaged: nothing of it is used")
-    click.echo(f"repeats: {done.kept} kept, {done.trained} trained")
+        done = train_cell(cell, output, choose_device(device), budget)
+    for path in done.damaged:
+        click.echo(f"{path} is damaged: it was not used, and that training was done again")
+    click.echo(f"trainings: {done.cached} from the cache, {done.trained} trained")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,28 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 torch.set_num_threads(1)
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks a model hub
-settings.register_profile("untimed", deadline=None)  # a busy machine makes no test fail
-settings.load_profile("untimed")
+settings.register_profile(
+    "the same every time",  # a busy machine makes no test fail, nor does another draw
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("the same every time")
 
 collect_ignore_glob = ["representations/make_*_references.py"]  # they run beside fairseq
 
 WriteWav = Callable[..., Path]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole studies come first: with --no-loadscope-reorder no worker ends long after the other."""
+    items.sort(key=lambda item: item.path.parent != PROJECT / "tests" / "workflow")
 
 
 @pytest.fixture

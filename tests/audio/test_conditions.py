@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import soundfile
 
-from emoscale.audio.babble import Talkers
 from emoscale.audio.conditions import Condition, PerturbedReading, generator_of
+from emoscale.audio.noise import Talkers
 from emoscale.audio.speech_level import active_level
 from emoscale.config.robustness import Babble, Band, Reverberation, WhiteNoise
 from emoscale.runtime.errors import ConfigurationError

@@ -94,17 +94,17 @@ def test_containers_whose_truncation_cannot_be_seen_are_not_read(tmp_path: Path,
     assert reason_of(path) == "unreadable"
 
 
-@pytest.mark.parametrize("place", range(4, 60))
 @pytest.mark.parametrize("form", [FORMATS[0], FORMATS[10], FORMATS[12]], ids="-".join)
 def test_a_header_that_lies_costs_neither_memory_nor_a_traceback(
-    tmp_path: Path, form: tuple[str, str, str], place: int
+    tmp_path: Path, form: tuple[str, str, str]
 ) -> None:
     path = write_format(tmp_path / "tone.audio", form)
     content = path.read_bytes()
-    for value in (0, 127, 255, content[place] ^ 1):
-        path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
-        with contextlib.suppress(AudioError):
-            assert len(read_recording(path).samples) <= 64_000
+    for place in range(4, 60):
+        for value in (0, 127, 255, content[place] ^ 1):
+            path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+            with contextlib.suppress(AudioError):
+                assert len(read_recording(path).samples) <= 64_000
 
 
 def test_a_flac_written_to_a_pipe_has_no_length_and_is_fine(tmp_path: Path) -> None:

@@ -93,11 +93,3 @@ def test_sizes_may_be_named() -> None:
 def test_mistakes_are_sentences(robustness: Any, sentence: str) -> None:
     with pytest.raises(ConfigurationError, match=sentence):
         study_with(robustness)
-
-
-def test_what_fairseq_computes_is_refused() -> None:
-    original = {"representations": ["original"], "model": "mean"}
-    study_with({"experiments": ["mfcc"]}, original=original)
-    for asked in ("all", ["original"]):
-        with pytest.raises(ConfigurationError, match="reads original, which fairseq computes"):
-            study_with({"experiments": asked}, original=original)

@@ -12,13 +12,16 @@ import torch
 
 from emoscale.config import parse_settings
 from emoscale.config.protocol import ProtocolSettings
+from emoscale.config.training import CellSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
-from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
+from emoscale.evaluation.runs import Collected, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.tables.schemas import write_table
-from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.cell import train_cell
+from emoscale.training.prepared_cell import Cell
+from emoscale.training.run_record import CellName
 
 KEYS = [f"u{number:02d}" for number in range(24)]
 RATES = [0.01, 0.1]
@@ -31,7 +34,6 @@ FUSION = {
 }
 MACHINE = {"model": {"kind": "estimator", "strengths": [0.1, 1.0]}, "training": {}, "seed": 1}
 PROTOCOL = ProtocolSettings(fold_unit="speakers", folds=2, repeats=2)
-DIGESTS = {f"{of}_sha256": "0" for of in ("settings", "code", "protocol")}
 
 
 def make_store(folder: Path, kind: str, layers: tuple[int, ...]) -> FeatureStore:
@@ -41,7 +43,9 @@ def make_store(folder: Path, kind: str, layers: tuple[int, ...]) -> FeatureStore
         generator.normal(number % 2, 0.5, (*states, 3 + number % 4, 2))
         for number in range(len(KEYS))
     ]
-    header = ShardHeader(f'{{"kind":"{kind}"}}', 2, 100.0, "code", "rows", layers=layers)
+    header = ShardHeader(
+        f'{{"kind":"{kind}","model":"it"}}', 2, 100.0, "code", "rows", layers=layers
+    )
     write_shard(folder / "00.h5", header, KEYS, frames, "float16")
     index_shards([folder / "00.h5"], folder / "index.parquet")
     return FeatureStore(folder / "index.parquet")
@@ -67,26 +71,10 @@ def make_fold() -> pl.DataFrame:
 def train(
     runs: Path, experiment: str, settings: dict[str, Any], stores: list[FeatureStore]
 ) -> CellName:
-    origin = {
-        **DIGESTS,
-        "settings": "{}",
-        "representations": [store.name for store in stores],
-        "weights": [store.weights for store in stores],
-        "features_sha256": [store.sha256 for store in stores],
-        "corpus_sha256": [store.corpus_sha256 for store in stores],
-        "checkpoint_sha256": [store.checkpoint_sha256 for store in stores],
-    }
-    name = CellName(experiment, "fold1", "all")
     parsed: CellSettings = parse_settings(CellSettings, settings, "settings")
-    train_cell(
-        Cell(experiment, "fold1", "all"),
-        parsed,
-        make_fold(),
-        stores,
-        name.folder(runs),
-        torch.device("cpu"),
-        origin,
-    )
+    name = CellName(experiment, "fold1", "all")
+    cell = Cell(name, parsed, make_fold(), stores, "code", "protocol")
+    train_cell(cell, name.folder(runs), torch.device("cpu"))
     return name
 
 

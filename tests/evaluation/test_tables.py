@@ -11,13 +11,14 @@ import pytest
 
 from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
-from emoscale.evaluation.runs import CellName, Collected, collect_runs, runs_schema
+from emoscale.evaluation.runs import Collected, collect_runs, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import file_sha256
 from emoscale.tables.schemas import predictions_schema, read_table, write_table
+from emoscale.training.run_record import CellName
 
 CLASSES = ["a", "b"]
 TRUTH = {"fold1": ["a", "a", "a", "b"], "fold2": ["a", "b"]}
@@ -30,24 +31,20 @@ SAID = {  # fold, repeat
 
 
 TRIAL = {
-    "trial": 0,
     "choices": {},
     "development_ua": 0.5,
     "development_loss": 0.7,
     "steps": 50,
     "best_step": 25,
+    "stopped": "budget",
     "seconds": 1.0,
+    "execution": "one after the other, packed frames",
 }
 REPEAT: dict[str, Any] = {
     "training_utterances": 10,
     "training_counts": {"a": 5, "b": 5},
     "training_speakers": 2,
-    "steps": 50,
-    "best_step": 25,
-    "best_development_ua": 0.5,
-    "stopped": "budget",
-    "seconds": 1.0,
-    "execution": "one after the other, packed frames",
+    "training_utterances_without_votes": None,
     "model": {"kind": "pooled"},
     "precision": "float32",
     "layer_weights": [],
@@ -56,22 +53,22 @@ REPEAT: dict[str, Any] = {
 }
 
 
-ORIGIN: dict[str, Any] = {
-    "settings": "{}",
-    "settings_sha256": "s",
-    "code_sha256": "c",
-    "protocol_sha256": "p",
-    "representations": ["mfcc"],
-    "weights": ["model.pt"],
-    "features_sha256": ["f"],
-    "corpus_sha256": ["r"],
-    "checkpoint_sha256": ["w"],
-}
-
-
-def described(name: str, kind: str) -> dict[str, Any]:
-    """A representation, as a run has it."""
-    return {"name": name, "settings": {"kind": kind}, "layer": None, "weights": ""}
+def read_by(name: str, kind: str, weights: str = "", layer: int | None = None) -> dict[str, Any]:
+    """An input, as a run has it."""
+    settings = {"kind": kind, **({"model": name} if kind.startswith("transformers") else {})}
+    return {
+        "name": name,
+        "settings": settings,
+        "layer": layer,
+        "weights": weights,
+        "dimension": 3,
+        "layers": None,
+        "frame_rate": 100.0,
+        "tokens_without_time": None,
+        "features_sha256": f"features of {name}",
+        "corpus_sha256": "r",
+        "checkpoint_sha256": "w",
+    }
 
 
 def write_cell(
@@ -101,21 +98,25 @@ def write_cell(
         "fold": fold,
         "size": "10",
         "classes": CLASSES,
+        "settings": {"model": {"kind": "pooled"}, "training": {}, "seed": 1},
+        "inputs": [read_by("mfcc", "mfcc", "model.pt")],
         "utterances_in_windows": 1,
-        "settings": {"model": {"kind": "pooled"}},
         "repeats": [{"repeat": repeat, **(repeat_row or REPEAT)} for repeat in (0, 1)],
         "development_utterances": 3,
         "test_utterances": len(TRUTH[fold]),
+        "prediction": {},
         "device": "cpu",
-        "representations": [described("mfcc", "mfcc")],
+        "threads": 1,
         "seconds": 2.5,
         "peak_memory_megabytes": 300.0,
-        "origin": ORIGIN,
+        "settings_sha256": "s",
+        "code_sha256": "c",
+        "protocol_sha256": "p",
+        "versions": {"torch": "2"},
         "files": {
             "predictions.parquet": file_sha256(folder / "predictions.parquet"),
             "model.safetensors": "m",
         },
-        "versions": {"torch": "2"},
     }
     write_json(folder / "run.json", {**run, **change})
 
@@ -257,17 +258,22 @@ def test_a_missing_or_damaged_cell_is_named(tmp_path: Path) -> None:
     write_cell(tmp_path, "fold2", test_utterances=3)
     with pytest.raises(StoreError, match=r"repeat 0 has 2 predictions, run\.json says 3"):
         collect(tmp_path)
-    write_cell(tmp_path, "fold2", classes=["a", "c"])
+    counted = {**REPEAT, "training_counts": {"a": 5, "c": 5}}
+    write_cell(tmp_path, "fold2", repeat_row=counted, classes=["a", "c"])
     with pytest.raises(StoreError, match="was trained on other classes"):
+        collect(tmp_path)
+    write_cell(tmp_path, "fold2", classes=["a"])
+    with pytest.raises(StoreError, match=r"fold2/10/run\.json: classes: .* another version wrote"):
         collect(tmp_path)
     older = {name: value for name, value in REPEAT.items() if name != "trials"}
     write_cell(tmp_path, "fold2", repeat_row=older)
-    with pytest.raises(StoreError, match=r"fold2/10/run\.json has no 'trials', so another version"):
+    sentence = r"fold2/10/run\.json: repeats\.0\.trials: is missing; .* another version wrote"
+    with pytest.raises(StoreError, match=sentence):
         collect(tmp_path)
     (tmp_path / "mfcc" / "fold2" / "10" / "run.json").write_text("{")
     with pytest.raises(StoreError, match="is not JSON"):
         collect(tmp_path)
-    write_cell(tmp_path, "fold2", files={"predictions.parquet": "another"})
+    write_cell(tmp_path, "fold2", files={"predictions.parquet": "another", "model.safetensors": ""})
     with pytest.raises(StoreError, match=r"predictions\.parquet: is not what its run\.json says"):
         collect(tmp_path)
 
@@ -296,7 +302,6 @@ def test_a_search_leaves_all_its_trials_and_the_run_of_the_chosen_one(tmp_path: 
         {**TRIAL, "choices": {"training.learning_rate": 0.01, "model.dropout": 0.0}},
         {
             **TRIAL,
-            "trial": 1,
             "choices": {"training.learning_rate": 0.001, "model.dropout": 0.0},
             "development_ua": 0.75,
             "steps": 80,
@@ -357,28 +362,28 @@ def test_kinds_stand_in_one_table(tmp_path: Path) -> None:
         tmp_path,
         "fold1",
         "fusion",
-        {**REPEAT, "best_development_ua": None, "trials": [fused]},
-        settings={"model": {"kind": "late_fusion"}},
-        representations=[described("wavlm", "transformers_audio"),
-                         described("bert", "transformers_text")],
-        origin={**ORIGIN, "representations": ["wavlm/6", "bert"], "weights": ["w", "b"],
-                "features_sha256": ["f", "g"]},
-    )  # fmt: skip
+        {**REPEAT, "trials": [fused]},
+        settings={"model": {"kind": "early_fusion"}, "training": {}, "seed": 1},
+        inputs=[
+            read_by("wavlm", "transformers_audio", "w", layer=6),
+            read_by("bert", "transformers_text", "b"),
+        ],
+    )
+    fitted = {**TRIAL, "stopped": "fitted", "execution": "scikit-learn, a vector an utterance"}
     write_cell(
         tmp_path,
         "fold1",
         "svm",
-        {**REPEAT, "stopped": "fitted", "execution": "scikit-learn, a vector an utterance"},
-        settings={"model": {"kind": "estimator"}},
-        representations=[described("mine", "mine:Functionals")],
-        origin={**ORIGIN, "representations": ["mine"], "weights": [""]},
+        {**REPEAT, "trials": [fitted]},
+        settings={"model": {"kind": "estimator"}, "training": {}, "seed": 1},
+        inputs=[read_by("mine", "mine:Functionals")],
     )
     cells = [CellName(name, "fold1", "10") for name in ("fusion", "svm")]
     found = collect(tmp_path, cells)
     rows = through_the_file(found.runs, tmp_path / "runs.parquet", runs_schema(CLASSES))
     names = ("model", "representations", "modality", "weights", "best_development_ua", "execution")
     assert [tuple(row[name] for name in names) for row in rows[::2]] == [
-        ("late_fusion", "wavlm/6+bert", "audio+text", "w; b", None, REPEAT["execution"]),
+        ("early_fusion", "wavlm/6+bert", "audio+text", "w; b", None, TRIAL["execution"]),
         ("estimator", "mine", "external", "", 0.5, "scikit-learn, a vector an utterance"),
     ]
     scores = score_table(found.runs, found.predictions, SPEAKER_OF, CLASSES, PROTOCOL)
@@ -387,7 +392,9 @@ def test_kinds_stand_in_one_table(tmp_path: Path) -> None:
 
 
 def test_a_study_without_any_development_set_has_a_table_too(tmp_path: Path) -> None:
-    write_cell(tmp_path, "fold1", repeat_row={**REPEAT, "best_development_ua": None})
+    write_cell(
+        tmp_path, "fold1", repeat_row={**REPEAT, "trials": [{**TRIAL, "development_ua": None}]}
+    )
     found = collect(tmp_path, CELLS[:1])
     rows = through_the_file(found.runs, tmp_path / "runs.parquet", runs_schema(CLASSES))
     assert [row["best_development_ua"] for row in rows] == [None, None]

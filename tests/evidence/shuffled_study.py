@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.evaluation.comparisons import comparison_table
-from emoscale.protocol.orders import make_fold, subset, told_labels
+from emoscale.protocol.orders import make_fold, subset, training_labels
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 SIZES = ["40", "all"]
@@ -36,7 +36,7 @@ def shuffled_comparisons(seed: int) -> pl.DataFrame:
         test = fold.filter(pl.col("role") == "test")
         tested = features[[place[key] for key in test["utterance"]]]
         for repeat in range(PROTOCOL.repeats):
-            told = dict(zip(fold["utterance"], told_labels(fold, repeat), strict=True))
+            told = dict(zip(fold["utterance"], training_labels(fold, repeat), strict=True))
             for size in SIZES:
                 keys = subset(fold, repeat, size)
                 learned = features[[place[key] for key in keys]]

@@ -151,7 +151,7 @@ def test_it_learns_what_neither_input_knows_alone(kind: str, steps: int) -> None
     """Whether the bits differ; late fusion, to which that is hidden: which two they are."""
     differ = kind != "late"
     model = build(kind, SHAPES, 2 if differ else 4).train()
-    *inputs, bits = two_bits(500, seed=0)
+    *inputs, bits = two_bits(250, seed=0)
     optimiser = AdamW(model.parameters(), learning_rate=0.01, weight_decay=0.0)
     for _ in range(steps):
         loss = torch.stack(

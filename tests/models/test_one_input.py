@@ -111,7 +111,7 @@ def test_layers_are_standardised_and_then_weighed(kind: str) -> None:
         weigh.scores.copy_(torch.tensor([0.3, -0.2, 0.0, 1.0]))
     rest = {name: value for name, value in layered.state_dict().items() if "standard" not in name}
     single.load_state_dict(rest, strict=False)
-    frames, shares = frames_of([25], LAYERS), torch.tensor(weigh.weights()).float()
+    frames, shares = frames_of([25], LAYERS), weigh.scores.detach().softmax(dim=0)
     weighed = torch.einsum("tld,l->td", (frames - mean) / 2.0, shares)
     torch.testing.assert_close(
         layered(PackedFrames(frames, [25])), single(PackedFrames(weighed, [25]))

@@ -15,11 +15,11 @@ import soundfile
 import torch
 
 from emoscale.config import parse_settings
-from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.checkpoints import PredictionSettings, UntrainedModel
 from emoscale.config.corpus import AudioChecks, LabelSettings
-from emoscale.config.prediction import PredictionSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
+from emoscale.config.training import CellSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.corpus.survey import shard_of
@@ -31,7 +31,9 @@ from emoscale.representations.weights.placing import place_weights
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS, write_table
-from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.cell import train_cell
+from emoscale.training.prepared_cell import Cell
+from emoscale.training.run_record import CellName
 from tests.corpus.checked import check_recordings
 
 RATE = 22_050  # not what features are computed at
@@ -129,21 +131,14 @@ def _train(study: SmallStudy, fold: pl.DataFrame, experiment: str) -> None:
     settings = parse_settings(
         CellSettings, {"model": model, "training": training, "seed": 5}, experiment
     )
-    kept = PredictionSettings(
+    prediction = PredictionSettings(
         audio=AudioChecks(minimum_seconds=0.2),
         checkpoints={"tiny_bert": BERT},
         checkpoint_cache=str(study.cache),
     )
-    train_cell(
-        Cell(experiment, "fold1", "all"),
-        settings,
-        fold,
-        stores,
-        study.run_folder(experiment),
-        torch.device("cpu"),
-        {"features_sha256": [store.sha256 for store in stores]},
-        kept,
-    )
+    run = CellName(experiment, "fold1", "all")
+    cell = Cell(run, settings, fold, stores, "code", "protocol", prediction)
+    train_cell(cell, study.run_folder(experiment), torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

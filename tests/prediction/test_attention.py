@@ -81,7 +81,7 @@ def test_only_one_kind_has_a_map(small_study: SmallStudy) -> None:
 def test_features_that_the_model_was_not_trained_on_are_refused(
     small_study: SmallStudy, change_run: ChangeRun
 ) -> None:
-    run = read_run(change_run("aligned", ["origin", "features_sha256"], ["0" * 64, "1" * 64]))
+    run = read_run(change_run("aligned", ["inputs", "0", "features_sha256"], "0" * 64))
     device = torch.device("cpu")
     with pytest.raises(StoreError, match=r"does not lie in a study's results; name them with"):
         study_of(run)

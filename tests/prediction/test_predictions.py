@@ -270,7 +270,7 @@ def test_a_runs_file_does_not_choose_where_anything_is_written(
 
 def test_a_runs_file_does_not_choose_what_code_is_run(change_run: ChangeRun) -> None:
     code = {"kind": "os:system", "options": {"command": "touch run-by-a-stranger"}}
-    run = read_run(change_run("pooled", ["representations", "0", "settings"], code))
+    run = read_run(change_run("pooled", ["inputs", "0", "settings"], code))
     with pytest.raises(UserError, match=r"os:system, code from outside .* add --trust os:system"):
         maker_of(run)
     assert not Path("run-by-a-stranger").exists()
@@ -280,6 +280,6 @@ def test_features_of_another_shape_are_refused(
     small_study: SmallStudy, change_run: ChangeRun
 ) -> None:
     other = {"kind": "mfcc", "coefficients": 12, "deltas": 1}
-    folder = change_run("pooled", ["representations", "0", "settings"], other)
+    folder = change_run("pooled", ["inputs", "0", "settings"], other)
     with pytest.raises(StoreError, match=r"mfcc gives .*dimension=24.*and gave .*dimension=26"):
         predicted(folder, small_study.tested())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.protocol.folds import fold_groups
-from emoscale.protocol.orders import balanced_order, make_fold, subset, told_labels
+from emoscale.protocol.orders import balanced_order, make_fold, subset, training_labels
 from emoscale.runtime.errors import ProtocolError
 from emoscale.tables.schemas import protocol_schema, read_fold, write_table
 
@@ -153,7 +153,7 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
         .equals(fold.drop("votes", cs.starts_with("rank_")))
     )
     for repeat in range(control.repeats):
-        told = shuffled.with_columns(told=told_labels(shuffled, repeat))
+        told = shuffled.with_columns(told=training_labels(shuffled, repeat))
         for role in ("train", "dev", "test"):
             part = told.filter(pl.col("role") == role)
             assert Counter(part["label"]) == Counter(part["told"])
@@ -161,7 +161,7 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
         few = told.filter(pl.col("utterance").is_in(subset(shuffled, repeat, "3-per-class")))
         assert set(Counter(few["told"]).values()) == {3}
     assert not (shuffled["told_0"] == shuffled["told_1"]).all()
-    assert told_labels(fold, 0).equals(fold["label"])
+    assert training_labels(fold, 0).equals(fold["label"])
 
 
 @pytest.mark.parametrize("voted", [True, False], ids=["votes", "no votes"])

@@ -25,7 +25,9 @@ from emoscale.runtime.files import atomic_path, write_json
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard
 from emoscale.tables.schemas import described, frame_of, write_csv, write_table
-from emoscale.training.resume import ResumeFile
+from emoscale.training.cache import TrainingCache
+from emoscale.training.tasks import Trained
+from emoscale.training.trainer import Training
 from tests.conftest import PROJECT
 
 LIMITS = {"shard of many": 64_100, "picture": 16_384, "predictions, parquet": 16_384}
@@ -60,8 +62,9 @@ def predictions(path: Path) -> None:
     write_predictions(frame_of(rows, predictions_of_files(["x"])), ["x"], path)
 
 
-def resume(path: Path) -> None:
-    ResumeFile(path, "of this").save(({"weights": torch.rand(50_000)}, {}))
+def training(path: Path) -> None:
+    trained = Trained({"weights": torch.rand(50_000)}, Training([], 1, 1, "budget", 1.0), "")
+    TrainingCache(path.parent).put(path.stem, trained)
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
@@ -70,7 +73,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "table": ("a.parquet", lambda path: write_table(TABLE, path, NUMBERS)),
     "csv": ("a.csv", lambda path: write_csv(TABLE, path)),
     "json": ("a.json", lambda path: write_json(path, TABLE["number"].to_list())),
-    "resume file": (".resume.safetensors", resume),
+    "training": ("identity.safetensors", training),
     "page": ("a.html", lambda path: save(CHART, path)),
     "drawing": ("a.svg", lambda path: save(CHART, path)),
     "picture": ("a.png", lambda path: save(CHART.properties(width=3000, height=2000), path)),

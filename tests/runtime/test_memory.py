@@ -113,10 +113,10 @@ from emoscale.runtime.command import shows_sentences
 def main():
     hoard = []
     while True:
-        hoard.append(bytearray(1 << 28))
+        hoard.append(bytearray(1 << 26))
 
 import resource
-resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 main()
 """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emoscale.runtime.errors import StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.store.room import Room
+from emoscale.store.memory_budget import MemoryBudget
 
 HEADER = ShardHeader('{"kind":"mfcc"}', 2, 100.0, "code", "rows")
 KEYS = [f"u{number}" for number in range(9)]
@@ -83,7 +83,7 @@ def test_what_does_not_fit_in_memory_is_mapped(tmp_path: Path) -> None:
     store = FeatureStore(write_store(tmp_path))
     files = sorted(tmp_path.iterdir())
     inside = store.load(KEYS)
-    outside = store.load(KEYS, Room(memory_bytes=0, folder=tmp_path))
+    outside = store.load(KEYS, MemoryBudget(memory_bytes=0, folder=tmp_path))
     assert isinstance(outside.frames, np.memmap)
     assert not isinstance(inside.frames, np.memmap)
     np.testing.assert_array_equal(inside.frames, outside.frames)
@@ -96,4 +96,4 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StoreError, match=r"no room for 0\.0 GB .*No space left.* TMPDIR"):
-        Room(memory_bytes=0, folder=tmp_path).array((3, 2), np.dtype("float16"))
+        MemoryBudget(memory_bytes=0, folder=tmp_path).array((3, 2), np.dtype("float16"))

@@ -107,7 +107,7 @@ def test_no_changed_byte_gives_other_values_or_a_traceback(tmp_path: Path) -> No
     write_shard(path, HEADER, ["a", "b"], features, "float16")
     content, whole = path.read_bytes(), read_shard(path)
     refused = 0
-    for place in range(0, len(content), 5):
+    for place in range(0, len(content), 17):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         try:
             header, contents = read_header(path), read_shard(path)
@@ -119,7 +119,7 @@ def test_no_changed_byte_gives_other_values_or_a_traceback(tmp_path: Path) -> No
             assert contents.frames.dtype == whole.frames.dtype
             assert contents.frames.tobytes() == whole.frames.tobytes()
             assert contents.offsets.tolist() == whole.offsets.tolist()
-    assert refused > 100
+    assert refused > 30
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,16 @@ from safetensors.torch import load_file
 
 from emoscale.config.models import EstimatorSettings, PooledSettings
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.config.training import TrainingSettings
+from emoscale.config.training import CellSettings, TrainingSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.protocol.orders import make_fold
+from emoscale.runtime import progress
 from emoscale.runtime.errors import UserError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.tables.schemas import HISTORY, predictions_schema, read_table
-from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.cell import train_cell
+from emoscale.training.prepared_cell import Cell
+from emoscale.training.run_record import CellName, RunRecord, read_run_record
 
 CLASSES = ["anger", "joy", "neutral"]
 DIMENSION = 4
@@ -34,7 +37,7 @@ TRAINING = TrainingSettings(
     patience=1,
 )
 FIXED = TRAINING.model_copy(update={"schedule": "fixed"})
-CELL = Cell("pooled", "fold1", "all")
+NAME = CellName("pooled", "fold1", "all")
 
 
 def corpus(votes: bool = True) -> pl.DataFrame:
@@ -94,12 +97,12 @@ def train(
     training: TrainingSettings = TRAINING,
     model: Any = MODEL,
     search: dict[str, list[Any]] | None = None,
-) -> tuple[dict[str, Any], pl.DataFrame]:
-    """The run's JSON and its history."""
+) -> tuple[RunRecord, pl.DataFrame]:
+    """The run's record and its history."""
     settings = CellSettings(model=model, training=training, search=search or {}, seed=3)
-    train_cell(CELL, settings, fold, [store], folder, torch.device("cpu"), {})
-    run = json.loads((folder / "run.json").read_text())
-    return run, read_table(folder / "history.parquet", HISTORY)
+    cell = Cell(NAME, settings, fold, [store], "code", "protocol")
+    train_cell(cell, folder, torch.device("cpu"))
+    return read_run_record(folder / "run.json"), read_table(folder / "history.parquet", HISTORY)
 
 
 def predictions_of(folder: Path) -> pl.DataFrame:
@@ -132,8 +135,8 @@ def test_votes_are_learned_and_the_majority_is_tested(store: FeatureStore, tmp_p
         label_of = dict(corpus().select("utterance", "label").iter_rows())
         assert [label_of[key] for key in table["utterance"]] == table["label"].to_list()
         assert share_right(tmp_path / name) > 0.85
-        assert run["repeats"][0]["best_development_ua"] > 0.85  # of the majority, either way
-        steps = max(repeat["steps"] for repeat in run["repeats"])
+        assert (run.repeats[0].chosen.development_ua or 0.0) > 0.85  # of the majority, either way
+        steps = max(repeat.chosen.steps for repeat in run.repeats)
         train_loss, development_loss = (
             values(history, f"{part}_loss", step=steps) for part in ("train", "development")
         )
@@ -171,12 +174,12 @@ def test_without_a_development_set_the_last_weights_are_kept(
 ) -> None:
     fold = fold_of("none")
     run, history = train(store, tmp_path / "whole", fold, FIXED)
-    assert (run["development_utterances"], run["test_utterances"]) == (0, 18)
-    for repeat in run["repeats"]:
-        assert repeat["training_utterances"] == 36
-        assert repeat["best_development_ua"] is None
-        assert (repeat["steps"], repeat["best_step"], repeat["stopped"]) == (60, 60, "budget")
-        assert repeat["trials"][0]["development_loss"] is None
+    assert (run.development_utterances, run.test_utterances) == (0, 18)
+    for repeat in run.repeats:
+        assert repeat.training_utterances == 36
+        chosen = repeat.chosen
+        assert (chosen.development_ua, chosen.development_loss) == (None, None)
+        assert (chosen.steps, chosen.best_step, chosen.stopped) == (60, 60, "budget")
     assert history["step"].to_list() == [20, 40, 60] * 2  # patience is 1
     assert history["development_ua"].is_null().all()
     assert history["development_loss"].is_null().all()
@@ -195,13 +198,13 @@ def test_a_fixed_schedule_reports_the_development_set_and_chooses_nothing_on_it(
 ) -> None:
     fold = fold_of("unit")
     run, history = train(store, tmp_path / "fixed", fold, FIXED)
-    assert run["development_utterances"] == 18
-    for number, repeat in enumerate(run["repeats"]):
+    assert run.development_utterances == 18
+    for number, repeat in enumerate(run.repeats):
         own = history.filter(pl.col("repeat") == number)
         assert own["step"].to_list() == [20, 40, 60]
         assert own["development_ua"].null_count() == own["development_loss"].null_count() == 0
-        assert (repeat["best_step"], repeat["stopped"]) == (60, "budget")
-        assert repeat["best_development_ua"] == own["development_ua"][-1]
+        assert (repeat.chosen.best_step, repeat.chosen.stopped) == (60, "budget")
+        assert repeat.chosen.development_ua == own["development_ua"][-1]
     # Other development labels are other reports of the same weights.
     turned = fold.with_columns(
         label=pl.when(pl.col("role") == "dev")
@@ -215,7 +218,7 @@ def test_a_fixed_schedule_reports_the_development_set_and_chooses_nothing_on_it(
     assert all(torch.equal(value, same[name]) for name, value in kept.items())
     # By the development set those labels would have stopped it at once.
     run, _ = train(store, tmp_path / "chosen", turned, TRAINING)
-    assert {repeat["best_step"] for repeat in run["repeats"]} != {60}
+    assert {repeat.chosen.best_step for repeat in run.repeats} != {60}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +244,7 @@ def test_an_estimator_of_one_strength_needs_no_development_set(
 ) -> None:
     model = EstimatorSettings(kind="estimator", strengths=(0.01,))
     run, history = train(store, tmp_path, fold_of("none"), model=model)
-    assert [repeat["best_development_ua"] for repeat in run["repeats"]] == [None, None]
+    assert [repeat.chosen.development_ua for repeat in run.repeats] == [None, None]
     assert history["development_ua"].is_null().all()
     assert share_right(tmp_path) > 0.85
 
@@ -251,11 +254,32 @@ def test_a_search_with_a_fixed_schedule_compares_the_last_weights(
 ) -> None:
     search = {"training.learning_rate": [1e-6, 0.01]}
     run, history = train(store, tmp_path, fold_of("unit"), FIXED, search=search)
-    for number, repeat in enumerate(run["repeats"]):
-        assert repeat["chosen_trial"] == 1
-        assert [trial["choices"] for trial in repeat["trials"]] == [
+    for number, repeat in enumerate(run.repeats):
+        assert repeat.chosen_trial == 1
+        assert [trial.choices for trial in repeat.trials] == [
             {"training.learning_rate": 1e-6},
             {"training.learning_rate": 0.01},
         ]
         last = history.filter(pl.col("repeat") == number, pl.col("step") == 60).sort("trial")
-        assert [t["development_ua"] for t in repeat["trials"]] == last["development_ua"].to_list()
+        assert [t.development_ua for t in repeat.trials] == last["development_ua"].to_list()
+
+
+def test_progress_is_shown_within_a_training(
+    store: FeatureStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Steps that patience spares are not counted as taken."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    unmoved = TRAINING.model_copy(update={"learning_rate": 1e-30})
+    run, _ = train(store, tmp_path, fold_of("unit"), unmoved)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "steps" in line]
+    taken = sum(repeat.chosen.steps for repeat in run.repeats)
+    assert taken == 2 * 40
+    said = r"pooled/fold1/all: (\d+) of (\d+) steps, [\d.]+ a second(, about \d+ s left)?"
+    parts = [match.groups() for line in lines if (match := re.fullmatch(said, line))]
+    assert [int(done) for done, _, _ in parts] == [*range(1, taken + 1), taken]
+    assert int(parts[0][1]) == 2 * TRAINING.maximum_steps
+    assert parts[0][2]
+    assert int(parts[-1][1]) == taken

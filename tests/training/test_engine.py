@@ -14,9 +14,8 @@ from emoscale.store.index import Features
 from emoscale.training.engine import logits_of, run
 from emoscale.training.material import Material
 from emoscale.training.optimiser import AdamW
-from emoscale.training.seeds import seed_of
 from emoscale.training.targets import class_weights
-from emoscale.training.trainer import Task, Trainer, Training
+from emoscale.training.trainer import Task, Trainer, Training, seed_of
 
 CPU = torch.device("cpu")
 CLASSES = 3

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
 
 from emoscale.training.order import Order
 
@@ -87,20 +85,3 @@ def test_turns_go_on_from_batch_to_batch() -> None:
     order = Order(torch.arange(12), stream(), classes)
     met = [place for batch in draw(order, 60, 4) for place in batch]
     assert Counter(int(classes[place]) for place in met) == {0: 80, 1: 80, 2: 80}
-
-
-@pytest.mark.parametrize("count", [1, 3, 64])
-@pytest.mark.parametrize("classes", [None, torch.tensor([0] * 7 + [1, 2, 2]), torch.zeros(10)])
-@pytest.mark.parametrize("before", [0, 1, 5])
-def test_a_restored_order_goes_on(
-    tmp_path: Path, before: int, classes: torch.Tensor | None, count: int
-) -> None:
-    """Through a file, as a killed training finds it."""
-    order = Order(PLACES, stream(), classes)
-    draw(order, before, count)
-    save_file({k: v.contiguous() for k, v in order.state().items()}, tmp_path / "state")
-    expected = draw(order, 12, count)
-    other = Order(PLACES, stream(99), classes)
-    other.next(2)
-    other.restore(load_file(tmp_path / "state"))
-    assert draw(other, 12, count) == expected

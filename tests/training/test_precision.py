@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def test_every_network_is_tested() -> None:
     assert {settings.kind for settings in KINDS.values()} == BUILT_IN.keys() - {"estimator"}
 
 
+@cache  # two tests ask for the one in float32
 def trained(kind: str, precision: str) -> Trainer:
     change = {"precision": precision, "schedule": "fixed", "maximum_steps": 60}
     # At a rate at which rounding does not send two trainings to other places.

@@ -11,13 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from emoscale.config.training import CellSettings
 from emoscale.corpus.votes import SHARES
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.provenance import file_sha256
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard
-from emoscale.training.cell import Cell, CellSettings, train_cell
+from emoscale.training.cell import train_cell
+from emoscale.training.prepared_cell import Cell
+from emoscale.training.run_record import CellName
 from emoscale.training.saved_run import read_run
 
 
@@ -45,8 +48,8 @@ def train(folder: Path, model: dict[str, Any]) -> Path:
         {"model": model, "training": {"maximum_steps": 1}, "seed": 1}
     )
     run = folder / "runs" / "noise" / "fold1" / "all"
-    cell, origin = Cell("noise", "fold1", "all"), {"features_sha256": [store.sha256]}
-    train_cell(cell, settings, fold, [store], run, torch.device("cpu"), origin)
+    cell = Cell(CellName("noise", "fold1", "all"), settings, fold, [store], "code", "protocol")
+    train_cell(cell, run, torch.device("cpu"))
     return run
 
 
@@ -72,8 +75,13 @@ def test_what_was_trained_is_read(tmp_path: Path, model: dict[str, Any]) -> None
     [
         ("run.json", None, r"run\.json does not exist: name the folder of a training, such as"),
         ("run.json", b"{", r"run\.json: is not JSON .*; remove the file and run again"),
-        ("run.json", b"{}", r"run\.json: names no classes; remove the file and run again"),
-        ("run.json", b"\xff", r"run\.json cannot be read"),
+        (
+            "run.json",
+            b"{}",
+            r"run\.json: experiment: is missing; .*; another version wrote",
+        ),
+        ("run.json", b"[]", r"run\.json: is no record of a run; remove the file and run again"),
+        ("run.json", b"\xff", r"run\.json: is not UTF-8"),
         ("model.safetensors", None, r"run\.json: names model\.safetensors, which is not"),
         ("model.safetensors", b"x" * 100, r"model\.safetensors: is not what its run"),
     ],

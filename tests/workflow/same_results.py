@@ -13,13 +13,13 @@ from emoscale.tables.digests import MEASURED
 def compared(study: Path) -> set[Path]:
     """The files that two runs of one study must agree in, relative to the study's folder.
 
-    Not what a run keeps for itself (.kept.safetensors, which knows how long trainings took).
+    Not what a run keeps for itself (.trainings/, whose files know how long trainings took).
     """
     return {
         path.relative_to(study)
         for kind in ("*.parquet", "*.h5", "*.safetensors")
         for path in study.rglob(kind)
-        if not path.name.startswith(".")
+        if not any(part.startswith(".") for part in path.relative_to(study).parts)
     }
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-_TIME = (1_700_000_000, 1_700_000_000)
 
 
 def write_releases(folder: Path) -> None:
-    """recordings, emodb and iemocap, also together, and copies of all of them; tables of folds.
-
-    All files have the same time wherever they lie.
-    """
+    """recordings, emodb and iemocap, also together, and copies of all of them; tables of folds."""
     for place in ("", "copies", "together", "together/elsewhere", "copies/together"):
         _write_csv(folder / place / "recordings")
         _write_emodb(folder / place / "emodb")
@@ -24,7 +18,6 @@ def write_releases(folder: Path) -> None:
 def _write(path: Path, text: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    os.utime(path, _TIME)
 
 
 def _write_csv(folder: Path) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 
-from tests.workflow.invalidation.effects import EVERYTHING, TABLES, Job, extracted
+from emoscale.corpus.survey import shard_of
+from tests.workflow.invalidation.effects import (
+    EVERYTHING,
+    SMALL_DECLARED,
+    SMALL_TEXTS,
+    TABLES,
+    Job,
+    extracted,
+)
 from tests.workflow.invalidation.keys import KEYS, keys_of
 from tests.workflow.invalidation.page import page
 from tests.workflow.invalidation.row import Row
@@ -89,6 +99,42 @@ def test_an_experiment_that_is_removed_shrinks_the_tables(
     study = finished(studies, KEYS["seed"], tmp_path_factory)
     fewer = {name: each for name, each in STUDY["experiments"].items() if name != "early"}
     assert jobs(study.pending({**STUDY, "experiments": fewer})) == TABLES
+
+
+@pytest.fixture
+def small(studies: Studies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TouchedStudy]:
+    """The small study on a table of recordings, which is written anew afterwards."""
+    study = finished(studies, KEYS["corpus(CsvCorpus).table"], tmp_path_factory)
+    yield study
+    write_releases(study.folder)
+
+
+def test_a_touched_corpus_reruns_nothing(small: TouchedStudy) -> None:
+    for path in (small.folder / "recordings").iterdir():
+        os.utime(path, (2_000_000_000, 2_000_000_000))
+    assert small.pending() == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "effect"),
+    [(",words", ",other words", SMALL_TEXTS), (",angry,", ",sad,", SMALL_DECLARED)],
+    ids=["transcript", "label"],
+)
+def test_a_corrected_row(small: TouchedStudy, old: str, new: str, effect: frozenset[Job]) -> None:
+    table = small.folder / "recordings" / "utterances.csv"
+    table.write_text(table.read_text().replace(old, new, 1))
+    assert jobs(small.pending()) == effect
+
+
+def test_a_changed_recording_is_read_with_its_shard(small: TouchedStudy) -> None:
+    path = small.folder / "recordings" / "0angry.wav"
+    before = path.stat()
+    path.write_text("sound")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    pending = small.pending()
+    shard = f"{shard_of('0angry', 2):02d}"
+    assert {Path(output).stem for output in pending["read_shard"]} == {shard}
+    assert jobs(pending) >= {("extract_features", "mfcc"), ("train", "mfcc"), ("read_corpus", "")}
 
 
 def test_weights_of_the_users_own_that_are_replaced(

@@ -324,16 +324,15 @@ def test_a_comment_in_the_library_reruns_nothing_and_a_statement_its_steps(
     assert finished.planned() == {}
 
 
-def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_numbers(
-    finished: Checkout,
-) -> None:
-    config = changed("execution.seconds_between_checkpoints", 0.0)
+def test_a_cell_that_is_killed_keeps_its_finished_trainings(finished: Checkout) -> None:
+    config = copy.deepcopy(STUDY)
     config["experiments"]["long"] = {
         "representations": ["mfcc"],
         "model": "mean",
         "training": {"maximum_steps": 3000, "patience": 1000},
     }
     target = "results/small/runs/long/fold1/all/predictions.parquet"
+    log = finished.folder / "results/small/logs/train/long/fold1/all.log"
     cell = (finished.folder / target).parent
     path = finished.folder / "killed.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -341,28 +340,28 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_numbers(
     with subprocess.Popen(
         program, cwd=finished.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
-        kept = cell / ".resume.safetensors"
         deadline = time.monotonic() + 120
-        while not kept.exists():
+        while not list(cell.glob(".trainings/[0-9a-f]*.safetensors")):
             assert running.poll() is None, "it ended before it was killed"
             assert time.monotonic() < deadline
             time.sleep(0.05)
         (training,) = programs_with("train.py", str(cell.relative_to(finished.folder)))
         os.kill(training, signal.SIGKILL)
         assert running.wait() != 0
-    assert kept.exists()
     assert not (cell / "predictions.parquet").exists()
     ran = finished.run("--cores", "1", target, config=config)
     assert ran.returncode == 0, ran.stdout
-    assert not kept.exists()
-    taken_up = json.loads((cell / "run.json").read_text())["repeats"][0]["taken_up_at_step"]
-    assert 0 < taken_up < 3000
-    resumed = (cell / "predictions.parquet").read_bytes()
-    (cell / ".kept.safetensors").unlink()
-    ran = finished.run("--cores", "1", "--forcerun", "train", "--", target, config=config)
+    assert "trainings: 1 from the cache, 1 trained" in log.read_text()
+    killed = (cell / "predictions.parquet").read_bytes()
+    again = ("--cores", "1", "--forcerun", "train", "--", target)
+    ran = finished.run(*again, config=config)
     assert ran.returncode == 0, ran.stdout
-    assert json.loads((cell / "run.json").read_text())["repeats"][0]["taken_up_at_step"] == 0
-    assert (cell / "predictions.parquet").read_bytes() == resumed
+    assert "trainings: 2 from the cache, 0 trained" in log.read_text()
+    shutil.rmtree(cell / ".trainings")
+    ran = finished.run(*again, config=config)
+    assert ran.returncode == 0, ran.stdout
+    assert "trainings: 0 from the cache, 2 trained" in log.read_text()
+    assert (cell / "predictions.parquet").read_bytes() == killed
     shutil.rmtree(cell.parent.parent)
 
 

@@ -32,7 +32,6 @@ OUT = STUDY.folder
 IS_DEMO = STUDY.corpus.reader == "demo"
 os.environ.update(
     EMOSCALE_SCRIPTS=str(SCRIPTS),
-    EMOSCALE_RESULTS=os.path.abspath(OUT),  # where a step may move a damaged file aside
     PYTHONPATH=os.pathsep.join(
         filter(None, [str(PROJECT / "workflow"), os.environ.get("PYTHONPATH")])
     ),

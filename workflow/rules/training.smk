@@ -1,5 +1,5 @@
 # A job an experiment, fold and training size; its repeats train together.
-from emoscale.config.references import reference_parts
+from emoscale.config.settings import reference_parts
 from emoscale.models.registry import sources_of as sources_of_model
 
 CELL = f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}"
@@ -40,7 +40,6 @@ rule train:
         gpu=int(STUDY.execution.device == "cuda"),
         # A resource, because another device is no reason to train again.
         device=STUDY.execution.device,
-        checkpoint_seconds=STUDY.execution.seconds_between_checkpoints,
     params:
         settings=settings_of("training", "experiment"),
         # For predictions of new recordings: where weights lie is no reason to train again.
@@ -56,8 +55,7 @@ rule train:
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
         " --protocol {input.fold:q} --prediction {params.prediction:q}"
         " --output {params.folder:q} --device {resources.device} --threads {threads}"
-        " --memory {resources.mem_mb} --checkpoint-seconds {resources.checkpoint_seconds}"
-        " {input.features:q} > {log:q} 2>&1"
+        " --memory {resources.mem_mb} {input.features:q} > {log:q} 2>&1"
 
 
 # Every training job of the study.

@@ -72,6 +72,11 @@ SMALL_PROTOCOL = (
     TABLES | of("make_fold", "check_protocol") | of("train", who="mfcc") | of("train", who="bert")
 )
 SMALL_DECLARED = of("read_corpus", "label_corpus", "audit_corpus") | SMALL_PROTOCOL
+SMALL_TEXTS = (
+    TABLES
+    | of("gather_texts", "read_texts", "audit_corpus", "check_protocol")
+    | of("extract_features", "index_features", "train", who="bert")
+)
 SMALL_READING = SMALL_DECLARED | SHARDS
 for _name in ("mfcc", "bert"):
     SMALL_READING |= of("extract_features", "index_features", who=_name)

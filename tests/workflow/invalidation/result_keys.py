@@ -65,6 +65,5 @@ KEYS: dict[str, Row] = {
     "execution.device": nothing("cpu"),
     "execution.checkpoint_cache": nothing("another/cache"),
     "execution.offline": nothing(True),
-    "execution.seconds_between_checkpoints": nothing(5.0),
     "execution.fairseq_python": nothing("python3.10"),
 }

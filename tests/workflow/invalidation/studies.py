@@ -86,7 +86,7 @@ CORPORA: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""Which of them lie in a study's folder (see small_releases.py); copies have the same times."""
+"""Which of them lie in a study's folder (see small_releases.py)."""
 
 SMALL: dict[str, Any] = {
     "study": "small",

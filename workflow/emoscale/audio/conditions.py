@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from emoscale.audio.babble import Talkers
 from emoscale.audio.decoding import Waveform
-from emoscale.audio.noise import add_noise, white_noise
+from emoscale.audio.noise import Talkers, add_noise, white_noise
 from emoscale.audio.reverberation import reverberate
 from emoscale.audio.telephone import over_telephone
 from emoscale.audio.utterances import waveform_of

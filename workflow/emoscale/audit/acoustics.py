@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from emoscale.audio.decoding import SAMPLE_RATE, Recording
-from emoscale.audit.frames import frame_blocks
+from emoscale.audit.fingerprint import frame_blocks
 from emoscale.tables.schemas import described
 
 WINDOW_SAMPLES = 400  # 25 ms

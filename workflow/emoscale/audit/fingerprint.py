@@ -9,11 +9,29 @@ is this project's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from emoscale.audio.decoding import SAMPLE_RATE
-from emoscale.audit.frames import frame_blocks
+
+_BLOCK_FRAMES = 4096
+
+
+def frame_blocks(
+    waveform: NDArray[np.float32], window: int, hop: int
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks of frames, each [frames, window]; the last samples that fill no frame are left out.
+
+    A waveform shorter than one window gives one frame, filled with zeros.
+    """
+    if len(waveform) < window:
+        waveform = np.pad(waveform, (0, window - len(waveform)))
+    every = np.lib.stride_tricks.sliding_window_view(waveform, window)[::hop]
+    for first in range(0, len(every), _BLOCK_FRAMES):
+        yield every[first : first + _BLOCK_FRAMES]
+
 
 LOWEST_HZ, HIGHEST_HZ = 200.0, 4000.0
 """Speech without mains hum, and what is left of it at a sample rate of 8 kHz."""

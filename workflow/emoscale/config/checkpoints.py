@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from emoscale.config.settings import Settings
+from emoscale.config.corpus import AudioChecks
+from emoscale.config.settings import Name, Place, Settings
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -64,3 +65,16 @@ CheckpointSettings = Annotated[
         custom_error_message="needs one of the keys url, hub and untrained",
     ),
 ]
+
+
+class PredictionSettings(Settings):
+    """Kept in a run's `run.json`, for `scripts/predict.py`; changes nothing in the training."""
+
+    audio: AudioChecks = AudioChecks()
+    """When a recording is fit to be used."""
+
+    checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
+    """Where the weights come from that the run's representations name."""
+
+    checkpoint_cache: Place = "~/.cache/emoscale"
+    """Folder that they were downloaded to."""

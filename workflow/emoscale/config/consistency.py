@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from emoscale.config.corpus import DemoCorpus
 from emoscale.config.protocol import SizesSettings
-from emoscale.config.references import is_layered, reference_parts
 from emoscale.config.representations import SAMPLE_RATE, ExternalSettings, SpectralSettings
 from emoscale.config.search import Trial, trials_of
+from emoscale.config.settings import is_layered, reference_parts
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
 from emoscale.runtime.errors import ConfigurationError
 
@@ -213,14 +213,6 @@ def _check_robustness(study: Study) -> None:
                 f"robustness: {name} is not trained at the size {others[0]} (it is at "
                 f"{', '.join(study.sizes_of(name))})"
             )
-        for representation in study.audio_of(name):
-            settings = study.representations[representation]
-            if getattr(settings, "backend", "native") == "fairseq":
-                raise ValueError(
-                    f"robustness: {name} reads {representation}, which fairseq computes, and "
-                    "changed audio is computed here only; set its backend to native, or list "
-                    "other experiments"
-                )
 
 
 def _check_backends(study: Study) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
@@ -46,3 +46,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+def reference_parts(reference: str) -> tuple[str, int | None]:
+    """Name and layer of what an experiment reads.
+
+    >>> reference_parts("wavlm/6"), reference_parts("mfcc")
+    (('wavlm', 6), ('mfcc', None))
+    """
+    name, _, layer = reference.partition("/")
+    return name, int(layer) if layer else None
+
+
+def is_layered(settings: Any) -> bool:
+    """Whether a representation has several layers, which a model weighs unless one is named."""
+    return not isinstance(getattr(settings, "layer", 0), int)

@@ -8,18 +8,24 @@ from typing import Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
-from emoscale.config.checkpoints import CheckpointSettings
+from emoscale.config.checkpoints import CheckpointSettings, PredictionSettings
 from emoscale.config.consistency import check_consistency
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.evidence import EvidenceSettings, EvidenceSlice, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
-from emoscale.config.prediction import PredictionSettings
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.config.references import is_layered, reference_parts
 from emoscale.config.representations import RepresentationSettings, modality_of
 from emoscale.config.robustness import RobustnessSettings, labels_of_size
-from emoscale.config.settings import Name, OutputFolder, Place, Reference, Settings
+from emoscale.config.settings import (
+    Name,
+    OutputFolder,
+    Place,
+    Reference,
+    Settings,
+    is_layered,
+    reference_parts,
+)
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
 from emoscale.runtime.provenance import canonical_json
 
@@ -56,9 +62,6 @@ class Execution(Settings):
 
     offline: bool = False
     """Whether nothing is downloaded: what is not in the cache is an error."""
-
-    seconds_between_checkpoints: float = Field(default=20.0, ge=0.0)
-    """How often a training saves what it needs to go on where it was, should it be killed."""
 
     fairseq_python: Place | None = None
     """The Python that has fairseq, for `backend: fairseq` (envs/fairseq.yaml)."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from emoscale.config.models import ModelSettings
 from emoscale.config.settings import Settings
 
 
@@ -80,3 +81,19 @@ class TrainingSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products of frames with weights in training and prediction; sums over frames, losses
     and weights are in float32 either way. bfloat16 takes less time where the hardware has it."""
+
+
+class CellSettings(Settings):
+    """The part of the configuration that one experiment's trainings depend on."""
+
+    model: ModelSettings
+
+    training: TrainingSettings
+
+    search: dict[str, list[Any]] = Field(default_factory=dict)
+    """Values of settings that are tried in all combinations."""
+
+    layers: tuple[int | None, ...] = (None,)
+    """Which hidden state is read of each input; null: the only one, or all."""
+
+    seed: int

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 
 from emoscale.tables.schemas import described
+from emoscale.training.run_record import RepeatRecord, RunRecord
 
 LAYER_WEIGHTS = pa.schema(
     [
@@ -22,16 +21,18 @@ LAYER_WEIGHTS = pa.schema(
 """A row an experiment, fold, size, repeat, representation and layer, where layers are weighed."""
 
 
-def layer_weight_rows(run: dict[str, Any], repeat: dict[str, Any]) -> list[dict[str, Any]]:
-    """The shares of one repeat of a cell's `run.json`; none where no input has several layers."""
+def layer_weight_rows(run: RunRecord, repeat: RepeatRecord) -> list[dict[str, object]]:
+    """The shares of one repeat of a cell; none where no input has several layers."""
     return [
         {
-            **{name: run[name] for name in ("experiment", "fold", "size")},
-            "repeat": repeat["repeat"],
-            "representation": weighed["representation"],
+            "experiment": run.experiment,
+            "fold": run.fold,
+            "size": run.size,
+            "repeat": repeat.repeat,
+            "representation": weighed.representation,
             "layer": layer,
             "share": share,
         }
-        for weighed in repeat["layer_weights"]
-        for layer, share in zip(weighed["layers"], weighed["weights"], strict=True)
+        for weighed in repeat.layer_weights
+        for layer, share in zip(weighed.layers, weighed.weights, strict=True)
     ]

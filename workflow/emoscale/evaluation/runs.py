@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,23 +15,20 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import modality_of
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
 from emoscale.evaluation.trials import TRIALS, trial_rows
-from emoscale.runtime.errors import DamagedFileError, StoreError, reason_of
-from emoscale.runtime.provenance import canonical_json, file_sha256
+from emoscale.runtime.errors import StoreError
+from emoscale.runtime.provenance import canonical_json
 from emoscale.tables.schemas import described, frame_of, predictions_schema, read_table
 from emoscale.training.metrics import Metrics, confusion_matrix, metrics_of
-
-
-@dataclass(frozen=True)
-class CellName:
-    """Where a cell's results are: `<runs>/<experiment>/<fold>/<size>/`."""
-
-    experiment: str
-    fold: str
-    size: str
-
-    def folder(self, runs: Path) -> Path:
-        """The cell's folder."""
-        return runs / self.experiment / self.fold / self.size
+from emoscale.training.run_record import (
+    PREDICTIONS,
+    RECORD,
+    WEIGHTS,
+    CellName,
+    RepeatRecord,
+    RunRecord,
+    check_file_of_run,
+    read_run_record,
+)
 
 
 @dataclass(frozen=True)
@@ -171,30 +166,24 @@ def collect_runs(
     classes: list[str] = []
     for cell in cells:
         folder = cell.folder(runs)
-        run = read_run_record(folder / "run.json")
-        if classes and run["classes"] != classes:
+        run = read_run_record(folder / RECORD)
+        if classes and run.classes != classes:
             raise StoreError(f"{folder}: was trained on other classes; remove it and run again")
-        classes = run["classes"]
-        table = read_table(folder / "predictions.parquet", predictions_schema(classes))
-        check_file_of_run(folder / "predictions.parquet", run)
-        with _written_by_this_version(folder / "run.json"):
-            tested, repeats = (
-                run["test_utterances"],
-                {each["repeat"]: each for each in run["repeats"]},
-            )
-        for number, repeat in repeats.items():
-            own = table.filter(repeat=number)
-            if len(own) != tested:
+        classes = run.classes
+        table = read_table(folder / PREDICTIONS, predictions_schema(classes))
+        check_file_of_run(folder / PREDICTIONS, run)
+        for repeat in run.repeats:
+            own = table.filter(repeat=repeat.repeat)
+            if len(own) != run.test_utterances:
                 raise StoreError(
-                    f"{folder}/predictions.parquet: repeat {number} has {len(own)} "
-                    f"predictions, run.json says {tested}; remove both, run again"
+                    f"{folder / PREDICTIONS}: repeat {repeat.repeat} has {len(own)} predictions, "
+                    f"{RECORD} says {run.test_utterances}; remove both, run again"
                 )
             metrics = metrics_of(confusion_of(own, classes))
-            with _written_by_this_version(folder / "run.json"):
-                order = protocol.order_of(number)
-                rows.append(_row(run, repeat, order, metrics, study, corpus, notes))
-                trials += trial_rows(run, repeat)
-                layer_weights += layer_weight_rows(run, repeat)
+            order = protocol.order_of(repeat.repeat)
+            rows.append(_row(run, repeat, order, metrics, study, corpus, notes))
+            trials += trial_rows(run, repeat)
+            layer_weights += layer_weight_rows(run, repeat)
         predictions.append(
             table.with_columns(
                 experiment=pl.lit(cell.experiment),
@@ -214,20 +203,6 @@ def collect_runs(
     )
 
 
-@contextlib.contextmanager
-def _written_by_this_version(path: Path) -> Iterator[None]:
-    """What a run's record does not hold, or holds as something else, becomes a `StoreError`."""
-    way_out = "so another version wrote it; remove it and run again"
-    try:
-        yield
-    except KeyError as error:
-        raise StoreError(f"{path} has no {error}, {way_out}") from None
-    except (TypeError, IndexError, AttributeError, ValueError) as error:
-        raise StoreError(
-            f"{path} does not hold what is expected ({reason_of(error)}), {way_out}"
-        ) from None
-
-
 def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
     """[classes, classes] counts of a table with `label` and `predicted`; rows are the truth."""
     number = {name: place for place, name in enumerate(classes)}
@@ -238,99 +213,68 @@ def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
     )
 
 
-def check_file_of_run(path: Path, run: dict[str, Any]) -> None:
-    """Raise `DamagedFileError` where a file of a run's folder is not what its `run.json` says."""
-    stated = run.get("files")
-    if not isinstance(stated, dict):
-        return  # another version's, which is found where the row is made
-    if stated.get(path.name) != file_sha256(path):
-        detail = "is not what its run.json says was written"
-        raise DamagedFileError(path, detail, lambda: check_file_of_run(path, run))
-
-
-def read_run_record(path: Path) -> dict[str, Any]:
-    """A `run.json`; raises `StoreError` where it is missing, and where it is damaged."""
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist; run the training that makes it") from None
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be read ({error.strerror}); mend that and run again"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(
-            path, f"is not JSON ({reason_of(error)})", lambda: read_run_record(path)
-        ) from None
-    if not isinstance(run, dict):
-        raise DamagedFileError(path, "is no record of a run", lambda: read_run_record(path))
-    classes = run.get("classes")
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DamagedFileError(path, "names no classes", lambda: read_run_record(path))
-    return run
-
-
 def _row(
-    run: dict[str, Any],
-    repeat: dict[str, Any],
+    run: RunRecord,
+    repeat: RepeatRecord,
     order: int,
     metrics: Metrics,
     study: str,
     corpus: str,
     notes: str,
 ) -> dict[str, object]:
-    classes = run["classes"]
-    origin = run["origin"]
+    chosen = repeat.chosen
+    recalls = zip(run.classes, metrics.recalls, strict=True)
     return {
         "study": study,
         "corpus": corpus,
-        "experiment": run["experiment"],
-        "representations": "+".join(origin["representations"]),
-        "modality": _modality(run["representations"]),
-        "weights": "; ".join(dict.fromkeys(filter(None, origin["weights"]))),
-        "utterances_in_windows": run["utterances_in_windows"],
-        "model": run["settings"]["model"]["kind"],
-        "fold": run["fold"],
-        "size": run["size"],
-        "repeat": repeat["repeat"],
+        "experiment": run.experiment,
+        "representations": "+".join(each.reference for each in run.inputs),
+        "modality": "+".join(sorted({modality_of(each.settings.kind) for each in run.inputs})),
+        "weights": "; ".join(dict.fromkeys(each.weights for each in run.inputs if each.weights)),
+        "utterances_in_windows": run.utterances_in_windows,
+        "model": run.settings.model.kind,
+        "fold": run.fold,
+        "size": run.size,
+        "repeat": repeat.repeat,
         "order": order,
-        "training_utterances": repeat["training_utterances"],
-        **{f"training_count_{name}": repeat["training_counts"][name] for name in classes},
-        "training_speakers": repeat["training_speakers"],
-        "development_utterances": run["development_utterances"],
-        "test_utterances": run["test_utterances"],
+        "training_utterances": repeat.training_utterances,
+        **{f"training_count_{name}": repeat.training_counts[name] for name in run.classes},
+        "training_speakers": repeat.training_speakers,
+        "development_utterances": run.development_utterances,
+        "test_utterances": run.test_utterances,
         "ua": metrics.unweighted_accuracy,
         "wa": metrics.accuracy,
         "macro_f1": metrics.macro_f1,
-        **{f"recall_{name}": metrics.recalls[place] for place, name in enumerate(classes)},
-        "best_development_ua": repeat["best_development_ua"],
-        "trials": len(repeat["trials"]),
-        "chosen_trial": repeat["chosen_trial"],
-        "choices": canonical_json(repeat["trials"][repeat["chosen_trial"]]["choices"]),
-        "steps": repeat["steps"],
-        "best_step": repeat["best_step"],
-        "stopped": repeat["stopped"],
-        "seconds": repeat["seconds"],
-        "cell_seconds": run["seconds"],
-        "peak_memory_megabytes": run["peak_memory_megabytes"],
-        "device": run["device"],
-        "execution": repeat["execution"],
-        "precision": repeat["precision"],
+        **{f"recall_{name}": recall for name, recall in recalls},
+        "best_development_ua": chosen.development_ua,
+        "trials": len(repeat.trials),
+        "chosen_trial": repeat.chosen_trial,
+        "choices": canonical_json(chosen.choices),
+        "steps": chosen.steps,
+        "best_step": chosen.best_step,
+        "stopped": chosen.stopped,
+        "seconds": chosen.seconds,
+        "cell_seconds": run.seconds,
+        "peak_memory_megabytes": run.peak_memory_megabytes,
+        "device": run.device,
+        "execution": chosen.execution,
+        "precision": repeat.precision,
         "notes": notes,
-        "settings": origin["settings"],
-        "settings_sha256": origin["settings_sha256"],
-        "code_sha256": origin["code_sha256"],
-        "protocol_sha256": origin["protocol_sha256"],
-        "features_sha256": "+".join(origin["features_sha256"]),
-        "corpus_sha256": "+".join(origin["corpus_sha256"]),
-        "checkpoint_sha256": "+".join(origin["checkpoint_sha256"]).strip("+"),
-        "model_sha256": run["files"]["model.safetensors"],
-        "predictions_sha256": run["files"]["predictions.parquet"],
-        "versions": json.dumps(run["versions"], sort_keys=True),
+        **provenance_of(run),
     }
 
 
-def _modality(representations: Iterable[dict[str, Any]]) -> str:
-    """Of all that is learned from; each once."""
-    found = {modality_of(each["settings"]["kind"]) for each in representations}
-    return "+".join(sorted(found))
+def provenance_of(run: RunRecord) -> dict[str, str]:
+    """The columns that say what a cell was trained from, and what it wrote."""
+    return {
+        "settings": run.settings_text,
+        "settings_sha256": run.settings_sha256,
+        "code_sha256": run.code_sha256,
+        "protocol_sha256": run.protocol_sha256,
+        "features_sha256": "+".join(each.features_sha256 for each in run.inputs),
+        "corpus_sha256": "+".join(each.corpus_sha256 for each in run.inputs),
+        "checkpoint_sha256": "+".join(each.checkpoint_sha256 for each in run.inputs).strip("+"),
+        "model_sha256": run.files[WEIGHTS],
+        "predictions_sha256": run.files[PREDICTIONS],
+        "versions": json.dumps(run.versions, sort_keys=True),
+    }

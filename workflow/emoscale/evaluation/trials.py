@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 
 from emoscale.runtime.provenance import canonical_json
 from emoscale.tables.schemas import described
+from emoscale.training.run_record import RepeatRecord, RunRecord
 
 TRIALS = pa.schema(
     [
@@ -43,16 +42,23 @@ TRIALS = pa.schema(
 """A row an experiment, fold, size, repeat and trial, where the experiment searches."""
 
 
-def trial_rows(run: dict[str, Any], repeat: dict[str, Any]) -> list[dict[str, Any]]:
-    """The trials of one repeat of a cell's `run.json`; none where nothing was searched."""
+def trial_rows(run: RunRecord, repeat: RepeatRecord) -> list[dict[str, object]]:
+    """The trials of one repeat of a cell; none where nothing was searched."""
     return [
         {
-            **{name: run[name] for name in ("experiment", "fold", "size")},
-            "repeat": repeat["repeat"],
-            **trial,
-            "choices": canonical_json(trial["choices"]),
-            "chosen": trial["trial"] == repeat["chosen_trial"],
+            "experiment": run.experiment,
+            "fold": run.fold,
+            "size": run.size,
+            "repeat": repeat.repeat,
+            "trial": number,
+            "choices": canonical_json(trial.choices),
+            "chosen": number == repeat.chosen_trial,
+            "development_ua": trial.development_ua,
+            "development_loss": trial.development_loss,
+            "steps": trial.steps,
+            "best_step": trial.best_step,
+            "seconds": trial.seconds,
         }
-        for trial in repeat["trials"]
-        if trial["choices"]
+        for number, trial in enumerate(repeat.trials)
+        if trial.choices
     ]

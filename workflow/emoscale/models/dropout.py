@@ -35,28 +35,11 @@ class DropoutStream:
             return keep.to(like.dtype).mul_(scale)
         return torch.empty_like(like).bernoulli_(1.0 / scale, generator=self._generator) * scale
 
-    def state(self) -> Tensor:
-        """What the next draws depend on."""
-        if self._device.type != "cpu":
-            return self._generator.get_state()
-        words = self._numbers.state["state"]["state"]
-        return torch.from_numpy(words.view(np.int64).copy())
-
-    def restore(self, state: Tensor) -> None:
-        """Go on from a `state` of an equal stream on such a device."""
-        if self._device.type != "cpu":
-            self._generator.set_state(state)
-            return
-        known = self._numbers.state
-        known["state"]["state"] = state.numpy().view(np.uint64)
-        self._numbers.state = known
-
 
 class Dropout(nn.Module):
     """Drops values in training, from `stream`, which a training sets to its own.
 
-    So what is dropped does not depend on what else is trained in the process, and a training that
-    was killed goes on with the same stream.
+    So what is dropped does not depend on what else is trained in the process.
     """
 
     stream: DropoutStream | None = None

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+
+_SCORES = re.compile(r"^(?:parts\.(?P<part>\d+)\.)?layers\.(?P<input>\d+)\.scores$")
 
 
 class LayerWeights(nn.Module):
@@ -11,20 +16,29 @@ class LayerWeights(nn.Module):
 
     As in SUPERB (Yang et al. 2021) and Pepino et al. (2021); the weights are a softmax, so that
     they can be read as shares.
-
-    >>> LayerWeights(4).weights()
-    [0.25, 0.25, 0.25, 0.25]
     """
 
     def __init__(self, layers: int) -> None:
         super().__init__()
         self.scores = nn.Parameter(torch.zeros(layers))
 
-    def weights(self) -> list[float]:
-        """The share of each layer; they sum to 1."""
-        shares: list[float] = torch.softmax(self.scores.detach().double(), dim=0).tolist()
-        return shares
-
     def forward(self, frames: Tensor) -> Tensor:
         """[total, layers, dimension] to [total, dimension]."""
         return torch.softmax(self.scores, dim=0) @ frames
+
+
+def layer_shares(weights: Mapping[str, Tensor]) -> dict[int, list[float]]:
+    """The share of each layer in a trained model, by the number of the input; they sum to 1.
+
+    Inputs without layers have none; `weights` are the model's state.
+
+    >>> layer_shares({"layers.0.scores": torch.zeros(4)})
+    {0: [0.25, 0.25, 0.25, 0.25]}
+    """
+    shares = {}
+    for name, scores in sorted(weights.items()):
+        match = _SCORES.match(name)
+        if match is not None:
+            own = torch.softmax(scores.detach().double(), dim=0)
+            shares[int(match["part"] or match["input"])] = own.tolist()
+    return shares

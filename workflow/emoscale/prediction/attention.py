@@ -73,18 +73,18 @@ def attention_of_utterance(
             f"{run.folder}: is a model of the kind {repeat.model.kind}, which has no map; name a "
             "training of the kind aligned_fusion"
         )
-    stores = [_store(run, place, study) for place in range(len(run.representations))]
+    stores = [_store(run, place, study) for place in range(len(run.inputs))]
     frame_rate = stores[0].frame_rate
     if frame_rate is None:
         raise UserError(
-            f"{run.folder}: frames of {run.representations[0].name} are not equally spaced in "
+            f"{run.folder}: frames of {run.inputs[0].name} are not equally spaced in "
             "time, so there is no map; name a model whose first input is speech"
         )
     features = [store.load([utterance]) for store in stores]
     characters, seconds = features[1].characters, features[1].seconds
     if characters is None or seconds is None:
         raise UserError(
-            f"{run.folder}: {run.representations[1].name} is no text, so there are no tokens to "
+            f"{run.folder}: {run.inputs[1].name} is no text, so there are no tokens to "
             "show; name a model whose second input is text"
         )
     network = build_model(repeat.model, run.shapes, len(run.classes)).to(device)
@@ -144,9 +144,9 @@ def study_of(run: SavedRun) -> Path:
 
 
 def _store(run: SavedRun, place: int, study: Path) -> FeatureStore:
-    saved = run.representations[place]
+    saved = run.inputs[place]
     store = FeatureStore(study / "features" / saved.name / "index.parquet", saved.layer)
-    if store.sha256 != run.features_sha256[place]:
+    if store.sha256 != saved.features_sha256:
         raise StoreError(
             f"{store.path}: holds other features than {run.name} was trained on; train it again"
         )

@@ -21,9 +21,10 @@ from emoscale.representations.weights.placing import place_weights
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.training.cell import shape_of
 from emoscale.training.material import Material
-from emoscale.training.saved_run import SavedRepresentation, SavedRun
+from emoscale.training.prepared_cell import shape_of
+from emoscale.training.run_record import InputRecord
+from emoscale.training.saved_run import SavedRun
 
 DEFAULT_CACHE = "~/.cache/emoscale"
 
@@ -38,11 +39,11 @@ def weights_of(
     the user's. A run may be anybody's, so nothing is written to the folder that it names. They are
     downloaded only where `download` says so. Raises `CheckpointError`.
     """
-    named_cache = Path(run.prediction.checkpoint_cache).expanduser()
+    named_cache = Path(run.record.prediction.checkpoint_cache).expanduser()
     origins = [Origin(name, path, "", path.name) for name, path in places.items()]
     named = {
         getattr(each.settings, key)
-        for each in run.representations
+        for each in run.inputs
         for key in getattr(each.settings, "checkpoint_keys", ())
     }
     unknown = sorted(set(places) - named)
@@ -51,8 +52,8 @@ def weights_of(
             f"{run.name} reads no weights {unknown[0]}; it names "
             f"{', '.join(sorted(named)) or 'none at all'}"
         )
-    for name in sorted(named & set(run.prediction.checkpoints) - set(places)):
-        settings = run.prediction.checkpoints[name]
+    for name in sorted(named & set(run.record.prediction.checkpoints) - set(places)):
+        settings = run.record.prediction.checkpoints[name]
         place = cache or (
             named_cache if is_in_cache(settings, named_cache) else Path(DEFAULT_CACHE).expanduser()
         )
@@ -88,7 +89,7 @@ class FeatureMaker:
     ) -> None:
         self._run, self._device = run, device
         self._made: dict[str, _Made] = {}
-        for each in run.representations:
+        for each in run.inputs:
             if each.name not in self._made:
                 self._made[each.name] = self._build(each, origins, trusted)
 
@@ -120,9 +121,7 @@ class FeatureMaker:
             keys = [key for key in rows["utterance"] if key not in failed]
             if not keys:
                 return [], None, failed
-            stores = [
-                FeatureStore(indices[each.name], each.layer) for each in self._run.representations
-            ]
+            stores = [FeatureStore(indices[each.name], each.layer) for each in self._run.inputs]
             self._check_shapes(stores)
             features = [store.load(keys) for store in stores]
         return keys, Material(keys, features, self._device), failed
@@ -131,7 +130,7 @@ class FeatureMaker:
         return {made.representation.modality for made in self._made.values()}
 
     def _build(
-        self, saved: SavedRepresentation, origins: Sequence[Origin], trusted: Collection[str]
+        self, saved: InputRecord, origins: Sequence[Origin], trusted: Collection[str]
     ) -> _Made:
         settings: Any = saved.settings
         if isinstance(settings, ExternalSettings) and settings.kind not in trusted:
@@ -177,9 +176,7 @@ class FeatureMaker:
         ]
 
     def _check_shapes(self, stores: Sequence[FeatureStore]) -> None:
-        for saved, store, shape in zip(
-            self._run.representations, stores, self._run.shapes, strict=True
-        ):
+        for saved, store, shape in zip(self._run.inputs, stores, self._run.shapes, strict=True):
             if shape_of(store) != shape:
                 raise StoreError(
                     f"{self._run.folder}: the representation {saved.name} gives {shape_of(store)} "

@@ -10,10 +10,10 @@ import torch
 from emoscale.config.robustness import CLEAN
 from emoscale.runtime.errors import StoreError
 from emoscale.store.index import FeatureStore
-from emoscale.store.room import Room
+from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.schemas import perturbed_schema
-from emoscale.training.cell import shape_of
 from emoscale.training.material import Material
+from emoscale.training.prepared_cell import shape_of
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 
@@ -33,7 +33,7 @@ def predict_conditions(
     features were made in another way.
     """
     found = [store.sha256 for store in clean]
-    if found != run.features_sha256:
+    if found != [each.features_sha256 for each in run.inputs]:
         raise StoreError(
             f"{run.folder}: was trained on other features than "
             f"{', '.join(str(store.path) for store in clean)} holds now; train it again"
@@ -44,8 +44,8 @@ def predict_conditions(
     for condition, stores in {CLEAN: clean, **perturbed}.items():
         for store, as_trained in zip(stores, clean, strict=True):
             _check_same(store, as_trained)
-        room = Room(memory_bytes)
-        material = Material(keys, [store.load(keys, room) for store in stores], device)
+        budget = MemoryBudget(memory_bytes)
+        material = Material(keys, [store.load(keys, budget) for store in stores], device)
         tables += [
             _answers(run, repeat, material, tested).select(
                 pl.lit(condition).alias("condition"), "*"

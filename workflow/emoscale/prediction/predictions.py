@@ -68,7 +68,7 @@ def _asked(
 ) -> Iterator[_Asked]:
     for file in files:
         longest = window_seconds if maker.reads_audio else float("inf")
-        parts, left_out = parts_of(file, run.prediction.audio, longest)
+        parts, left_out = parts_of(file, run.record.prediction.audio, longest)
         for each in left_out:
             report(each)
         transcript = None

@@ -14,12 +14,12 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.fold_file import unknown_utterances
 from emoscale.protocol.folds import roles_of
 from emoscale.protocol.left_out import (
+    HAS_WORDS,
     classes_missing,
     explained_absences,
     warnings_of_absences,
 )
 from emoscale.protocol.orders import subset
-from emoscale.protocol.repeated_text import HAS_WORDS
 from emoscale.runtime.errors import ProtocolError
 
 _NO_STYLE = "no style"

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.protocol.units import roles_by_unit
+from emoscale.protocol.development import roles_by_unit
 from emoscale.runtime.errors import ProtocolError
 
 _ROLES = {

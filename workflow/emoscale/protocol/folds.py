@@ -8,13 +8,13 @@ import polars as pl
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.development import (
     random_development,
+    roles_by_unit,
     session_development,
     speaker_development,
 )
 from emoscale.protocol.fold_file import given_roles
-from emoscale.protocol.repeated_text import apart_from
+from emoscale.protocol.left_out import apart_from
 from emoscale.protocol.stratified import even_groups
-from emoscale.protocol.units import roles_by_unit
 from emoscale.runtime.errors import ProtocolError
 
 _COLUMN = {

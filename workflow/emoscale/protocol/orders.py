@@ -49,7 +49,7 @@ def make_fold(
     return table.with_columns(told)
 
 
-def told_labels(fold: pl.DataFrame, repeat: int) -> pl.Series:
+def training_labels(fold: pl.DataFrame, repeat: int) -> pl.Series:
     """What a repeat is told the classes are: the truth, but for a negative control."""
     return fold[f"told_{repeat}" if f"told_{repeat}" in fold.columns else "label"]
 
@@ -83,7 +83,7 @@ def subset(fold: pl.DataFrame, repeat: int, size: str) -> list[str]:
     where the fold has fewer.
     """
     check_size(size)
-    told = fold.with_columns(label=told_labels(fold, repeat))
+    told = fold.with_columns(label=training_labels(fold, repeat))
     ordered = told.filter(pl.col("role") == "train").sort(f"rank_{repeat}")
     if size == "all":
         return ordered["utterance"].to_list()

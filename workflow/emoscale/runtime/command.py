@@ -10,8 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from emoscale.runtime.damage import set_aside
-from emoscale.runtime.errors import DamagedFileError, UserError
+from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import disk_reason
 from emoscale.runtime.memory import says_memory_ran_out
 
@@ -59,8 +58,6 @@ def shows_sentences(function: Callable[Parameters, Result]) -> Callable[Paramete
         try:
             with says_memory_ran_out("this step"):
                 return function(*arguments, **options)
-        except DamagedFileError as error:
-            raise click.ClickException(set_aside(error)) from None
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:

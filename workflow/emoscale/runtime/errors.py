@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 LONGEST_SENTENCE = 1_500
@@ -78,22 +77,13 @@ class StoreError(UserError):
 
 
 class DamagedFileError(StoreError):
-    """A file of a study's results is not what was written.
+    """A file of a study's results is not what was written."""
 
-    `check` raises this error again for as long as the file is damaged. `standing_for` are files
-    that the workflow sees in the file's place: without them it makes the file again.
-    """
-
-    def __init__(
-        self,
-        path: Path | str,
-        detail: str,
-        check: Callable[[], object],
-        standing_for: Sequence[Path] = (),
-    ) -> None:
-        super().__init__(f"{path}: {detail}; remove the file and run again")
+    def __init__(self, path: Path | str, detail: str, also: Path | str | None = None) -> None:
+        """`also`: a file that stands for it in the workflow, and must be removed with it."""
+        files = "the file" if also is None else f"the file and {also}"
+        super().__init__(f"{path}: {detail}; remove {files} and run again")
         self.path, self.detail = Path(path), detail
-        self.check, self.standing_for = check, tuple(standing_for)
 
 
 class DiskError(UserError):

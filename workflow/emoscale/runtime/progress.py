@@ -47,6 +47,12 @@ class WorkProgress:
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._print_line()
 
+    def spare(self, amount: float) -> None:
+        """Say that `amount` of the work need not be done."""
+        self.total -= amount
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=self.total)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

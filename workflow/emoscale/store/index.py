@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emoscale.runtime.errors import DamagedFileError, StoreError
 from emoscale.runtime.provenance import digest
-from emoscale.store.room import Room
+from emoscale.store.memory_budget import MemoryBudget
 from emoscale.store.shard import (
     ShardContents,
     ShardHeader,
@@ -108,7 +108,7 @@ class FeatureStore:
         self.layer = layer
         self._index = read_table(index, FEATURE_INDEX)
         metadata = read_metadata(index)
-        self._digests: dict[str, str] = json.loads(metadata["shards"])
+        self.shards: dict[str, str] = json.loads(metadata["shards"])
         self.sha256 = metadata["features_sha256"]
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
@@ -156,12 +156,12 @@ class FeatureStore:
         wanted = pl.col("utterance").is_in(list(utterances))
         return len(self._index.filter(wanted & (pl.col("windows") > 1)))
 
-    def load(self, utterances: Sequence[str], room: Room | None = None) -> Features:
-        """Frames of the named utterances, in the order given; in memory, or where `room` has them.
+    def load(self, utterances: Sequence[str], budget: MemoryBudget | None = None) -> Features:
+        """Frames of the named utterances, in the order given, allocated by `budget`.
 
         Raises `StoreError` where one is missing, or a shard is damaged or not the indexed one.
         """
-        room = room or Room()
+        budget = budget or MemoryBudget()
         wanted = pl.DataFrame({"utterance": list(utterances)}, schema={"utterance": pl.String})
         places = wanted.join(self._index, on="utterance", how="left", maintain_order="left")
         missing = places.filter(pl.col("shard").is_null())["utterance"]
@@ -179,7 +179,7 @@ class FeatureStore:
             contents = self._read(str(shard))
             for name, read in _columns_of(contents).items():
                 if name not in loaded:
-                    loaded[name] = room.array((int(starts[-1]), *read.shape[1:]), read.dtype)
+                    loaded[name] = budget.array((int(starts[-1]), *read.shape[1:]), read.dtype)
                 whole = loaded[name]
                 for place, key, row in group.select("place", "utterance", "row").iter_rows():
                     if contents.utterances[row] != key:
@@ -203,8 +203,8 @@ class FeatureStore:
             whole = [read_shard(self.path.parent / shard, layer) for layer in layers]
         except DamagedFileError as error:
             # The workflow looks at the index; only without it are the shards looked at.
-            standing_for = () if error.path == self.path else (self.path,)
-            raise DamagedFileError(error.path, error.detail, error.check, standing_for) from None
+            also = None if error.path == self.path else self.path
+            raise DamagedFileError(error.path, error.detail, also) from None
         if not self.reads_layers:
             return whole[0]
         return dataclasses.replace(
@@ -214,13 +214,13 @@ class FeatureStore:
     def _check_there(self, shard: str) -> None:
         if not (self.path.parent / shard).exists():
             detail = f"names {shard}, which is not there"
-            raise DamagedFileError(self.path, detail, lambda: self._check_there(shard))
+            raise DamagedFileError(self.path, detail)
 
     def _check_indexed(self, shard: str) -> None:
         path = self.path.parent / shard
-        if shard_digest(path) != self._digests[shard]:
+        if shard_digest(path) != self.shards[shard]:
             detail = "is not the shard that was indexed"
-            raise DamagedFileError(path, detail, lambda: self._check_indexed(shard))
+            raise DamagedFileError(path, detail)
 
 
 def _columns_of(contents: ShardContents) -> dict[str, NDArray[np.generic]]:

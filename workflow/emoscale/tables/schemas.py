@@ -272,7 +272,7 @@ def read_arrow(path: Path | str) -> pa.Table:
         metadata = _texts(arrow.schema)
         whole = CONTENT not in metadata or is_as_sealed(arrow, metadata)
     if not whole:
-        raise DamagedFileError(path, "is not what was written", lambda: read_arrow(path))
+        raise DamagedFileError(path, "is not what was written")
     return arrow
 
 
@@ -323,7 +323,7 @@ def _readable(path: Path | str) -> Iterator[None]:
                 f"{path} cannot be read ({error.strerror}); mend that and run again"
             ) from None
         detail = f"cannot be read as Parquet ({reason_of(error)})"
-        raise DamagedFileError(path, detail, lambda: read_arrow(path)) from None
+        raise DamagedFileError(path, detail) from None
 
 
 def frame_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:

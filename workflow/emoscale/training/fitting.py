@@ -13,10 +13,9 @@ from torch import Tensor
 
 from emoscale.models.contract import InputShape
 from emoscale.models.estimator import Estimator, utterance_vectors
-from emoscale.training.fitted import Weights
 from emoscale.training.material import Material
-from emoscale.training.seeds import seed_of
-from emoscale.training.trainer import Task, Training
+from emoscale.training.tasks import Weights
+from emoscale.training.trainer import Task, Training, seed_of
 
 _UTTERANCES_AT_ONCE = 64
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from emoscale.models.contract import PackedFrames
-from emoscale.store.index import Features
+from emoscale.runtime.errors import ConfigurationError
+from emoscale.store.index import Features, FeatureStore
 
 
 class Material:
@@ -112,3 +113,22 @@ def label_numbers(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
     """Place of each label in `classes`."""
     number = {name: place for place, name in enumerate(classes)}
     return list(np.fromiter((number[label] for label in labels), dtype=int, count=len(labels)))
+
+
+def share_without_times(features: Features) -> float | None:
+    """Of the tokens, those whose word has no time; None for what is no text."""
+    if features.seconds is None:
+        return None
+    return float(np.isnan(features.seconds).any(axis=1).mean())
+
+
+def check_times(store: FeatureStore, share: float | None) -> None:
+    """Raises `ConfigurationError` where attention cannot be confined to words, for want of times.
+
+    Tokens without a time see all frames; where all do, the model would be another than it says.
+    """
+    if share is None or share == 1.0:
+        raise ConfigurationError(
+            f"{store.name}: no token has a time, since it is no text or the corpus has no word "
+            "alignment, so attention cannot be confined to words; set confined to false"
+        )

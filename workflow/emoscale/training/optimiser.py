@@ -30,23 +30,6 @@ class AdamW:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def state(self) -> dict[str, Tensor]:
-        """What the next steps depend on, by name."""
-        return {
-            f"{kind}.{place}": value
-            for kind, values in self._running().items()
-            for place, value in enumerate(values)
-        }
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a `state` of the same parameters."""
-        for kind, values in self._running().items():
-            for place, value in enumerate(values):
-                value.copy_(state[f"{kind}.{place}"])
-
-    def _running(self) -> dict[str, list[Tensor]]:
-        return {"averages": self.averages, "squares": self.squares, "steps": self.steps}
-
     def step(self) -> None:
         """One update; every parameter must have a gradient."""
         update([self])

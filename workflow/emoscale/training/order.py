@@ -40,17 +40,6 @@ class Order:
             self._turn += 1
         return torch.cat(drawn)
 
-    def state(self) -> dict[str, Tensor]:
-        """What the next batches depend on."""
-        queues = {f"queue.{place}": queue for place, queue in enumerate(self._queues)}
-        return {**queues, "turn": torch.tensor(self._turn), "random": self._generator.get_state()}
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from a `state` of an equal order."""
-        self._queues = [state[f"queue.{place}"] for place in range(len(self._queues))]
-        self._turn = int(state["turn"])
-        self._generator.set_state(state["random"])
-
     def _refill(self, pool: int) -> None:
         if not len(self._queues[pool]):
             own = self._pools[pool]

@@ -5,83 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 
-from emoscale.config.models import ModelSettings
-from emoscale.config.parsing import parse_settings
-from emoscale.config.prediction import PredictionSettings
-from emoscale.config.representations import RepresentationSettings
-from emoscale.config.settings import Name
-from emoscale.evaluation.runs import read_run_record
 from emoscale.models.contract import InputShape
 from emoscale.models.decision import Decision
 from emoscale.models.registry import build_model
-from emoscale.runtime.errors import ConfigurationError, DamagedFileError, StoreError, reason_of
-from emoscale.runtime.provenance import file_sha256
-from emoscale.training.fitted import Weights, probabilities_from
+from emoscale.runtime.errors import StoreError, reason_of
 from emoscale.training.material import Material
+from emoscale.training.run_record import (
+    RECORD,
+    WEIGHTS,
+    InputRecord,
+    RepeatRecord,
+    RunRecord,
+    check_file_of_run,
+    read_run_record,
+)
+from emoscale.training.tasks import Weights, probabilities_from
 
 _WAY_OUT = "the run is damaged, or another version's: train it again"
-
-
-class _Part(BaseModel):
-    """Of what `run.json` holds, what is needed here; the rest is passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class SavedRepresentation(_Part):
-    """One input of the model: how its features were made."""
-
-    name: Name
-    """What the study calls it."""
-
-    settings: RepresentationSettings
-    """As the study states them: weights by their names, or places."""
-
-    layer: int | None
-    """The one that is read, where the representation has several and one was chosen."""
-
-    weights: str
-    """Where its pre-trained weights come from, in a phrase; empty without any."""
-
-    checkpoint_sha256: str
-    """Digest of those weights; empty without any."""
-
-
-class _Shape(_Part):
-    dimension: int = Field(ge=1, le=10_000_000)
-    layers: int | None = Field(ge=1, le=1_000)
-    frame_rate: float | None
-
-
-class _Repeat(_Part):
-    repeat: int = Field(ge=0)
-    model: ModelSettings
-    precision: Literal["float32", "bfloat16"]
-
-
-class _Origin(_Part):
-    features_sha256: list[str]
-
-
-class _Run(_Part):
-    experiment: Name
-    fold: Name
-    size: str
-    classes: list[str] = Field(min_length=2)
-    inputs: list[_Shape] = Field(min_length=1)
-    representations: list[SavedRepresentation] = Field(min_length=1)
-    repeats: list[_Repeat] = Field(min_length=1)
-    prediction: PredictionSettings
-    origin: _Origin
-    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -106,31 +53,33 @@ class SavedRun:
     """All repeats of a cell, and how the features that they read are made."""
 
     folder: Path
-    experiment: str
-    fold: str
-    size: str
-    classes: list[str]
-    shapes: list[InputShape]
-    """Of each input."""
-
-    representations: list[SavedRepresentation]
-    """Of each input; the order is the model's."""
-
-    features_sha256: list[str]
-    """Digest of the features of each input that the cell was trained on."""
-
-    prediction: PredictionSettings
+    record: RunRecord
     repeats: list[SavedRepeat]
 
     @property
     def name(self) -> str:
         """Which cell it is: experiment/fold/size."""
-        return f"{self.experiment}/{self.fold}/{self.size}"
+        return str(self.record.name)
+
+    @property
+    def classes(self) -> list[str]:
+        """In the order of the probabilities."""
+        return self.record.classes
+
+    @property
+    def inputs(self) -> list[InputRecord]:
+        """What the model reads, in its order."""
+        return self.record.inputs
+
+    @property
+    def shapes(self) -> list[InputShape]:
+        """Of each input."""
+        return [each.shape for each in self.inputs]
 
     @property
     def weights(self) -> str:
         """Where the pre-trained weights of all inputs come from; empty without any."""
-        return "; ".join(filter(None, (each.weights for each in self.representations)))
+        return "; ".join(each.weights for each in self.inputs if each.weights)
 
     def repeat(self, number: int) -> SavedRepeat:
         """The repeat of that number; raises `StoreError` where there is none."""
@@ -169,67 +118,21 @@ def read_run(folder: Path | str) -> SavedRun:
     Raises `StoreError` where a file of it is missing, damaged or not the other's.
     """
     folder = Path(folder)
-    run = _read_json(folder / "run.json")
-    if len(run.inputs) != len(run.representations):
+    if not (folder / RECORD).is_file():
         raise StoreError(
-            f"{folder / 'run.json'}: {len(run.inputs)} inputs and {len(run.representations)} "
-            f"representations; {_WAY_OUT}"
+            f"{folder / RECORD} does not exist: name the folder of a training, such as "
+            "results/demo/runs/mfcc/fold1/all"
         )
-    shapes = [InputShape(each.dimension, each.layers, each.frame_rate) for each in run.inputs]
-    path = folder / "model.safetensors"
-    _check_digest(path, run.files.get(path.name, ""))
+    record, path = read_run_record(folder / RECORD), folder / WEIGHTS
+    check_file_of_run(path, record)
     tensors = _read_weights(path)
     repeats = []
-    for each in run.repeats:
+    for each in record.repeats:
         prefix = f"repeat_{each.repeat}."
         weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        _check_weights(path, each, shapes, len(run.classes), weights)
+        _check_weights(path, each, record, weights)
         repeats.append(SavedRepeat(each.repeat, each.model, each.precision, weights))
-    return SavedRun(
-        folder,
-        run.experiment,
-        run.fold,
-        run.size,
-        run.classes,
-        shapes,
-        run.representations,
-        run.origin.features_sha256,
-        run.prediction,
-        repeats,
-    )
-
-
-def _read_json(path: Path) -> _Run:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise StoreError(
-            f"{path} does not exist: name the folder of a training, such as "
-            "results/demo/runs/mfcc/fold1/all"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} cannot be read ({reason_of(error)}); {_WAY_OUT}") from None
-    try:
-        run: _Run = parse_settings(_Run, text, str(path))
-    except ConfigurationError as error:
-        read_run_record(path)  # what is no JSON at all is damaged; another version's is not
-        raise StoreError(f"{error}; {_WAY_OUT}") from None
-    return run
-
-
-def _check_digest(path: Path, stated: str) -> None:
-    """Raise `DamagedFileError` where the weights are not those that `run.json` states."""
-    record = path.with_name("run.json")
-    if not path.exists():
-        detail = f"names {path.name}, which is not there"
-        raise DamagedFileError(record, detail, lambda: _check_digest(path, stated))
-    try:
-        found = file_sha256(path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error.strerror}); {_WAY_OUT}") from None
-    if found != stated:
-        detail = "is not what its run.json says was written"
-        raise DamagedFileError(path, detail, lambda: _check_digest(path, stated), [record])
+    return SavedRun(folder, record, repeats)
 
 
 def _read_weights(path: Path) -> Weights:
@@ -242,10 +145,9 @@ def _read_weights(path: Path) -> Weights:
         raise StoreError(f"{path} cannot be read ({reason_of(error)}); {_WAY_OUT}") from None
 
 
-def _check_weights(
-    path: Path, repeat: _Repeat, shapes: Sequence[InputShape], classes: int, weights: Weights
-) -> None:
+def _check_weights(path: Path, repeat: RepeatRecord, record: RunRecord, weights: Weights) -> None:
     """Raise `StoreError` where the weights are not those of the settings."""
+    shapes, classes = [each.shape for each in record.inputs], len(record.classes)
     if repeat.model.kind == "estimator":
         known = [field.name for field in fields(Decision)]
         optional = {"support", "gamma"}

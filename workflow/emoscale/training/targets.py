@@ -75,14 +75,3 @@ def voted_targets(
             given = {share["label"]: share["share"] for share in shares}
             voted[place_of[key]] = torch.tensor([given.get(name, 0.0) for name in classes])
     return voted
-
-
-def without_votes(utterances: Sequence[str], fold: pl.DataFrame) -> int:
-    """How many of the utterances keep the majority's label, for want of a vote for a class.
-
-    >>> fold = pl.DataFrame({"utterance": ["a", "b"], "votes": [None, [{"label": "x"}]]})
-    >>> without_votes(["a", "b"], fold)
-    1
-    """
-    chosen = fold.filter(pl.col("utterance").is_in(list(utterances)))
-    return chosen["votes"].null_count()

@@ -1,33 +1,34 @@
-"""All trainings of a cell: the repeats, and the trials of each, resumable."""
+"""Trains what is planned for a cell, and computes what a finished training predicts."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from emoscale.models.contract import InputShape
 from emoscale.models.registry import FITTING, build_model
-from emoscale.training.engine import run
-from emoscale.training.fitted import Weights
+from emoscale.runtime.progress import WorkProgress
+from emoscale.training.engine import probabilities_of, run
 from emoscale.training.material import Material
-from emoscale.training.resume import ResumeFile, State
-from emoscale.training.seeds import seed_of
-from emoscale.training.trainer import Task, Trainer, Training
+from emoscale.training.trainer import Task, Trainer, Training, seed_of
+
+Weights = dict[str, Tensor]
+"""A model's state, or an estimator's arrays, on the CPU."""
 
 
 @dataclass(frozen=True)
 class Planned:
     """One training that is to be done."""
 
-    key: str
-    """Unique in the cell; no dots."""
+    identity: str
+    """Digest of everything that decides its numbers."""
 
     task: Task
     model: Any
@@ -45,31 +46,58 @@ class Trained:
 
 
 def train_all(
+    name: str,
     plan: Sequence[Planned],
     shapes: Sequence[InputShape],
     classes: int,
     material: Material,
-    resume: ResumeFile,
-    after_each: Callable[[], None],
-) -> dict[str, Trained]:
-    """Every planned training by its key; those that an equal job finished or began go on."""
-    finished, begun = _parts(resume.load())
-    for _ in finished:
-        after_each()
-    left = [planned for planned in plan if planned.key not in finished]
-    with resume.kept_at_the_end():
-        for group in _groups(left, material, shapes, classes):
-            if group[0].model.kind == "estimator":
-                finished[group[0].key] = _fitted(group[0], shapes, classes, material)
-                after_each()
-            else:
-                for key, trained in _trained(
-                    group, shapes, classes, material, resume, finished, begun
-                ):
-                    finished[key] = trained
-                    after_each()
-            resume.remember(_whole(finished, {}))
-    return {planned.key: finished[planned.key] for planned in plan}
+) -> Iterator[tuple[str, Trained]]:
+    """Every planned training by its identity, as soon as it ends; `name` is that of the progress.
+
+    A network is trained by steps, and how many are taken is shown within a training too.
+    """
+    if not plan:
+        return
+    if plan[0].model.kind == "estimator":  # which a search cannot change
+        with WorkProgress(name, len(plan), "fits") as progress:
+            for planned in plan:
+                yield planned.identity, _fitted(planned, shapes, classes, material)
+                progress.advance(1)
+        return
+    steps = sum(planned.task.settings.maximum_steps for planned in plan)
+    with WorkProgress(name, steps, "steps") as progress:
+        for group in _groups(plan, material, shapes, classes):
+            trainers = {
+                planned.identity: _trainer(planned, shapes, classes, material, progress)
+                for planned in group
+            }
+            how = f"{len(group)} side by side" if len(group) > 1 else "one after the other"
+            for identity, trainer in _finishing(trainers):
+                training = trainer.result()
+                weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
+                yield identity, Trained(weights, training, f"{how}, packed frames")
+
+
+def probabilities_from(
+    model: Any,
+    shapes: Sequence[InputShape],
+    classes: int,
+    weights: Weights,
+    material: Material,
+    places: Tensor,
+    precision: str,
+) -> NDArray[np.float64]:
+    """Class probabilities [utterances, classes] of the material's utterances at `places`.
+
+    `model` are the settings that the weights were trained with.
+    """
+    if model.kind == "estimator":
+        # scikit-learn takes longer to import than most of these take to predict.
+        fitting = importlib.import_module(FITTING)
+        return fitting.predict(model, shapes, classes, weights, material, places)  # type: ignore[no-any-return]
+    network = build_model(model, shapes, classes).to(material.device)
+    network.load_state_dict(weights)
+    return probabilities_of(network, material, places, precision)
 
 
 def _fitted(
@@ -80,40 +108,26 @@ def _fitted(
     return Trained(weights, training, "scikit-learn, a vector an utterance")
 
 
-def _trained(
-    group: Sequence[Planned],
+def _trainer(
+    planned: Planned,
     shapes: Sequence[InputShape],
     classes: int,
     material: Material,
-    resume: ResumeFile,
-    finished: dict[str, Trained],
-    begun: Mapping[str, State],
-) -> Iterator[tuple[str, Trained]]:
-    """Train what goes side by side; what is `finished` before is kept with what is under way."""
-    trainers = {}
-    for planned in group:
-        trainers[planned.key] = _trainer(planned, shapes, classes, material)
-        if planned.key in begun:
-            trainers[planned.key].restore(*begun[planned.key])
-    for _ in run(list(trainers.values())):
-        if resume.due():
-            resume.save(_whole(finished, trainers))
-        resume.remember(_copied(_whole(finished, trainers)))
-    how = f"{len(group)} side by side" if len(group) > 1 else "one after the other"
-    for key, trainer in trainers.items():
-        training = trainer.result()
-        weights = {name: value.cpu() for name, value in trainer.model.state_dict().items()}
-        yield key, Trained(weights, training, f"{how}, packed frames")
-
-
-def _trainer(
-    planned: Planned, shapes: Sequence[InputShape], classes: int, material: Material
+    progress: WorkProgress,
 ) -> Trainer:
     torch.manual_seed(seed_of(*planned.task.name, "weights"))
     model = build_model(planned.model, shapes, classes).to(material.device)
     for standardise, each in zip(model.standardisations(), material.inputs, strict=True):
         standardise.set_statistics(*each.statistics(planned.task.training))
-    return Trainer(model, material, planned.task)
+    return Trainer(model, material, planned.task, progress)
+
+
+def _finishing(trainers: dict[str, Trainer]) -> Iterator[tuple[str, Trainer]]:
+    """Train all side by side; each is given out when it is finished, while others go on."""
+    left = dict(trainers)
+    for _ in run(list(trainers.values())):
+        for identity in [key for key, trainer in left.items() if trainer.finished]:
+            yield identity, left.pop(identity)
 
 
 def _groups(
@@ -125,52 +139,7 @@ def _groups(
         return
     groups: dict[str, list[Planned]] = {}
     for planned in plan:
-        can = planned.model.kind != "estimator" and (
-            build_model(planned.model, shapes, classes).side_by_side
-        )
+        can = build_model(planned.model, shapes, classes).side_by_side
         settings = f"{planned.model!r} {planned.task.settings!r}"
-        groups.setdefault(settings if can else planned.key, []).append(planned)
+        groups.setdefault(settings if can else planned.identity, []).append(planned)
     yield from groups.values()
-
-
-def _whole(finished: dict[str, Trained], trainers: dict[str, Trainer]) -> State:
-    """The state of a cell: what is finished, and what is under way."""
-    tensors: dict[str, Tensor] = {}
-    values: dict[str, Any] = {"finished": {}, "begun": {}}
-    for key, trained in finished.items():
-        tensors |= {f"finished.{key}.{name}": value for name, value in trained.weights.items()}
-        values["finished"][key] = {
-            "training": dataclasses.asdict(trained.training),
-            "execution": trained.execution,
-        }
-    for key, trainer in trainers.items():
-        own, values["begun"][key] = trainer.state()
-        tensors |= {f"begun.{key}.{name}": value for name, value in own.items()}
-    return tensors, values
-
-
-def _copied(state: State) -> State:
-    """With copies of what changes as the trainings go on; values are made anew each time."""
-    tensors, values = state
-    return {
-        name: value.detach().clone() if name.startswith("begun.") else value
-        for name, value in tensors.items()
-    }, json.loads(json.dumps(values))
-
-
-def _parts(
-    state: State | None,
-) -> tuple[dict[str, Trained], dict[str, tuple[dict[str, Tensor], dict[str, Any]]]]:
-    """What `_whole` put together."""
-    if state is None:
-        return {}, {}
-    tensors, values = state
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-    finished = {
-        key: Trained(part(f"finished.{key}."), Training(**value["training"]), value["execution"])
-        for key, value in values["finished"].items()
-    }
-    return finished, {key: (part(f"begun.{key}."), own) for key, own in values["begun"].items()}

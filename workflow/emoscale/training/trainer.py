@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.dropout import DropoutStream, share_stream
 from emoscale.runtime.errors import UserError
+from emoscale.runtime.progress import WorkProgress
 from emoscale.training.augmentation import augmented
 from emoscale.training.kept_frames import kept_frames
 from emoscale.training.material import Material
 from emoscale.training.metrics import confusion_matrix, metrics_of
 from emoscale.training.optimiser import AdamW
 from emoscale.training.order import Order
-from emoscale.training.seeds import seed_of, stream
 from emoscale.training.targets import loss_for, smoothed
 
 
@@ -63,20 +64,46 @@ class Training:
     """patience, or budget."""
 
     seconds: float
-    """Wall time; of models side by side, of the pass that they share."""
+    """Wall time; of models side by side, of the passes that they share."""
 
-    taken_up_at_step: int = 0
-    """Where it went on after its job was killed; 0: it was not."""
+    @property
+    def development_score(self) -> tuple[float | None, float | None]:
+        """UA and loss of the kept weights; None without a development set."""
+        kept = [row for row in self.history if row["best"]][-1]
+        return kept["development_ua"], kept["development_loss"]
+
+
+def seed_of(*parts: int | str) -> int:
+    """A seed below 2^63 from the names of what it is for, never from what was drawn before.
+
+    >>> seed_of(1, "fold1", "all", 0, "order") == seed_of(1, "fold1", "all", 0, "order")
+    True
+    """
+    text = "\x1f".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def stream(*parts: int | str) -> torch.Generator:
+    """A CPU generator seeded by `seed_of`."""
+    return torch.Generator().manual_seed(seed_of(*parts))
 
 
 class Trainer:
-    """A training that can be stopped after any evaluation and go on elsewhere with equal numbers.
+    """A training under way: draws batches, weighs losses, and decides when it is over.
 
     The kept weights are those of the highest development UA, of the lowest development loss among
     equals; with a fixed schedule the last. It does not compute: see `emoscale.training.engine`.
     """
 
-    def __init__(self, model: Classifier, material: Material, task: Task) -> None:
+    def __init__(
+        self,
+        model: Classifier,
+        material: Material,
+        task: Task,
+        progress: WorkProgress | None = None,
+    ) -> None:
+        """`progress` counts steps, of which this training takes `maximum_steps` at most."""
+        self._progress = progress
         self._began = time.perf_counter()
         self.model, self.material, self.task = model, material, task
         settings, device = task.settings, material.device
@@ -93,8 +120,6 @@ class Trainer:
         self._best, self._best_step, self._best_weights = (-1.0, 0.0), 0, _copy_of(model)
         self._waited, self._step, self._stopped = 0, 0, ""
         self._losses: list[Tensor] = []
-        self._seconds_before = 0.0
-        self._taken_up_at_step = 0
 
     @property
     def finished(self) -> bool:
@@ -136,6 +161,8 @@ class Trainer:
         """A step was taken; `loss` is remembered."""
         self._losses.append(loss.detach())
         self._step += 1
+        if self._progress is not None:
+            self._progress.advance(1)
 
     def evaluated(self, logits: Tensor) -> None:
         """Take the development set's logits [utterances, classes], and decide how to go on.
@@ -168,6 +195,8 @@ class Trainer:
             self._best_weights = _copy_of(self.model)
         if self._waited >= settings.patience:
             self._stopped = "patience"
+            if self._progress is not None:
+                self._progress.spare(settings.maximum_steps - self._step)
         elif self._step >= settings.maximum_steps:
             self._stopped = "budget"
 
@@ -188,50 +217,8 @@ class Trainer:
             self._step,
             self._best_step,
             self._stopped,
-            self._seconds(),
-            self._taken_up_at_step,
+            time.perf_counter() - self._began,
         )
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything that the rest of the training depends on: tensors, and values for JSON."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self._best_weights.items()}
-        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.state().items()}
-        tensors |= {f"order.{name}": value for name, value in self._order.state().items()}
-        tensors["augmentation"] = self._augmentation.get_state()
-        tensors["dropout"] = self._dropout.state()
-        values = {
-            "history": self._history,
-            "best": self._best,
-            "best_step": self._best_step,
-            "waited": self._waited,
-            "step": self._step,
-            "stopped": self._stopped,
-            "seconds": self._seconds(),
-        }
-        return {name: value.detach().cpu() for name, value in tensors.items()}, values
-
-    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go on from a `state` of an equal training."""
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        device = self.material.device
-        self.model.load_state_dict(part("model."))
-        self._best_weights = {name: value.to(device) for name, value in part("best.").items()}
-        self.optimiser.restore(part("optimiser."))
-        self._order.restore(part("order."))
-        self._augmentation.set_state(tensors["augmentation"])
-        self._dropout.restore(tensors["dropout"])
-        self._history = list(values["history"])
-        self._best, self._best_step = tuple(values["best"]), values["best_step"]
-        self._waited, self._step = values["waited"], values["step"]
-        self._taken_up_at_step = self._step
-        self._stopped, self._seconds_before = values["stopped"], values["seconds"]
-
-    def _seconds(self) -> float:
-        return self._seconds_before + time.perf_counter() - self._began
 
 
 def _copy_of(model: Classifier) -> dict[str, Tensor]:

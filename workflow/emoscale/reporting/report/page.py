@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from emoscale.reporting.report.answer import answer_of, question_of
-from emoscale.reporting.report.figure_view import FigureView, figure_of
 from emoscale.reporting.report.glossary import GLOSSARY
 from emoscale.reporting.report.protocol import corpus_section, protocol_section
 from emoscale.reporting.report.provenance import provenance_section
@@ -21,8 +20,8 @@ from emoscale.reporting.report.results import (
     first_figure_experiments,
     result_sections,
 )
-from emoscale.reporting.report.section import Section
 from emoscale.reporting.report.study import Study, highest
+from emoscale.reporting.report.views import FigureView, Section, figure_of
 from emoscale.reporting.report.words import count_words, interval_words, percent
 from emoscale.runtime.files import write_text
 

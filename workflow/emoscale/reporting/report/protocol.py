@@ -7,9 +7,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from emoscale.reporting.report.section import Section
 from emoscale.reporting.report.study import Study, StudyTable, highest
-from emoscale.reporting.report.table_view import TableView, view_of
+from emoscale.reporting.report.views import Section, TableView, view_of
 from emoscale.reporting.report.words import count_words, percent
 
 _FOLD_MEANINGS = {

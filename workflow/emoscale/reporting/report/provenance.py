@@ -9,9 +9,8 @@ from typing import Any
 import polars as pl
 import yaml
 
-from emoscale.reporting.report.section import Section
 from emoscale.reporting.report.study import Study, StudyTable
-from emoscale.reporting.report.table_view import view_of
+from emoscale.reporting.report.views import Section, view_of
 
 _ORIGIN = [
     "experiment",

@@ -15,10 +15,8 @@ from emoscale.reporting.forecast import forecast_chart
 from emoscale.reporting.forest import forest_chart
 from emoscale.reporting.layer_weights import layer_weights_chart
 from emoscale.reporting.learning_curves import learning_curves_chart
-from emoscale.reporting.report.figure_view import figure_of
-from emoscale.reporting.report.section import Section
 from emoscale.reporting.report.study import Study
-from emoscale.reporting.report.table_view import view_of
+from emoscale.reporting.report.views import Section, figure_of, view_of
 from emoscale.reporting.robustness import robustness_chart
 from emoscale.reporting.slices import slices_chart
 

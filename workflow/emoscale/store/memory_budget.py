@@ -1,4 +1,4 @@
-"""Where large arrays lie: in memory as long as there is room, then in files."""
+"""Where large arrays lie: in memory up to a budget, then in files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from emoscale.runtime.errors import StoreError
 
 
-class Room:
-    """Gives arrays out of an amount of memory; what goes beyond it is mapped from nameless files.
+class MemoryBudget:
+    """Allocates arrays in memory up to a limit, and memory-mapped nameless files beyond it.
 
     The files lie in `folder` and vanish with the process. Values do not depend on where they are.
     """

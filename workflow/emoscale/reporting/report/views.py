@@ -1,17 +1,68 @@
-"""A table on the page: its rows as compact JSON that the page's program sorts and filters."""
+"""Views of the page: sections, their figures, and tables that its program sorts and filters."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import altair as alt
 import polars as pl
 from markupsafe import Markup
 
 from emoscale.reporting.report.columns import Column, columns_of
 from emoscale.reporting.report.study import StudyTable
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A chart and the words that belong to it."""
+
+    key: str
+    title: str
+    explanation: str
+    chart: dict[str, Any]
+    """Vega-Lite."""
+
+    rigid: bool = False
+    """Whether it scrolls where there is too little room, instead of being laid out anew."""
+
+    def data(self) -> Markup:
+        """The chart for the page's program, safe within a script element."""
+        return script_json(self.chart)
+
+
+def figure_of(key: str, chart: alt.TopLevelMixin, rigid: bool = False) -> FigureView:
+    """The view of a chart, whose own title and subtitle become text of the page."""
+    with alt.data_transformers.enable("default", max_rows=None):
+        described = chart.to_dict()
+    described.pop("$schema", None)  # an address, which a page without a network does not need
+    title = described.pop("title", "")
+    if isinstance(title, str):
+        return FigureView(key, title, "", described, rigid)
+    text, subtitle = title.get("text", ""), title.get("subtitle", [])
+    lines = [subtitle] if isinstance(subtitle, str) else subtitle
+    # Warnings and weights stand on the page itself, once.
+    own = itertools.takewhile(lambda line: not line.startswith(("Note: ", "Weights of ")), lines)
+    words = text if isinstance(text, str) else " ".join(text)
+    return FigureView(key, words, _joined(own), described, rigid)
+
+
+def _joined(lines: Iterable[str]) -> str:
+    """Lines as running text: one that follows a full stop begins with a capital letter.
+
+    >>> _joined(["band: one deviation;", "dashed: chance.", "grey: the others."])
+    'band: one deviation; dashed: chance. Grey: the others.'
+    """
+    text = ""
+    for line in lines:
+        begins = line[:1].upper() + line[1:] if text.endswith(".") else line
+        text = f"{text} {begins}".strip()
+    return text
+
 
 _INFINITY = "\ue000 infinity"  # a letter of private use: in no table
 _DIGITS = 6  # of a number in the page; the files have all
@@ -112,3 +163,22 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return str(value)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What stands under one heading; each part only where there is something."""
+
+    key: str
+    title: str
+    absent: str = ""
+    """Why there is nothing, in a sentence; then all else is empty."""
+
+    paragraphs: list[str | Markup] = field(default_factory=list)
+    facts: list[tuple[str, str | Markup]] = field(default_factory=list)
+    """Terms with what holds for them."""
+
+    figures: list[FigureView] = field(default_factory=list)
+    tables: list[TableView] = field(default_factory=list)
+    listings: list[tuple[str, str]] = field(default_factory=list)
+    """Summaries with text that is folded away below them, line by line as written."""

@@ -1,0 +1,38 @@
+"""Whatever a Parquet file holds: the table that was written, or a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+from hypothesis import given, settings
+
+from emoscale.tables.schemas import protocol_schema, read_fold, read_metadata, write_table
+from tests.damage import damaged_bytes, is_read
+
+FOLD = pl.DataFrame(
+    {
+        "utterance": [f"u{number:02d}" for number in range(12)],
+        "role": ["train"] * 6 + ["dev"] * 3 + ["test"] * 3,
+        "label": ["a", "b", "c"] * 4,
+        "speaker": ["anna", "ben"] * 6,
+        "votes": [[{"label": "a", "share": 0.25}, {"label": "b", "share": 0.75}]] * 12,
+        "rank_0": [*range(6), *[None] * 6],
+    }
+)
+
+
+def test_damaged_tables(tmp_path: Path) -> None:
+    path = tmp_path / "fold.parquet"
+    write_table(FOLD, path, protocol_schema(1), {"origin": "ü"})
+    whole = path.read_bytes()
+    written = read_fold(path)
+
+    @settings(max_examples=150)
+    @given(content=damaged_bytes(whole))
+    def read_damaged(content: bytes) -> None:
+        path.write_bytes(content)
+        if is_read(tmp_path, lambda: (read_metadata(path), read_fold(path))):
+            assert read_fold(path).equals(written)
+
+    read_damaged()

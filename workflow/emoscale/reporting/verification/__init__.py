@@ -1,1 +1,0 @@
-"""Whether the files of a results folder are what they say."""
