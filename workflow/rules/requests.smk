@@ -12,6 +12,7 @@ from emoscale.config.resources import (
 # profiles/slurm. Where Snakemake runs the steps itself they mean nothing. What of a group is connected
 # must be a chain: the job asks for one core, and limits of the profile do not reach into it.
 READING_GROUP = "read"
+TEXTS_GROUP = "read_texts"
 EXTRACTION_GROUP = "extract_{representation}"
 PERTURBED_GROUP = "extract_perturbed_{representation}"
 ROBUSTNESS_GROUP = "test_robustness"
