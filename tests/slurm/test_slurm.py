@@ -44,7 +44,7 @@ FAULTS = {
     "find_duplicates": ("find_duplicates.py", "scancel"),
     "make_fold": ("make_fold.py", "restart"),
     TRAINED: ("train.py", "scancel"),
-    REPORTED: ("compare_experiments.py", "requeue"),
+    "write_report": ("write_report.py", "requeue"),
 }
 """What happens to which job or pack, once, as soon as a program of it runs."""
 LIMITS = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=attempt")
@@ -204,7 +204,7 @@ def test_faults_change_when_a_study_ends_and_nothing_else(
     assert [row["State"] for row in index] == ["TIMEOUT", "COMPLETED"]
     assert [row["TimelimitRaw"] for row in index] == ["1", "2"]
     # SLURM starts these again itself: one job each.
-    for name in (READ, EXTRACTED, REPORTED):
+    for name in (READ, EXTRACTED, "write_report"):
         assert [row["State"] for row in asked_and_used(cluster, tmp_path, name)] == ["COMPLETED"]
 
 

@@ -91,7 +91,7 @@ use rule gather_texts as read_texts with:
     benchmark:
         f"{OUT}/benchmarks/read_texts/{{shard}}.tsv"
     group:
-        READING_GROUP
+        TEXTS_GROUP
     resources:
         runtime=reading_minutes,
     params:

@@ -52,8 +52,6 @@ rule compare_experiments:
         f"{OUT}/logs/compare_experiments.log",
     benchmark:
         f"{OUT}/benchmarks/compare_experiments.tsv"
-    group:
-        RESULTS_GROUP
     conda:
         ENVIRONMENT
     params:
@@ -84,8 +82,6 @@ rule slice_scores:
         f"{OUT}/logs/slice_scores.log",
     benchmark:
         f"{OUT}/benchmarks/slice_scores.tsv"
-    group:
-        RESULTS_GROUP
     conda:
         ENVIRONMENT
     params:
@@ -118,8 +114,6 @@ rule measure_efficiency:
         f"{OUT}/logs/measure_efficiency.log",
     benchmark:
         f"{OUT}/benchmarks/measure_efficiency.tsv"
-    group:
-        RESULTS_GROUP
     conda:
         ENVIRONMENT
     params:

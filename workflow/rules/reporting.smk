@@ -28,8 +28,6 @@ rule draw_figures:
         f"{OUT}/logs/draw_figures.log",
     benchmark:
         f"{OUT}/benchmarks/draw_figures.tsv"
-    group:
-        RESULTS_GROUP
     conda:
         ENVIRONMENT
     params:
@@ -71,8 +69,6 @@ rule write_report:
         f"{OUT}/logs/write_report.log",
     benchmark:
         f"{OUT}/benchmarks/write_report.tsv"
-    group:
-        RESULTS_GROUP
     conda:
         ENVIRONMENT
     params:

@@ -9,14 +9,13 @@ from emoscale.config.resources import (
 )
 
 # Groups of steps that share a job of a cluster; how many of each do is `group-components` of
-# profiles/slurm. Where Snakemake runs the steps itself they mean nothing.
+# profiles/slurm. Where Snakemake runs the steps itself they mean nothing. What of a group is connected
+# must be a chain: the job asks for one core, and limits of the profile do not reach into it.
 READING_GROUP = "read"
+TEXTS_GROUP = "read_texts"
 EXTRACTION_GROUP = "extract_{representation}"
 PERTURBED_GROUP = "extract_perturbed_{representation}"
 ROBUSTNESS_GROUP = "test_robustness"
-# What is made of the tables. Not what waits for all trainings: Snakemake asks a group for all that it
-# waits for whenever a step ends.
-RESULTS_GROUP = "results"
 
 # Expected seconds of each cell: experiment and training size.
 CELL_SECONDS = training_seconds(STUDY)
