@@ -74,8 +74,7 @@ def train(
     name: tuple[int | str, ...] = (1, "a"),
 ) -> tuple[Classifier, Training]:
     trainer = trainer_of(material, task_of(settings, name))
-    for _ in run([trainer]):
-        pass
+    run(trainer)
     return trainer.model, trainer.result()
 
 
@@ -157,8 +156,7 @@ def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
     material = make_material()
     trainer = trainer_of(material, task_of(training=torch.tensor([0, 1, 2])))
     assert len(trainer.next_batch()[1]) == 3
-    for _ in run([trainer]):
-        pass
+    run(trainer)
     assert trainer.result().steps >= 20
 
 

@@ -25,7 +25,7 @@ from emoscale.models.utterance_linear import UtteranceLinear
 from emoscale.training.engine import logits_of, probabilities_of, run
 from emoscale.training.trainer import Trainer
 from tests.training.test_engine import LABELS, SETTINGS, TEST, task_of, trainer_of
-from tests.training.test_side_by_side import make_material
+from tests.training.test_packed_and_padded import make_material
 
 PART = PooledSettings(kind="pooled", width=6)
 KINDS: dict[str, Any] = {
@@ -54,8 +54,7 @@ def trained(kind: str, precision: str) -> Trainer:
     # At a rate at which rounding does not send two trainings to other places.
     settings = SETTINGS.model_copy(update={**change, "learning_rate": 0.003})
     trainer = trainer_of(make_material(KINDS[kind].inputs), task_of(settings), KINDS[kind])
-    for _ in run([trainer]):
-        pass
+    run(trainer)
     return trainer
 
 

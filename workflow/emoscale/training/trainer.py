@@ -64,7 +64,7 @@ class Training:
     """patience, or budget."""
 
     seconds: float
-    """Wall time; of models side by side, of the passes that they share."""
+    """Wall time."""
 
     @property
     def development_score(self) -> tuple[float | None, float | None]:
