@@ -49,6 +49,16 @@ def test_every_network_is_tested() -> None:
     assert {settings.kind for settings in KINDS.values()} == BUILT_IN.keys() - {"estimator"}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_learns(kind: str) -> None:
+    settings = SETTINGS.model_copy(update={"maximum_steps": 1})
+    trainer = trainer_of(make_material(KINDS[kind].inputs), task_of(settings), KINDS[kind])
+    run(trainer)
+    for name, parameter in trainer.model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
 def trained(kind: str, precision: str) -> Trainer:
     change = {"precision": precision, "schedule": "fixed", "maximum_steps": 60}
     # At a rate at which rounding does not send two trainings to other places.

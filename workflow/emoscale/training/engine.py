@@ -12,7 +12,6 @@ from torch import Tensor
 
 from emoscale.models.contract import Classifier
 from emoscale.training.material import Material
-from emoscale.training.optimiser import clip_gradients
 from emoscale.training.trainer import Trainer
 
 _EVALUATION_BATCH = 64
@@ -55,16 +54,15 @@ def probabilities_of(
 
 
 def _take_step(trainer: Trainer) -> None:
-    settings, optimiser = trainer.task.settings, trainer.optimiser
-    trainer.model.train()
+    settings, model, optimiser = trainer.task.settings, trainer.model.train(), trainer.optimiser
     inputs, targets = trainer.next_batch()
     with _precision(trainer.material, settings.precision):
-        parts = trainer.model.training_logits(*inputs)
+        parts = model.training_logits(*inputs)
     loss: Any = trainer.loss_of(parts, targets)
-    optimiser.clear_gradients()
+    optimiser.zero_grad()
     loss.backward()
     if settings.gradient_clip is not None:
-        clip_gradients(optimiser.parameters, settings.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
     optimiser.step()
     trainer.stepped(loss)
 

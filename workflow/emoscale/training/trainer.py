@@ -20,7 +20,6 @@ from emoscale.training.augmentation import augmented
 from emoscale.training.kept_frames import kept_frames
 from emoscale.training.material import Material
 from emoscale.training.metrics import confusion_matrix, metrics_of
-from emoscale.training.optimiser import AdamW
 from emoscale.training.order import Order
 from emoscale.training.targets import loss_for, smoothed
 
@@ -107,7 +106,9 @@ class Trainer:
         self._began = time.perf_counter()
         self.model, self.material, self.task = model, material, task
         settings, device = task.settings, material.device
-        self.optimiser = AdamW(model.parameters(), settings.learning_rate, settings.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         own = task.training.to(device)
         self._loss = loss_for(task.targets[own], settings)
         sampled = task.labels[own].cpu() if settings.class_balance == "sampling" else None
