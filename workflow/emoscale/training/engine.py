@@ -72,7 +72,7 @@ def _evaluate(trainer: Trainer) -> None:
     logits = []
     with torch.inference_mode():
         for places in torch.split(development, _EVALUATION_BATCH) if len(development) else ():
-            batch = trainer.batch(places)
+            batch = trainer.material.batch(places)
             with _precision(trainer.material, trainer.task.settings.precision):
                 logits.append(model(*batch).float())
     trainer.evaluated(torch.cat(logits) if logits else torch.empty(0))
