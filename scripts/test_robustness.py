@@ -14,7 +14,6 @@ from emoscale.runtime.memory import says_memory_ran_out
 from emoscale.store.index import FeatureStore
 from emoscale.tables.parquet import read_fold, table_origin, write_table
 from emoscale.tables.schemas import perturbed_schema
-from emoscale.training.memory import keep_freed_memory
 from emoscale.training.saved_run import SavedRun, read_run
 
 # Besides the test utterances' features: libraries, a batch, and what of a shard is being read.
@@ -53,7 +52,6 @@ def main(
     memory: int | None,
 ) -> None:
     torch.set_num_threads(threads)
-    keep_freed_memory()
     saved = read_run(run)
     clean = _stores(saved, features)
     conditions: dict[str, list[Path]] = {}

@@ -17,7 +17,7 @@ from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.parquet import read_fold
 from emoscale.training.cell import train_cell
-from emoscale.training.memory import keep_freed_memory, settings_that_help
+from emoscale.training.memory import settings_that_help
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName
 
@@ -60,7 +60,6 @@ def main(
 ) -> None:
     """FEATURES: the index of each representation's features, in the model's order."""
     torch.set_num_threads(threads)
-    keep_freed_memory()
     parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")
     stores = [
         FeatureStore(index, layer) for index, layer in zip(features, parsed.layers, strict=True)

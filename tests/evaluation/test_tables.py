@@ -178,7 +178,7 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     # All probabilities are 1: a wrong answer is off by 1, and its squared distance is 2.
     assert row["ece"] == pytest.approx(1 - row["wa"])
     assert row["brier"] == pytest.approx(2 * (1 - row["wa"]))
-    assert row["seconds"] == pytest.approx(2 * 2.5)  # of two jobs, whatever stood side by side
+    assert row["seconds"] == pytest.approx(2 * 2.5)  # of two jobs
 
 
 def test_equal_runs_have_equal_bytes(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from emoscale.config.models import (
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.normalisation import Standardise
 from emoscale.models.registry import build_model
-from emoscale.training.optimiser import AdamW
 
 RATE = 10.0
 SHAPES = [InputShape(5, frame_rate=RATE), InputShape(4)]
@@ -152,7 +151,7 @@ def test_it_learns_what_neither_input_knows_alone(kind: str, steps: int) -> None
     differ = kind != "late"
     model = build(kind, SHAPES, 2 if differ else 4).train()
     *inputs, bits = two_bits(250, seed=0)
-    optimiser = AdamW(model.parameters(), learning_rate=0.01, weight_decay=0.0)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.0)
     for _ in range(steps):
         loss = torch.stack(
             [
@@ -160,7 +159,7 @@ def test_it_learns_what_neither_input_knows_alone(kind: str, steps: int) -> None
                 for logits in model.training_logits(*inputs)
             ]
         ).sum()
-        optimiser.clear_gradients()
+        optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     *inputs, bits = two_bits(300, seed=1)

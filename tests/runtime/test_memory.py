@@ -86,7 +86,6 @@ def test_the_program_says_which_training(
     spec.loader.exec_module(program)
     monkeypatch.setattr(program, "train_cell", lambda *_: on_the_gpu())
     monkeypatch.setattr(program, "read_fold", lambda _: None)
-    monkeypatch.setattr(program, "keep_freed_memory", lambda: None)
     (tmp_path / "fold1.parquet").write_bytes(b"")
     settings = {"model": {"kind": "pooled"}, "training": {"batch_utterances": 8}, "seed": 1}
     threads = torch.get_num_threads()

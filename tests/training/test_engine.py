@@ -13,7 +13,6 @@ from emoscale.runtime.errors import UserError
 from emoscale.store.index import Features
 from emoscale.training.engine import logits_of, run
 from emoscale.training.material import Material
-from emoscale.training.optimiser import AdamW
 from emoscale.training.targets import class_weights
 from emoscale.training.trainer import Task, Trainer, Training, seed_of
 
@@ -74,8 +73,7 @@ def train(
     name: tuple[int | str, ...] = (1, "a"),
 ) -> tuple[Classifier, Training]:
     trainer = trainer_of(material, task_of(settings, name))
-    for _ in run([trainer]):
-        pass
+    run(trainer)
     return trainer.model, trainer.result()
 
 
@@ -157,8 +155,7 @@ def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
     material = make_material()
     trainer = trainer_of(material, task_of(training=torch.tensor([0, 1, 2])))
     assert len(trainer.next_batch()[1]) == 3
-    for _ in run([trainer]):
-        pass
+    run(trainer)
     assert trainer.result().steps >= 20
 
 
@@ -177,30 +174,6 @@ def test_statistics_are_those_of_all_frames_of_the_subset() -> None:
     torch.testing.assert_close(mean, frames.mean(dim=0).float(), rtol=1e-5, atol=1e-5)
     expected = frames.std(dim=0, correction=0).float()
     torch.testing.assert_close(deviation, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_the_optimiser_is_torchs() -> None:
-    def quadratic(parameter: torch.Tensor) -> torch.Tensor:
-        return ((parameter - 3.0) ** 2).sum() + parameter.sum() ** 2
-
-    ours = torch.nn.Parameter(torch.tensor([1.0, -2.0, 5.0]))
-    theirs = torch.nn.Parameter(ours.detach().clone())
-    one = AdamW([ours], 0.05, 0.1)
-    other = torch.optim.AdamW([theirs], lr=0.05, weight_decay=0.1)
-    for _ in range(20):
-        one.clear_gradients()
-        quadratic(ours).backward()
-        one.step()
-        other.zero_grad()
-        quadratic(theirs).backward()
-        other.step()
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-
-
-def test_a_parameter_that_is_not_used_is_an_error() -> None:
-    unused = torch.nn.Parameter(torch.zeros(1))
-    with pytest.raises(RuntimeError, match="no gradient"):
-        AdamW([unused], 0.1, 0.0).step()
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from emoscale.models.utterance_linear import UtteranceLinear
 from emoscale.training.engine import logits_of, probabilities_of, run
 from emoscale.training.trainer import Trainer
 from tests.training.test_engine import LABELS, SETTINGS, TEST, task_of, trainer_of
-from tests.training.test_side_by_side import make_material
+from tests.training.test_packed_and_padded import make_material
 
 PART = PooledSettings(kind="pooled", width=6)
 KINDS: dict[str, Any] = {
@@ -50,14 +50,23 @@ def test_every_network_is_tested() -> None:
     assert {settings.kind for settings in KINDS.values()} == BUILT_IN.keys() - {"estimator"}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_learns(kind: str) -> None:
+    settings = SETTINGS.model_copy(update={"maximum_steps": 1})
+    trainer = trainer_of(make_material(KINDS[kind].inputs), task_of(settings), KINDS[kind])
+    run(trainer)
+    for name, parameter in trainer.model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
 @cache  # two tests ask for the one in float32
 def trained(kind: str, precision: str) -> Trainer:
     change = {"precision": precision, "schedule": "fixed", "maximum_steps": 60}
     # At a rate at which rounding does not send two trainings to other places.
     settings = SETTINGS.model_copy(update={**change, "learning_rate": 0.003})
     trainer = trainer_of(make_material(KINDS[kind].inputs), task_of(settings), KINDS[kind])
-    for _ in run([trainer]):
-        pass
+    run(trainer)
     return trainer
 
 

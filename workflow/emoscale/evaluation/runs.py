@@ -96,7 +96,7 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             described(
                 "seconds",
                 pa.float64(),
-                "wall time of this training; of several side by side, of all of them",
+                "wall time of this training",
                 measured=True,
             ),
             described(

@@ -34,7 +34,7 @@ TRIALS = pa.schema(
         described(
             "seconds",
             pa.float64(),
-            "wall time; of several side by side, of all of them",
+            "wall time",
             measured=True,
         ),
     ]

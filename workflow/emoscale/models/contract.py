@@ -45,9 +45,6 @@ class Classifier(nn.Module):
     What an utterance gets does not depend on the others in its batch.
     """
 
-    side_by_side: bool = False
-    """Whether several can be computed in one pass (`emoscale.training.side_by_side`)."""
-
     standardise: nn.ModuleList
     """A `Standardise` an input, applied to its frames first; the training sets their statistics."""
 

@@ -22,8 +22,6 @@ class Convolutional(OneInput):
     In the line of Pepino et al. (2021), whose kernels see one frame.
     """
 
-    side_by_side = True
-
     def __init__(
         self, settings: ConvolutionalSettings, inputs: Sequence[InputShape], classes: int
     ) -> None:

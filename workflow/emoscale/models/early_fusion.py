@@ -19,8 +19,6 @@ from emoscale.models.utterance_linear import UtteranceLinear
 class EarlyFusion(Classifier):
     """Standardise, linear and ReLU, pool: a vector an input; side by side, hidden layer, linear."""
 
-    side_by_side = True
-
     def __init__(
         self, settings: EarlyFusionSettings, inputs: Sequence[InputShape], classes: int
     ) -> None:

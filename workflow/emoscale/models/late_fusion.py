@@ -30,7 +30,6 @@ class LateFusion(Classifier):
         for part in parts:
             part.standardise = nn.ModuleList([nn.Identity()])
         self.parts = nn.ModuleList(parts)
-        self.side_by_side = all(part.side_by_side for part in parts)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]: the logarithm of the mean of the parts' probabilities."""

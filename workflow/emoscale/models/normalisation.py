@@ -5,9 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_CACHED_VALUES = 2**17
-"""Half a megabyte in float32."""
-
 
 class Standardise(nn.Module):
     """Subtract the mean and divide by the standard deviation of each dimension (of each layer).
@@ -33,24 +30,5 @@ class Standardise(nn.Module):
         self.scale.copy_(torch.where(deviation > 1e-6, 1.0 / deviation.clamp(min=1e-6), 1.0))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """[frames, dimension], or [frames, layers, dimension], to the same shape.
-
-        Float32, or what autocast computes products in. On a CPU a piece at a time, so that what
-        lies between the stored frames and these stays in the cache. Frames in bfloat16 have been
-        here before: no representation stores them.
-        """
-        if frames.dtype == torch.bfloat16:
-            return frames
-        kind = frames.device.type
-        if kind != "cpu" or frames.requires_grad or frames.dtype == torch.float64:
-            return (frames - self.mean) * self.scale
-        wanted = (
-            torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.mean.dtype
-        )
-        standardised = torch.empty(frames.shape, dtype=wanted)
-        rows = max(1, _CACHED_VALUES // max(1, self.mean.numel()))
-        for piece, given in zip(
-            torch.split(standardised, rows), torch.split(frames, rows), strict=True
-        ):
-            piece.copy_((given.to(self.mean.dtype) - self.mean).mul_(self.scale))
-        return standardised
+        """[frames, dimension], or [frames, layers, dimension], to the same shape, in float32."""
+        return (frames - self.mean) * self.scale

@@ -17,8 +17,6 @@ from emoscale.models.utterance_linear import UtteranceLinear
 class Pooled(OneInput):
     """Linear and ReLU a frame, pooling, dropout, linear: the heads of SUPERB and of EmoBox."""
 
-    side_by_side = True
-
     def __init__(
         self, settings: PooledSettings, inputs: Sequence[InputShape], classes: int
     ) -> None:

@@ -23,10 +23,6 @@ class MemoryBudget:
         self._left = memory_bytes
         self._folder = folder
 
-    def spare_bytes(self, at_most: int) -> int:
-        """Memory that is left, up to `at_most`."""
-        return at_most if self._left is None else min(at_most, self._left)
-
     def array(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         """An array that is to be filled; raises `StoreError` where the disk has no room for it."""
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

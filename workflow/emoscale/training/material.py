@@ -20,16 +20,10 @@ class Material:
     """
 
     def __init__(
-        self,
-        utterances: Sequence[str],
-        features: Sequence[Features],
-        device: torch.device,
-        spare_bytes: int = 0,
+        self, utterances: Sequence[str], features: Sequence[Features], device: torch.device
     ) -> None:
-        """`spare_bytes` of memory may be taken by what is made of them."""
         self.place_of = {key: place for place, key in enumerate(utterances)}
         self.device = device
-        self.spare_bytes = spare_bytes
         self.inputs = [Input(each, device) for each in features]
 
     def places(self, utterances: Sequence[str]) -> Tensor:
@@ -58,14 +52,9 @@ class Input:
             self._seconds = torch.split(seconds, self.lengths)
         self._moments: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def frames_of(self, place: int) -> Tensor:
-        """[frames, …] of one utterance, as they are stored."""
-        return self._utterances[place]
-
-    def batch(self, places: Sequence[int], frames: Tensor | None = None) -> PackedFrames:
-        """The utterances at these places, packed; with `frames` in place of their own."""
-        if frames is None:
-            frames = torch.cat([self._utterances[place] for place in places]).to(self._device)
+    def batch(self, places: Sequence[int]) -> PackedFrames:
+        """The utterances at these places, packed."""
+        frames = torch.cat([self._utterances[place] for place in places]).to(self._device)
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[place] for place in places])

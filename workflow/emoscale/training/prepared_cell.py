@@ -94,7 +94,6 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
     without_time = [share_without_times(each) for each in features]
     if any(getattr(trial.model, "confined", False) for trial in trials):
         check_times(cell.stores[1], without_time[1])
-    stored_bytes = sum(each.frames.nbytes for each in features)
     return PreparedCell(
         cell,
         device,
@@ -104,7 +103,7 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
         development,
         tested,
         [shape_of(store) for store in cell.stores],
-        Material(utterances, features, device, budget.spare_bytes(stored_bytes)),
+        Material(utterances, features, device),
         without_time,
     )
 

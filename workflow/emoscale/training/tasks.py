@@ -22,6 +22,8 @@ from emoscale.training.trainer import Task, Trainer, Training, seed_of
 Weights = dict[str, Tensor]
 """A model's state, or an estimator's arrays, on the CPU."""
 
+_EXECUTION = "one after the other, packed frames"
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -66,16 +68,12 @@ def train_all(
         return
     steps = sum(planned.task.settings.maximum_steps for planned in plan)
     with WorkProgress(name, steps, "steps") as progress:
-        for group in _groups(plan, material, shapes, classes):
-            trainers = {
-                planned.identity: _trainer(planned, shapes, classes, material, progress)
-                for planned in group
-            }
-            how = f"{len(group)} side by side" if len(group) > 1 else "one after the other"
-            for identity, trainer in _finishing(trainers):
-                training = trainer.result()
-                weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
-                yield identity, Trained(weights, training, f"{how}, packed frames")
+        for planned in plan:
+            trainer = _trainer(planned, shapes, classes, material, progress)
+            run(trainer)
+            training = trainer.result()
+            weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
+            yield planned.identity, Trained(weights, training, _EXECUTION)
 
 
 def probabilities_from(
@@ -120,26 +118,3 @@ def _trainer(
     for standardise, each in zip(model.standardisations(), material.inputs, strict=True):
         standardise.set_statistics(*each.statistics(planned.task.training))
     return Trainer(model, material, planned.task, progress)
-
-
-def _finishing(trainers: dict[str, Trainer]) -> Iterator[tuple[str, Trainer]]:
-    """Train all side by side; each is given out when it is finished, while others go on."""
-    left = dict(trainers)
-    for _ in run(list(trainers.values())):
-        for identity in [key for key, trainer in left.items() if trainer.finished]:
-            yield identity, left.pop(identity)
-
-
-def _groups(
-    plan: Sequence[Planned], material: Material, shapes: Sequence[InputShape], classes: int
-) -> Iterator[list[Planned]]:
-    """What is trained side by side: on a GPU the repeats of equal settings, else each alone."""
-    if material.device.type != "cuda":
-        yield from ([planned] for planned in plan)
-        return
-    groups: dict[str, list[Planned]] = {}
-    for planned in plan:
-        can = build_model(planned.model, shapes, classes).side_by_side
-        settings = f"{planned.model!r} {planned.task.settings!r}"
-        groups.setdefault(settings if can else planned.identity, []).append(planned)
-    yield from groups.values()

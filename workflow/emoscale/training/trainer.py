@@ -17,10 +17,8 @@ from emoscale.models.dropout import DropoutStream, share_stream
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.augmentation import augmented
-from emoscale.training.kept_frames import kept_frames
 from emoscale.training.material import Material
 from emoscale.training.metrics import confusion_matrix, metrics_of
-from emoscale.training.optimiser import AdamW
 from emoscale.training.order import Order
 from emoscale.training.targets import loss_for, smoothed
 
@@ -64,7 +62,7 @@ class Training:
     """patience, or budget."""
 
     seconds: float
-    """Wall time; of models side by side, of the passes that they share."""
+    """Wall time."""
 
     @property
     def development_score(self) -> tuple[float | None, float | None]:
@@ -107,11 +105,12 @@ class Trainer:
         self._began = time.perf_counter()
         self.model, self.material, self.task = model, material, task
         settings, device = task.settings, material.device
-        self.optimiser = AdamW(model.parameters(), settings.learning_rate, settings.weight_decay)
+        self.optimiser = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         own = task.training.to(device)
         self._loss = loss_for(task.targets[own], settings)
         sampled = task.labels[own].cpu() if settings.class_balance == "sampling" else None
-        self._kept = kept_frames(material, model.standardisations(), settings)
         self._order = Order(task.training, stream(*task.name, "order"), sampled)
         self._augmentation = stream(*task.name, "augmentation")
         self._dropout = DropoutStream(seed_of(*task.name, "dropout"), device)
@@ -138,7 +137,7 @@ class Trainer:
         """The next step's utterances of each input, and their targets [utterances, classes]."""
         settings = self.task.settings
         places = self._order.next(settings.batch_utterances)
-        inputs = self.batch(places)
+        inputs = self.material.batch(places)
         targets = smoothed(
             self.task.targets[places.to(self.material.device)], settings.label_smoothing
         )
@@ -148,10 +147,6 @@ class Trainer:
                 inputs, targets, settings.augmentation, means, self._augmentation
             )
         return inputs, targets
-
-    def batch(self, places: Tensor) -> list[PackedFrames]:
-        """The utterances at these places, packed, of each input, as the model may be given them."""
-        return (self._kept or self.material).batch(places)
 
     def loss_of(self, parts: list[Tensor], targets: Tensor) -> Tensor:
         """What a step's logits [utterances, classes] (several where parts learn apart) cost."""
@@ -210,7 +205,6 @@ class Trainer:
 
     def result(self) -> Training:
         """Put the kept weights into the model, and say how it went; no step can follow."""
-        self._kept = None  # its memory is the next training's
         self.model.load_state_dict(self._best_weights)
         return Training(
             self._history,
