@@ -20,7 +20,8 @@ import torch
 
 from emoscale.representations.registry import build_representation
 from emoscale.store.extraction import extract_shard
-from emoscale.tables.schemas import SHARD, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import SHARD
 from extraction_speed import SAMPLE_RATE, settings_of, wav2vec2, wav2vec_large
 
 MAKERS = {"wav2vec_large": wav2vec_large, "wav2vec2-base": wav2vec2}

@@ -36,7 +36,8 @@ from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
 from emoscale.store import read_shard
 from emoscale.store.extraction import extract_shard
-from emoscale.tables.schemas import SHARD, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import SHARD
 
 SAMPLE_RATE = 16_000
 PADDED_BATCH = 8

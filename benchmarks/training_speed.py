@@ -34,7 +34,8 @@ from emoscale.representations.contract import Extracted
 from emoscale.runtime.provenance import canonical_json
 from emoscale.store import ShardHeader, ShardWriter
 from emoscale.store.index import index_shards
-from emoscale.tables.schemas import protocol_schema, write_table
+from emoscale.tables.parquet import write_table
+from emoscale.tables.schemas import protocol_schema
 
 DIMENSION, CLASSES, BATCH, REPEATS = 512, 4, 32, 5
 TRAINING, HELD_OUT = 1200, 150

@@ -12,8 +12,13 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import AuditSettings
 from emoscale.reporting.audit_page import write_audit_page
 from emoscale.runtime.command import file_option, shows_sentences
-from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import read_table, read_utterances, write_csv, write_table
+from emoscale.tables.parquet import (
+    read_table,
+    read_utterances,
+    table_origin,
+    write_csv,
+    write_table,
+)
 
 
 @click.command(help=__doc__)

@@ -12,7 +12,7 @@ from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
 from emoscale.protocol.checks import check_folds, warnings_of
 from emoscale.runtime.command import file_option, files_argument, protocol_option, shows_sentences
 from emoscale.runtime.files import write_json
-from emoscale.tables.schemas import read_fold, read_table, read_utterances
+from emoscale.tables.parquet import read_fold, read_table, read_utterances
 
 
 @click.command(help=__doc__)

@@ -22,7 +22,7 @@ from emoscale.runtime.command import computing_options, file_option, shows_sente
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import write_json
-from emoscale.tables.schemas import write_table
+from emoscale.tables.parquet import write_table
 from emoscale.training.saved_run import read_run
 
 DRAWINGS = (".svg", ".png", ".html")

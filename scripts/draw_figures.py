@@ -18,7 +18,7 @@ from emoscale.reporting.learning_curves import draw_learning_curves
 from emoscale.reporting.robustness import draw_robustness
 from emoscale.reporting.slices import draw_slices
 from emoscale.runtime.command import file_option, files_argument, shows_sentences
-from emoscale.tables.schemas import read_any_table, read_metadata, read_table
+from emoscale.tables.parquet import read_any_table, read_metadata, read_table
 
 
 @click.command(help=__doc__)

@@ -9,7 +9,8 @@ from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.measuring import MEASURED, find_pairs
 from emoscale.audit.same_recordings import DUPLICATES, SAME_RECORDINGS, duplicate_groups
 from emoscale.runtime.command import file_option, files_argument, shows_sentences
-from emoscale.tables.schemas import SHARD, read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import SHARD
 
 
 @click.command(help=__doc__)

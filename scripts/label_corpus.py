@@ -9,7 +9,8 @@ from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.votes import give_vote_shares
 from emoscale.runtime.command import file_option, labels_option, shows_sentences
-from emoscale.tables.schemas import RECORDINGS, UTTERANCES, read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import RECORDINGS, UTTERANCES
 
 
 @click.command(help=__doc__)

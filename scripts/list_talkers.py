@@ -9,7 +9,8 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.runtime.command import corpus_option, file_option, files_argument, shows_sentences
-from emoscale.tables.schemas import SHARD, TALKERS, read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import SHARD, TALKERS
 
 
 @click.command(help=__doc__)

@@ -14,7 +14,8 @@ from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.protocol.checks import check_fold
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime.command import file_option, protocol_option, shows_sentences
-from emoscale.tables.schemas import protocol_schema, read_table, read_utterances, write_table
+from emoscale.tables.parquet import read_table, read_utterances, write_table
+from emoscale.tables.schemas import protocol_schema
 
 
 @click.command(help=__doc__)

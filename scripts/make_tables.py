@@ -12,8 +12,8 @@ from emoscale.evaluation.runs import collect_runs, predictions_of_study, runs_sc
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.runtime.command import file_option, protocol_option, shows_sentences
-from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import UTTERANCES, read_table, write_csv, write_table
+from emoscale.tables.parquet import read_table, table_origin, write_csv, write_table
+from emoscale.tables.schemas import UTTERANCES
 from emoscale.training.run_record import CellName
 
 

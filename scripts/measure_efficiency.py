@@ -17,8 +17,8 @@ from emoscale.evaluation.efficiency import (
 from emoscale.evaluation.forecast import FORECAST, forecast_table
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table
 from emoscale.runtime.command import file_option, shows_sentences
-from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import UTTERANCES, read_any_table, read_table, write_csv, write_table
+from emoscale.tables.parquet import read_any_table, read_table, table_origin, write_csv, write_table
+from emoscale.tables.schemas import UTTERANCES
 
 
 @click.command(help=__doc__)

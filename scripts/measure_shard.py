@@ -6,7 +6,8 @@ import click
 
 from emoscale.audit.measuring import MEASURED, measure_shard
 from emoscale.runtime.command import file_option, shows_sentences
-from emoscale.tables.schemas import SHARD, read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import SHARD
 
 
 @click.command(help=__doc__)

@@ -10,7 +10,8 @@ from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import gather_recordings
 from emoscale.runtime.command import corpus_option, file_option, files_argument, shows_sentences
-from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, read_table, write_csv, write_table
+from emoscale.tables.parquet import read_table, write_csv, write_table
+from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD
 
 
 @click.command(help=__doc__)

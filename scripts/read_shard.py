@@ -10,7 +10,8 @@ from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import check_shard
 from emoscale.corpus.survey import deal
 from emoscale.runtime.command import corpus_option, file_option, shows_sentences
-from emoscale.tables.schemas import REJECTED, SHARD, write_table
+from emoscale.tables.parquet import write_table
+from emoscale.tables.schemas import REJECTED, SHARD
 
 
 @click.command(help=__doc__)

@@ -10,7 +10,8 @@ from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import texts_of
 from emoscale.runtime.command import corpus_option, file_option, files_argument, shows_sentences
-from emoscale.tables.schemas import SHARD, TEXTS, read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import SHARD, TEXTS
 
 
 @click.command(help=__doc__)

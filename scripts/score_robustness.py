@@ -11,8 +11,8 @@ from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
 from emoscale.runtime.command import file_option, protocol_option, shows_sentences
-from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import UTTERANCES, perturbed_schema, read_table, write_csv, write_table
+from emoscale.tables.parquet import read_table, table_origin, write_csv, write_table
+from emoscale.tables.schemas import UTTERANCES, perturbed_schema
 
 
 @click.command(help=__doc__)

@@ -9,7 +9,7 @@ from rich.table import Table
 from emoscale.reporting.figures import weights_lines
 from emoscale.runtime.command import shows_sentences
 from emoscale.runtime.errors import StoreError
-from emoscale.tables.schemas import read_any_table
+from emoscale.tables.parquet import read_any_table
 
 _SHARES = ("ua", "ua_repeat_deviation", "ua_fold_mean", "ua_fold_deviation", "wa")
 _HEADINGS = ("labels", "UA", "95 %", "± repeats", "mean of folds", "± folds", "WA")

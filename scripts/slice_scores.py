@@ -12,12 +12,12 @@ from emoscale.evaluation.runs import predictions_of_study
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
 from emoscale.reporting.figures import largest_sizes
 from emoscale.runtime.command import file_option, files_argument, labels_option, shows_sentences
-from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import (
+from emoscale.tables.parquet import (
     read_any_table,
     read_fold,
     read_table,
     read_utterances,
+    table_origin,
     write_csv,
     write_table,
 )

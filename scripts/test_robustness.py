@@ -12,8 +12,8 @@ from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.memory import says_memory_ran_out
 from emoscale.store.index import FeatureStore
-from emoscale.tables.origin import table_origin
-from emoscale.tables.schemas import perturbed_schema, read_fold, write_table
+from emoscale.tables.parquet import read_fold, table_origin, write_table
+from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.memory import keep_freed_memory
 from emoscale.training.saved_run import SavedRun, read_run
 

@@ -15,7 +15,7 @@ from emoscale.runtime.memory import says_memory_ran_out
 from emoscale.runtime.provenance import code_digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
-from emoscale.tables.schemas import read_fold
+from emoscale.tables.parquet import read_fold
 from emoscale.training.cell import train_cell
 from emoscale.training.memory import keep_freed_memory, settings_that_help
 from emoscale.training.prepared_cell import Cell

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emoscale.audio.reverberation import impulse_response, reverberate
+from emoscale.audio.channels import impulse_response, reverberate
 from emoscale.audio.speech_level import active_level
 from tests.audio.signals import speech_like
 

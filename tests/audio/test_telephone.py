@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from emoscale.audio.channels import mu_law, over_telephone
 from emoscale.audio.speech_level import active_level
-from emoscale.audio.telephone import mu_law, over_telephone
 from tests.audio.signals import speech_like
 
 

@@ -7,7 +7,8 @@ import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.same_recordings import SAME_RECORDINGS
-from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 

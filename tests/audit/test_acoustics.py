@@ -9,7 +9,7 @@ from emoscale.audio.decoding import Recording
 from emoscale.audit.acoustics import Acoustics, measure
 from emoscale.audit.measuring import MEASURED, measure_shard
 from emoscale.runtime.errors import AudioError
-from emoscale.tables.schemas import read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
 from tests.audit.speech import RATE, Wave, recordings_of, speech, with_noise, write_corpus
 
 

@@ -13,7 +13,7 @@ from emoscale.audit.findings import audit_corpus, audit_warnings, refuse_what_br
 from emoscale.audit.guessing import guess_by
 from emoscale.config.corpus import AuditSettings
 from emoscale.runtime.errors import ProtocolError
-from emoscale.tables.schemas import read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
 from tests.audit.corpus import CLASSES, changed, clean_acoustics, clean_utterances, pairs
 
 NAME = pl.col("utterance")

@@ -20,7 +20,7 @@ from emoscale.audit.same_recordings import (
     match,
     similar_pairs,
 )
-from emoscale.tables.schemas import write_table
+from emoscale.tables.parquet import write_table
 from tests.audit.speech import COPIES, RATE, recordings_of, speech, write_corpus
 
 

@@ -15,7 +15,8 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import check_shard, gather_recordings, texts_of
-from emoscale.tables.schemas import RECORDINGS, TEXTS, write_csv, write_table
+from emoscale.tables.parquet import write_csv, write_table
+from emoscale.tables.schemas import RECORDINGS, TEXTS
 from tests.damage import WORDS, damaged_text, is_read
 
 TABLE = """utterance,file,speaker,emotion,sex,style,session,start,end,transcript

@@ -9,7 +9,8 @@ import pytest
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Utterance, text_key
 from emoscale.runtime.errors import CorpusError
-from emoscale.tables.schemas import RECORDINGS, REJECTED, frame_of, read_table, write_table
+from emoscale.tables.parquet import frame_of, read_table, write_table
+from emoscale.tables.schemas import RECORDINGS, REJECTED
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
 

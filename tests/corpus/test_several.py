@@ -15,7 +15,8 @@ from emoscale.corpus.labels import give_labels
 from emoscale.corpus.reading import modules_of, read_corpus
 from emoscale.corpus.votes import give_vote_shares
 from emoscale.runtime.errors import ConfigurationError, CorpusError
-from emoscale.tables.schemas import RECORDINGS, write_table
+from emoscale.tables.parquet import write_table
+from emoscale.tables.schemas import RECORDINGS
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
 

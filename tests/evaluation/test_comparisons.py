@@ -16,7 +16,7 @@ from emoscale.evaluation.comparisons import (
     sign_flips,
 )
 from emoscale.evaluation.speakers import Answers
-from emoscale.tables.schemas import read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
 
 CLASSES = ["anger", "neutral"]
 SPEAKERS = tuple("abcdef")

@@ -17,7 +17,7 @@ from emoscale.evaluation.efficiency import (
     without_curve,
 )
 from emoscale.evaluation.published import study_curves
-from emoscale.tables.schemas import write_table
+from emoscale.tables.parquet import write_table
 
 
 def curve(name: str, points: dict[int, float], moves: np.ndarray | None = None) -> Curve:

@@ -8,7 +8,7 @@ import pytest
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.forecast import FORECAST, forecast_table, noise_of
 from emoscale.evaluation.growth import fit_growth
-from emoscale.tables.schemas import write_table
+from emoscale.tables.parquet import write_table
 
 LABELS = np.array([50.0, 100.0, 200.0, 400.0, 800.0])
 

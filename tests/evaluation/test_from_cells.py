@@ -18,7 +18,7 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import Collected, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.tables.schemas import write_table
+from emoscale.tables.parquet import write_table
 from emoscale.training.cell import train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName

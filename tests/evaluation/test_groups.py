@@ -3,7 +3,8 @@ from __future__ import annotations
 import polars as pl
 
 from emoscale.evaluation.groups import groups_of_tests
-from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS
 
 CLASS_OF = {"c": {"ang": "anger", "hap": "happiness", "exc": "happiness"}}
 

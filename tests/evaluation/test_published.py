@@ -11,7 +11,7 @@ import yaml
 from emoscale.config import parse_study
 from emoscale.config.evidence import EvidenceSlice
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table, study_curves
-from emoscale.tables.schemas import write_table
+from emoscale.tables.parquet import write_table
 from tests.conftest import PROJECT
 
 

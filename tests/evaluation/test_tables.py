@@ -17,7 +17,8 @@ from emoscale.evaluation.trials import TRIALS
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import file_sha256
-from emoscale.tables.schemas import predictions_schema, read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import predictions_schema
 from emoscale.training.run_record import CellName
 
 CLASSES = ["a", "b"]

@@ -24,7 +24,8 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables.schemas import UTTERANCES, read_table
+from emoscale.tables.parquet import read_table
+from emoscale.tables.schemas import UTTERANCES
 from tests.conftest import PROJECT
 
 NAME = "demo_shuffled"

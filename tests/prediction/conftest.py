@@ -30,7 +30,8 @@ from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.placing import place_weights
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS, write_table
+from emoscale.tables.parquet import write_table
+from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS
 from emoscale.training.cell import train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName

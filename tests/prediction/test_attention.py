@@ -19,7 +19,7 @@ from emoscale.prediction.attention import (
 )
 from emoscale.runtime.errors import StoreError, UserError
 from emoscale.store.index import FeatureStore
-from emoscale.tables.schemas import read_table, write_table
+from emoscale.tables.parquet import read_table, write_table
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import SENTENCES, ChangeRun, SmallStudy
 

@@ -14,14 +14,8 @@ from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import StoreError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.tables.schemas import (
-    RECORDINGS,
-    SOURCES,
-    TEXTS,
-    perturbed_schema,
-    read_table,
-    write_table,
-)
+from emoscale.tables.parquet import read_table, write_table
+from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS, perturbed_schema
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
 

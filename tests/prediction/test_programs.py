@@ -15,7 +15,7 @@ from emoscale.prediction.predictions import predict
 from emoscale.prediction.tables import predictions_of_files, write_predictions
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
-from emoscale.tables.schemas import read_table
+from emoscale.tables.parquet import read_table
 from emoscale.training.saved_run import read_run
 from tests.conftest import PROJECT
 from tests.prediction.conftest import SmallStudy

@@ -18,7 +18,8 @@ from emoscale.corpus.votes import SHARES
 from emoscale.protocol.folds import fold_groups
 from emoscale.protocol.orders import balanced_order, make_fold, subset, training_labels
 from emoscale.runtime.errors import ProtocolError
-from emoscale.tables.schemas import protocol_schema, read_fold, write_table
+from emoscale.tables.parquet import read_fold, write_table
+from emoscale.tables.schemas import protocol_schema
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 

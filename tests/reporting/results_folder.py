@@ -21,7 +21,8 @@ from emoscale.evaluation.runs import runs_schema
 from emoscale.evaluation.scores import CONFUSION, scores_schema
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES
 from emoscale.evaluation.trials import TRIALS
-from emoscale.tables.schemas import REJECTED, frame_of, write_table
+from emoscale.tables.parquet import frame_of, write_table
+from emoscale.tables.schemas import REJECTED
 
 CLASSES = ["anger", "calm"]
 SIZES = {"10": 10.0, "100": 100.0}

@@ -24,7 +24,8 @@ from emoscale.runtime.errors import DiskError
 from emoscale.runtime.files import atomic_path, write_json
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard
-from emoscale.tables.schemas import described, frame_of, write_csv, write_table
+from emoscale.tables.parquet import frame_of, write_csv, write_table
+from emoscale.tables.schemas import described
 from emoscale.training.cache import TrainingCache
 from emoscale.training.tasks import Trained
 from emoscale.training.trainer import Training

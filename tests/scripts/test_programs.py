@@ -12,7 +12,8 @@ import pytest
 
 from emoscale.audit.finding import AUDIT
 from emoscale.audit.same_recordings import DUPLICATES
-from emoscale.tables.schemas import RECORDINGS, TEXTS, frame_of, read_fold, write_table
+from emoscale.tables.parquet import frame_of, read_fold, write_table
+from emoscale.tables.schemas import RECORDINGS, TEXTS
 from tests.conftest import PROJECT, WriteWav
 
 ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq

@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 from hypothesis import given, settings
 
-from emoscale.tables.schemas import protocol_schema, read_fold, read_metadata, write_table
+from emoscale.tables.parquet import read_fold, read_metadata, write_table
+from emoscale.tables.schemas import protocol_schema
 from tests.damage import damaged_bytes, is_read
 
 FOLD = pl.DataFrame(

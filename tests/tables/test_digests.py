@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from emoscale.runtime.errors import StoreError
-from emoscale.tables.schemas import described, read_metadata, read_table, result_sha256, write_table
+from emoscale.tables.parquet import read_metadata, read_table, result_sha256, write_table
+from emoscale.tables.schemas import described
 
 SCHEMA = pa.schema(
     [

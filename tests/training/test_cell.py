@@ -21,7 +21,8 @@ from emoscale.protocol.orders import make_fold
 from emoscale.runtime import progress
 from emoscale.runtime.errors import UserError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.tables.schemas import HISTORY, predictions_schema, read_table
+from emoscale.tables.parquet import read_table
+from emoscale.tables.schemas import HISTORY, predictions_schema
 from emoscale.training.cell import train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName, RunRecord, read_run_record

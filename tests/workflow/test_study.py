@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 import yaml
 
-from emoscale.tables.schemas import read_metadata
+from emoscale.tables.parquet import read_metadata
 from tests.conftest import PROJECT
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from emoscale.audio.channels import over_telephone, reverberate
 from emoscale.audio.decoding import Waveform
 from emoscale.audio.noise import Talkers, add_noise, white_noise
-from emoscale.audio.reverberation import reverberate
-from emoscale.audio.telephone import over_telephone
 from emoscale.audio.utterances import waveform_of
 from emoscale.config import parse_settings
 from emoscale.config.robustness import (
@@ -23,7 +22,8 @@ from emoscale.config.robustness import (
     WhiteNoise,
 )
 from emoscale.runtime.provenance import canonical_json
-from emoscale.tables.schemas import TALKERS, read_table
+from emoscale.tables.parquet import read_table
+from emoscale.tables.schemas import TALKERS
 
 Condition = WhiteNoise | Babble | Reverberation | Band
 

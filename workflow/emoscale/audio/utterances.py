@@ -11,7 +11,8 @@ import polars as pl
 
 from emoscale.audio.decoding import SAMPLE_RATE, Waveform, read_waveform
 from emoscale.runtime.errors import AudioError, UserError
-from emoscale.tables.schemas import SHARD, SOURCES, TEXTS, frame_of, read_table
+from emoscale.tables.parquet import frame_of, read_table
+from emoscale.tables.schemas import SHARD, SOURCES, TEXTS
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")

@@ -22,7 +22,7 @@ from emoscale.audit.sound import (
 )
 from emoscale.config.corpus import AuditSettings
 from emoscale.runtime.errors import ProtocolError
-from emoscale.tables.schemas import frame_of
+from emoscale.tables.parquet import frame_of
 
 SAID_OF_FOLDS = (SAME_RECORDING, "repeated text")
 """What the check of the protocol says more exactly, because it knows the folds."""

@@ -17,7 +17,8 @@ from emoscale.audit.fingerprint import SIZE, fingerprint
 from emoscale.audit.same_recordings import find_same_recordings
 from emoscale.runtime.errors import AudioError
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 
 MEASURED = pa.schema(
     [

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 
 SIMILAR = 0.95
 """Fingerprints this similar are worth comparing sample by sample (docs/audit.md: the margins)."""

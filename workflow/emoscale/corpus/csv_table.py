@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emoscale.config.corpus import CsvCorpus
-from emoscale.corpus.links import target_outside
-from emoscale.corpus.reading import Reading, Utterance
+from emoscale.corpus.reading import Reading, Utterance, target_outside
 from emoscale.runtime.errors import CorpusError
 
 REQUIRED = ("file", "speaker", "emotion")

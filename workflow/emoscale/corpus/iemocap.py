@@ -14,8 +14,7 @@ from pathlib import Path
 
 from emoscale.config.corpus import DemoCorpus, IemocapCorpus
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
-from emoscale.corpus.links import target_outside
-from emoscale.corpus.reading import Reading, Utterance
+from emoscale.corpus.reading import Reading, Utterance, target_outside
 from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = frozenset(["neu", "hap", "exc", "ang", "sad", "fru", "fea", "sur", "dis", "oth", "xxx"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from emoscale.config.corpus import CorpusSettings, parts_of
 from emoscale.runtime.errors import one_line
@@ -146,3 +148,20 @@ def text_key(transcript: str | None) -> str | None:
         return None
     text = unicodedata.normalize("NFKC", transcript).casefold().replace("’", "'")
     return " ".join(_NOT_A_WORD.sub(" ", _TAG.sub(" ", text)).replace("_", " ").split())
+
+
+def target_outside(file: Path, root: Path) -> str | None:
+    """Where `file` leads, if it is a link to a file outside the corpus; None for all others.
+
+    The root itself and folders in it may be links, as where sessions lie on other disks: those are
+    laid by the user. A single file that is one may have come with the corpus.
+    """
+    if not os.path.islink(file):  # noqa: PTH114 - says no to names that no file system knows
+        return None
+    target = os.path.realpath(file)
+    for folder in file.parents:
+        if target.startswith(f"{os.path.realpath(folder)}/"):
+            return None
+        if folder == root:
+            break
+    return target

@@ -11,11 +11,11 @@ import polars as pl
 
 from emoscale.audio.decoding import PASSING_ERROR, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
-from emoscale.corpus.links import target_outside
-from emoscale.corpus.reading import Reading, Rejected, Utterance, text_key
+from emoscale.corpus.reading import Reading, Rejected, Utterance, target_outside, text_key
 from emoscale.runtime.errors import AudioError, CorpusError, one_line
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS
 
 
 def check_shard(

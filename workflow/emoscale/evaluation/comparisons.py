@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from emoscale.evaluation.speakers import Answers, count_answers, unweighted_accuracy
 from emoscale.evaluation.variance import linearised, variance_of
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 from emoscale.training.metrics import Floats
 
 LEVEL = 0.05

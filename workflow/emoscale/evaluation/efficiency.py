@@ -11,7 +11,8 @@ import pyarrow as pa
 from emoscale.config.evidence import TrainedExperiment
 from emoscale.evaluation.curves import Curve, increasing, labels_needed
 from emoscale.evaluation.speakers import interval
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 
 EFFICIENCY = pa.schema(
     [

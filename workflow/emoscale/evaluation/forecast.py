@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.growth import GrowthCurves, fit_growth
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 from emoscale.training.metrics import Floats
 
 FORECAST = pa.schema(

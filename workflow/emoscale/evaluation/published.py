@@ -14,7 +14,8 @@ import pyarrow as pa
 from emoscale.config.evidence import EvidenceSlice, TrainedExperiment
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.published_figures import PUBLISHED, STUDY, Figure
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 
 _OURS = "of the experiment, 0 to 1; null: none is comparable, as `differs` says"
 

@@ -17,7 +17,8 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables.schemas import described, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import described
 from emoscale.training.metrics import metrics_of
 
 KINDS = (CLEAN, "white noise", "babble", "reverberation", "telephone")

@@ -17,7 +17,8 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
 from emoscale.evaluation.trials import TRIALS, trial_rows
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.provenance import canonical_json
-from emoscale.tables.schemas import described, frame_of, predictions_schema, read_table
+from emoscale.tables.parquet import frame_of, read_table
+from emoscale.tables.schemas import described, predictions_schema
 from emoscale.training.metrics import Metrics, confusion_matrix, metrics_of
 from emoscale.training.run_record import (
     PREDICTIONS,

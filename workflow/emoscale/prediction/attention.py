@@ -16,7 +16,8 @@ from emoscale.models.aligned_fusion import AlignedFusion
 from emoscale.models.registry import build_model
 from emoscale.runtime.errors import StoreError, UserError
 from emoscale.store.index import FeatureStore
-from emoscale.tables.schemas import TEXTS, described, frame_of, read_table
+from emoscale.tables.parquet import frame_of, read_table
+from emoscale.tables.schemas import TEXTS, described
 from emoscale.training.material import Material
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 

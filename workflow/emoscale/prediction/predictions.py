@@ -15,7 +15,8 @@ from emoscale.prediction.recordings import LeftOut, Part, parts_of
 from emoscale.prediction.tables import predictions_frame
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
-from emoscale.tables.schemas import SOURCES, frame_of
+from emoscale.tables.parquet import frame_of
+from emoscale.tables.schemas import SOURCES
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 SECONDS_AT_ONCE = 600.0

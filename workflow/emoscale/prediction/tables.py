@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from emoscale.prediction.recordings import Part
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import write_json
-from emoscale.tables.schemas import described, frame_of, write_csv, write_table
+from emoscale.tables.parquet import frame_of, write_csv, write_table
+from emoscale.tables.schemas import described
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 FORMS = (".csv", ".json", ".parquet")

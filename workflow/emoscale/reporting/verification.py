@@ -14,8 +14,13 @@ from emoscale.runtime.errors import StoreError, UserError
 from emoscale.runtime.provenance import file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.shard import shard_digest, verify_shard
-from emoscale.tables.origin import MADE_FROM, source_sha256
-from emoscale.tables.schemas import read_any_table, read_arrow, read_metadata
+from emoscale.tables.parquet import (
+    MADE_FROM,
+    read_any_table,
+    read_arrow,
+    read_metadata,
+    source_sha256,
+)
 from emoscale.training.run_record import (
     HISTORY,
     PREDICTIONS,

@@ -24,7 +24,8 @@ from emoscale.store.shard import (
     shard_digest,
     verify_shard,
 )
-from emoscale.tables.schemas import FEATURE_INDEX, frame_of, read_metadata, read_table, write_table
+from emoscale.tables.parquet import frame_of, read_metadata, read_table, write_table
+from emoscale.tables.schemas import FEATURE_INDEX
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ from emoscale.models.layer_weights import layer_shares
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
-from emoscale.tables import schemas
+from emoscale.tables.parquet import frame_of, write_table
+from emoscale.tables.schemas import HISTORY as HISTORY_SCHEMA
+from emoscale.tables.schemas import predictions_schema
 from emoscale.training.prepared_cell import PreparedCell
 from emoscale.training.run_record import (
     HISTORY,
@@ -62,17 +64,15 @@ def write_run(
     """Write predictions, history, weights and record of a cell that took so many seconds."""
     cell = prepared.cell
     folder.mkdir(parents=True, exist_ok=True)
-    schema = schemas.predictions_schema(prepared.classes)
-    schemas.write_table(_predictions(prepared, repeats), folder / PREDICTIONS, schema)
+    schema = predictions_schema(prepared.classes)
+    write_table(_predictions(prepared, repeats), folder / PREDICTIONS, schema)
     history = [
         {"repeat": number, "trial": trial, **row}
         for number, repeat in enumerate(repeats)
         for trial, trained in enumerate(repeat.trials)
         for row in trained.training.history
     ]
-    schemas.write_table(
-        schemas.frame_of(history, schemas.HISTORY), folder / HISTORY, schemas.HISTORY
-    )
+    write_table(frame_of(history, HISTORY_SCHEMA), folder / HISTORY, HISTORY_SCHEMA)
     weights = {
         f"repeat_{number}.{key}": value.contiguous()
         for number, repeat in enumerate(repeats)

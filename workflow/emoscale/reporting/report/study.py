@@ -13,7 +13,7 @@ import polars as pl
 
 from emoscale.reporting.figures import largest_sizes
 from emoscale.runtime.errors import StoreError, reason_of
-from emoscale.tables.schemas import read_arrow, read_metadata
+from emoscale.tables.parquet import read_arrow, read_metadata
 
 
 @dataclass(frozen=True)

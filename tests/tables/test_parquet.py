@@ -6,15 +6,8 @@ import polars as pl
 import pytest
 
 from emoscale.runtime.errors import StoreError
-from emoscale.tables.schemas import (
-    FEATURE_INDEX,
-    REJECTED,
-    frame_of,
-    read_metadata,
-    read_table,
-    write_csv,
-    write_table,
-)
+from emoscale.tables.parquet import frame_of, read_metadata, read_table, write_csv, write_table
+from emoscale.tables.schemas import FEATURE_INDEX, REJECTED
 
 ROW: dict[str, object] = {"utterance": "a", "shard": "00.h5", "row": 0, "frames": 3, "windows": 1}
 
