@@ -129,10 +129,10 @@ class WaveformModelSettings(Settings):
         if not layers:
             raise ValueError("there is none; give at least one [channels, kernel, stride]")
         for channels, kernel, stride in layers:
-            if stride < 1 or kernel < stride or kernel % stride:
+            if stride < 1 or kernel < stride:
                 raise ValueError(
                     f"({channels}, {kernel}, {stride}): each layer is channels, kernel and stride, "
-                    "with a kernel of one or more whole strides"
+                    "with a kernel that is no shorter than its stride"
                 )
         return layers
 

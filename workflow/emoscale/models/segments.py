@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -11,8 +9,7 @@ from torch import Tensor
 class Segments:
     """Which utterance each packed frame belongs to.
 
-    An utterance's sums do not depend on the others. On a GPU there is no loop over utterances,
-    which it would spend launching kernels; on a CPU there is, as an utterance fits in the cache.
+    An utterance's sums do not depend on the others.
 
     >>> segments = Segments([2, 1], torch.device("cpu"))
     >>> segments.sum(torch.tensor([[1.0], [2.0], [3.0]])).tolist()
@@ -22,7 +19,6 @@ class Segments:
     """
 
     def __init__(self, lengths: list[int], device: torch.device) -> None:
-        self._lengths = lengths
         self.counts = torch.tensor(lengths, device=device)
         """[utterances] frames of each."""
         self.utterance = torch.repeat_interleave(
@@ -32,9 +28,6 @@ class Segments:
 
     def sum(self, frames: Tensor) -> Tensor:
         """[total, dimension] to [utterances, dimension], in float32 or more exactly."""
-        if frames.device.type == "cpu":
-            sums: Tensor = _SumsOnCpu.apply(frames, self._lengths)  # type: ignore[no-untyped-call]
-            return sums
         frames = frames if frames.dtype == torch.float64 else frames.float()
         zeros = frames.new_zeros(len(self.counts), frames.shape[1])
         return zeros.index_add(0, self.utterance, frames)
@@ -55,27 +48,3 @@ class Segments:
         exponentials = torch.exp(logits - highest[self.utterance])
         sums = self.sum(exponentials[:, None])
         return exponentials / self.spread(sums)[:, 0]
-
-
-class _SumsOnCpu(torch.autograd.Function):
-    """Sums of consecutive rows; nothing as large as all frames is made in float32."""
-
-    @staticmethod
-    def forward(context: Any, frames: Tensor, lengths: list[int]) -> Tensor:
-        """[total, dimension] to [utterances, dimension], in float32 or float64."""
-        context.lengths, context.dtype = lengths, frames.dtype
-        exact = torch.float64 if frames.dtype == torch.float64 else torch.float32
-        sums = frames.new_empty((len(lengths), *frames.shape[1:]), dtype=exact)
-        for row, own in zip(sums, torch.split(frames, lengths), strict=True):
-            row.copy_(own.to(exact).sum(dim=0))
-        return sums
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """[utterances, dimension] to [total, dimension], in the type of the frames."""
-        (gradient,) = gradients
-        shape = (sum(context.lengths), *gradient.shape[1:])
-        spread = gradient.new_empty(shape, dtype=context.dtype)
-        for own, row in zip(torch.split(spread, context.lengths), gradient, strict=True):
-            own.copy_(row.to(context.dtype))
-        return spread, None

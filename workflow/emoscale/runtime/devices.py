@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from emoscale.runtime.errors import UserError
@@ -19,4 +21,6 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "cuda":  # torch lets convolutions round to TF32 (1e-3) unless told otherwise
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
+        # Otherwise cuDNN's recurrent networks may differ between runs (torch's note on nn.LSTM).
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
     return torch.device(wanted)

@@ -1,9 +1,8 @@
-"""Recurrent units stepped through time, both directions at once, over utterances that still last.
+"""Gated recurrent units through time on a CPU, both directions at once, over what still lasts.
 
-torch's own networks step through one direction at a time and through padding to the longest
-utterance, or over packed sequences with a backward pass that is ten times slower on a CPU. Here
-the gradient is written out: what does not depend on the step before is computed for all frames
-together, before or after the loop.
+torch's own takes two to three times as long there over padded utterances, and more over packed
+sequences or one by one (docs/benchmarks.md). Here the gradient is written out: what does not depend
+on the step before is computed for all frames together, before or after the loop.
 
 Frames lie time first, the utterances of a step by falling length: those of a step that last to the
 next one are its first. Dimensions are `[2, total, ...]`, the reading direction first.
@@ -27,15 +26,6 @@ def gru_states(entering: Tensor, weight: Tensor, bias: Tensor, sizes: Sequence[i
     steps.
     """
     states: Tensor = _GruScan.apply(entering, weight, bias, sizes)  # type: ignore[no-untyped-call]
-    return states
-
-
-def lstm_states(entering: Tensor, weight: Tensor, sizes: Sequence[int]) -> Tensor:
-    """States [2, total, w] of `entering` [2, total, 4w], what the frames alone contribute.
-
-    `weight` [2, 4w, w] acts on the state of the step before; `sizes` are of the steps.
-    """
-    states: Tensor = _LstmScan.apply(entering, weight, sizes)  # type: ignore[no-untyped-call]
     return states
 
 
@@ -91,61 +81,6 @@ class _GruScan(Function):
             carried = torch.baddbmm(of_state * z[:, now], of_gates[:, now], weight)
         of_entering = torch.cat([of_gates[..., : 2 * width], of_n], dim=2)
         return of_entering, of_gates.transpose(1, 2) @ before, of_gates.sum(dim=1), None
-
-
-class _LstmScan(Function):
-    """The long short-term memory of `torch.nn.LSTM`: i, f and o gates, candidate g, cell c."""
-
-    @staticmethod
-    def forward(ctx: Any, entering: Tensor, weight: Tensor, sizes: Sequence[int]) -> Tensor:
-        width = weight.shape[2]
-        states = entering.new_empty(*entering.shape[:2], width)
-        before, cells_before, squashed = (torch.empty_like(states) for _ in range(3))
-        gates = torch.empty_like(entering)
-        transposed = weight.transpose(1, 2)
-        state = cell = entering.new_zeros(2, sizes[0], width)
-        for now in _steps(sizes):
-            lasting = now.stop - now.start
-            state, cell = state[:, :lasting], cell[:, :lasting]
-            before[:, now], cells_before[:, now] = state, cell
-            gate = torch.baddbmm(entering[:, now], state, transposed)
-            i, f, g, o = torch.split(gate, width, dim=2)
-            for each in (i, f, o):
-                each.sigmoid_()
-            g.tanh_()
-            gates[:, now] = gate
-            cell = torch.addcmul(i * g, f, cell)
-            squash = torch.tanh(cell)
-            squashed[:, now] = squash
-            state = o * squash
-            states[:, now] = state
-        ctx.save_for_backward(weight, before, cells_before, gates, squashed)
-        ctx.sizes = sizes
-        return states
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        weight, before, cells_before, gates, squashed = ctx.saved_tensors
-        width = weight.shape[2]
-        i, f, g, o = torch.split(gates, width, dim=2)
-        by_cell = o * (1 - squashed.square())
-        by_o = squashed * o * (1 - o)
-        by_gates = torch.cat(
-            [g * i * (1 - i), cells_before * f * (1 - f), i * (1 - g.square())], dim=2
-        )
-        of_gates = torch.empty_like(gates)
-        carried = carried_cell = gradient.new_zeros(2, 0, width)
-        for now in reversed(list(_steps(ctx.sizes))):
-            of_state = gradient[:, now].clone()
-            of_state[:, : carried.shape[1]] += carried
-            of_cell = of_state * by_cell[:, now]
-            of_cell[:, : carried_cell.shape[1]] += carried_cell
-            torch.mul(of_cell.repeat(1, 1, 3), by_gates[:, now], out=of_gates[:, now, : 3 * width])
-            torch.mul(of_state, by_o[:, now], out=of_gates[:, now, 3 * width :])
-            carried = of_gates[:, now] @ weight
-            carried_cell = of_cell * f[:, now]
-        return of_gates, of_gates.transpose(1, 2) @ before, None
 
 
 def _steps(sizes: Sequence[int]) -> Iterator[slice]:
