@@ -7,7 +7,7 @@ from torch.nn.functional import conv1d
 from emoscale.config import parse_settings
 from emoscale.config.models import ConvolutionalSettings
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.packed_convolution import PackedConvolution
+from emoscale.models.layers import PackedConvolution
 from emoscale.models.registry import build_model
 from emoscale.runtime.errors import ConfigurationError
 

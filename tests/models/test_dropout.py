@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from emoscale.models.dropout import Dropout, draw_dropout_from
+from emoscale.models.layers import Dropout, draw_dropout_from
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -18,7 +18,7 @@ from emoscale.config.models import (
     RecurrentSettings,
 )
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
-from emoscale.models.normalisation import Standardise
+from emoscale.models.layers import Standardise
 from emoscale.models.registry import build_model
 
 RATE = 10.0

@@ -5,7 +5,7 @@ from safetensors.torch import load, save
 
 from emoscale.config.models import LateFusionSettings, PooledSettings
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
-from emoscale.models.normalisation import Standardise
+from emoscale.models.layers import Standardise
 from emoscale.models.registry import build_model
 
 PART = PooledSettings(kind="pooled", width=4)

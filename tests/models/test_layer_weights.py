@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from emoscale.models.layer_weights import LayerWeights, layer_shares
+from emoscale.models.layers import LayerWeights, layer_shares
 
 
 def test_it_is_the_mean_at_first_and_a_softmax_later() -> None:

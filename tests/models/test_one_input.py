@@ -15,10 +15,8 @@ from emoscale.config.models import (
     RecurrentSettings,
     WaveformModelSettings,
 )
-from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.layer_weights import LayerWeights
-from emoscale.models.normalisation import Standardise
-from emoscale.models.one_input import OneInput
+from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.layers import LayerWeights, Standardise
 from emoscale.models.registry import build_model
 
 DIMENSION, LAYERS, CLASSES = 5, 4, 3

@@ -4,7 +4,7 @@ import torch
 
 from emoscale.config.models import PooledSettings
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.normalisation import Standardise
+from emoscale.models.layers import Standardise
 from emoscale.models.registry import build_model
 
 DIMENSION, CLASSES = 5, 3

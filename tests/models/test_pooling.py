@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config import models as config
-from emoscale.models.pooling import Pooling
+from emoscale.models.layers import Pooling
 
 DIMENSION = 3
 POOLINGS: tuple[config.Pooling, ...] = get_args(config.Pooling)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from emoscale.config import parse_settings
 from emoscale.config.models import WaveformModelSettings
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.normalisation import Standardise
+from emoscale.models.layers import Standardise
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import WaveformNetwork
 from emoscale.runtime.errors import ConfigurationError

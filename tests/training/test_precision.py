@@ -20,9 +20,8 @@ from emoscale.config.models import (
     WaveformModelSettings,
 )
 from emoscale.models.contract import InputShape, PackedFrames
+from emoscale.models.layers import Segments, UtteranceLinear
 from emoscale.models.registry import BUILT_IN, build_model
-from emoscale.models.segments import Segments
-from emoscale.models.utterance_linear import UtteranceLinear
 from emoscale.training.engine import logits_of, probabilities_of, run
 from emoscale.training.trainer import Trainer
 from tests.training.test_engine import LABELS, SETTINGS, TEST, task_of, trainer_of

@@ -11,12 +11,8 @@ from torch import Tensor, nn
 from emoscale.config.models import AlignedFusionSettings
 from emoscale.models.aligned_attention import AlignedAttention, frames_of_words
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
-from emoscale.models.dropout import Dropout
-from emoscale.models.layer_weights import LayerWeights
-from emoscale.models.normalisation import Standardise
-from emoscale.models.pooling import Pooling
+from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
-from emoscale.models.utterance_linear import UtteranceLinear
 from emoscale.runtime.errors import ConfigurationError
 
 

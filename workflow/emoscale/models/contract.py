@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor, nn
 
-from emoscale.models.normalisation import Standardise
+from emoscale.models.layers import LayerWeights, Standardise
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,20 @@ class Classifier(nn.Module):
     def training_logits(self, *inputs: PackedFrames) -> list[Tensor]:
         """What the loss is summed over; more than one where parts learn by themselves."""
         return [self(*inputs)]
+
+
+class OneInput(Classifier):
+    """Begins with standardised frames and, where they have layers, a weighted mean of these."""
+
+    def __init__(self, inputs: Sequence[InputShape]) -> None:
+        super().__init__()
+        (shape,) = inputs
+        self.standardise = nn.ModuleList([Standardise(shape.dimension, shape.layers)])
+        self.layers = nn.ModuleList(
+            [nn.Identity() if shape.layers is None else LayerWeights(shape.layers)]
+        )
+
+    def entering(self, batch: PackedFrames) -> Tensor:
+        """[total, dimension] that the model's own part is given."""
+        frames: Tensor = self.layers[0](self.standardise[0](batch.frames))
+        return frames

@@ -8,12 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import ConvolutionalSettings
-from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.dropout import Dropout
-from emoscale.models.one_input import OneInput
-from emoscale.models.packed_convolution import PackedConvolution
-from emoscale.models.pooling import Pooling
-from emoscale.models.utterance_linear import UtteranceLinear
+from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.layers import Dropout, PackedConvolution, Pooling, UtteranceLinear
 
 
 class Convolutional(OneInput):

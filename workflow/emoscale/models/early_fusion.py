@@ -9,11 +9,7 @@ from torch import Tensor, nn
 
 from emoscale.config.models import EarlyFusionSettings
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
-from emoscale.models.dropout import Dropout
-from emoscale.models.layer_weights import LayerWeights
-from emoscale.models.normalisation import Standardise
-from emoscale.models.pooling import Pooling
-from emoscale.models.utterance_linear import UtteranceLinear
+from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, UtteranceLinear
 
 
 class EarlyFusion(Classifier):

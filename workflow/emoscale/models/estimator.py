@@ -16,7 +16,7 @@ from sklearn.svm import SVC, LinearSVC
 from emoscale.config.models import EstimatorSettings
 from emoscale.models.contract import InputShape, PackedFrames
 from emoscale.models.decision import Decision, kernel_decision, linear_decision
-from emoscale.models.segments import Segments
+from emoscale.models.layers import Segments
 from emoscale.models.temperature import fitted_temperature
 from emoscale.runtime.errors import ConfigurationError, UserError
 

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from emoscale.config.models import PooledSettings
-from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.dropout import Dropout
-from emoscale.models.one_input import OneInput
-from emoscale.models.pooling import Pooling
-from emoscale.models.utterance_linear import UtteranceLinear
+from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.layers import Dropout, Pooling, UtteranceLinear
 
 
 class Pooled(OneInput):

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from emoscale.config.models import RecurrentSettings
-from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.dropout import Dropout
-from emoscale.models.one_input import OneInput
-from emoscale.models.pooling import Pooling
+from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.layers import Dropout, Pooling, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
-from emoscale.models.utterance_linear import UtteranceLinear
 
 
 class Recurrent(OneInput):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
-from emoscale.models.dropout import Dropout
 from emoscale.models.gru_scan import gru_states
+from emoscale.models.layers import Dropout
 
 _CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 

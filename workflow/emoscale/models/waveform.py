@@ -8,11 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import WaveformModelSettings
-from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.dropout import Dropout
-from emoscale.models.one_input import OneInput
-from emoscale.models.segments import Segments
-from emoscale.models.utterance_linear import UtteranceLinear
+from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.layers import Dropout, Segments, UtteranceLinear
 
 
 class WaveformNetwork(OneInput):

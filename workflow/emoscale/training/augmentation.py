@@ -10,7 +10,7 @@ from torch import Tensor
 
 from emoscale.config.training import AugmentationSettings
 from emoscale.models.contract import PackedFrames
-from emoscale.models.segments import Segments
+from emoscale.models.layers import Segments
 
 
 def augmented(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import Classifier, PackedFrames
-from emoscale.models.dropout import draw_dropout_from
+from emoscale.models.layers import draw_dropout_from
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.augmentation import augmented

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from emoscale.config.search import Trial
 from emoscale.models.contract import InputShape
-from emoscale.models.layer_weights import layer_shares
+from emoscale.models.layers import layer_shares
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
