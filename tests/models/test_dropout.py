@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from emoscale.models.dropout import Dropout, DropoutStream, share_stream
-
-CPU = torch.device("cpu")
+from emoscale.models.dropout import Dropout, draw_dropout_from
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -17,7 +15,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def dropout_of(share: float, seed: int = 0) -> Dropout:
     dropout = Dropout(share).train()
-    dropout.stream = DropoutStream(seed, CPU)
+    dropout.generator = seeded(seed)
     return dropout
 
 
@@ -69,11 +67,14 @@ def test_its_stream_is_its_own() -> None:
     assert not torch.equal(first[0], dropout_of(0.5, 8)(given))
 
 
-def test_all_of_a_model_draw_from_one_stream() -> None:
+def test_all_of_a_model_draw_from_one_generator() -> None:
     model = nn.Sequential(Dropout(0.5), nn.Sequential(nn.ReLU(), Dropout(0.2)), nn.Linear(3, 2))
-    stream = DropoutStream(0, CPU)
-    share_stream(model, stream)
-    found = [module.stream for module in model.modules() if isinstance(module, Dropout)]
+    generator = seeded(0)
+    draw_dropout_from(model, generator)
+    found = [module.generator for module in model.modules() if isinstance(module, Dropout)]
     assert len(found) == 2
-    assert all(own is stream for own in found)
-    assert "stream" not in "".join(model.state_dict())
+    assert all(own is generator for own in found)
+
+
+def test_a_share_next_to_one_leaves_numbers() -> None:
+    assert dropout_of(0.999999)(torch.ones(1000)).isfinite().all()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import Classifier, PackedFrames
-from emoscale.models.dropout import DropoutStream, share_stream
+from emoscale.models.dropout import draw_dropout_from
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.augmentation import augmented
@@ -113,8 +113,8 @@ class Trainer:
         sampled = task.labels[own].cpu() if settings.class_balance == "sampling" else None
         self._order = Order(task.training, stream(*task.name, "order"), sampled)
         self._augmentation = stream(*task.name, "augmentation")
-        self._dropout = DropoutStream(seed_of(*task.name, "dropout"), device)
-        share_stream(model, self._dropout)
+        dropout = torch.Generator(device).manual_seed(seed_of(*task.name, "dropout"))
+        draw_dropout_from(model, dropout)
         self._history: list[dict[str, Any]] = []
         self._best, self._best_step, self._best_weights = (-1.0, 0.0), 0, _copy_of(model)
         self._waited, self._step, self._stopped = 0, 0, ""
