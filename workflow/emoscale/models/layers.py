@@ -167,15 +167,10 @@ def layer_shares(weights: Mapping[str, Tensor]) -> dict[int, list[float]]:
     return shares
 
 
-_VALUES = 2**16  # a share is rounded to so many
-
-
 class Dropout(nn.Module):
     """`nn.Dropout`, drawing from `generator`, which a training sets to its own.
 
-    So what is dropped does not depend on what else is trained in the process. Bits are drawn for
-    four values at a time: one Bernoulli draw a value, as `nn.Dropout` has it, takes three times as
-    long.
+    So what is dropped does not depend on what else is trained in the process.
     """
 
     generator: torch.Generator | None = None
@@ -189,11 +184,9 @@ class Dropout(nn.Module):
         """Any shape to the same; what is kept is scaled so that the expectation stays."""
         if not self.training or self.share == 0.0:
             return values
-        dropped = min(round(self.share * _VALUES), _VALUES - 1)
-        numbers = torch.empty(-(-values.numel() // 4), dtype=torch.int64, device=values.device)
-        bits = numbers.random_(-(2**63), None, generator=self.generator).view(torch.int16)
-        kept = bits[: values.numel()].view(values.shape) >= dropped - _VALUES // 2
-        return values * kept.to(values.dtype).mul_(_VALUES / (_VALUES - dropped))
+        # Faster on a CPU than Bernoulli draws, of which torch makes one a value.
+        drawn = torch.rand(values.shape, generator=self.generator, device=values.device)
+        return values * (drawn >= self.share).to(values.dtype).div_(1.0 - self.share)
 
 
 def draw_dropout_from(model: nn.Module, generator: torch.Generator) -> None:
