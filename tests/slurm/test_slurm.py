@@ -36,7 +36,6 @@ RESULTS = Path("results") / "small"
 READ = "read_measure_shard_read_shard"
 EXTRACTED = "extract_mfcc_extract_features"
 TRAINED = "train_240s_train"
-REPORTED = "results_compare_experiments_draw_figures_measure_efficiency_slice_scores_write_report"
 """Packs: Snakemake calls a job by the group and its rules."""
 FAULTS = {
     READ: ("read_shard.py", "lose"),
