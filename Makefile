@@ -1,6 +1,6 @@
 # make demo    install what is needed, run the default study, say where its results are
 # make test    install what is needed and run everything that checks, but for what follows
-# make test-slow  change, damage and kill whole studies, run them under hostile names and a wrong clock
+# make test-slow  change, kill and damage whole studies, and run them under hostile names
 # make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
 # make test-slurm  start a SLURM cluster of one node here (as root), and run studies on it
 # make bench   time what is timed in docs/benchmarks.md
