@@ -18,8 +18,6 @@ from unittest.mock import patch
 import click
 import numpy as np
 import torch
-from emoscale.models.dropout import Dropout
-from emoscale.models.packed_convolution import PackedConvolution
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
@@ -27,6 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 from emoscale.config.models import ConvolutionalSettings, RecurrentSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
+from emoscale.models.layers import Dropout, PackedConvolution
 from emoscale.models.recurrent_encoder import RecurrentEncoder, _packed, _TimeFirst
 from emoscale.models.registry import build_model
 from emoscale.store.index import Features
