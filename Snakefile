@@ -11,6 +11,7 @@ if "study" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/requests.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/audit.smk"

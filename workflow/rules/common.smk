@@ -77,6 +77,11 @@ def option_for_each(name, files):
     )
 
 
+def folder_of(name):
+    """The folder of the output of that name."""
+    return untracked(lambda wildcards, input, output: os.path.dirname(getattr(output, name)))
+
+
 DIGESTS = FileDigests(f"{OUT}/corpus/file_digests.json")
 
 

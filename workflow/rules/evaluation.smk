@@ -28,8 +28,8 @@ rule make_tables:
         corpus_name=corpus_name(),
         cells=canonical_json(CELLS),
         protocol=settings_of("protocol"),
-        runs=f"{OUT}/runs",
-        folder=f"{OUT}/tables",
+        runs=lambda wildcards: f"{OUT}/runs",
+        folder=folder_of("scores"),
         code=code_of("make_tables.py"),
     message:
         "gather all runs into tables"
@@ -87,7 +87,7 @@ rule slice_scores:
     params:
         labels=settings_of("labels"),
         seed=STUDY.seed,
-        folder=f"{OUT}/tables",
+        folder=folder_of("slices"),
         code=code_of("slice_scores.py"),
     message:
         "score every experiment by groups of the tested utterances"
@@ -118,7 +118,7 @@ rule measure_efficiency:
         ENVIRONMENT
     params:
         settings=settings_of("evidence"),
-        folder=f"{OUT}/tables",
+        folder=folder_of("forecast"),
         code=code_of("measure_efficiency.py"),
     message:
         "count the labels that are saved, and forecast further sizes"

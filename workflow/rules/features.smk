@@ -1,31 +1,8 @@
 # Every representation of every shard, and an index a representation.
-import json
-
-from emoscale.config.checkpoints import UntrainedModel
-from emoscale.config.representations import ExternalSettings, PretrainedSettings
-from emoscale.representations.registry import sources_of
-from emoscale.runtime.provenance import canonical_json
 
 
 localrules:
     fetch_checkpoint,
-
-
-CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
-
-
-def checkpoint_identity(wildcards):
-    """What is fetched; a digest that is stated later is checked and changes nothing."""
-    stated = json.loads(STUDY.checkpoint_slice(wildcards.checkpoint))
-    return canonical_json({key: value for key, value in stated.items() if key != "sha256"})
-
-
-def checkpoint_code(wildcards):
-    """Only where it makes the weights: what is downloaded is held to a digest."""
-    made = isinstance(STUDY.checkpoints[wildcards.checkpoint], UntrainedModel)
-    return (
-        code_of("fetch_checkpoint.py", "emoscale.representations.weights.untrained") if made else ""
-    )
 
 
 # Weights by name: downloaded once to a cache that studies share. A step that needs the network, so
@@ -52,63 +29,6 @@ rule fetch_checkpoint:
         'python "$EMOSCALE_SCRIPTS"/fetch_checkpoint.py --name {wildcards.checkpoint}'
         " --settings {params.settings:q} --cache {params.cache:q} {params.offline} --output {output:q}"
         " > {log:q} 2>&1"
-
-
-def backend_of(wildcards):
-    return getattr(STUDY.representations[wildcards.representation], "backend", "native")
-
-
-def representation_code(wildcards):
-    kind = STUDY.representations[wildcards.representation].kind
-    return code_of("extract_features.py", *sources_of(kind, backend_of(wildcards)))
-
-
-def fairseq_option(wildcards, input, output):
-    """Where the original package lies, for what it computes."""
-    if backend_of(wildcards) == "native":
-        return []
-    return [f"--fairseq-python={os.path.expanduser(STUDY.execution.fairseq_python)}"]
-
-
-def texts_of_shard(wildcards):
-    """The shard's texts, for what may read them."""
-    kind = STUDY.representations[wildcards.representation].kind
-    reads_text = modality_of(kind) != "audio"
-    return expand(rules.read_texts.output, shard=wildcards.shard) if reads_text else []
-
-
-def fetched_checkpoints(wildcards):
-    """What the representation's weights must be fetched for: those that have a name."""
-    names = STUDY.checkpoints_of(wildcards.representation)
-    return [f"{OUT}/checkpoints/{name}.json" for name in names]
-
-
-def weights_options(wildcards, input, output):
-    """Where the weights lie; what they are stands in the stamps that fetching leaves."""
-    names = STUDY.checkpoints_of(wildcards.representation)
-    known = {name: json.loads(STUDY.checkpoint_slice(name)) for name in names}
-    stamps = [f"--weights={path}" for path in input.weights]
-    return [*stamps, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
-
-
-@cache
-def content_of_own_weights(representation):
-    """Changes when pre-trained weights that are the user's (files, folders) are replaced."""
-    settings = STUDY.representations[representation]
-    named = STUDY.checkpoints_of(representation)
-    paths = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
-    return [DIGESTS.of_tree(path) for path in paths if path not in named]
-
-
-def may_use_gpu(wildcards):
-    """Networks, and what the user brings."""
-    settings = STUDY.representations[wildcards.representation]
-    return isinstance(settings, (PretrainedSettings, ExternalSettings))
-
-
-def extraction_device(wildcards):
-    here = may_use_gpu(wildcards) and backend_of(wildcards) == "native"
-    return STUDY.execution.device if here else "cpu"
 
 
 rule extract_features:

@@ -1,10 +1,4 @@
 # Roles and training orders of each fold, and the checks that come before any training.
-def fold_file_digest():
-    """Changes with what a table of given folds says; the step that reads it says what is missing."""
-    path = STUDY.protocol.fold_file
-    return DIGESTS.of_tree(path) if path else ""
-
-
 rule make_fold:
     input:
         utterances=rules.label_corpus.output.utterances,

@@ -31,7 +31,7 @@ rule draw_figures:
     conda:
         ENVIRONMENT
     params:
-        folder=f"{OUT}/figures",
+        folder=untracked(lambda wildcards, input, output: os.path.dirname(output[0])),
         code=code_of("draw_figures.py"),
     message:
         "draw all figures"

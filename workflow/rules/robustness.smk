@@ -1,18 +1,5 @@
 # Trained models on test audio that was changed: in noise, in a room, over a telephone. Changed audio is
 # extracted once for all experiments, and kept: a further condition extracts only its own.
-from emoscale.config.robustness import Babble
-
-
-def perturbed_code(wildcards):
-    kind = STUDY.representations[wildcards.representation].kind
-    sources = sources_of(kind, backend_of(wildcards))
-    return code_of("extract_features.py", "emoscale.audio.conditions", *sources)
-
-
-def talkers_of_condition(wildcards):
-    """Everybody, where others talk: one more voice is then heard everywhere."""
-    others = isinstance(STUDY.robustness.conditions[wildcards.condition], Babble)
-    return rules.list_talkers.output if others else []
 
 
 use rule extract_features as extract_perturbed with:
@@ -58,15 +45,6 @@ use rule index_features as index_perturbed with:
         "{wildcards.representation}: verify all shards under {wildcards.condition}"
 
 
-def perturbed_features(wildcards):
-    """Indices of the audio that an experiment reads, under every condition."""
-    return expand(
-        rules.index_perturbed.output,
-        condition=sorted(STUDY.robustness.conditions),
-        representation=STUDY.audio_of(wildcards.experiment),
-    )
-
-
 # All conditions in one process, because starting one takes longer than predicting.
 rule test_robustness:
     input:
@@ -92,7 +70,7 @@ rule test_robustness:
         gpu=int(STUDY.execution.device == "cuda"),
         device=STUDY.execution.device,
     params:
-        run=CELL,
+        run=untracked(lambda wildcards, input, output: os.path.dirname(input.run)),
         features=option_for_each("features", "features"),
         perturbed=option_for_each("perturbed", "perturbed"),
         code=code_of("test_robustness.py"),
@@ -122,7 +100,7 @@ rule score_robustness:
         conditions=settings_of("conditions"),
         cells=canonical_json({"sizes": STUDY.robustness_sizes(), "folds": STUDY.fold_names()}),
         protocol=settings_of("protocol"),
-        predictions=f"{OUT}/robustness",
+        predictions=lambda wildcards: f"{OUT}/robustness",
         code=code_of("score_robustness.py"),
     message:
         "score all experiments under every condition"

@@ -1,19 +1,11 @@
 # A job an experiment, fold and training size; its repeats train together.
-from emoscale.config.settings import reference_parts
-from emoscale.models.registry import sources_of as sources_of_model
 
 CELL = f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}"
 
 
-def features_of_experiment(wildcards):
-    references = STUDY.experiments[wildcards.experiment].representations
-    names = [reference_parts(reference)[0] for reference in references]
-    return [f"{OUT}/features/{name}/index.parquet" for name in names]
-
-
-def training_code(wildcards):
-    kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
-    return code_of("train.py", *sources_of_model(kind))
+# A C library (glibc) that keeps what a training step frees: otherwise it returns each large array to the
+# system, which clears its pages for the next one (docs/benchmarks.md, "Our own against torch's").
+KEEPING_MEMORY = "GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
 
 
 rule train:
@@ -46,12 +38,13 @@ rule train:
         prediction=untracked(
             lambda wildcards, input, output: STUDY.prediction_slice(wildcards.experiment)
         ),
-        folder=CELL,
+        environment=untracked(lambda *_: KEEPING_MEMORY),
+        folder=folder_of("run"),
         code=training_code,
     message:
         "{wildcards.experiment}: train on {wildcards.size}, test {wildcards.fold}"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/train.py --settings {params.settings:q}'
+        '{params.environment} python "$EMOSCALE_SCRIPTS"/train.py --settings {params.settings:q}'
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
         " --protocol {input.fold:q} --prediction {params.prediction:q}"
         " --output {params.folder:q} --device {resources.device} --threads {threads}"
@@ -63,12 +56,3 @@ CELLS = {
     "experiments": {name: STUDY.sizes_of(name) for name in STUDY.experiments},
     "folds": STUDY.fold_names(),
 }
-
-
-def files_of_cells(pattern, sizes_of_experiments):
-    """One file of each experiment, fold and training size."""
-    return [
-        path
-        for experiment, sizes in sizes_of_experiments.items()
-        for path in expand(pattern, experiment=experiment, size=sizes, fold=STUDY.fold_names())
-    ]

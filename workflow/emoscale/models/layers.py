@@ -128,7 +128,7 @@ class Standardise(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """[frames, dimension], or [frames, layers, dimension], to the same shape, in float32."""
-        return (frames - self.mean) * self.scale
+        return (frames - self.mean).mul_(self.scale)
 
 
 _SCORES = re.compile(r"^(?:parts\.(?P<part>\d+)\.)?layers\.(?P<input>\d+)\.scores$")

@@ -1,0 +1,130 @@
+# What the steps of a representation, an experiment or a condition read, and the code that they run.
+import json
+
+from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.representations import ExternalSettings, PretrainedSettings
+from emoscale.config.robustness import Babble
+from emoscale.config.settings import reference_parts
+from emoscale.models.registry import sources_of as sources_of_model
+from emoscale.representations.registry import sources_of
+from emoscale.runtime.provenance import canonical_json
+
+CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
+
+
+def checkpoint_identity(wildcards):
+    """What is fetched; a digest that is stated later is checked and changes nothing."""
+    stated = json.loads(STUDY.checkpoint_slice(wildcards.checkpoint))
+    return canonical_json({key: value for key, value in stated.items() if key != "sha256"})
+
+
+def checkpoint_code(wildcards):
+    """Only where it makes the weights: what is downloaded is held to a digest."""
+    made = isinstance(STUDY.checkpoints[wildcards.checkpoint], UntrainedModel)
+    return (
+        code_of("fetch_checkpoint.py", "emoscale.representations.weights.untrained") if made else ""
+    )
+
+
+def backend_of(wildcards):
+    return getattr(STUDY.representations[wildcards.representation], "backend", "native")
+
+
+def representation_code(wildcards):
+    kind = STUDY.representations[wildcards.representation].kind
+    return code_of("extract_features.py", *sources_of(kind, backend_of(wildcards)))
+
+
+def fairseq_option(wildcards, input, output):
+    """Where the original package lies, for what it computes."""
+    if backend_of(wildcards) == "native":
+        return []
+    return [f"--fairseq-python={os.path.expanduser(STUDY.execution.fairseq_python)}"]
+
+
+def texts_of_shard(wildcards):
+    """The shard's texts, for what may read them."""
+    kind = STUDY.representations[wildcards.representation].kind
+    reads_text = modality_of(kind) != "audio"
+    return expand(rules.read_texts.output, shard=wildcards.shard) if reads_text else []
+
+
+def fetched_checkpoints(wildcards):
+    """What the representation's weights must be fetched for: those that have a name."""
+    names = STUDY.checkpoints_of(wildcards.representation)
+    return [f"{OUT}/checkpoints/{name}.json" for name in names]
+
+
+def weights_options(wildcards, input, output):
+    """Where the weights lie; what they are stands in the stamps that fetching leaves."""
+    names = STUDY.checkpoints_of(wildcards.representation)
+    known = {name: json.loads(STUDY.checkpoint_slice(name)) for name in names}
+    stamps = [f"--weights={path}" for path in input.weights]
+    return [*stamps, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
+
+
+@cache
+def content_of_own_weights(representation):
+    """Changes when pre-trained weights that are the user's (files, folders) are replaced."""
+    settings = STUDY.representations[representation]
+    named = STUDY.checkpoints_of(representation)
+    paths = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
+    return [DIGESTS.of_tree(path) for path in paths if path not in named]
+
+
+def may_use_gpu(wildcards):
+    """Networks, and what the user brings."""
+    settings = STUDY.representations[wildcards.representation]
+    return isinstance(settings, (PretrainedSettings, ExternalSettings))
+
+
+def extraction_device(wildcards):
+    here = may_use_gpu(wildcards) and backend_of(wildcards) == "native"
+    return STUDY.execution.device if here else "cpu"
+
+
+def fold_file_digest():
+    """Changes with what a table of given folds says; the step that reads it says what is missing."""
+    path = STUDY.protocol.fold_file
+    return DIGESTS.of_tree(path) if path else ""
+
+
+def features_of_experiment(wildcards):
+    references = STUDY.experiments[wildcards.experiment].representations
+    names = [reference_parts(reference)[0] for reference in references]
+    return [f"{OUT}/features/{name}/index.parquet" for name in names]
+
+
+def training_code(wildcards):
+    kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
+    return code_of("train.py", *sources_of_model(kind))
+
+
+def files_of_cells(pattern, sizes_of_experiments):
+    """One file of each experiment, fold and training size."""
+    return [
+        path
+        for experiment, sizes in sizes_of_experiments.items()
+        for path in expand(pattern, experiment=experiment, size=sizes, fold=STUDY.fold_names())
+    ]
+
+
+def perturbed_code(wildcards):
+    kind = STUDY.representations[wildcards.representation].kind
+    sources = sources_of(kind, backend_of(wildcards))
+    return code_of("extract_features.py", "emoscale.audio.conditions", *sources)
+
+
+def talkers_of_condition(wildcards):
+    """Everybody, where others talk: one more voice is then heard everywhere."""
+    others = isinstance(STUDY.robustness.conditions[wildcards.condition], Babble)
+    return rules.list_talkers.output if others else []
+
+
+def perturbed_features(wildcards):
+    """Indices of the audio that an experiment reads, under every condition."""
+    return expand(
+        rules.index_perturbed.output,
+        condition=sorted(STUDY.robustness.conditions),
+        representation=STUDY.audio_of(wildcards.experiment),
+    )
