@@ -62,6 +62,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/extraction_memory.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/own_against_torch.py
+	$(BIN)/python benchmarks/survey_corpus.py
 
 evidence: $(VENV)/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_statistics

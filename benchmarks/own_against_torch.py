@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from emoscale.config.models import ConvolutionalSettings, RecurrentSettings
+from emoscale.config.models import ConvolutionalSettings, PooledSettings, RecurrentSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
 from emoscale.models.layers import Dropout, PackedConvolution
@@ -79,8 +79,8 @@ def plain_dropout(self: Dropout, values: Tensor) -> Tensor:
 def bernoulli_dropout(self: Dropout, values: Tensor) -> Tensor:
     if not self.training or self.share == 0.0:
         return values
-    kept = torch.empty_like(values).bernoulli_(1.0 - self.share, generator=self.generator)
-    return values * kept.div_(1.0 - self.share)
+    mask = torch.empty_like(values).bernoulli_(1.0 - self.share, generator=self.generator)
+    return values * mask.div_(1.0 - self.share)
 
 
 def padded_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
@@ -142,7 +142,9 @@ def recurrent(cell: Any, width: int) -> RecurrentSettings:
 
 
 # What, on what, model, its class, steps a turn, and torch's ways of its forward pass.
+POOLED = PooledSettings(kind="pooled", width=256, dropout=0.2)
 PIECES: list[tuple[str, Callable[[], Material], Any, type, int, dict[str, Way]]] = [
+    ("pooled, IEMOCAP", iemocap, POOLED, Dropout, 5, {}),  # for the C library's settings
     ("dropout, EMO-DB", lambda: emodb(80), wide(5), Dropout, 5, DROPOUTS),
     ("dropout, IEMOCAP", iemocap, wide(1), Dropout, 2, DROPOUTS),
     ("convolution, EMO-DB", lambda: emodb(80), wide(5), PackedConvolution, 5, CONVOLUTIONS),
@@ -154,10 +156,13 @@ PIECES: list[tuple[str, Callable[[], Material], Any, type, int, dict[str, Way]]]
 
 @click.command(help=__doc__)
 @click.option("--turns", default=3, show_default=True)
-def main(turns: int) -> None:
+@click.option("--piece", default="", help="Only what is called so.")
+def main(turns: int, piece: str) -> None:
     torch.set_num_threads(1)
     click.echo("| piece, size | way | ms a step | its time against ours |\n|---|---|---|---|")
     for name, given, model, patched, steps, ways in PIECES:
+        if piece not in ("", name):
+            continue
         drawn = given()
         trainers = {way: trainer(drawn, model, 32, steps) for way in ("ours", *ways)}
         seconds: dict[str, list[float]] = {way: [] for way in trainers}

@@ -8,7 +8,7 @@ import polars as pl
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.same_recordings import SAME_RECORDINGS
 from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS
+from tests.corpus.checked import UTTERANCES_WITH_TEXTS
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 

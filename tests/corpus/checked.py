@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading
 from emoscale.corpus.recordings import check_shard, gather_recordings, texts_of
+from emoscale.tables.schemas import TEXTS, UTTERANCES
+
+UTTERANCES_WITH_TEXTS = pa.schema([*UTTERANCES, *list(TEXTS)[1:]])
+"""What `read_utterances` gives."""
 
 
 def check_recordings(

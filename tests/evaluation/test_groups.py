@@ -4,7 +4,7 @@ import polars as pl
 
 from emoscale.evaluation.groups import groups_of_tests
 from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import UTTERANCES_WITH_TEXTS
+from tests.corpus.checked import UTTERANCES_WITH_TEXTS
 
 CLASS_OF = {"c": {"ang": "anger", "hap": "happiness", "exc": "happiness"}}
 

@@ -17,7 +17,7 @@ from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.representations import modality_of
 from emoscale.corpus.survey import Survey, read_survey, survey_corpus, write_survey
-from emoscale.runtime.errors import CorpusError, UserError
+from emoscale.runtime.errors import CorpusError, DiskError, UserError
 from emoscale.runtime.file_digests import FileDigests
 from emoscale.runtime.provenance import code_digest
 
@@ -104,6 +104,8 @@ def survey():
         nothing = (str(error),) * STUDY.shards
         none = Survey(nothing, nothing, str(error), str(error), (0,) * STUDY.shards)
         return read_survey(last, STUDY.shards) or none
+    except DiskError as error:
+        raise WorkflowError(str(error)) from None
     if read_survey(last, STUDY.shards) != found:
         write_survey(found, last)
     return found

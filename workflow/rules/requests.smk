@@ -1,5 +1,6 @@
 # What steps ask of a cluster, and which of them share a job. Nothing of it is a reason to rerun.
 from emoscale.config.resources import (
+    TRAINING_ENVIRONMENT,
     extraction_seconds,
     megabytes,
     minutes,

@@ -3,11 +3,6 @@
 CELL = f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}"
 
 
-# A C library (glibc) that keeps what a training step frees: otherwise it returns each large array to the
-# system, which clears its pages for the next one (docs/benchmarks.md, "Our own against torch's").
-KEEPING_MEMORY = "GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
-
-
 rule train:
     input:
         fold=rules.make_fold.output,
@@ -38,7 +33,7 @@ rule train:
         prediction=untracked(
             lambda wildcards, input, output: STUDY.prediction_slice(wildcards.experiment)
         ),
-        environment=untracked(lambda *_: KEEPING_MEMORY),
+        environment=untracked(lambda *_: [f"{k}={v}" for k, v in TRAINING_ENVIRONMENT.items()]),
         folder=folder_of("run"),
         code=training_code,
     message:

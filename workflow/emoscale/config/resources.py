@@ -16,6 +16,12 @@ from emoscale.config.robustness import labels_of_size
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.study import Study
 
+TRAINING_ENVIRONMENT = {
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
+}
+"""Lets a C library that is glibc keep what a training step frees: otherwise it returns each large
+array to the system, which clears its pages for the next one (docs/benchmarks.md)."""
+
 START_SECONDS = 4.0
 """Python and its libraries, for a step that imports torch."""
 

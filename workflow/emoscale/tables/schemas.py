@@ -98,9 +98,6 @@ SHARD = pa.schema(
 TEXTS = pa.schema([_RECORDING_FIELDS[0], *_TEXT_FIELDS])
 """What is said: apart from all else, so that a corrected transcript changes no fold."""
 
-UTTERANCES_WITH_TEXTS = pa.schema([*UTTERANCES, *_TEXT_FIELDS])
-"""What `read_utterances` gives."""
-
 TALKERS = pa.schema(
     [
         field
