@@ -278,7 +278,7 @@ def test_progress_is_shown_within_a_training(
     lines = [line for line in capsys.readouterr().err.splitlines() if "steps" in line]
     taken = sum(repeat.chosen.steps for repeat in run.repeats)
     assert taken == 2 * 40
-    said = r"pooled/fold1/all: (\d+) of (\d+) steps, [\d.]+ a second(, about \d+ s left)?"
+    said = r"pooled/fold1/all: (\d+) of (\d+) steps, [\d,.]+ a second(, about \d+ s left)?"
     parts = [match.groups() for line in lines if (match := re.fullmatch(said, line))]
     assert [int(done) for done, _, _ in parts] == [*range(1, taken + 1), taken]
     assert int(parts[0][1]) == 2 * TRAINING.maximum_steps
