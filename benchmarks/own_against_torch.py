@@ -83,15 +83,30 @@ def bernoulli_dropout(self: Dropout, values: Tensor) -> Tensor:
     return values * mask.div_(1.0 - self.share)
 
 
+def plain_convolution(self: PackedConvolution, batch: Tensor) -> Tensor:
+    """[utterances, frames, dimension] to [utterances, frames, channels]."""
+    own = self.convolution
+    half = own.kernel_size[0] // 2
+    return functional.conv1d(batch.transpose(1, 2), own.weight, own.bias, padding=half).mT
+
+
 def padded_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
     batch = pad_sequence(list(torch.split(frames, lengths)), batch_first=True)
-    convolved = self.convolution(batch.transpose(1, 2)).transpose(1, 2)
+    convolved = plain_convolution(self, batch)
     return torch.cat([own[:length] for own, length in zip(convolved, lengths, strict=True)])
 
 
 def convolution_one_by_one(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
     parts = torch.split(frames, lengths)
-    return torch.cat([self.convolution(own.T[None])[0].T for own in parts])
+    return torch.cat([plain_convolution(self, own[None])[0] for own in parts])
+
+
+def one_signal_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
+    half = self.convolution.kernel_size[0] // 2
+    utterance = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    places = torch.arange(len(frames)) + half * utterance
+    signal = frames.new_zeros(int(places[-1]) + 1, frames.shape[1]).index_copy(0, places, frames)
+    return plain_convolution(self, signal[None])[0].index_select(0, places)
 
 
 def padded_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
@@ -123,7 +138,11 @@ def packed_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int])
 
 Way = Callable[..., Tensor]
 DROPOUTS: dict[str, Way] = {"nn.Dropout": plain_dropout, "Bernoulli draws": bernoulli_dropout}
-CONVOLUTIONS: dict[str, Way] = {"padded": padded_convolution, "one by one": convolution_one_by_one}
+CONVOLUTIONS: dict[str, Way] = {
+    "padded": padded_convolution,
+    "one by one": convolution_one_by_one,
+    "one signal": one_signal_convolution,
+}
 RECURRENT: dict[str, Way] = {
     "padded": padded_recurrent,
     "one by one": recurrent_one_by_one,

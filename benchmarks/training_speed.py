@@ -14,6 +14,7 @@ multiplies matrices in float32 (bfloat16), counting products with frames that ar
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from emoscale.config.resources import TRAINING_ENVIRONMENT
 from emoscale.representations.contract import Extracted
 from emoscale.runtime.provenance import canonical_json
 from emoscale.store import ShardHeader, ShardWriter
@@ -166,7 +168,8 @@ def run_two_at_a_time(commands: Sequence[list[str]]) -> float:
     """Seconds until all have ended."""
 
     def run(command: list[str]) -> None:
-        subprocess.run(command, check=True, capture_output=True)
+        environment = os.environ | TRAINING_ENVIRONMENT
+        subprocess.run(command, check=True, capture_output=True, env=environment)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:

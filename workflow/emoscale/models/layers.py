@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from emoscale.config import models as settings
 
@@ -208,22 +207,29 @@ class UtteranceLinear(nn.Linear):
 class PackedConvolution(nn.Module):
     """Of an odd kernel and stride 1: as many frames come out as went in.
 
-    The utterances stand in one long signal with half a kernel of zeros between them; a kernel of 1
-    is a linear layer, which takes half the time.
+    The utterances stand in one long signal with half a kernel of zeros between them, and each tap
+    of the kernel is one product with all of it: torch's convolution is prepared anew on a CPU for
+    each number of frames, and no two batches have the same.
     """
 
     def __init__(self, dimension: int, channels: int, kernel: int) -> None:
         super().__init__()
-        self._half = kernel // 2
-        self.convolution = nn.Conv1d(dimension, channels, kernel, padding=self._half)
+        self.convolution = nn.Conv1d(dimension, channels, kernel)
 
     def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
         """[total, dimension] to [total, channels]."""
-        if not self._half:
-            return linear(frames, self.convolution.weight[:, :, 0], self.convolution.bias)
+        taps = self.convolution.weight.permute(2, 1, 0)
+        bias = self.convolution.bias
+        assert bias is not None
+        half = len(taps) // 2
+        if not half:
+            return torch.addmm(bias, frames, taps[0])
         utterance = Segments(lengths, frames.device).utterance
-        places = torch.arange(len(frames), device=frames.device) + self._half * utterance
-        signal = frames.new_zeros(len(frames) + self._half * (len(lengths) - 1), frames.shape[1])
-        signal = signal.index_copy(0, places, frames)
-        convolved: Tensor = self.convolution(signal.T[None])
-        return convolved[0].T.index_select(0, places)
+        places = torch.arange(len(frames), device=frames.device) + half * utterance
+        signal = frames.new_zeros(len(frames) + half * (len(lengths) + 1), frames.shape[1])
+        signal = signal.index_copy(0, places + half, frames)
+        count = len(signal) - 2 * half
+        summed = torch.addmm(bias, signal[:count], taps[0])
+        for place, tap in enumerate(taps[1:], start=1):
+            summed = torch.addmm(summed, signal[place : place + count], tap)
+        return summed.index_select(0, places)
