@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from emoscale.config.models import WaveformModelSettings
 from emoscale.models.contract import InputShape, OneInput, PackedFrames
@@ -51,7 +52,7 @@ class WaveformNetwork(OneInput):
         (batch,) = inputs
         signal, kept, counts = self._one_signal(batch)
         for layer in self.convolutions:
-            convolved = layer["convolution"](signal.T[None])[0].T  # type: ignore[index]
+            convolved = _convolve(signal, layer["convolution"])  # type: ignore[index]
             signal = torch.relu(layer["norm"](convolved))  # type: ignore[index]
         means = Segments(counts, signal.device).mean(signal.index_select(0, kept))
         logits: Tensor = self.classify(self.dropout(means))
@@ -71,3 +72,23 @@ class WaveformNetwork(OneInput):
             counts.append(count)
             begin += slot
         return torch.cat(pieces), torch.cat(kept).to(samples.device), counts
+
+
+def _convolve(signal: Tensor, convolution: nn.Conv1d) -> Tensor:
+    """What `convolution` gives of a signal [samples, channels]: [frames, channels].
+
+    The signal falls into blocks of a stride, and the kernel into as many parts as strides that it
+    touches: one product of all blocks with all parts, and a sum of shifted rows. On a CPU that
+    takes half the time of torch's convolution, which is prepared anew for each length of signal.
+    """
+    (kernel,), (stride,) = convolution.kernel_size, convolution.stride
+    parts = -(-kernel // stride)
+    frames = (len(signal) - kernel) // stride + 1
+    blocks = pad(signal, (0, 0, 0, (frames + parts - 1) * stride - len(signal)))
+    weight = pad(convolution.weight, (0, parts * stride - kernel)).permute(2, 1, 0)
+    weight = weight.reshape(parts, stride * convolution.in_channels, -1)
+    products = blocks.reshape(frames + parts - 1, -1) @ torch.cat(list(weight), dim=1)
+    summed: Tensor = products[:frames, : convolution.out_channels]
+    for place, part in enumerate(products.chunk(parts, dim=1)[1:], start=1):
+        summed = summed + part[place : place + frames]
+    return summed if convolution.bias is None else summed + convolution.bias
