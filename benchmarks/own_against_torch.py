@@ -22,12 +22,18 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from emoscale.config.models import ConvolutionalSettings, PooledSettings, RecurrentSettings
+from emoscale.config.models import (
+    ConvolutionalSettings,
+    PooledSettings,
+    RecurrentSettings,
+    WaveformModelSettings,
+)
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
 from emoscale.models.layers import Dropout, PackedConvolution
 from emoscale.models.recurrent_encoder import RecurrentEncoder, _packed, _TimeFirst
 from emoscale.models.registry import build_model
+from emoscale.models.waveform import BlockConvolution
 from emoscale.store.index import Features
 from emoscale.training.engine import advance
 from emoscale.training.material import Material
@@ -36,11 +42,13 @@ from emoscale.training.trainer import Task, Trainer
 CLASSES, HELD_OUT = 4, 20
 
 
-def material(utterances: int, dimension: int, median: float, spread: float) -> Material:
+def material(
+    utterances: int, dimension: int, median: float, spread: float, rate: int = 100
+) -> Material:
     """Lengths [s] are log-normal, between 0.6 and 34."""
     random = np.random.default_rng(0)
     seconds = np.exp(random.normal(np.log(median), spread, utterances)).clip(0.6, 34)
-    lengths = (100 * seconds).astype(np.int64)
+    lengths = (rate * seconds).astype(np.int64)
     drawn = random.standard_normal((20_000, dimension), dtype=np.float32).astype(np.float16)
     frames = np.tile(drawn, (-(-int(lengths.sum()) // len(drawn)), 1))[: lengths.sum()]
     names = [str(number) for number in range(utterances)]
@@ -49,6 +57,10 @@ def material(utterances: int, dimension: int, median: float, spread: float) -> M
 
 def emodb(dimension: int) -> Material:
     return material(339, dimension, 2.6, 0.37)
+
+
+def samples() -> Material:
+    return material(339, 1, 2.6, 0.37, rate=16_000)
 
 
 def iemocap() -> Material:
@@ -104,9 +116,13 @@ def convolution_one_by_one(self: PackedConvolution, frames: Tensor, lengths: lis
 def one_signal_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
     half = self.convolution.kernel_size[0] // 2
     utterance = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
-    places = torch.arange(len(frames)) + half * utterance
-    signal = frames.new_zeros(int(places[-1]) + 1, frames.shape[1]).index_copy(0, places, frames)
-    return plain_convolution(self, signal[None])[0].index_select(0, places)
+    rows = torch.arange(len(frames)) + half * utterance
+    signal = frames.new_zeros(int(rows[-1]) + 1, frames.shape[1]).index_copy(0, rows, frames)
+    return plain_convolution(self, signal[None])[0].index_select(0, rows)
+
+
+def strided_convolution(self: BlockConvolution, signal: Tensor) -> Tensor:
+    return functional.conv1d(signal.T[None], self.weight, self.bias, self.stride)[0].T
 
 
 def padded_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
@@ -150,10 +166,9 @@ RECURRENT: dict[str, Way] = {
 }
 
 
-def wide(kernel: int) -> ConvolutionalSettings:
-    return ConvolutionalSettings(
-        kind="convolutional", layers=((128, kernel), (128, kernel)), dropout=0.2
-    )
+def convolutional(channels: int, kernel: int) -> ConvolutionalSettings:
+    layers = ((channels, kernel), (channels, kernel))
+    return ConvolutionalSettings(kind="convolutional", layers=layers, dropout=0.2)
 
 
 def recurrent(cell: Any, width: int) -> RecurrentSettings:
@@ -161,13 +176,21 @@ def recurrent(cell: Any, width: int) -> RecurrentSettings:
 
 
 # What, on what, model, its class, steps a turn, and torch's ways of its forward pass.
+RAW = WaveformModelSettings(kind="waveform", layers=((16, 160, 40), (32, 8, 4), (32, 4, 4)))
 POOLED = PooledSettings(kind="pooled", width=256, dropout=0.2)
 PIECES: list[tuple[str, Callable[[], Material], Any, type, int, dict[str, Way]]] = [
     ("pooled, IEMOCAP", iemocap, POOLED, Dropout, 5, {}),  # for the C library's settings
-    ("dropout, EMO-DB", lambda: emodb(80), wide(5), Dropout, 5, DROPOUTS),
-    ("dropout, IEMOCAP", iemocap, wide(1), Dropout, 2, DROPOUTS),
-    ("convolution, EMO-DB", lambda: emodb(80), wide(5), PackedConvolution, 5, CONVOLUTIONS),
-    ("convolution, IEMOCAP", iemocap, wide(5), PackedConvolution, 1, CONVOLUTIONS),
+    ("dropout, EMO-DB", lambda: emodb(80), convolutional(128, 5), Dropout, 5, DROPOUTS),
+    ("dropout, IEMOCAP", iemocap, convolutional(128, 1), Dropout, 2, DROPOUTS),
+    (
+        *("convolution, EMO-DB", lambda: emodb(80), convolutional(64, 5)),
+        *(PackedConvolution, 5, CONVOLUTIONS),
+    ),
+    (
+        *("convolution, IEMOCAP", iemocap, convolutional(128, 5)),
+        *(PackedConvolution, 1, CONVOLUTIONS),
+    ),
+    ("waveform, EMO-DB", samples, RAW, BlockConvolution, 5, {"nn.Conv1d": strided_convolution}),
     ("GRU, EMO-DB", lambda: emodb(40), recurrent("gru", 64), RecurrentEncoder, 1, RECURRENT),
     ("GRU, IEMOCAP", iemocap, recurrent("gru", 100), RecurrentEncoder, 1, RECURRENT),
 ]

@@ -14,7 +14,6 @@ multiplies matrices in float32 (bfloat16), counting products with frames that ar
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -156,6 +155,7 @@ def our_commands(
     given = [part for pair in arguments.items() for part in pair]
     return [
         [
+            *("env", *(f"{name}={value}" for name, value in TRAINING_ENVIRONMENT.items())),
             *(sys.executable, str(HERE.parent / "scripts" / "train.py"), *given),
             *("--size", size, "--output", str(material.folder / "runs" / kind / precision / size)),
             str(material.folder / "features" / "random" / "index.parquet"),
@@ -168,8 +168,7 @@ def run_two_at_a_time(commands: Sequence[list[str]]) -> float:
     """Seconds until all have ended."""
 
     def run(command: list[str]) -> None:
-        environment = os.environ | TRAINING_ENVIRONMENT
-        subprocess.run(command, check=True, capture_output=True, env=environment)
+        subprocess.run(command, check=True, capture_output=True)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:

@@ -47,7 +47,7 @@ DESIGNS = {
     "4, each twice the last": [100, 200, 400, 800],
     "4, each four times the last": [20, 80, 320, 1280],
     "published": [500, 1000, 2000, 4000],
-    "3, each four times the last": [20, 80, 356],
+    "3, 20 to 356": [20, 80, 356],
 }
 
 

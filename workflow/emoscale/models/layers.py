@@ -225,11 +225,11 @@ class PackedConvolution(nn.Module):
         if not half:
             return torch.addmm(bias, frames, taps[0])
         utterance = Segments(lengths, frames.device).utterance
-        places = torch.arange(len(frames), device=frames.device) + half * utterance
+        rows = torch.arange(len(frames), device=frames.device) + half * utterance
         signal = frames.new_zeros(len(frames) + half * (len(lengths) + 1), frames.shape[1])
-        signal = signal.index_copy(0, places + half, frames)
+        signal = signal.index_copy(0, rows + half, frames)
         count = len(signal) - 2 * half
         summed = torch.addmm(bias, signal[:count], taps[0])
-        for place, tap in enumerate(taps[1:], start=1):
-            summed = torch.addmm(summed, signal[place : place + count], tap)
-        return summed.index_select(0, places)
+        for offset, tap in enumerate(taps[1:], start=1):
+            summed = torch.addmm(summed, signal[offset : offset + count], tap)
+        return summed.index_select(0, rows)
