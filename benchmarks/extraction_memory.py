@@ -20,7 +20,7 @@ import torch
 
 from emoscale.representations.registry import build_representation
 from emoscale.store.extraction import extract_shard
-from emoscale.tables.parquet import frame_of
+from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import SHARD
 from extraction_speed import SAMPLE_RATE, settings_of, wav2vec2, wav2vec_large
 
@@ -56,7 +56,7 @@ def measure(name: str, seconds: float, folder: Path) -> None:
     row = {"utterance": "long", "audio": "long.wav", "seconds": seconds, "audio_sha256": ""}
     began = time.perf_counter()
     made = build_representation(settings)
-    extract_shard(frame_of([row], SHARD), folder, settings, made, folder / "long.h5", "", "")
+    extract_shard(dataframe_of([row], SHARD), folder, settings, made, folder / "long.h5", "", "")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     click.echo(f"| {name} | {seconds:g} | {time.perf_counter() - began:.0f} | {peak:,.0f} |")
 

@@ -36,7 +36,7 @@ from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
 from emoscale.store import read_shard
 from emoscale.store.extraction import extract_shard
-from emoscale.tables.parquet import frame_of
+from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import SHARD
 
 SAMPLE_RATE = 16_000
@@ -104,7 +104,7 @@ def draw_utterances(count: int, root: Path) -> Utterances:
                 "audio_sha256": "",
             }
         )
-    return Utterances(waveforms, root, frame_of(rows, SHARD))
+    return Utterances(waveforms, root, dataframe_of(rows, SHARD))
 
 
 def wav2vec_large(folder: Path, device: str) -> Model:
@@ -222,7 +222,7 @@ def matrix_rate(dtype: torch.dtype, device: str) -> float:
 def measure(model: Model, utterances: Utterances, folder: Path, device: str, rounds: int) -> None:
     exact = one_at_a_time(model, utterances, device)
     half, single = folder / "half.h5", folder / "single.h5"
-    stored = {"stored_type": "float32"}
+    stored = {"storage_dtype": "float32"}
     errors: dict[str, list[float]] = {}
     orders = np.random.default_rng(2)
     padded = padded_batches(model, utterances, device, orders)

@@ -35,16 +35,16 @@ from emoscale.models.recurrent_encoder import RecurrentEncoder, _packed, _TimeFi
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import BlockConvolution
 from emoscale.store.index import Features
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import advance
-from emoscale.training.material import Material
 from emoscale.training.trainer import Task, Trainer
 
 CLASSES, HELD_OUT = 4, 20
 
 
-def material(
+def draw_vectors(
     utterances: int, dimension: int, median: float, spread: float, rate: int = 100
-) -> Material:
+) -> CellFeatures:
     """Lengths [s] are log-normal, between 0.6 and 34."""
     random = np.random.default_rng(0)
     seconds = np.exp(random.normal(np.log(median), spread, utterances)).clip(0.6, 34)
@@ -52,30 +52,30 @@ def material(
     drawn = random.standard_normal((20_000, dimension), dtype=np.float32).astype(np.float16)
     frames = np.tile(drawn, (-(-int(lengths.sum()) // len(drawn)), 1))[: lengths.sum()]
     names = [str(number) for number in range(utterances)]
-    return Material(names, [Features(frames, lengths)], torch.device("cpu"))
+    return CellFeatures(names, [Features(frames, lengths)], torch.device("cpu"))
 
 
-def emodb(dimension: int) -> Material:
-    return material(339, dimension, 2.6, 0.37)
+def emodb(dimension: int) -> CellFeatures:
+    return draw_vectors(339, dimension, 2.6, 0.37)
 
 
-def samples() -> Material:
-    return material(339, 1, 2.6, 0.37, rate=16_000)
+def samples() -> CellFeatures:
+    return draw_vectors(339, 1, 2.6, 0.37, rate=16_000)
 
 
-def iemocap() -> Material:
-    return material(400, 512, 3.6, 0.67)
+def iemocap() -> CellFeatures:
+    return draw_vectors(400, 512, 3.6, 0.67)
 
 
-def trainer(given: Material, model: Any, batch: int, steps: int) -> Trainer:
+def trainer(given: CellFeatures, model: Any, batch: int, steps: int) -> Trainer:
     settings = TrainingSettings(
-        batch_utterances=batch,
+        batch_size=batch,
         maximum_steps=1_000_000,
         steps_between_evaluations=steps,
         patience=1_000_000,
     )
     torch.manual_seed(0)
-    count = len(given.place_of)
+    count = len(given.index_of)
     built = build_model(model, [InputShape(len(given.inputs[0].statistics(torch.arange(9))[0]))], 4)
     labels = torch.arange(count) % CLASSES
     places = torch.arange(count)
@@ -172,13 +172,13 @@ def convolutional(channels: int, kernel: int) -> ConvolutionalSettings:
 
 
 def recurrent(cell: Any, width: int) -> RecurrentSettings:
-    return RecurrentSettings(kind="recurrent", cell=cell, width=width)
+    return RecurrentSettings(kind="recurrent", rnn_type=cell, hidden_size=width)
 
 
 # What, on what, model, its class, steps a turn, and torch's ways of its forward pass.
 RAW = WaveformModelSettings(kind="waveform", layers=((16, 160, 40), (32, 8, 4), (32, 4, 4)))
-POOLED = PooledSettings(kind="pooled", width=256, dropout=0.2)
-PIECES: list[tuple[str, Callable[[], Material], Any, type, int, dict[str, Way]]] = [
+POOLED = PooledSettings(kind="pooled", projection_size=256, dropout=0.2)
+PIECES: list[tuple[str, Callable[[], CellFeatures], Any, type, int, dict[str, Way]]] = [
     ("pooled, IEMOCAP", iemocap, POOLED, Dropout, 5, {}),  # for the C library's settings
     ("dropout, EMO-DB", lambda: emodb(80), convolutional(128, 5), Dropout, 5, DROPOUTS),
     ("dropout, IEMOCAP", iemocap, convolutional(128, 1), Dropout, 2, DROPOUTS),

@@ -22,7 +22,7 @@ def large_study(folder: Path, root: Path, experiments: int = 80) -> dict[str, An
     """A study with 16 representations, so many experiments, 5 folds and 9 training sizes."""
     representations = {f"mfcc{n}": {"kind": "mfcc", "coefficients": n} for n in range(13, 29)}
     widths = range(32, 32 + -(-experiments // len(representations)))
-    models = {f"width{width}": {"kind": "pooled", "width": width} for width in widths}
+    models = {f"width{width}": {"kind": "pooled", "projection_size": width} for width in widths}
     named = [
         (f"{representation}-{model}", {"representations": [representation], "model": model})
         for representation in representations

@@ -49,7 +49,7 @@ HERE = Path(__file__).resolve().parent
 
 
 @dataclass
-class Material:
+class BenchmarkData:
     """The same utterances for both sides."""
 
     folder: Path
@@ -63,7 +63,7 @@ class Material:
         return [int(place) for place in self.orders[repeat][:count]]
 
 
-def draw(folder: Path, utterances: int) -> Material:
+def draw(folder: Path, utterances: int) -> BenchmarkData:
     random = np.random.default_rng(1)
     lengths = random.integers(100, 1501, utterances)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -108,36 +108,36 @@ def draw(folder: Path, utterances: int) -> Material:
     )
     schema = protocol_schema(REPEATS)
     write_table(fold.select(schema.names), folder / "fold.parquet", schema)
-    return Material(folder, lengths, orders)
+    return BenchmarkData(folder, lengths, orders)
 
 
-def plain_commands(material: Material, kind: str, steps: int, every: int) -> list[list[str]]:
+def plain_commands(data: BenchmarkData, kind: str, steps: int, every: int) -> list[list[str]]:
     commands = []
     for size in SIZES:
         for repeat in range(REPEATS):
             task = {
-                "features": str(material.folder / "plain.h5"),
+                "features": str(data.folder / "plain.h5"),
                 "kind": kind,
                 "seed": repeat,
-                "training": material.subset(repeat, size),
+                "training": data.subset(repeat, size),
                 "development": list(range(TRAINING, TRAINING + HELD_OUT)),
                 "batch": BATCH,
                 "steps": steps,
                 "evaluate_every": every,
             }
-            path = material.folder / f"{kind}_{size}_{repeat}.json"
+            path = data.folder / f"{kind}_{size}_{repeat}.json"
             path.write_text(json.dumps(task))
             commands.append([sys.executable, str(HERE / "plain_training.py"), str(path)])
     return commands
 
 
 def our_commands(
-    material: Material, kind: str, steps: int, every: int, precision: str
+    data: BenchmarkData, kind: str, steps: int, every: int, precision: str
 ) -> list[list[str]]:
     settings = {
         "model": MODELS[kind],
         "training": {
-            "batch_utterances": BATCH,
+            "batch_size": BATCH,
             "maximum_steps": steps,
             "steps_between_evaluations": every,
             "patience": steps,
@@ -150,15 +150,15 @@ def our_commands(
         "--settings": canonical_json(settings),
         "--experiment": kind,
         "--fold": "fold1",
-        "--protocol": str(material.folder / "fold.parquet"),
+        "--protocol": str(data.folder / "fold.parquet"),
     }
     given = [part for pair in arguments.items() for part in pair]
     return [
         [
             *("env", *(f"{name}={value}" for name, value in TRAINING_ENVIRONMENT.items())),
             *(sys.executable, str(HERE.parent / "scripts" / "train.py"), *given),
-            *("--size", size, "--output", str(material.folder / "runs" / kind / precision / size)),
-            str(material.folder / "features" / "random" / "index.parquet"),
+            *("--size", size, "--output", str(data.folder / "runs" / kind / precision / size)),
+            str(data.folder / "features" / "random" / "index.parquet"),
         ]
         for size in reversed(SIZES)  # the largest subset reads most
     ]
@@ -176,11 +176,11 @@ def run_two_at_a_time(commands: Sequence[list[str]]) -> float:
     return time.perf_counter() - began
 
 
-def gigaflop(material: Material, kind: str, steps: int, every: int) -> float:
+def gigaflop(data: BenchmarkData, kind: str, steps: int, every: int) -> float:
     """Of all 20 trainings, with the mean length where utterances are drawn."""
     forwards, both = PRODUCTS[kind]
-    mean = material.lengths[:TRAINING].mean()
-    held_out = material.lengths[TRAINING : TRAINING + HELD_OUT].sum()
+    mean = data.lengths[:TRAINING].mean()
+    held_out = data.lengths[TRAINING : TRAINING + HELD_OUT].sum()
     each = steps * BATCH * mean * both + steps // every * held_out * forwards
     return float(len(SIZES) * REPEATS * each / 1e9)
 
@@ -204,16 +204,16 @@ def matrix_rate(dtype: torch.dtype) -> float:
 @click.option("--kind", multiple=True, default=tuple(MODELS), show_default=True)
 def main(utterances: int, rounds: int, steps: int, every: int, kind: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        material = draw(Path(name), utterances)
+        data = draw(Path(name), utterances)
         for each in kind:
-            measure(material, each, steps, every, rounds)
+            measure(data, each, steps, every, rounds)
 
 
-def measure(material: Material, kind: str, steps: int, every: int, rounds: int) -> None:
+def measure(data: BenchmarkData, kind: str, steps: int, every: int, rounds: int) -> None:
     ways: dict[str, Callable[[], list[list[str]]]] = {
-        "plain": lambda: plain_commands(material, kind, steps, every),
-        "emoscale, float32": lambda: our_commands(material, kind, steps, every, "float32"),
-        "emoscale, bfloat16": lambda: our_commands(material, kind, steps, every, "bfloat16"),
+        "plain": lambda: plain_commands(data, kind, steps, every),
+        "emoscale, float32": lambda: our_commands(data, kind, steps, every, "float32"),
+        "emoscale, bfloat16": lambda: our_commands(data, kind, steps, every, "bfloat16"),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     rates: dict[str, list[float]] = {way: [] for way in ways}
@@ -222,7 +222,7 @@ def measure(material: Material, kind: str, steps: int, every: int, rounds: int) 
             dtype = torch.bfloat16 if "bfloat16" in way else torch.float32
             rates[way].append(matrix_rate(dtype))
             seconds[way].append(run_two_at_a_time(commands()))
-    work = gigaflop(material, kind, steps, every)
+    work = gigaflop(data, kind, steps, every)
     click.echo(
         f"\n{kind}: {len(SIZES)} sizes, {REPEATS} repeats, {steps} steps each, {rounds} rounds"
     )

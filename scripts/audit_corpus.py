@@ -11,7 +11,7 @@ from emoscale.audit.same_recordings import SAME_RECORDINGS
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AuditSettings
 from emoscale.reporting.audit_page import write_audit_page
-from emoscale.runtime.command import file_option, shows_sentences
+from emoscale.runtime.command import file_option, report_user_errors
 from emoscale.tables.parquet import (
     read_table,
     read_utterances,
@@ -23,7 +23,9 @@ from emoscale.tables.parquet import (
 
 @click.command(help=__doc__)
 @click.option(
-    "--settings", required=True, help='As JSON: {"unit": "session", "tested": [], "exclude": []}.'
+    "--settings",
+    required=True,
+    help='As JSON: {"unit": "session", "test_units": [], "exclude": []}.',
 )
 @click.option("--corpus-name", required=True, help="What it is called on the page.")
 @file_option("--utterances")
@@ -32,7 +34,7 @@ from emoscale.tables.parquet import (
 @file_option("--pairs")
 @file_option("--output", "The table.")
 @file_option("--page")
-@shows_sentences
+@report_user_errors
 def main(
     settings: str,
     corpus_name: str,

@@ -5,12 +5,17 @@ from pathlib import Path
 import click
 
 from emoscale.audit.finding import AUDIT
-from emoscale.audit.findings import audit_warnings, refuse_what_breaks
+from emoscale.audit.findings import audit_warnings, raise_on_errors
 from emoscale.audit.same_recordings import DUPLICATES
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
 from emoscale.protocol.checks import check_folds, warnings_of
-from emoscale.runtime.command import file_option, files_argument, protocol_option, shows_sentences
+from emoscale.runtime.command import (
+    file_option,
+    files_argument,
+    protocol_option,
+    report_user_errors,
+)
 from emoscale.runtime.files import write_json
 from emoscale.tables.parquet import read_fold, read_table, read_utterances
 
@@ -24,7 +29,7 @@ from emoscale.tables.parquet import read_fold, read_table, read_utterances
 @file_option("--audit")
 @file_option("--output")
 @files_argument("folds")
-@shows_sentences
+@report_user_errors
 def main(
     protocol: str,
     sizes: str,
@@ -47,7 +52,7 @@ def main(
         read_table(duplicates, DUPLICATES),
     )
     findings = read_table(audit, AUDIT)
-    refuse_what_breaks(findings)
+    raise_on_errors(findings)
     report["warnings"] = [*warnings_of(report), *audit_warnings(findings)]
     write_json(output, report)
     for warning in report["warnings"]:

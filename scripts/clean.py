@@ -14,7 +14,7 @@ import click
 
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import ConfigurationError
 
 SNAKEFILE = Path(__file__).resolve().parent.parent / "Snakefile"
@@ -30,7 +30,7 @@ CLEANED = ("features", "perturbed", "protocol", "runs", "robustness", "logs")
     help="The study, as Snakemake is given it.",
 )
 @click.option("--dry-run", is_flag=True, help="List, and remove nothing.")
-@shows_sentences
+@report_user_errors
 def main(configfile: Path, dry_run: bool) -> None:
     folder = Path(os.path.relpath(parse_study(read_configuration_file(configfile)).folder))
     if ".." in folder.parts:

@@ -6,7 +6,7 @@ import click
 import polars as pl
 
 from emoscale.evaluation.comparisons import COMPARISONS, comparison_table
-from emoscale.runtime.command import file_option, shows_sentences
+from emoscale.runtime.command import file_option, report_user_errors
 from emoscale.tables.parquet import read_any_table, read_table, table_origin, write_csv, write_table
 from emoscale.tables.schemas import UTTERANCES
 
@@ -17,7 +17,7 @@ from emoscale.tables.schemas import UTTERANCES
 @file_option("--utterances")
 @click.option("--seed", required=True, type=int, help="Of random sign flips (many speakers).")
 @file_option("--output", "Parquet; CSV beside.")
-@shows_sentences
+@report_user_errors
 def main(
     scores: Path,
     predictions: Path,

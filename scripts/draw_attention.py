@@ -18,7 +18,7 @@ from emoscale.prediction.attention import (
     study_of,
 )
 from emoscale.reporting.attention_map import draw_attention
-from emoscale.runtime.command import computing_options, file_option, shows_sentences
+from emoscale.runtime.command import computing_options, file_option, report_user_errors
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import write_json
@@ -38,7 +38,7 @@ NUMBERS = (".json", ".parquet")
     "--study", type=click.Path(path_type=Path), help="Its results.  [default: where MODEL lies]"
 )
 @computing_options
-@shows_sentences
+@report_user_errors
 def main(
     model: Path,
     utterance: str,

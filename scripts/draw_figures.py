@@ -17,14 +17,14 @@ from emoscale.reporting.layer_weights import draw_layer_weights
 from emoscale.reporting.learning_curves import draw_learning_curves
 from emoscale.reporting.robustness import draw_robustness
 from emoscale.reporting.slices import draw_slices
-from emoscale.runtime.command import file_option, files_argument, shows_sentences
+from emoscale.runtime.command import file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_any_table, read_metadata, read_table
 
 
 @click.command(help=__doc__)
 @file_option("--output", "Folder of figures.")
 @files_argument("tables")
-@shows_sentences
+@report_user_errors
 def main(output: Path, tables: tuple[Path, ...]) -> None:
     """Robustness is drawn where its table is among the `tables`."""
     table = {path.stem: path for path in tables}

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import torch
 
-from emoscale.audio.utterances import read_sources, waveform_of
+from emoscale.audio.utterances import read_extraction_inputs, waveform_of
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.representations.registry import build_original, build_representation, sources_of
 from emoscale.representations.weights.origin import Origin
-from emoscale.representations.weights.placing import place_weights, reads_weights
-from emoscale.runtime.command import computing_options, file_option, shows_sentences
+from emoscale.representations.weights.placing import checkpoint_options, place_weights
+from emoscale.runtime.command import computing_options, file_option, report_user_errors
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.runtime.provenance import code_digest, digest
@@ -33,8 +33,8 @@ PERTURBING = "emoscale.audio.conditions"
 @file_option("--output")
 @computing_options
 @click.option("--fairseq-python", help="The Python that has fairseq, for `backend: fairseq`.")
-@shows_sentences
-@reads_weights
+@report_user_errors
+@checkpoint_options
 def main(
     settings: str,
     condition: str | None,
@@ -69,7 +69,7 @@ def main(
     code = code_digest(*sources)
     if condition is not None:  # it is part of how the features were made, as the code is
         code = digest([code, condition])
-    rows = read_sources(shard, texts)
+    rows = read_extraction_inputs(shard, texts)
     extract_shard(rows, root, asked, representation, output, code, phrase, heard)
 
 

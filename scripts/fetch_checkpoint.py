@@ -8,7 +8,7 @@ from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.origin import write_stamp
-from emoscale.runtime.command import file_option, shows_sentences
+from emoscale.runtime.command import file_option, report_user_errors
 
 
 @click.command(help=__doc__)
@@ -19,7 +19,7 @@ from emoscale.runtime.command import file_option, shows_sentences
     "--offline/--online", default=False, help="Offline: use what is in the cache, download nothing."
 )
 @file_option("--output")
-@shows_sentences
+@report_user_errors
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
     checkpoint = parse_settings(CheckpointSettings, settings, "--settings")
     write_stamp(output, fetch_checkpoint(name, checkpoint, cache, offline))

@@ -8,7 +8,7 @@ import polars as pl
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.measuring import MEASURED, find_pairs
 from emoscale.audit.same_recordings import DUPLICATES, SAME_RECORDINGS, duplicate_groups
-from emoscale.runtime.command import file_option, files_argument, shows_sentences
+from emoscale.runtime.command import file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import SHARD
 
@@ -20,7 +20,7 @@ from emoscale.tables.schemas import SHARD
 @file_option("--duplicates")
 @click.option("--threads", default=1, show_default=True)
 @files_argument("shards")
-@shows_sentences
+@report_user_errors
 def main(
     root: Path,
     acoustics: Path,

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from emoscale.runtime.command import file_option, files_argument, shows_sentences
+from emoscale.runtime.command import file_option, files_argument, report_user_errors
 from emoscale.store.index import index_shards
 
 
 @click.command(help=__doc__)
 @file_option("--output")
 @files_argument("shards")
-@shows_sentences
+@report_user_errors
 def main(output: Path, shards: tuple[Path, ...]) -> None:
     index_shards(shards, output)
 

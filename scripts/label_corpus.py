@@ -8,7 +8,7 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.corpus.labels import give_labels
 from emoscale.corpus.votes import give_vote_shares
-from emoscale.runtime.command import file_option, labels_option, shows_sentences
+from emoscale.runtime.command import file_option, labels_option, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import RECORDINGS, UTTERANCES
 
@@ -17,7 +17,7 @@ from emoscale.tables.schemas import RECORDINGS, UTTERANCES
 @labels_option
 @file_option("--recordings")
 @file_option("--utterances")
-@shows_sentences
+@report_user_errors
 def main(labels: str, recordings: Path, utterances: Path) -> None:
     settings: LabelSettings = parse_settings(LabelSettings, labels, "--labels")
     table = give_vote_shares(give_labels(read_table(recordings, RECORDINGS), settings), settings)

@@ -13,7 +13,7 @@ from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.protocol.checks import check_fold
 from emoscale.protocol.orders import make_fold
-from emoscale.runtime.command import file_option, protocol_option, shows_sentences
+from emoscale.runtime.command import file_option, protocol_option, report_user_errors
 from emoscale.tables.parquet import read_table, read_utterances, write_table
 from emoscale.tables.schemas import protocol_schema
 
@@ -25,7 +25,7 @@ from emoscale.tables.schemas import protocol_schema
 @file_option("--texts", "Where folds may share no text.", required=False)
 @file_option("--duplicates")
 @file_option("--output")
-@shows_sentences
+@report_user_errors
 def main(
     protocol: str,
     fold: str,

@@ -11,7 +11,7 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import collect_runs, predictions_of_study, runs_schema
 from emoscale.evaluation.scores import CONFUSION, confusion_table, score_table, scores_schema
 from emoscale.evaluation.trials import TRIALS
-from emoscale.runtime.command import file_option, protocol_option, shows_sentences
+from emoscale.runtime.command import file_option, protocol_option, report_user_errors
 from emoscale.tables.parquet import read_table, table_origin, write_csv, write_table
 from emoscale.tables.schemas import UTTERANCES
 from emoscale.training.run_record import CellName
@@ -26,7 +26,7 @@ from emoscale.training.run_record import CellName
 @file_option("--utterances")
 @file_option("--checks", "Protocol checks.")
 @file_option("--output", "Folder of tables.")
-@shows_sentences
+@report_user_errors
 def main(
     study: str,
     corpus_name: str,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from emoscale.config import parse_settings
-from emoscale.config.evidence import EvidenceSlice
+from emoscale.config.evidence import StudyEvidence
 from emoscale.evaluation.curves import measured_curves
 from emoscale.evaluation.efficiency import (
     EFFICIENCY,
@@ -16,7 +16,7 @@ from emoscale.evaluation.efficiency import (
 )
 from emoscale.evaluation.forecast import FORECAST, forecast_table
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table
-from emoscale.runtime.command import file_option, shows_sentences
+from emoscale.runtime.command import file_option, report_user_errors
 from emoscale.tables.parquet import read_any_table, read_table, table_origin, write_csv, write_table
 from emoscale.tables.schemas import UTTERANCES
 
@@ -27,16 +27,16 @@ from emoscale.tables.schemas import UTTERANCES
 @file_option("--predictions")
 @file_option("--utterances")
 @file_option("--output", "Folder of tables.")
-@shows_sentences
+@report_user_errors
 def main(settings: str, scores: Path, predictions: Path, utterances: Path, output: Path) -> None:
-    asked = parse_settings(EvidenceSlice, settings, "--settings")
+    asked = parse_settings(StudyEvidence, settings, "--settings")
     table = read_any_table(scores)
     curves = measured_curves(
         table, read_any_table(predictions), read_table(utterances, UTTERANCES), asked.seed
     )
     reference = reference_of(curves, hand_engineered(asked.experiments), asked.reference)
     forecasts = forecast_table(
-        curves, table["chance_ua"][0], asked.forecast_sizes, asked.wanted_ua, asked.seed
+        curves, table["chance_ua"][0], asked.forecast_sizes, asked.target_ua, asked.seed
     )
     left_out = without_curve(curves)
     if left_out:

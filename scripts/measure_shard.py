@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from emoscale.audit.measuring import MEASURED, measure_shard
-from emoscale.runtime.command import file_option, shows_sentences
+from emoscale.runtime.command import file_option, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import SHARD
 
@@ -15,7 +15,7 @@ from emoscale.tables.schemas import SHARD
 @file_option("--shard", "Its recordings.")
 @file_option("--output")
 @click.option("--threads", default=1, show_default=True)
-@shows_sentences
+@report_user_errors
 def main(root: Path, shard: Path, output: Path, threads: int) -> None:
     measured = measure_shard(read_table(shard, SHARD), root, threads)
     write_table(measured, output, MEASURED)

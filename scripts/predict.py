@@ -19,10 +19,10 @@ from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import LeftOut, find_recordings, read_list
 from emoscale.prediction.tables import check_form, write_predictions
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.runtime.command import computing_options, shows_sentences
+from emoscale.runtime.command import computing_options, report_user_errors
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import CheckpointError, CorpusError, UserError
-from emoscale.runtime.memory import says_memory_ran_out
+from emoscale.runtime.memory import explain_out_of_memory
 from emoscale.training.saved_run import read_run
 
 
@@ -40,11 +40,11 @@ from emoscale.training.saved_run import read_run
     "[default: a .txt beside each recording]",
 )
 @click.option(
-    "--window",
+    "--segment-seconds",
     type=click.FloatRange(min=1.0),
     default=30.0,
     show_default=True,
-    help="Seconds; longer recordings are cut into equal windows, none longer than this.",
+    help="Seconds; longer recordings are cut into equal segments, none longer than this.",
 )
 @click.option(
     "--output",
@@ -63,14 +63,14 @@ from emoscale.training.saved_run import read_run
 @click.option("--download", is_flag=True, help="Fetch weights that are not in the cache.")
 @click.option("--trust", multiple=True, metavar="KIND", help="Run this representation's own code.")
 @computing_options
-@shows_sentences
+@report_user_errors
 def main(
     model: Path,
     files: tuple[Path, ...],
     listed: Path | None,
     repeat: int | None,
     transcripts: Path | None,
-    window: float,
+    segment_seconds: float,
     output: Path | None,
     weights: tuple[str, ...],
     cache: Path | None,
@@ -99,20 +99,20 @@ def main(
         left_out.append(each)
         click.echo(f"left out: {each.sentence}", err=True)
 
-    if any(getattr(each.model, "confined", False) for each in repeats):
+    if any(getattr(each.model, "within_word", False) for each in repeats):
         click.echo(
             "note: in training each token saw the frames of its own word; when the words of these "
             "recordings are spoken is not known, so each token sees all frames",
             err=True,
         )
-    with says_memory_ran_out(
+    with explain_out_of_memory(
         run.name,
         lambda on_gpu: (
-            f"lower --window ({window:g} s), or name fewer recordings at a time"
+            f"lower --segment-seconds ({segment_seconds:g} s), or name fewer recordings at a time"
             + ("; or take --device cpu" if on_gpu else "")
         ),
     ):
-        table = predict(run, repeats, maker, recordings, said, window, report)
+        table = predict(run, repeats, maker, recordings, said, segment_seconds, report)
     if not len(table):
         raise UserError(f"none of {len(recordings)} recordings could be predicted")
     click.echo(_said_of(run.name, table), err=output is not None)
@@ -136,8 +136,8 @@ def _name_and_path(text: str) -> tuple[str, Path]:
 def _said_of(name: str, table: pl.DataFrame) -> str:
     repeats = table["repeats"][0].split(", ")
     parts = [f"mean of {len(repeats)} repeats" if len(repeats) > 1 else f"repeat {repeats[0]}"]
-    if table["weights"][0]:
-        parts.append(f"weights: {table['weights'][0]}")
+    if table["pretrained_weights"][0]:
+        parts.append(f"weights: {table['pretrained_weights'][0]}")
     return f"{name}: {'; '.join(parts)}"
 
 
@@ -149,7 +149,7 @@ def _show(table: pl.DataFrame, classes: list[str]) -> None:
     for name in classes:
         shown.add_column(name, justify="right")
     for row in table.iter_rows(named=True):
-        whole = row["window"] is None
+        whole = row["segment"] is None
         shown.add_row(
             row["file"] if whole else "",
             f"{row['seconds']:.1f}" if whole else f"{row['start']:.1f}–{row['end']:.1f}",

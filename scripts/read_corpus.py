@@ -9,7 +9,7 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import gather_recordings
-from emoscale.runtime.command import corpus_option, file_option, files_argument, shows_sentences
+from emoscale.runtime.command import corpus_option, file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_table, write_csv, write_table
 from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD
 
@@ -19,7 +19,7 @@ from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD
 @file_option("--recordings")
 @file_option("--rejected")
 @files_argument("shards")
-@shows_sentences
+@report_user_errors
 def main(corpus: str, recordings: Path, rejected: Path, shards: tuple[Path, ...]) -> None:
     """Of all shards the tables of their recordings, then of all those of what was rejected."""
     settings = parse_settings(CorpusSettings, corpus, "--corpus")

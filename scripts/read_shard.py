@@ -9,7 +9,7 @@ from emoscale.config.corpus import AudioChecks, CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import check_shard
 from emoscale.corpus.survey import deal
-from emoscale.runtime.command import corpus_option, file_option, shows_sentences
+from emoscale.runtime.command import corpus_option, file_option, report_user_errors
 from emoscale.tables.parquet import write_table
 from emoscale.tables.schemas import REJECTED, SHARD
 
@@ -22,7 +22,7 @@ from emoscale.tables.schemas import REJECTED, SHARD
 @file_option("--recordings")
 @file_option("--rejected")
 @click.option("--threads", default=1, show_default=True)
-@shows_sentences
+@report_user_errors
 def main(
     corpus: str,
     audio: str,

@@ -9,7 +9,7 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
 from emoscale.corpus.reading import read_corpus
 from emoscale.corpus.recordings import texts_of
-from emoscale.runtime.command import corpus_option, file_option, files_argument, shows_sentences
+from emoscale.runtime.command import corpus_option, file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import SHARD, TEXTS
 
@@ -18,7 +18,7 @@ from emoscale.tables.schemas import SHARD, TEXTS
 @corpus_option
 @file_option("--output")
 @files_argument("shards")
-@shows_sentences
+@report_user_errors
 def main(corpus: str, output: Path, shards: tuple[Path, ...]) -> None:
     settings = parse_settings(CorpusSettings, corpus, "--corpus")
     usable = pl.concat([read_table(path, SHARD) for path in shards])

@@ -10,7 +10,7 @@ from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
-from emoscale.runtime.command import file_option, protocol_option, shows_sentences
+from emoscale.runtime.command import file_option, protocol_option, report_user_errors
 from emoscale.tables.parquet import read_table, table_origin, write_csv, write_table
 from emoscale.tables.schemas import UTTERANCES, perturbed_schema
 
@@ -22,7 +22,7 @@ from emoscale.tables.schemas import UTTERANCES, perturbed_schema
 @protocol_option
 @file_option("--utterances")
 @file_option("--output", "A .parquet file.")
-@shows_sentences
+@report_user_errors
 def main(
     predictions: Path,
     cells: str,

@@ -7,18 +7,18 @@ from rich.console import Console
 from rich.table import Table
 
 from emoscale.reporting.figures import weights_lines
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import StoreError
 from emoscale.tables.parquet import read_any_table
 
-_SHARES = ("ua", "ua_repeat_deviation", "ua_fold_mean", "ua_fold_deviation", "wa")
+_SHARES = ("ua", "ua_repeat_std", "ua_fold_mean", "ua_fold_std", "wa")
 _HEADINGS = ("labels", "UA", "95 %", "± repeats", "mean of folds", "± folds", "WA")
 _COLUMNS_OF_A_FILE = 100
 
 
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(path_type=Path))
-@shows_sentences
+@report_user_errors
 def main(folder: Path) -> None:
     path = folder / "tables" / "scores.parquet"
     if not path.exists():

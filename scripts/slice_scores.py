@@ -11,7 +11,7 @@ from emoscale.evaluation.groups import groups_of_tests
 from emoscale.evaluation.runs import predictions_of_study
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
 from emoscale.reporting.figures import largest_sizes
-from emoscale.runtime.command import file_option, files_argument, labels_option, shows_sentences
+from emoscale.runtime.command import file_option, files_argument, labels_option, report_user_errors
 from emoscale.tables.parquet import (
     read_any_table,
     read_fold,
@@ -33,7 +33,7 @@ from emoscale.tables.parquet import (
 @file_option("--acoustics")
 @file_option("--output", "Folder of tables.")
 @files_argument("folds")
-@shows_sentences
+@report_user_errors
 def main(
     predictions: Path,
     scores: Path,

@@ -7,10 +7,10 @@ import click
 import torch
 
 from emoscale.prediction.perturbed import predict_conditions
-from emoscale.runtime.command import computing_options, file_option, shows_sentences
+from emoscale.runtime.command import computing_options, file_option, report_user_errors
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import StoreError
-from emoscale.runtime.memory import says_memory_ran_out
+from emoscale.runtime.memory import explain_out_of_memory
 from emoscale.store.index import FeatureStore
 from emoscale.tables.parquet import read_fold, table_origin, write_table
 from emoscale.tables.schemas import perturbed_schema
@@ -40,7 +40,7 @@ _OTHERWISE_MEGABYTES = 1500
 @file_option("--output")
 @computing_options
 @click.option("--memory", type=click.IntRange(min=2000), help="Megabytes that the job may take.")
-@shows_sentences
+@report_user_errors
 def main(
     run: Path,
     protocol: Path,
@@ -60,7 +60,7 @@ def main(
     heard = {name: _stores(saved, (*features, *own)) for name, own in conditions.items()}
     room = None if memory is None else (memory - _OTHERWISE_MEGABYTES) * 1_000_000
     fold = read_fold(protocol)
-    with says_memory_ran_out(f"{saved.name} under changed conditions"):
+    with explain_out_of_memory(f"{saved.name} under changed conditions"):
         table = predict_conditions(saved, fold, clean, heard, choose_device(device), room)
     sources = [run / "model.safetensors", protocol, *features, *perturbed]
     origin = table_origin(output.parent, __file__, sources)

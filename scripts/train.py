@@ -9,9 +9,14 @@ from emoscale.config import parse_settings
 from emoscale.config.checkpoints import PredictionSettings
 from emoscale.config.training import CellSettings
 from emoscale.models.registry import sources_of
-from emoscale.runtime.command import computing_options, file_option, files_argument, shows_sentences
+from emoscale.runtime.command import (
+    computing_options,
+    file_option,
+    files_argument,
+    report_user_errors,
+)
 from emoscale.runtime.devices import choose_device
-from emoscale.runtime.memory import says_memory_ran_out
+from emoscale.runtime.memory import explain_out_of_memory
 from emoscale.runtime.provenance import code_digest, file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
@@ -44,7 +49,7 @@ _OTHERWISE_MEGABYTES = 1500
     help="Megabytes that the job may take; features beyond it are mapped from temporary files.",
 )
 @files_argument("features")
-@shows_sentences
+@report_user_errors
 def main(
     settings: str,
     experiment: str,
@@ -76,8 +81,8 @@ def main(
     budget = MemoryBudget()
     if memory is not None:
         budget = MemoryBudget((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
-    advice = settings_that_help(parsed.model.kind, parsed.training.batch_utterances, stores)
-    with says_memory_ran_out(f"{experiment}, {fold}, size {size}", advice):
+    advice = settings_that_help(parsed.model.kind, parsed.training.batch_size, stores)
+    with explain_out_of_memory(f"{experiment}, {fold}, size {size}", advice):
         done = train_cell(cell, output, choose_device(device), budget)
     for path in done.damaged:
         click.echo(f"{path} is damaged: it was not used, and that training was done again")

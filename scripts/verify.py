@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from emoscale.reporting.verification import verify_study
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import report_user_errors
 
 
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--quick", is_flag=True, help="Read no shard of features.")
-@shows_sentences
+@report_user_errors
 def main(folder: Path, quick: bool) -> None:
     found = verify_study(folder, quick)
     for sentence in found.wrong:

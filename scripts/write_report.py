@@ -7,7 +7,7 @@ import click
 
 from emoscale.reporting.report.page import write_report
 from emoscale.reporting.report.study import read_study
-from emoscale.runtime.command import file_option, files_argument, shows_sentences
+from emoscale.runtime.command import file_option, files_argument, report_user_errors
 
 
 @click.command(help=__doc__)
@@ -15,7 +15,7 @@ from emoscale.runtime.command import file_option, files_argument, shows_sentence
 @file_option("--checks", "Protocol checks.")
 @click.option("--settings", default="{}", help="JSON: parts of the study's configuration to show.")
 @file_option("--output", "The page.")
-@shows_sentences
+@report_user_errors
 def main(tables: tuple[Path, ...], checks: Path, settings: str, output: Path) -> None:
     write_report(read_study(tables, checks, json.loads(settings)), output)
 

@@ -118,6 +118,12 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(tree[key])
 
 
+def _reserved_bytes() -> int:
+    """Address space of this process; a browser engine imported by another test reserves much."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
 def is_read(folder: Path, read: Callable[[], object], keys: Collection[str] = ()) -> bool:
     """Whether `read` accepts what lies in `folder`; False where it refuses it in one sentence.
 
@@ -127,7 +133,7 @@ def is_read(folder: Path, read: Callable[[], object], keys: Collection[str] = ()
     """
     limit, before, around = resource.getrlimit(resource.RLIMIT_AS), Path.cwd(), folder.parent
     beside = sorted(around.iterdir())
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, limit[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (_reserved_bytes() + MEMORY_BYTES, limit[1]))
     os.chdir(folder)
     said = ""
     try:

@@ -7,7 +7,7 @@ import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.audit.same_recordings import SAME_RECORDINGS
-from emoscale.tables.parquet import frame_of
+from emoscale.tables.parquet import dataframe_of
 from tests.corpus.checked import UTTERANCES_WITH_TEXTS
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
@@ -39,7 +39,7 @@ def clean_utterances(sessions: int = 5, each: int = 24) -> pl.DataFrame:
         for sex in "FM"
         for number in range(each)
     ]
-    return frame_of(rows, UTTERANCES_WITH_TEXTS)
+    return dataframe_of(rows, UTTERANCES_WITH_TEXTS)
 
 
 def changed(table: pl.DataFrame, where: pl.Expr, **values: object) -> pl.DataFrame:
@@ -57,15 +57,15 @@ def clean_acoustics(utterances: pl.DataFrame) -> pl.DataFrame:
             "utterance": name,
             "peak": 0.5,
             "rms_dbfs": -20.0,
-            "clipped_share": 0.0,
-            "silence_share": 0.1,
+            "clipped_fraction": 0.0,
+            "silence_fraction": 0.1,
             "leading_silence_seconds": 0.1,
             "trimmed_seconds": 1.0,
             "snr_db": 30.0,
         }
         for name in utterances["utterance"]
     ]
-    return frame_of(rows, ACOUSTICS)
+    return dataframe_of(rows, ACOUSTICS)
 
 
 def pairs(*names: tuple[str, str], how: str = "near") -> pl.DataFrame:
@@ -74,11 +74,11 @@ def pairs(*names: tuple[str, str], how: str = "near") -> pl.DataFrame:
         {
             "utterance": one,
             "other": other,
-            "how": how,
+            "match": how,
             "correlation": 0.99,
-            "later_seconds": 0.1,
+            "lag_seconds": 0.1,
             "gain_db": -12.0,
         }
         for one, other in names
     ]
-    return frame_of(rows, SAME_RECORDINGS)
+    return dataframe_of(rows, SAME_RECORDINGS)

@@ -28,25 +28,25 @@ def test_the_level_of_a_sine() -> None:
     found = measured(tone(0.5))
     assert found.peak == pytest.approx(0.5, abs=1e-3)
     assert found.rms_dbfs == pytest.approx(-6.02 - 3.01, abs=0.01)
-    assert found.clipped_share == 0
-    assert found.silence_share == 0
+    assert found.clipped_fraction == 0
+    assert found.silence_fraction == 0
 
 
 def test_a_clipped_sine_and_one_that_was_turned_down_afterwards() -> None:
     """A sine of twice the limit is beyond it where |sin| > 1/2: two thirds of the time."""
     clipped = np.clip(2 * tone(1.0), -1, 1).astype(np.float32)
-    assert measured(clipped).clipped_share == pytest.approx(2 / 3, abs=0.02)
-    assert measured(0.1 * clipped).clipped_share == pytest.approx(2 / 3, abs=0.02)
+    assert measured(clipped).clipped_fraction == pytest.approx(2 / 3, abs=0.02)
+    assert measured(0.1 * clipped).clipped_fraction == pytest.approx(2 / 3, abs=0.02)
     sixteen = (np.round(0.1 * clipped * 32768) / 32768).astype(np.float32)
-    assert measured(sixteen).clipped_share == pytest.approx(2 / 3, abs=0.02)
-    assert measured(speech(1)).clipped_share == 0
+    assert measured(sixteen).clipped_fraction == pytest.approx(2 / 3, abs=0.02)
+    assert measured(speech(1)).clipped_fraction == 0
 
 
 def test_silence_is_counted_and_cut_off() -> None:
     found = measured(np.pad(tone(0.5), (RATE // 2, RATE // 4)))
     assert found.leading_silence_seconds == pytest.approx(0.5, abs=0.03)
     assert found.trimmed_seconds == pytest.approx(1.0, abs=0.06)
-    assert found.silence_share == pytest.approx(0.75 / 1.75, abs=0.03)
+    assert found.silence_fraction == pytest.approx(0.75 / 1.75, abs=0.03)
 
 
 @pytest.mark.parametrize("planted", [0.0, 5.0, 10.0, 15.0, 20.0, 25.0])

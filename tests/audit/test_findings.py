@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from emoscale.audit.finding import AUDIT
-from emoscale.audit.findings import audit_corpus, audit_warnings, refuse_what_breaks
+from emoscale.audit.findings import audit_corpus, audit_warnings, raise_on_errors
 from emoscale.audit.guessing import guess_by
 from emoscale.config.corpus import AuditSettings
 from emoscale.runtime.errors import ProtocolError
@@ -45,7 +45,7 @@ def test_a_clean_corpus_has_no_finding(unit: str) -> None:
 
 def test_one_recording_in_two_sessions_breaks_a_protocol_of_sessions() -> None:
     finding, severity, detail = only(findings(clean_utterances(), pairs(("s0F000", "s3F000"))))
-    assert (finding, severity) == ("same recording", "breaks")
+    assert (finding, severity) == ("same recording", "error")
     assert "s0F000 and s3F000 are the same recording" in detail
     assert "correlation 0.990; the second -12.0 dB and +0.100 s" in detail
     assert "under two sessions (s0 and s3)" in detail
@@ -55,23 +55,23 @@ def test_one_recording_in_two_sessions_breaks_a_protocol_of_sessions() -> None:
 def test_one_recording_twice_in_a_session_weakens() -> None:
     utterances = clean_utterances()
     finding, severity, detail = only(findings(utterances, pairs(("s0F000", "s0M000"))))
-    assert (finding, severity) == ("same recording", "weakens")
+    assert (finding, severity) == ("same recording", "warning")
     assert "it counts twice" in detail
     _, severity, detail = only(findings(utterances, pairs(("s0F000", "s0M000")), unit="speaker"))
-    assert severity == "breaks"
+    assert severity == "error"
     assert "under two speakers (s0F and s0M)" in detail
 
 
 def test_what_a_protocol_cannot_part_or_may_part_only_weakens() -> None:
     """Only tested units are certainly apart; of a table's folds nothing is known here."""
     utterances, found = clean_utterances(), pairs(("s0F000", "s3F000"))
-    assert only(findings(utterances, found, tested=["s1"]))[1] == "weakens"
-    assert only(findings(utterances, found, tested=["s3"]))[1] == "breaks"
-    assert only(findings(utterances, found, unit="file"))[1] == "weakens"
+    assert only(findings(utterances, found, test_units=["s1"]))[1] == "warning"
+    assert only(findings(utterances, found, test_units=["s3"]))[1] == "error"
+    assert only(findings(utterances, found, unit="file"))[1] == "warning"
     known = changed(utterances, NAME == "s1F005", speaker="s4F")
-    assert only(findings(known, tested=["s2"]))[1] == "note"
+    assert only(findings(known, test_units=["s2"]))[1] == "note"
     lacking = (pl.col("session") == "s2") & (pl.col("label") == "sadness")
-    trained = findings(changed(utterances, lacking, label=None), tested=["s1"])
+    trained = findings(changed(utterances, lacking, label=None), test_units=["s1"])
     assert {row["severity"] for row in trained} == {"note"}
 
 
@@ -101,7 +101,7 @@ def test_what_is_excluded_breaks_no_more_and_is_noted() -> None:
 def test_a_speaker_with_two_sexes_breaks(unit: str) -> None:
     table = changed(clean_utterances(), NAME == "s1F005", sex="M")
     finding, severity, detail = only(findings(table, unit=unit))
-    assert (finding, severity) == ("speaker of two sexes", "breaks")
+    assert (finding, severity) == ("speaker of two sexes", "error")
     assert "speaker s1F has two sexes (s1F000 and s1F005 differ)" in detail
 
 
@@ -114,7 +114,7 @@ def test_two_sexes_outside_the_study_are_a_note() -> None:
 def test_a_speaker_in_two_sessions_breaks_where_sessions_are_the_folds() -> None:
     table = changed(clean_utterances(), NAME == "s1F005", speaker="s4F")
     finding, severity, detail = only(findings(table))
-    assert (finding, severity) == ("speaker in two sessions", "breaks")
+    assert (finding, severity) == ("speaker in two sessions", "error")
     assert "speaker s4F speaks in the sessions s1 and s4" in detail
     assert only(findings(table, unit="speaker"))[1] == "note"
 
@@ -125,7 +125,7 @@ def test_labels_that_follow_speakers(column: str, what: str) -> None:
     women = pl.when(pl.col("sex") == "F").then(pl.lit("anger")).otherwise(pl.lit("sadness"))
     rows = findings(table.with_columns(label=women))
     (row,) = [row for row in rows if row["subject"] == column]
-    assert row["severity"] == "weakens"
+    assert row["severity"] == "warning"
     assert row["value"] == 1.0
     assert str(row["detail"]).startswith(f"{what}")
     assert "tells the label with a UA of 100%" in str(row["detail"])
@@ -134,7 +134,7 @@ def test_labels_that_follow_speakers(column: str, what: str) -> None:
 def test_labels_that_follow_the_recording_format() -> None:
     table = changed(clean_utterances(), pl.col("label") == "anger", sample_rate=44_100)
     finding, severity, _ = only(findings(table))
-    assert (finding, severity) == ("labels follow the file's sample rate", "weakens")
+    assert (finding, severity) == ("labels follow the file's sample rate", "warning")
 
 
 def test_small_corpora_are_not_accused_falsely() -> None:
@@ -159,7 +159,7 @@ def test_repeated_text_by_style() -> None:
     table = changed(clean_utterances(), pl.col("style") == "scripted", text_key="the same line")
     table = changed(table, NAME.is_in(["s0F000", "s0M000"]), text_key="said in one session")
     finding, severity, detail = only(findings(table))
-    assert (finding, severity) == ("repeated text", "weakens")
+    assert (finding, severity) == ("repeated text", "warning")
     assert detail.startswith("scripted: 100% of the utterances with a transcript")
     assert len(findings(table, unit="speaker")) == 2
 
@@ -169,7 +169,7 @@ def test_a_class_that_a_session_lacks() -> None:
     table = changed(clean_utterances(), lacking, label=None)
     rows = [row for row in findings(table) if "missing" in str(row["finding"])]
     assert [(row["subject"], row["severity"]) for row in rows] == [
-        ("s2", "breaks"),
+        ("s2", "error"),
         ("s2F", "note"),
         ("s2M", "note"),
     ]
@@ -190,8 +190,8 @@ def test_uneven_classes_and_speakers() -> None:
 @pytest.mark.parametrize(
     ("column", "value", "finding"),
     [
-        ("clipped_share", 0.02, "clipping"),
-        ("silence_share", 0.9, "silence"),
+        ("clipped_fraction", 0.02, "clipping"),
+        ("silence_fraction", 0.9, "silence"),
         ("snr_db", 1.0, "noise"),
     ],
 )
@@ -204,7 +204,7 @@ def test_bad_sound(column: str, value: float, finding: str) -> None:
     assert "1 of 240 utterances" in detail
     assert "s0F000" in detail
     many = changed(acoustics, NAME.str.starts_with("s0F"), **{column: value})
-    assert only(findings(utterances, acoustics=many))[:2] == (finding, "weakens")
+    assert only(findings(utterances, acoustics=many))[:2] == (finding, "warning")
 
 
 def test_durations() -> None:
@@ -241,19 +241,19 @@ def test_utterances_that_the_raters_left_out() -> None:
 
 def test_the_gravest_stands_first_and_ends_the_run() -> None:
     table = changed(clean_utterances(), NAME == "s1F005", sex="M")
-    clipped = changed(clean_acoustics(table), NAME == "s0F000", clipped_share=0.5)
+    clipped = changed(clean_acoustics(table), NAME == "s0F000", clipped_fraction=0.5)
     pair = pairs(("s0F000", "s0F004"), ("s2F000", "s3F000"))
     audit = audit_corpus(table, clipped, pair, SESSIONS).findings
-    assert audit["severity"].to_list() == ["breaks", "breaks", "weakens", "note"]
+    assert audit["severity"].to_list() == ["error", "error", "warning", "note"]
     sentence = r"breaks the protocol: s2F000 and s3F000 are .*\(1 more break the protocol\)"
     with pytest.raises(ProtocolError, match=sentence):
-        refuse_what_breaks(audit)
-    refuse_what_breaks(audit.filter(pl.col("severity") != "breaks"))
+        raise_on_errors(audit)
+    raise_on_errors(audit.filter(pl.col("severity") != "error"))
 
 
 def test_warnings_are_one_a_kind_and_leave_the_rest_to_the_protocol(tmp_path: Path) -> None:
     table = clean_utterances()
-    acoustics = changed(clean_acoustics(table), NAME.str.starts_with("s0"), clipped_share=0.5)
+    acoustics = changed(clean_acoustics(table), NAME.str.starts_with("s0"), clipped_fraction=0.5)
     acoustics = changed(acoustics, NAME.str.starts_with("s1"), snr_db=0.0)
     pair = pairs(("s0F000", "s0F001"), ("s0M000", "s0M001"))
     table = changed(table, pl.col("style") == "scripted", text_key="the same line")

@@ -41,20 +41,20 @@ def test_a_copy_is_found_among_others(tmp_path: Path, copy: str) -> None:
     others = {f"other{number}": {"wave": speech(number)} for number in range(2, 6)}
     waves = {"one": {"wave": speech(1)}, "two": {"wave": COPIES[copy](speech(1))}, **others}
     found = pairs_of(tmp_path, waves)
-    assert found.select("utterance", "other", "how").rows() == [("one", "two", "near")]
+    assert found.select("utterance", "other", "match").rows() == [("one", "two", "near")]
 
 
 def test_what_became_of_the_copy_is_measured(tmp_path: Path) -> None:
     later = np.pad(0.5 * speech(1), (1600, 0))
     (row,) = pairs_of(tmp_path, {"one": {"wave": speech(1)}, "two": {"wave": later}}).to_dicts()
     assert row["gain_db"] == pytest.approx(-6.02, abs=0.01)
-    assert row["later_seconds"] == pytest.approx(0.1, abs=1e-4)
+    assert row["lag_seconds"] == pytest.approx(0.1, abs=1e-4)
     assert row["correlation"] > 0.999
 
 
 def test_identical_samples_in_other_containers(tmp_path: Path) -> None:
     found = pairs_of(tmp_path, {"one": {"wave": speech(1)}, "two": {"wave": speech(1)}})
-    assert found.select("utterance", "other", "how", "correlation").rows() == [
+    assert found.select("utterance", "other", "match", "correlation").rows() == [
         ("one", "two", "identical", 1.0)
     ]
 
@@ -99,7 +99,7 @@ def test_groups_are_of_all_that_hang_together() -> None:
         {
             "utterance": ["b", "a", "d"],
             "other": ["c", "c", "e"],
-            "how": ["near", "near", "identical"],
+            "match": ["near", "near", "identical"],
         }
     )
     assert duplicate_groups(pairs).rows() == [

@@ -46,12 +46,17 @@ def use(study: Study) -> None:
         assert name.isascii(), name
         assert name.replace("-", "").replace("_", "").isalnum(), name
     assert not set("{}\n\0") & set(study.folder), study.folder
-    for part in (study.corpus_slice, study.audio_slice, study.labels_slice, study.protocol_slice):
+    for part in (
+        study.corpus_settings,
+        study.audio_settings,
+        study.labels_settings,
+        study.protocol_settings,
+    ):
         json.loads(part())
     for representation in study.representations:
-        study.representation_slice(representation)
+        study.representation_settings(representation)
     for experiment in study.experiments:
-        study.training_slice(experiment)
+        study.training_settings(experiment)
 
 
 @settings(max_examples=200)

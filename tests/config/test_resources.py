@@ -32,7 +32,7 @@ STUDY: dict[str, Any] = {
     "models": {
         "pooled": {"kind": "pooled"},
         "svm": {"kind": "estimator"},
-        "late": {"kind": "late_fusion", "parts": [{"kind": "pooled"}, {"kind": "pooled"}]},
+        "late": {"kind": "late_fusion", "branches": [{"kind": "pooled"}, {"kind": "pooled"}]},
     },
     "experiments": {
         "mfcc": {"representations": ["mfcc"], "model": "pooled"},

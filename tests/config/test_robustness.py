@@ -21,7 +21,7 @@ def study_with(robustness: Any, **others: Any) -> Study:
         "words": {"representations": ["text"], "model": "mean"},
         "both": {"representations": ["logmel", "text"], "model": "late", "sizes": [10]},
     }
-    late = {"kind": "late_fusion", "parts": [{"kind": "pooled"}, {"kind": "pooled"}]}
+    late = {"kind": "late_fusion", "branches": [{"kind": "pooled"}, {"kind": "pooled"}]}
     return parse_study(
         {
             **BASE,
@@ -43,7 +43,7 @@ def test_all_are_those_that_read_audio_at_their_largest_size() -> None:
     assert study.robustness_sizes() == {"mfcc": ["all"], "both": ["10"]}
     assert study.audio_of("both") == ["logmel"]
     assert set(study.robustness.conditions) >= {"white_20", "babble_0", "room_800", "telephone"}
-    assert json.loads(study.condition_slice("babble_10")) == {
+    assert json.loads(study.condition_settings("babble_10")) == {
         "noise": "babble",
         "snr_db": 10.0,
         "talkers": 5,

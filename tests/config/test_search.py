@@ -16,7 +16,7 @@ from emoscale.config.search import LARGEST_GRID, trials_of
 from emoscale.config.training import AugmentationSettings, TrainingSettings
 from emoscale.runtime.errors import ConfigurationError
 
-MODEL = PooledSettings(kind="pooled", width=16)
+MODEL = PooledSettings(kind="pooled", projection_size=16)
 TRAINING = TrainingSettings(maximum_steps=7, augmentation=AugmentationSettings(time_mask=0.1))
 
 
@@ -39,8 +39,8 @@ def test_the_last_key_changes_fastest_and_numbers_follow() -> None:
 
 
 def test_values_stand_in_the_order_of_the_configuration() -> None:
-    trials = trials_of(MODEL, TRAINING, {"model.width": [64, 8, 32]})
-    assert [trial.model.width for trial in trials] == [64, 8, 32]
+    trials = trials_of(MODEL, TRAINING, {"model.projection_size": [64, 8, 32]})
+    assert [trial.model.projection_size for trial in trials] == [64, 8, 32]
 
 
 def test_settings_within_settings() -> None:
@@ -56,10 +56,10 @@ def test_lists_and_nulls_are_values_too() -> None:
     model = ConvolutionalSettings(kind="convolutional")
     search: dict[str, list[Any]] = {
         "model.layers": [[[8, 1]], [[8, 3], [4, 1]]],
-        "model.hidden": [None, 16],
+        "model.hidden_size": [None, 16],
     }
     trials = trials_of(model, TRAINING, search)
-    assert [(trial.model.layers, trial.model.hidden) for trial in trials] == [
+    assert [(trial.model.layers, trial.model.hidden_size) for trial in trials] == [
         (((8, 1),), None),
         (((8, 1),), 16),
         (((8, 3), (4, 1)), None),
@@ -76,17 +76,32 @@ def test_an_estimators_settings() -> None:
 @pytest.mark.parametrize(
     ("search", "sentence"),
     [
-        ({"model.widht": [1]}, r"search\.model\.widht is no setting .* those are model\.width,"),
+        (
+            {"model.projection_sise": [1]},
+            r"search\.model\.projection_sise is no setting .* those are model\.projection_size,",
+        ),
         ({"widht": [1]}, r"search\.widht is no setting"),
         ({"model": [{}]}, r"search\.model is no setting"),
         ({"": [1]}, r"search\. is no setting"),
-        ({"data.width": [1]}, r"search\.data\.width is no setting"),
-        ({"model.width.more": [1]}, r"search\.model\.width\.more is no setting"),
+        ({"data.projection_size": [1]}, r"search\.data\.projection_size is no setting"),
+        (
+            {"model.projection_size.more": [1]},
+            r"search\.model\.projection_size\.more is no setting",
+        ),
         ({"training.augmentation.mixp": [1]}, r"augmentation\.mixp is no setting"),
         ({"model.kind": ["pooled"]}, r"search\.model\.kind is no setting"),
-        ({"model.width": []}, r"search\.model\.width must list different values, one at least"),
-        ({"model.width": [8, 8]}, r"search\.model\.width must list different values"),
-        ({"model.width": [0]}, r"search: model.*width.*greater than or equal to 1"),
+        (
+            {"model.projection_size": []},
+            r"search\.model\.projection_size must list different values, one at least",
+        ),
+        (
+            {"model.projection_size": [8, 8]},
+            r"search\.model\.projection_size must list different values",
+        ),
+        (
+            {"model.projection_size": [0]},
+            r"search: model.*projection_size.*greater than or equal to 1",
+        ),
         ({"model.pooling": ["median"]}, r"search: model.*pooling"),
         ({"training.learning_rate": [-1.0]}, r"search: training.*learning_rate.*greater than 0"),
         ({"training.augmentation": [{"mixup": "a"}]}, r"search: training.*augmentation\.mixup"),
@@ -99,25 +114,33 @@ def test_a_mistake_is_a_sentence(search: dict[str, list[Any]], sentence: str) ->
 
 def test_the_kind_is_not_offered() -> None:
     with pytest.raises(ConfigurationError) as raised:
-        trials_of(MODEL, TRAINING, {"model.widht": [1]})
+        trials_of(MODEL, TRAINING, {"model.projection_sise": [1]})
     assert "model.kind" not in str(raised.value)
     assert "training.learning_rate" in str(raised.value)
 
 
 def test_the_parts_of_a_fusion_are_set_as_a_whole() -> None:
-    part = PooledSettings(kind="pooled", width=4)
-    model = LateFusionSettings(kind="late_fusion", parts=(part, part))
-    with pytest.raises(ConfigurationError, match=r"search\.model\.parts\.0\.width is no setting"):
-        trials_of(model, TRAINING, {"model.parts.0.width": [4, 8]})
-    parts = [[{"kind": "pooled", "width": w}, {"kind": "pooled", "width": 4}] for w in (4, 8)]
-    trials = trials_of(model, TRAINING, {"model.parts": parts})
-    assert [trial.model.parts[0].width for trial in trials] == [4, 8]
+    part = PooledSettings(kind="pooled", projection_size=4)
+    model = LateFusionSettings(kind="late_fusion", branches=(part, part))
+    with pytest.raises(
+        ConfigurationError, match=r"search\.model\.branches\.0\.projection_size is no setting"
+    ):
+        trials_of(model, TRAINING, {"model.branches.0.projection_size": [4, 8]})
+    parts = [
+        [{"kind": "pooled", "projection_size": w}, {"kind": "pooled", "projection_size": 4}]
+        for w in (4, 8)
+    ]
+    trials = trials_of(model, TRAINING, {"model.branches": parts})
+    assert [trial.model.branches[0].projection_size for trial in trials] == [4, 8]
 
 
 def test_a_grid_that_is_too_large() -> None:
     rates = [10.0**-power for power in range(1, 9)]
     widths = list(range(1, 9))
-    search: dict[str, list[Any]] = {"training.learning_rate": rates, "model.width": widths}
+    search: dict[str, list[Any]] = {
+        "training.learning_rate": rates,
+        "model.projection_size": widths,
+    }
     assert len(trials_of(MODEL, TRAINING, search)) == LARGEST_GRID == 64
     with pytest.raises(ConfigurationError, match="search has 72 combinations; 64 are the most"):
-        trials_of(MODEL, TRAINING, {**search, "model.width": [*widths, 9]})
+        trials_of(MODEL, TRAINING, {**search, "model.projection_size": [*widths, 9]})

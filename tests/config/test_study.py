@@ -44,11 +44,11 @@ def test_names_of_files() -> None:
 
 def test_what_is_asked_of_the_curves_trains_nothing_again() -> None:
     plain = parse_study(BASE)
-    asked = parse_study(changed("evidence", {"reference": "mfcc", "wanted_ua": [0.7]}))
-    assert asked.evidence_slice() != plain.evidence_slice()
-    for name in ("training_slice", "prediction_slice"):
+    asked = parse_study(changed("evidence", {"reference": "mfcc", "target_ua": [0.7]}))
+    assert asked.evidence_settings() != plain.evidence_settings()
+    for name in ("training_settings", "prediction_settings"):
         assert getattr(asked, name)("mfcc") == getattr(plain, name)("mfcc")
-    assert asked.protocol_slice() == plain.protocol_slice()
+    assert asked.protocol_settings() == plain.protocol_settings()
 
 
 def test_evidence_knows_what_an_experiment_reads() -> None:
@@ -56,7 +56,7 @@ def test_evidence_knows_what_an_experiment_reads() -> None:
     config = changed("representations.wavlm", layered)
     for name, reference in (("weighed", "wavlm"), ("sixth", "wavlm/6")):
         config["experiments"][name] = {"representations": [reference], "model": "mean"}
-    experiments = json.loads(parse_study(config).evidence_slice())["experiments"]
+    experiments = json.loads(parse_study(config).evidence_settings())["experiments"]
     read = {name: each["representations"][0] for name, each in experiments.items()}
     assert (read["weighed"]["layer"], read["sixth"]["layer"]) == ("several", 6)
     assert read["mfcc"]["kind"] == "mfcc"
@@ -72,10 +72,10 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
     config["experiments"]["text"] = {"representations": ["text"], "model": "mean"}
     config["audio"] = {"minimum_seconds": 0.5}
     study = parse_study(config)
-    kept = json.loads(study.prediction_slice("text"))
+    kept = json.loads(study.prediction_settings("text"))
     assert list(kept["checkpoints"]) == ["bert"]
     assert kept["audio"]["minimum_seconds"] == 0.5
-    assert json.loads(study.prediction_slice("mfcc"))["checkpoints"] == {}
+    assert json.loads(study.prediction_settings("mfcc"))["checkpoints"] == {}
 
 
 @pytest.mark.parametrize(
@@ -113,27 +113,27 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
         ("protocol.repeats", 0, "greater than or equal to 1"),
         ("protocol.seeds_per_order", 2, "repeats is 3 and seeds_per_order 2, .* make repeats a"),
         ("protocol", {"fold_unit": "corpus", "folds": 2}, "there is one corpus only; name several"),
-        ("protocol.tested", ["03"], "so fold_unit must be session or corpus"),
+        ("protocol.test_units", ["03"], "so fold_unit must be session or corpus"),
         (
             "protocol",
-            {"fold_unit": "session", "folds": 2, "tested": ["a", "b", "a"]},
-            "tested lists a twice",
+            {"fold_unit": "session", "folds": 2, "test_units": ["a", "b", "a"]},
+            "test_units lists a twice",
         ),
         (
             "protocol",
-            {"fold_unit": "session", "folds": 2, "tested": ["a"]},
-            "tested lists 1 and folds is 2; make folds 1",
+            {"fold_unit": "session", "folds": 2, "test_units": ["a"]},
+            "test_units lists 1 and folds is 2; make folds 1",
         ),
         ("protocol", {"fold_unit": "file", "folds": 2}, "fold_file is missing; name the table"),
         ("protocol.fold_file", "f.csv", "fold_file means something only with fold_unit: file"),
         ("protocol.allow_shared_speakers", True, "allow_shared_speakers means something only"),
-        ("protocol.leave_out_unmatched", True, "leave_out_unmatched means something only"),
+        ("protocol.ignore_unmatched", True, "ignore_unmatched means something only"),
         ("protocol.development", "file", "it needs fold_unit: file"),
         ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file' or"),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
         ("evidence.reference", "best", "evidence.reference is best, which is not listed under"),
-        ("evidence.wanted_ua", [70], "less than 1"),
+        ("evidence.target_ua", [70], "less than 1"),
         ("sizes", [True], "should be a valid integer"),
         ("sizes", [10, "10"], "listed twice"),
         ("sizes", [], "at least 1"),
@@ -176,20 +176,22 @@ def test_a_missing_part_is_named() -> None:
 def test_slices_hold_what_a_step_depends_on_and_nothing_else() -> None:
     base = parse_study(BASE)
     rate = parse_study(changed("training.learning_rate", 0.5))
-    assert rate.training_slice("mfcc") != base.training_slice("mfcc")
-    for name in ("corpus_slice", "audio_slice", "labels_slice", "protocol_slice"):
+    assert rate.training_settings("mfcc") != base.training_settings("mfcc")
+    for name in ("corpus_settings", "audio_settings", "labels_settings", "protocol_settings"):
         assert getattr(rate, name)() == getattr(base, name)()
-    assert rate.representation_slice("mfcc") == base.representation_slice("mfcc")
+    assert rate.representation_settings("mfcc") == base.representation_settings("mfcc")
     sizes = parse_study(changed("sizes", [10, 20]))
-    assert sizes.protocol_slice() == base.protocol_slice()
-    assert sizes.training_slice("mfcc") == base.training_slice("mfcc")
+    assert sizes.protocol_settings() == base.protocol_settings()
+    assert sizes.training_settings("mfcc") == base.training_settings("mfcc")
     device = parse_study(changed("execution.device", "cpu"))
-    assert device.training_slice("mfcc") == base.training_slice("mfcc")
+    assert device.training_settings("mfcc") == base.training_settings("mfcc")
 
 
 def test_a_slice_states_defaults_so_that_spelling_them_out_changes_nothing() -> None:
     spelled = parse_study(changed("representations.mfcc.coefficients", 40))
-    assert spelled.representation_slice("mfcc") == parse_study(BASE).representation_slice("mfcc")
+    assert spelled.representation_settings("mfcc") == parse_study(BASE).representation_settings(
+        "mfcc"
+    )
 
 
 def layered(layer: Any, reference: str) -> dict[str, Any]:
@@ -206,10 +208,10 @@ def test_an_experiment_reads_one_layer_or_lets_its_model_weigh_them() -> None:
     several: list[Any] = ["all", [0, 6], [-1, 6]]
     for layer in several:
         study = parse_study(layered(layer, "wavlm/6"))
-        assert json.loads(study.training_slice("mfcc"))["layers"] == [6]
+        assert json.loads(study.training_settings("mfcc"))["layers"] == [6]
     for layer in (6, *several):
         study = parse_study(layered(layer, "wavlm"))
-        assert json.loads(study.training_slice("mfcc"))["layers"] == [None]
+        assert json.loads(study.training_settings("mfcc"))["layers"] == [None]
     mistakes: list[tuple[Any, str, str]] = [
         ([0, 6], "wavlm/5", "wavlm has the layers 0, 6, not 5"),
         (6, "wavlm/6", "names a layer and wavlm has one only"),
@@ -228,31 +230,31 @@ def experiment(model: dict[str, Any], development: str, **settings: Any) -> dict
 
 POOLED: dict[str, Any] = {"kind": "pooled"}
 MACHINE: dict[str, Any] = {"kind": "estimator"}
-FIXED: dict[str, Any] = {"training": {"schedule": "fixed"}}
+FIXED: dict[str, Any] = {"training": {"early_stopping": False}}
 
 
 @pytest.mark.parametrize(
     ("model", "settings"),
-    [(POOLED, FIXED), ({**MACHINE, "strengths": [0.01]}, {})],
+    [(POOLED, FIXED), ({**MACHINE, "C": [0.01]}, {})],
     ids=["network", "estimator"],
 )
 def test_without_a_development_set_nothing_is_chosen(
     model: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     study = parse_study(experiment(model, "none", **settings))
-    assert json.loads(study.protocol_slice())["development"] == "none"
+    assert json.loads(study.protocol_settings())["development"] == "none"
 
 
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
         (POOLED, {}),
-        (POOLED, {"training": {"schedule": "development"}}),
-        (POOLED, {**FIXED, "search": {"model.width": [8, 16]}}),
-        (POOLED, {**FIXED, "search": {"training.schedule": ["development"]}}),
+        (POOLED, {"training": {"early_stopping": True}}),
+        (POOLED, {**FIXED, "search": {"model.projection_size": [8, 16]}}),
+        (POOLED, {**FIXED, "search": {"training.early_stopping": [True]}}),
         (MACHINE, {}),
-        (MACHINE, {"search": {"model.strengths": [[0.1], [0.2]]}}),
-        ({**MACHINE, "strengths": [0.01]}, {"search": {"model.strengths": [[0.1, 0.2]]}}),
+        (MACHINE, {"search": {"model.C": [[0.1], [0.2]]}}),
+        ({**MACHINE, "C": [0.01]}, {"search": {"model.C": [[0.1, 0.2]]}}),
     ],
 )
 def test_what_would_be_chosen_without_a_development_set_is_refused(
@@ -266,9 +268,9 @@ def test_what_would_be_chosen_without_a_development_set_is_refused(
 
 def test_a_searched_schedule_or_strength_counts_as_it_is_searched() -> None:
     """A search of one value is no choice: it is what the experiment does."""
-    fixed = experiment(POOLED, "none", search={"training.schedule": ["fixed"]})
+    fixed = experiment(POOLED, "none", search={"training.early_stopping": [False]})
     parse_study(fixed)
-    parse_study(experiment(MACHINE, "none", search={"model.strengths": [[0.1]]}))
+    parse_study(experiment(MACHINE, "none", search={"model.C": [[0.1]]}))
 
 
 def test_votes_are_refused_where_labels_are_permuted() -> None:
@@ -276,8 +278,8 @@ def test_votes_are_refused_where_labels_are_permuted() -> None:
     parse_study(config)
     sentence = "votes are not permuted, so protocol.shuffle_labels would control nothing"
     for settings in (
-        {"training": {"labels": "votes"}},
-        {"search": {"training.labels": ["majority", "votes"]}},
+        {"training": {"targets": "votes"}},
+        {"search": {"training.targets": ["majority", "votes"]}},
     ):
         config["experiments"]["mfcc"] = {**BASE["experiments"]["mfcc"], **settings}
         with pytest.raises(ConfigurationError, match=sentence):
@@ -296,7 +298,10 @@ def test_checkpoints_by_name() -> None:
     study = parse_study(config)
     assert study.checkpoints_of("roberta") == ["codes"]
     assert study.checkpoints_of("mfcc") == []
-    assert json.loads(study.checkpoint_slice("codes")) == {"url": "https://a/b.pt", "sha256": None}
+    assert json.loads(study.checkpoint_settings("codes")) == {
+        "url": "https://a/b.pt",
+        "sha256": None,
+    }
 
 
 def test_an_experiment_overrides_training() -> None:
@@ -345,7 +350,7 @@ def test_an_experiment_may_have_fewer_sizes() -> None:
 
 
 def test_an_estimator_does_not_pass_over_votes() -> None:
-    config = changed("training.labels", "votes")
+    config = changed("training.targets", "votes")
     config["models"]["mean"] = {"kind": "estimator"}
     with pytest.raises(ConfigurationError, match="learns classes, not the shares of votes"):
         parse_study(config)
@@ -364,13 +369,13 @@ def test_corpora_that_are_tested_are_among_the_several() -> None:
     config["protocol"] = {
         "fold_unit": "corpus",
         "folds": 1,
-        "tested": ["emodb"],
+        "test_units": ["emodb"],
         "development": "random",
     }
     assert parse_study(config).fold_names() == ["fold1"]
-    config["protocol"]["tested"] = ["emo-db"]
+    config["protocol"]["test_units"] = ["emo-db"]
     with pytest.raises(
-        ConfigurationError, match=r"tested lists emo-db, which is not .* emodb, own\)"
+        ConfigurationError, match=r"test_units lists emo-db, which is not .* emodb, own\)"
     ):
         parse_study(config)
 
@@ -380,7 +385,7 @@ def test_the_examples_of_the_protocol_page_are_valid(project: Path) -> None:
     examples = [yaml.safe_load(text.split("```")[0]) for text in page.split("```yaml\n")[1:]]
     given, across = (parse_study({**BASE, **example}).protocol for example in examples)
     assert (given.fold_file, given.development) == ("folds.csv", "file")
-    assert across.tested == ["emodb"]
+    assert across.test_units == ["emodb"]
     assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
 
 

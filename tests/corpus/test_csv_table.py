@@ -69,7 +69,7 @@ def test_a_row_that_cannot_be_used_is_rejected_with_its_line(
     header = "file,speaker,emotion,start,end,sex\ngood.wav,anna,happy,,,\n"
     reading = read_text(tmp_path, header + row + "\n", emotions=["happy", "sad"])
     assert len(reading.utterances) == 1
-    assert [(r.reason, r.place, r.file) for r in reading.rejected] == [
+    assert [(r.reason, r.location, r.file) for r in reading.rejected] == [
         (reason, "line 3", "utterances.csv")
     ]
 

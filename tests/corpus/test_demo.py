@@ -17,7 +17,7 @@ from tests.corpus.checked import check_recordings
 
 
 def settings_for(root: Path) -> DemoCorpus:
-    return DemoCorpus(reader="demo", root=str(root), sessions=2, utterances=50)
+    return DemoCorpus(reader="demo", root=str(root), sessions=2, utterances_per_session=50)
 
 
 @pytest.fixture(scope="module")

@@ -154,13 +154,13 @@ def test_a_vote_in_an_unknown_word_is_kept_as_written_and_has_a_row(tmp_path: Pa
         {"rater": "E4", "label": "sad"},
     ]
     (row,) = [row for row in reading.rejected if row.reason == "unknown vote"]
-    assert (row.utterance, row.place) == ("Ses01F_impro01_F000", "line 6")
+    assert (row.utterance, row.location) == ("Ses01F_impro01_F000", "line 6")
     assert row.detail.startswith("E4 voted Neutral state, which is none of neutral, happiness")
 
 
 def test_everything_left_out_has_a_row(tmp_path: Path) -> None:
     rejected = read_release(make_release(tmp_path)).rejected
-    assert {(row.reason, row.utterance, row.place) for row in rejected} == {
+    assert {(row.reason, row.utterance, row.location) for row in rejected} == {
         ("unknown label", "Ses01F_impro01_M001", "line 15"),
         ("label not understood", None, "line 16"),
         ("not an utterance", None, "line 3"),
@@ -250,7 +250,7 @@ def test_an_alignment_that_cannot_be_read_costs_the_words_only(tmp_path: Path) -
     assert len(reading.utterances) == 2
     assert reading.utterances[0].words is None
     (row,) = [row for row in reading.rejected if row.reason == "alignment not understood"]
-    assert row.place == "line 3"
+    assert row.location == "line 3"
     with pytest.raises(AlignmentError, match="not a row"):
         read_word_segments(["   1  two  -3 WORD", " Total score: -3"])
     with pytest.raises(AlignmentError, match="cut off"):

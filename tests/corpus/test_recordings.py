@@ -9,7 +9,7 @@ import pytest
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Utterance, text_key
 from emoscale.runtime.errors import CorpusError
-from emoscale.tables.parquet import frame_of, read_table, write_table
+from emoscale.tables.parquet import dataframe_of, read_table, write_table
 from emoscale.tables.schemas import RECORDINGS, REJECTED
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
@@ -85,7 +85,7 @@ def test_a_name_that_is_not_unicode_is_rejected(tmp_path: Path) -> None:
     reading.add(utterance(name), f"{name}.wav")
     assert reading.utterances == []
     assert reading.rejected[0].file == "k\\xe4se.wav"
-    write_table(frame_of([vars(reading.rejected[0])], REJECTED), tmp_path / "a", REJECTED)
+    write_table(dataframe_of([vars(reading.rejected[0])], REJECTED), tmp_path / "a", REJECTED)
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,13 @@ def test_the_published_study_needs_at_least_eight_times_fewer_labels() -> None:
     table = efficiency_table(study_curves())
     hand = "hand-engineered, best set"
     claim = row(table, "wav2vec", hand, 4000)
-    assert (claim["range"], claim["labels"], claim["factor"]) == ("at least", 500.0, 8.0)
-    assert claim["answer"]
-    assert claim["says"] == "at least 8.0 times fewer labels"
+    assert (claim["bound"], claim["labels"], claim["factor"]) == ("at least", 500.0, 8.0)
+    assert claim["at_largest_size"]
+    assert claim["summary"] == "at least 8.0 times fewer labels"
     assert claim["factor_low"] is None
     turned = row(table, hand, "wav2vec", 500)
-    assert (turned["range"], turned["labels"], turned["factor"]) == ("at most", 4000.0, 0.125)
-    assert turned["says"] == "more than 8.0 times the labels, if ever"
+    assert (turned["bound"], turned["labels"], turned["factor"]) == ("at most", 4000.0, 0.125)
+    assert turned["summary"] == "more than 8.0 times the labels, if ever"
 
 
 def test_a_factor_is_read_off_the_curve() -> None:
@@ -53,7 +53,7 @@ def test_a_factor_is_read_off_the_curve() -> None:
     assert row(table, "few", "many", 400)["labels"] == pytest.approx(200.0)
     assert row(table, "few", "many", 400)["factor"] == pytest.approx(2.0)
     assert row(table, "many", "few", 100)["factor"] == pytest.approx(0.5)
-    assert row(table, "many", "few", 100)["says"] == "2.0 times the labels"
+    assert row(table, "many", "few", 100)["summary"] == "2.0 times the labels"
 
 
 def test_what_was_not_measured_is_a_bound_or_nothing() -> None:
@@ -61,13 +61,13 @@ def test_what_was_not_measured_is_a_bound_or_nothing() -> None:
         [curve("short", {100: 0.40, 200: 0.50}), curve("long", {50: 0.30, 100: 0.6, 800: 0.7})]
     )
     below = row(table, "short", "long", 50)  # fewer than 100, against 50
-    assert (below["range"], below["factor"]) == ("at least", 0.5)
-    assert below["says"] == "no more than 2.0 times the labels"
+    assert (below["bound"], below["factor"]) == ("at least", 0.5)
+    assert below["summary"] == "no more than 2.0 times the labels"
     above = row(table, "short", "long", 100)  # more than 200, against 100
-    assert (above["range"], above["factor"]) == ("at most", 0.5)
+    assert (above["bound"], above["factor"]) == ("at most", 0.5)
     beyond = row(table, "short", "long", 800)  # more than 200, against 800: more or fewer?
-    assert (beyond["range"], beyond["factor"], beyond["labels"]) == ("not reached", None, None)
-    assert beyond["says"] == "not reached with 200 labels"
+    assert (beyond["bound"], beyond["factor"], beyond["labels"]) == ("not reached", None, None)
+    assert beyond["summary"] == "not reached with 200 labels"
 
 
 def test_a_curve_that_falls_is_made_level_first() -> None:
@@ -95,13 +95,13 @@ def test_an_interval_that_leaves_what_was_measured_is_open() -> None:
     few = curve("few", {100: 0.49, 400: 0.6}, generator.normal(0, 0.02, (500, 2)))
     many = curve("many", {100: 0.3, 400: 0.5}, generator.normal(0, 0.001, (500, 2)))
     found = row(efficiency_table([few, many]), "few", "many", 400)
-    assert found["range"] == "measured"
+    assert found["bound"] == "measured"
     assert found["factor_high"] == np.inf
     assert 1.0 < found["factor_low"] < 4.0
-    assert "and more)" in found["says"]
+    assert "and more)" in found["summary"]
     never = row(efficiency_table([many, few]), "many", "few", 400)
     assert (never["factor_low"], never["factor_high"]) == (0.0, 1.0)
-    assert never["says"] == "more labels, if ever (95 % interval of the factor: up to 1.0)"
+    assert never["summary"] == "more labels, if ever (95 % interval of the factor: up to 1.0)"
 
 
 def test_one_size_is_no_curve_and_that_is_said() -> None:
@@ -152,7 +152,7 @@ def test_against_a_reference_each_has_the_row_that_was_measured_better() -> None
     )
     rows = {row["experiment"]: row for row in against(table, "reference").to_dicts()}
     assert list(rows) == ["better", "far", "worse", "fused"]
-    found = {name: (row["counted"], row["range"], row["factor"]) for name, row in rows.items()}
+    found = {name: (row["counted"], row["bound"], row["factor"]) for name, row in rows.items()}
     assert found["better"] == ("better", "measured", pytest.approx(2.0))
     assert found["far"] == ("far", "at least", pytest.approx(4.0))
     # The reference has its UA with half the labels; and never that of the fusion.

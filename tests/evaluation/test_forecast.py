@@ -73,7 +73,7 @@ def test_further_sizes_and_the_hidden_one(tmp_path: Path) -> None:
     assert first["ua"] < second["ua"]
     assert first["ua_low"] < first["ua"] < first["ua_high"]
     assert hidden["measured_ua"] == pytest.approx(hill(800.0))
-    assert hidden["inside"]
+    assert hidden["covered"]
     write_table(table, tmp_path / "forecast.parquet", FORECAST)
 
 
@@ -83,27 +83,27 @@ def test_what_is_hidden_has_no_say_in_its_forecast() -> None:
     (hidden,) = forecast_table([measured(odd)], 0.25, [1], [], seed=1).to_dicts()
     (known,) = forecast_table([measured(hill(LABELS))], 0.25, [1], [], seed=1).to_dicts()
     assert hidden["ua"] == pytest.approx(known["ua"], abs=1e-9)
-    assert hidden["inside"] is False
+    assert hidden["covered"] is False
 
 
 def test_only_sizes_beyond_the_measured_ones_are_forecast() -> None:
     table = forecast_table([measured(hill(LABELS))], 0.25, [400, 20_000, 1000], [], seed=1)
     further = table.filter(kind="forecast")
     assert further["labels"].to_list() == [1000.0, 20_000.0]
-    assert further["says"].to_list() == ["", "25 times the labels measured"]
+    assert further["summary"].to_list() == ["", "25 times the labels measured"]
 
 
 def test_wanted_accuracies_say_whether_they_can_be_had() -> None:
     table = forecast_table([measured(hill(LABELS))], 0.25, [1], [0.2, 0.5, 0.7, 0.99], seed=1)
     chance, within, beyond, never = table.filter(kind="wanted").to_dicts()
-    assert chance["says"] == "no more than guessing gives"
+    assert chance["summary"] == "no more than guessing gives"
     assert within["labels"] == pytest.approx(150.0, rel=0.15)
     assert within["labels_low"] < 150 < within["labels_high"]
-    assert within["says"] == "within what was measured"
+    assert within["summary"] == "within what was measured"
     assert beyond["labels"] == pytest.approx(1350.0, rel=0.4)  # 0.5 / (1 + 150 / n) = 0.45
     assert never["labels"] == np.inf
     assert never["labels_high"] == np.inf
-    assert never["says"].startswith("not reachable for ")
+    assert never["summary"].startswith("not reachable for ")
 
 
 def test_one_size_is_left_out_and_two_are_said_to_be_few() -> None:
@@ -112,7 +112,7 @@ def test_one_size_is_left_out_and_two_are_said_to_be_few() -> None:
     two = measured(hill(LABELS[:2]), LABELS[:2])
     table = forecast_table([two], 0.25, None, [], seed=1)
     assert table["kind"].to_list() == ["forecast", "forecast"]
-    assert set(table["says"]) == {"from two sizes, whose bend is not known"}
+    assert set(table["summary"]) == {"from two sizes, whose bend is not known"}
 
 
 def test_of_one_speaker_no_interval_is_known() -> None:
@@ -120,4 +120,4 @@ def test_of_one_speaker_no_interval_is_known() -> None:
     alone = Curve("mfcc", ("a",) * 5, LABELS, ua, np.tile(ua, (10, 1)), speakers=1)
     table = forecast_table([alone], 0.25, None, [0.7], seed=1)
     assert table["ua_low"].null_count() == len(table)
-    assert table["inside"].null_count() == len(table)
+    assert table["covered"].null_count() == len(table)

@@ -26,13 +26,13 @@ from emoscale.training.run_record import CellName
 KEYS = [f"u{number:02d}" for number in range(24)]
 RATES = [0.01, 0.1]
 FUSION = {
-    "model": {"kind": "early_fusion", "width": 4, "hidden": None, "dropout": 0.0},
-    "training": {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_utterances": 4},
+    "model": {"kind": "early_fusion", "projection_size": 4, "hidden_size": None, "dropout": 0.0},
+    "training": {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_size": 4},
     "search": {"training.learning_rate": RATES},
     "layers": [None, None],
     "seed": 1,
 }
-MACHINE = {"model": {"kind": "estimator", "strengths": [0.1, 1.0]}, "training": {}, "seed": 1}
+MACHINE = {"model": {"kind": "estimator", "C": [0.1, 1.0]}, "training": {}, "seed": 1}
 PROTOCOL = ProtocolSettings(fold_unit="speakers", folds=2, repeats=2)
 
 
@@ -98,7 +98,15 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Collected:
 
 
 def test_a_run_says_what_it_learned_from_and_how(found: Collected) -> None:
-    names = ("experiment", "repeat", "representations", "modality", "model", "trials", "stopped")
+    names = (
+        "experiment",
+        "repeat",
+        "representations",
+        "modality",
+        "model",
+        "trials",
+        "stop_reason",
+    )
     assert found.runs.select(names).rows() == [
         ("fusion", 0, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
         ("fusion", 1, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
@@ -125,5 +133,5 @@ def test_the_shares_of_the_layers_sum_to_one(found: Collected) -> None:
     assert shares.select("experiment", "representation", "repeat", "layer").rows() == [
         ("fusion", "wavlm", repeat, layer) for repeat in (0, 1) for layer in (6, 12)
     ]
-    sums = shares.group_by("repeat").agg(pl.col("share").sum())["share"].to_list()
+    sums = shares.group_by("repeat").agg(pl.col("weight").sum())["weight"].to_list()
     assert sums == pytest.approx([1.0, 1.0])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from emoscale.evaluation.groups import groups_of_tests
-from emoscale.tables.parquet import frame_of
+from emoscale.tables.parquet import dataframe_of
 from tests.corpus.checked import UTTERANCES_WITH_TEXTS
 
 CLASS_OF = {"c": {"ang": "anger", "hap": "happiness", "exc": "happiness"}}
@@ -29,7 +29,7 @@ def votes(*labels: str) -> list[dict[str, str]]:
     return [{"rater": str(number), "label": label} for number, label in enumerate(labels)]
 
 
-UTTERANCE_TABLE = frame_of(
+UTTERANCE_TABLE = dataframe_of(
     [
         utterance("a", sex="F", seconds=1.0, text_key="hello", votes=votes("ang", "ang", "ang")),
         utterance("b", sex="M", seconds=2.0, text_key="bye", votes=votes("ang", "fru", "fru")),

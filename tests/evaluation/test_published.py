@@ -9,26 +9,26 @@ import pytest
 import yaml
 
 from emoscale.config import parse_study
-from emoscale.config.evidence import EvidenceSlice
+from emoscale.config.evidence import StudyEvidence
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_table, study_curves
 from emoscale.tables.parquet import write_table
 from tests.conftest import PROJECT
 
 
 @pytest.fixture(scope="module")
-def asked() -> EvidenceSlice:
+def asked() -> StudyEvidence:
     """Of the study of IEMOCAP that the project brings."""
     config = yaml.safe_load((PROJECT / "config" / "iemocap.yaml").read_text())
-    return EvidenceSlice(**json.loads(parse_study(config).evidence_slice()))
+    return StudyEvidence(**json.loads(parse_study(config).evidence_settings()))
 
 
 def score(experiment: str, size: str, labels: float, weights: str = "", **other: Any) -> dict:
     return {
-        "corpus": "iemocap",
+        "corpus": "IEMOCAP",
         "experiment": experiment,
         "size": size,
         "training_utterances_mean": labels,
-        "weights": weights,
+        "pretrained_weights": weights,
         "ua": 0.61,
         "wa": 0.62,
         "macro_f1": 0.60,
@@ -63,25 +63,25 @@ def test_the_studys_figures_are_the_published_ones() -> None:
 
 
 def test_of_another_corpus_the_figures_stand_alone_and_say_why(
-    asked: EvidenceSlice, tmp_path: Path
+    asked: StudyEvidence, tmp_path: Path
 ) -> None:
     table = published_table(SCORES.with_columns(corpus=pl.lit("emodb")), asked)
     assert table["our_value"].null_count() == len(table)
-    assert table["differs"].unique().to_list() == [
+    assert table["differences"].unique().to_list() == [
         "the published figures are of IEMOCAP, and this study's corpus is emodb"
     ]
     assert table["value"].is_between(0.4, 0.8).all()
     write_table(table, tmp_path / "published.parquet", PUBLISHED_TABLE)
 
 
-def test_other_classes_or_a_negative_control_are_not_compared(asked: EvidenceSlice) -> None:
+def test_other_classes_or_a_negative_control_are_not_compared(asked: StudyEvidence) -> None:
     three = asked.model_copy(update={"classes": ["a", "b", "c"]})
-    assert "this study has 3" in published_table(SCORES, three)["differs"][0]
+    assert "this study has 3" in published_table(SCORES, three)["differences"][0]
     shuffled = asked.model_copy(update={"protocol": {**asked.protocol, "shuffle_labels": True}})
-    assert "negative control" in published_table(SCORES, shuffled)["differs"][0]
+    assert "negative control" in published_table(SCORES, shuffled)["differences"][0]
 
 
-def test_the_same_representation_and_size_stand_beside(asked: EvidenceSlice) -> None:
+def test_the_same_representation_and_size_stand_beside(asked: StudyEvidence) -> None:
     table = published_table(SCORES, asked)
     hand = beside(table, "hand-engineered, best set", 1000)
     assert [row["experiment"] for row in hand] == ["mfcc", "compare_svm"]
@@ -91,10 +91,10 @@ def test_the_same_representation_and_size_stand_beside(asked: EvidenceSlice) -> 
     )  # fmt: skip
     (nothing,) = beside(table, "wav2vec", 2000)
     assert nothing["our_value"] is None
-    assert "no experiment of this study has this representation" in nothing["differs"]
+    assert "no experiment of this study has this representation" in nothing["differences"]
 
 
-def test_the_same_head_and_metric_stand_beside(asked: EvidenceSlice) -> None:
+def test_the_same_head_and_metric_stand_beside(asked: StudyEvidence) -> None:
     table = published_table(SCORES, asked)
     superb = [row for row in beside(table, "wav2vec 2.0 base") if "SUPERB" in row["source"]]
     assert [(row["experiment"], row["our_value"]) for row in superb] == [("wav2vec2_superb", 0.64)]
@@ -104,24 +104,26 @@ def test_the_same_head_and_metric_stand_beside(asked: EvidenceSlice) -> None:
     assert fused["experiment"] == "aligned"
 
 
-def test_differences_of_protocol_are_words(asked: EvidenceSlice) -> None:
+def test_differences_of_protocol_are_words(asked: StudyEvidence) -> None:
     table = published_table(SCORES, asked)
     (row,) = (
         row for row in beside(table, "wav2vec 2.0 base") if row["experiment"] == "wav2vec2_superb"
     )
-    assert "published a random 20 % of the training sessions" in row["differs"]
-    assert "here a random 6 % of the training sessions" in row["differs"]
-    assert "folds" not in row["differs"]  # they are the same
+    assert "published a random 20 % of the training sessions" in row["differences"]
+    assert "here a random 6 % of the training sessions" in row["differences"]
+    assert "folds" not in row["differences"]  # they are the same
 
 
-def test_a_name_within_a_longer_one_is_another_network(asked: EvidenceSlice) -> None:
+def test_a_name_within_a_longer_one_is_another_network(asked: StudyEvidence) -> None:
     tuned = SCORES.with_columns(
-        pl.col("weights").str.replace("wav2vec2-base", "wav2vec2-base-960h", literal=True)
+        pl.col("pretrained_weights").str.replace(
+            "wav2vec2-base", "wav2vec2-base-960h", literal=True
+        )
     )
     rows = beside(published_table(tuned, asked), "wav2vec 2.0 base")
     assert [row["experiment"] for row in rows if "SUPERB" in row["source"]] == [None]
 
 
-def test_what_no_experiment_can_be_says_so(asked: EvidenceSlice) -> None:
+def test_what_no_experiment_can_be_says_so(asked: StudyEvidence) -> None:
     (row,) = beside(published_table(SCORES, asked), "emotion2vec")
-    assert row["differs"] == "no representation here reads emotion2vec"
+    assert row["differences"] == "no representation here reads emotion2vec"

@@ -67,7 +67,7 @@ def test_scores_are_those_of_the_groups_own_answers() -> None:
         ("even", 180, 12, 3, 1.0, 1.0),
         ("odd", 180, 12, 3, 0.0, 0.0),
     ]
-    assert gaps.select("group", "other", "gap", "draws_left_out").rows() == [
+    assert gaps.select("group", "other", "gap", "excluded_draws").rows() == [
         ("even", "odd", 1.0, 0.0)
     ]
 
@@ -114,7 +114,7 @@ def test_few_speakers_have_no_interval() -> None:
     assert by_group["many"]["ua_low"] < by_group["many"]["ua"] < by_group["many"]["ua_high"]
     assert gaps["gap_low"][0] is None
     # 4 of 12: all 12 draws are of the others with the chance (8/12)^12.
-    assert gaps["draws_left_out"][0] == pytest.approx((8 / 12) ** 12, abs=0.005)
+    assert gaps["excluded_draws"][0] == pytest.approx((8 / 12) ** 12, abs=0.005)
 
 
 def test_single_speakers_are_not_compared() -> None:

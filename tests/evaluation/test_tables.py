@@ -37,7 +37,7 @@ TRIAL = {
     "development_loss": 0.7,
     "steps": 50,
     "best_step": 25,
-    "stopped": "budget",
+    "stop_reason": "budget",
     "seconds": 1.0,
     "execution": "one after the other, packed frames",
 }
@@ -61,7 +61,7 @@ def read_by(name: str, kind: str, weights: str = "", layer: int | None = None) -
         "name": name,
         "settings": settings,
         "layer": layer,
-        "weights": weights,
+        "pretrained_weights": weights,
         "dimension": 3,
         "layers": None,
         "frame_rate": 100.0,
@@ -101,7 +101,7 @@ def write_cell(
         "classes": CLASSES,
         "settings": {"model": {"kind": "pooled"}, "training": {}, "seed": 1},
         "inputs": [read_by("mfcc", "mfcc", "model.pt")],
-        "utterances_in_windows": 1,
+        "chunked_utterances": 1,
         "repeats": [{"repeat": repeat, **(repeat_row or REPEAT)} for repeat in (0, 1)],
         "development_utterances": 3,
         "test_utterances": len(TRUTH[fold]),
@@ -159,11 +159,11 @@ def test_scores_by_hand(tmp_path: Path) -> None:
     (row,) = through_the_file(scores, tmp_path / "scores.parquet", scores_schema(found.classes))
     # pooled: repeat 0 has recalls 2/4 and 2/2; repeat 1 has 4/4 and 1/2
     assert row["ua"] == pytest.approx(0.75)
-    assert row["ua_repeat_deviation"] == pytest.approx(0.0)
+    assert row["ua_repeat_std"] == pytest.approx(0.0)
     assert (row["recall_a"], row["recall_b"]) == pytest.approx((0.75, 0.75))
     # folds: (5/6 + 1/2) / 2 and (1/2 + 1) / 2
     assert row["ua_fold_mean"] == pytest.approx((2 / 3 + 3 / 4) / 2)
-    assert row["ua_fold_deviation"] == pytest.approx((3 / 4 - 2 / 3) / 2**0.5)
+    assert row["ua_fold_std"] == pytest.approx((3 / 4 - 2 / 3) / 2**0.5)
     assert row["wa"] == pytest.approx((4 / 6 + 5 / 6) / 2)
     assert (row["folds"], row["repeats"], row["test_utterances"]) == (2, 2, 6)
     assert row["test_speakers"] == 4
@@ -243,7 +243,7 @@ def test_confusion_pools_folds_and_averages_repeats(tmp_path: Path) -> None:
     found = collect(tmp_path)
     table = confusion_table(found.predictions, found.classes)
     write_table(table, tmp_path / "confusion.parquet", CONFUSION)
-    shares = {(r["label"], r["predicted"]): (r["utterances"], r["share"]) for r in table.to_dicts()}
+    shares = {(r["label"], r["predicted"]): (r["utterances"], r["fraction"]) for r in table.to_dicts()}
     assert shares == {
         ("a", "a"): (3.0, 0.75),
         ("a", "b"): (1.0, 0.25),
@@ -344,7 +344,7 @@ def test_layers_that_are_weighed_have_a_row_each(tmp_path: Path) -> None:
     found = collect(tmp_path, [CellName("fusion", "fold1", "10")])
     rows = through_the_file(found.layer_weights, tmp_path / "layers.parquet", LAYER_WEIGHTS)
     first = [row for row in rows if row["repeat"] == 0]
-    assert [(row["representation"], row["layer"], row["share"]) for row in first] == [
+    assert [(row["representation"], row["layer"], row["weight"]) for row in first] == [
         ("wavlm", 0, 0.5),
         ("wavlm", 6, 0.125),
         ("wavlm", 12, 0.375),
@@ -370,7 +370,7 @@ def test_kinds_stand_in_one_table(tmp_path: Path) -> None:
             read_by("bert", "transformers_text", "b"),
         ],
     )
-    fitted = {**TRIAL, "stopped": "fitted", "execution": "scikit-learn, a vector an utterance"}
+    fitted = {**TRIAL, "stop_reason": "fitted", "execution": "scikit-learn, a vector an utterance"}
     write_cell(
         tmp_path,
         "fold1",
@@ -382,7 +382,14 @@ def test_kinds_stand_in_one_table(tmp_path: Path) -> None:
     cells = [CellName(name, "fold1", "10") for name in ("fusion", "svm")]
     found = collect(tmp_path, cells)
     rows = through_the_file(found.runs, tmp_path / "runs.parquet", runs_schema(CLASSES))
-    names = ("model", "representations", "modality", "weights", "best_development_ua", "execution")
+    names = (
+        "model",
+        "representations",
+        "modality",
+        "pretrained_weights",
+        "best_development_ua",
+        "execution",
+    )
     assert [tuple(row[name] for name in names) for row in rows[::2]] == [
         ("early_fusion", "wavlm/6+bert", "audio+text", "w; b", None, TRIAL["execution"]),
         ("estimator", "mine", "external", "", 0.5, "scikit-learn, a vector an utterance"),

@@ -111,7 +111,7 @@ def hidden_points(
         rows += forecast_table(curves, CHANCE, [], [], seed).to_dicts()
         noises.append(noise_of(curves[0]))
     return {
-        "inside": float(np.mean([row["inside"] for row in rows])),
+        "covered": float(np.mean([row["covered"] for row in rows])),
         "width": float(np.mean([row["ua_high"] - row["ua_low"] for row in rows])),
         "error": float(np.mean([abs(row["ua"] - row["measured_ua"]) for row in rows])),
         "noise": float(np.mean(noises)),
@@ -135,9 +135,9 @@ def factors(
     for _ in range(simulations):
         numbers = np.array(labels, dtype=float)
         curves = measured([lambda n: slow(saving * n), slow], numbers, generator)
-        table = efficiency_table(curves).filter("answer", experiment="curve0")
+        table = efficiency_table(curves).filter("at_largest_size", experiment="curve0")
         rows.append(table.row(0, named=True))
-    found = [row["factor"] for row in rows if row["range"] == "measured"]
+    found = [row["factor"] for row in rows if row["bound"] == "measured"]
     return {
         "held": float(np.mean([row["factor_low"] <= saving <= row["factor_high"] for row in rows])),
         "closed": float(
@@ -166,7 +166,7 @@ def main(simulations: int) -> None:
                 f"{100 * found['error']:6.1f}  (noise {100 * found['noise']:.1f} points)"
             )
             too_wide = found["width"] > WIDEST.get(design, 1.0)
-            if found["inside"] < INSIDE or too_wide:
+            if found["covered"] < INSIDE or too_wide:
                 wrong.append(f"{design}, {name}")
     click.echo("true factor: held by its interval, intervals with two ends, median where measured")
     for saving in (1.0, 2.0, 4.0, 8.0):

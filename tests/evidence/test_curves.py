@@ -17,7 +17,7 @@ from tests.evidence.simulate_curves import DESIGNS, SHAPES, factors, hidden_poin
 )
 def test_the_hidden_last_point_is_where_it_was_forecast(design: str, shape: str) -> None:
     found = hidden_points(SHAPES[shape], DESIGNS[design], simulations=20)
-    assert found["inside"] >= 0.85
+    assert found["covered"] >= 0.85
     assert found["width"] < 0.35
     assert found["error"] < found["width"] / 2
 

@@ -32,7 +32,7 @@ def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
     for name in ("workflow", "scripts", "envs", "profiles"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     representations = {
-        f"{name}_{label}": {**settings, "backend": backend, "stored_type": "float32"}
+        f"{name}_{label}": {**settings, "backend": backend, "storage_dtype": "float32"}
         for name, settings in NATIVE.items()
         for label, backend in BACKENDS.items()
     }
@@ -65,4 +65,4 @@ def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
                 assert difference < 1e-4
             assert headers[0].checkpoint_sha256 == headers[1].checkpoint_sha256
             assert headers[0].code_sha256 != headers[1].code_sha256
-            assert headers[0].weights == headers[1].weights != ""
+            assert headers[0].pretrained_weights == headers[1].pretrained_weights != ""

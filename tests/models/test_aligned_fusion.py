@@ -88,7 +88,9 @@ def test_which_frames_are_of_a_word(word: list[float], seen: list[int]) -> None:
 
 def build(confined: bool) -> AlignedFusion:
     torch.manual_seed(0)
-    settings = AlignedFusionSettings(kind="aligned_fusion", width=6, heads=3, confined=confined)
+    settings = AlignedFusionSettings(
+        kind="aligned_fusion", hidden_size=6, num_heads=3, within_word=confined
+    )
     return AlignedFusion(
         settings, [InputShape(WIDTH, frame_rate=RATE), InputShape(WIDTH)], 4
     ).eval()
@@ -124,7 +126,7 @@ def test_only_a_confined_model_minds_the_times() -> None:
 
 
 def test_confining_needs_to_know_when_a_frame_is() -> None:
-    settings = AlignedFusionSettings(kind="aligned_fusion", confined=True)
+    settings = AlignedFusionSettings(kind="aligned_fusion", within_word=True)
     with pytest.raises(ConfigurationError, match="no frame rate"):
         AlignedFusion(settings, [InputShape(WIDTH), InputShape(WIDTH)], 4)
 

@@ -49,7 +49,7 @@ def test_it_is_torchs_convolution_of_each_utterance(kernel: int, lengths: list[i
 
 def test_the_network_of_pepino() -> None:
     """Their public code: two kernels of a frame, 128 wide, with ReLU; mean over frames; linear."""
-    settings = ConvolutionalSettings(kind="convolutional", hidden=None)
+    settings = ConvolutionalSettings(kind="convolutional", hidden_size=None)
     model = build_model(settings, [InputShape(DIMENSION)], CLASSES).eval()
     lengths, weights = [6, 3], model.state_dict()
     hidden = frames_of(lengths)

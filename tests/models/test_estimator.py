@@ -26,7 +26,7 @@ METHODS: tuple[Method, ...] = ("linear_svm", "rbf_svm", "logistic")
 DIMENSION = 6
 
 
-def material(
+def draw_vectors(
     utterances: int, classes: int, seed: int, apart: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     random = np.random.default_rng(seed)
@@ -43,10 +43,10 @@ def fitted(
     class_weights: bool = True,
     **others: Any,
 ) -> tuple[Estimator, Tried]:
-    settings = EstimatorSettings(kind="estimator", method=method, strengths=strengths)
+    settings = EstimatorSettings(kind="estimator", method=method, C=strengths)
     estimator = Estimator(settings, [InputShape(DIMENSION)], classes)
-    training = others.get("training", material(80, classes, 1))
-    development = others.get("development", material(40, classes, 2))
+    training = others.get("training", draw_vectors(80, classes, 1))
+    development = others.get("development", draw_vectors(40, classes, 2))
     tried = estimator.fit(
         training[0], training[1], development[0], development[1], class_weights, seed=2**40 + 7
     )
@@ -74,9 +74,9 @@ def test_a_restored_estimator_predicts_as_scikit_learn_does(
     save_file(arrays, tmp_path / "model.safetensors")
     settings = json.loads(json.dumps(settings))
     restored = Estimator.from_state(load_file(tmp_path / "model.safetensors"), settings)
-    vectors, _ = material(200, classes, 3)
+    vectors, _ = draw_vectors(200, classes, 3)
     probabilities = restored.probabilities(vectors)
-    reference = sklearns(method).fit(*material(80, classes, 1))
+    reference = sklearns(method).fit(*draw_vectors(80, classes, 1))
     assert probabilities.sum(axis=1) == pytest.approx(1.0)
     assert (probabilities.argmax(axis=1) == reference.predict(vectors)).all()
     if method == "logistic":
@@ -86,17 +86,17 @@ def test_a_restored_estimator_predicts_as_scikit_learn_does(
 @pytest.mark.parametrize("method", ["linear_svm", "rbf_svm"])
 def test_probabilities_of_a_machine_are_calibrated_as_scikit_learn_does(method: Method) -> None:
     estimator, _ = fitted(method, class_weights=False)
-    reference = sklearns(method, weights=None).fit(*material(80, 4, 1))
+    reference = sklearns(method, weights=None).fit(*draw_vectors(80, 4, 1))
     calibrated = CalibratedClassifierCV(FrozenEstimator(reference), method="temperature")
-    calibrated.fit(*material(40, 4, 2))
-    vectors, _ = material(50, 4, 3)
+    calibrated.fit(*draw_vectors(40, 4, 2))
+    vectors, _ = draw_vectors(50, 4, 3)
     given, expected = estimator.probabilities(vectors), calibrated.predict_proba(vectors)
     np.testing.assert_allclose(given, expected, atol=2e-3)
 
 
 def test_the_strength_is_chosen_on_the_development_set_and_ties_take_the_smaller() -> None:
     strengths = (10.0, 1e-6, 0.1)
-    training, development = material(60, 4, 1, apart=0.7), material(300, 4, 2, apart=0.7)
+    training, development = draw_vectors(60, 4, 1, apart=0.7), draw_vectors(300, 4, 2, apart=0.7)
     tried = fitted("rbf_svm", strengths=strengths, training=training, development=development)[1]
     scores = {}
     for strength in strengths:
@@ -108,7 +108,7 @@ def test_the_strength_is_chosen_on_the_development_set_and_ties_take_the_smaller
     assert list(tried.scores) == [1e-6, 0.1, 10.0]
     assert tried.scores == pytest.approx(scores)
     assert min(scores.values()) < max(scores.values())
-    easy = material(80, 4, 1, apart=50.0)
+    easy = draw_vectors(80, 4, 1, apart=50.0)
     alike = fitted("logistic", strengths=(10.0, 0.1, 1.0), training=easy, development=easy)
     assert alike[1].chosen == 0.1
 
@@ -120,7 +120,7 @@ def test_more_dimensions_than_utterances(method: Method) -> None:
     spread = random.normal(size=(DIMENSION, 90))
 
     def wide(utterances: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        vectors, labels = material(utterances, 3, seed)
+        vectors, labels = draw_vectors(utterances, 3, seed)
         noise = np.random.default_rng(seed).normal(size=(utterances, 90))
         return vectors @ spread + 3.0 * noise, labels
 
@@ -132,11 +132,11 @@ def test_more_dimensions_than_utterances(method: Method) -> None:
 
 
 def test_class_weights_help_the_rare_class() -> None:
-    vectors, labels = material(300, 2, 1, apart=0.3)
+    vectors, labels = draw_vectors(300, 2, 1, apart=0.3)
     kept = (labels == 0) | (np.arange(300) < 40)
     shares = [
         fitted("logistic", 2, class_weights=balanced, training=(vectors[kept], labels[kept]))[0]
-        .probabilities(material(200, 2, 3)[0])[:, 1]
+        .probabilities(draw_vectors(200, 2, 3)[0])[:, 1]
         .mean()
         for balanced in (False, True)
     ]
@@ -145,7 +145,7 @@ def test_class_weights_help_the_rare_class() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_class_that_is_not_in_the_training_has_probability_0(method: Method) -> None:
-    vectors, labels = material(80, 4, 1)
+    vectors, labels = draw_vectors(80, 4, 1)
     estimator, _ = fitted(method, training=(vectors[labels != 1], labels[labels != 1]))
     probabilities = estimator.probabilities(vectors)
     assert probabilities.shape == (80, 4)
@@ -154,7 +154,7 @@ def test_a_class_that_is_not_in_the_training_has_probability_0(method: Method) -
 
 
 def test_it_is_deterministic_and_a_constant_dimension_does_no_harm() -> None:
-    vectors, labels = material(80, 4, 1)
+    vectors, labels = draw_vectors(80, 4, 1)
     vectors[:, 2] = 5.0
     first, second = (
         fitted("linear_svm", training=(vectors, labels))[0].probabilities(vectors) for _ in range(2)
@@ -164,7 +164,7 @@ def test_it_is_deterministic_and_a_constant_dimension_does_no_harm() -> None:
 
 
 def test_what_cannot_be_fitted() -> None:
-    vectors, labels = material(20, 4, 1)
+    vectors, labels = draw_vectors(20, 4, 1)
     with pytest.raises(UserError, match="one class only"):
         fitted("logistic", training=(vectors, np.zeros_like(labels)))
     nothing = vectors[:0], labels[:0]

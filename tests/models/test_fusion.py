@@ -26,15 +26,19 @@ SHAPES = [InputShape(5, frame_rate=RATE), InputShape(4)]
 LAYERED = [InputShape(5, layers=3, frame_rate=RATE), InputShape(4, layers=2)]
 CLASSES = 3
 KINDS: dict[str, Any] = {
-    "aligned": AlignedFusionSettings(kind="aligned_fusion", width=6, heads=3),
-    "confined": AlignedFusionSettings(kind="aligned_fusion", width=6, heads=3, confined=True),
-    "early": EarlyFusionSettings(kind="early_fusion", width=6, pooling="attention", hidden=7),
-    "early, no hidden layer": EarlyFusionSettings(kind="early_fusion", hidden=None),
+    "aligned": AlignedFusionSettings(kind="aligned_fusion", hidden_size=6, num_heads=3),
+    "confined": AlignedFusionSettings(
+        kind="aligned_fusion", hidden_size=6, num_heads=3, within_word=True
+    ),
+    "early": EarlyFusionSettings(
+        kind="early_fusion", projection_size=6, pooling="attention", hidden_size=7
+    ),
+    "early, no hidden layer": EarlyFusionSettings(kind="early_fusion", hidden_size=None),
     "late": LateFusionSettings(
         kind="late_fusion",
-        parts=(
-            RecurrentSettings(kind="recurrent", width=3),
-            PooledSettings(kind="pooled", width=4, dropout=0.2),
+        branches=(
+            RecurrentSettings(kind="recurrent", hidden_size=3),
+            PooledSettings(kind="pooled", projection_size=4, dropout=0.2),
         ),
     ),
 }

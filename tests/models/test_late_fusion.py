@@ -8,8 +8,8 @@ from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.layers import Standardise
 from emoscale.models.registry import build_model
 
-PART = PooledSettings(kind="pooled", width=4)
-SETTINGS = LateFusionSettings(kind="late_fusion", parts=(PART, PART))
+PART = PooledSettings(kind="pooled", projection_size=4)
+SETTINGS = LateFusionSettings(kind="late_fusion", branches=(PART, PART))
 SHAPES = [InputShape(3, frame_rate=50.0), InputShape(2)]
 INPUTS = [
     PackedFrames(torch.arange(15.0).view(5, 3).cos(), [2, 3]),

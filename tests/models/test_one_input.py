@@ -21,16 +21,22 @@ from emoscale.models.registry import build_model
 
 DIMENSION, LAYERS, CLASSES = 5, 4, 3
 KINDS: dict[str, Any] = {
-    "pooled": PooledSettings(kind="pooled", width=6, dropout=0.5),
-    "pooled, SUPERB": PooledSettings(kind="pooled", width=6, activation="none"),
-    "pooled as they are": PooledSettings(kind="pooled", width=None, pooling="mean_std"),
-    "pooled, attentive": PooledSettings(kind="pooled", width=6, pooling="attentive_statistics"),
-    "convolutional": ConvolutionalSettings(kind="convolutional", layers=((6, 1), (4, 1)), hidden=3),
-    "convolutional, wide": ConvolutionalSettings(
-        kind="convolutional", layers=((6, 5), (4, 3)), hidden=None, pooling="attention"
+    "pooled": PooledSettings(kind="pooled", projection_size=6, dropout=0.5),
+    "pooled, SUPERB": PooledSettings(kind="pooled", projection_size=6, activation="none"),
+    "pooled as they are": PooledSettings(kind="pooled", projection_size=None, pooling="mean_std"),
+    "pooled, attentive": PooledSettings(
+        kind="pooled", projection_size=6, pooling="attentive_statistics"
     ),
-    "recurrent": RecurrentSettings(kind="recurrent", width=4, depth=2),
-    "recurrent, lstm": RecurrentSettings(kind="recurrent", cell="lstm", width=4, pooling="mean"),
+    "convolutional": ConvolutionalSettings(
+        kind="convolutional", layers=((6, 1), (4, 1)), hidden_size=3
+    ),
+    "convolutional, wide": ConvolutionalSettings(
+        kind="convolutional", layers=((6, 5), (4, 3)), hidden_size=None, pooling="attention"
+    ),
+    "recurrent": RecurrentSettings(kind="recurrent", hidden_size=4, num_layers=2),
+    "recurrent, lstm": RecurrentSettings(
+        kind="recurrent", rnn_type="lstm", hidden_size=4, pooling="mean"
+    ),
     "waveform": WaveformModelSettings(kind="waveform", layers=((6, 4, 2), (5, 2, 1))),
 }
 

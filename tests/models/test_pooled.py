@@ -16,7 +16,7 @@ def frames() -> torch.Tensor:
 
 
 def test_it_is_the_head_that_it_says() -> None:
-    settings = PooledSettings(kind="pooled", width=4)
+    settings = PooledSettings(kind="pooled", projection_size=4)
     model = build_model(settings, [InputShape(DIMENSION)], CLASSES).eval()
     weights = model.state_dict()
     hidden = frames() @ weights["project.0.weight"].T + weights["project.0.bias"]
@@ -27,7 +27,7 @@ def test_it_is_the_head_that_it_says() -> None:
 
 def test_superbs_head() -> None:
     """s3prl's downstream `emotion`: a linear projector, the mean of frames, a linear layer."""
-    settings = PooledSettings(kind="pooled", width=4, activation="none")
+    settings = PooledSettings(kind="pooled", projection_size=4, activation="none")
     model = build_model(settings, [InputShape(DIMENSION)], CLASSES).eval()
     weights = model.state_dict()
     projected = frames() @ weights["project.weight"].T + weights["project.bias"]

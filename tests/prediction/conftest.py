@@ -31,7 +31,7 @@ from emoscale.representations.weights.placing import place_weights
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.tables.parquet import write_table
-from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS
+from emoscale.tables.schemas import EXTRACTION_INPUTS, RECORDINGS, TEXTS
 from emoscale.training.cell import train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName
@@ -44,16 +44,16 @@ REPRESENTATIONS: dict[str, Any] = {
     "bert": {"kind": "transformers_text", "model": "tiny_bert", "layer": "all"},
 }
 MODELS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    "pooled": (["mfcc"], {"kind": "pooled", "width": 8}),
-    "estimator": (["mfcc"], {"kind": "estimator", "strengths": [0.01]}),
-    "text": (["bert/1"], {"kind": "pooled", "width": 8}),
-    "late": (["mfcc", "bert"], {"kind": "late_fusion", "parts": [
-        {"kind": "pooled", "width": 8}, {"kind": "recurrent", "width": 8},
+    "pooled": (["mfcc"], {"kind": "pooled", "projection_size": 8}),
+    "estimator": (["mfcc"], {"kind": "estimator", "C": [0.01]}),
+    "text": (["bert/1"], {"kind": "pooled", "projection_size": 8}),
+    "late": (["mfcc", "bert"], {"kind": "late_fusion", "branches": [
+        {"kind": "pooled", "projection_size": 8}, {"kind": "recurrent", "hidden_size": 8},
     ]}),
-    "aligned": (["mfcc", "bert/2"], {"kind": "aligned_fusion", "width": 8, "heads": 2}),
+    "aligned": (["mfcc", "bert/2"], {"kind": "aligned_fusion", "hidden_size": 8, "num_heads": 2}),
     "confined": (
         ["mfcc", "bert/2"],
-        {"kind": "aligned_fusion", "width": 8, "heads": 2, "confined": True},
+        {"kind": "aligned_fusion", "hidden_size": 8, "num_heads": 2, "within_word": True},
     ),
 }  # fmt: skip
 SENTENCES = ("I am so [LAUGHTER] happy today!", "leave me alone now", "")
@@ -113,7 +113,7 @@ def _extract(recordings: pl.DataFrame, study: SmallStudy) -> None:
         made = build_representation(placed)
         shards = []
         for number in range(2):
-            rows = recordings.select(SOURCES.names).filter(
+            rows = recordings.select(EXTRACTION_INPUTS.names).filter(
                 pl.Series([shard_of(key, 2) == number for key in recordings["utterance"]])
             )
             shards.append(study.folder / "features" / name / f"{number:02d}.h5")
@@ -128,7 +128,7 @@ def _train(study: SmallStudy, fold: pl.DataFrame, experiment: str) -> None:
         name, _, layer = reference.partition("/")
         index = study.folder / "features" / name / "index.parquet"
         stores.append(FeatureStore(index, int(layer) if layer else None))
-    training = {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_utterances": 8}
+    training = {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_size": 8}
     settings = parse_settings(
         CellSettings, {"model": model, "training": training, "seed": 5}, experiment
     )

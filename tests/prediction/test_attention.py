@@ -63,11 +63,11 @@ def test_the_numbers_are_those_of_the_map(small_study: SmallStudy, tmp_path: Pat
     table = read_table(tmp_path / "map.parquet", ATTENTION)
     assert len(table) == shown.attention.size
     row = table.filter(head=1, token=2, frame=7).row(0, named=True)
-    assert row["share"] == shown.attention[1, 2, 7]
+    assert row["weight"] == shown.attention[1, 2, 7]
     assert row["text"] == shown.tokens[2]
     assert row["start"] == pytest.approx(7 / shown.frame_rate)
     value = json.loads(json.dumps(attention_json(shown), allow_nan=False))
-    assert value["attention"][1][2][7] == row["share"]
+    assert value["attention"][1][2][7] == row["weight"]
     nothing = map_of(small_study, "aligned", "u00")
     assert attention_json(nothing)["seconds"] == [None]
     assert attention_frame(nothing)["token_start"].null_count() == nothing.attention.size

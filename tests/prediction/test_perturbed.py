@@ -15,7 +15,7 @@ from emoscale.runtime.errors import StoreError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.tables.parquet import read_table, write_table
-from emoscale.tables.schemas import RECORDINGS, SOURCES, TEXTS, perturbed_schema
+from emoscale.tables.schemas import EXTRACTION_INPUTS, RECORDINGS, TEXTS, perturbed_schema
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
 
@@ -44,7 +44,7 @@ def heard(study: SmallStudy, folder: Path, snr_db: float, **settings: int) -> Fe
     given = MfccSettings.model_validate({**REPRESENTATIONS["mfcc"], **settings})
     reading = PerturbedReading(WhiteNoise(noise="white", snr_db=snr_db), None, study.corpus)
     path = folder / str(snr_db) / "mfcc" / "00.h5"
-    rows = recordings.join(texts, on="utterance").select(SOURCES.names)
+    rows = recordings.join(texts, on="utterance").select(EXTRACTION_INPUTS.names)
     made = build_representation(given)
     extract_shard(rows, study.corpus, given, made, path, "code", heard=reading)
     index_shards([path], path.with_name("index.parquet"))
@@ -83,7 +83,7 @@ def test_frames_of_changed_audio_are_as_many(small_study: SmallStudy, tmp_path: 
 def test_features_of_other_settings_are_refused(small_study: SmallStudy, tmp_path: Path) -> None:
     run = read_run(small_study.run_folder("pooled"))
     fold, clean = fold_of(small_study), clean_stores(small_study, "pooled")
-    other = {"noise": [heard(small_study, tmp_path, 5.0, bands=40)]}
+    other = {"noise": [heard(small_study, tmp_path, 5.0, mel_bands=40)]}
     with pytest.raises(StoreError, match=r"mfcc/index\.parquet: was extracted with other settings"):
         predict_conditions(run, fold, clean, other, CPU)
     late = clean_stores(small_study, "late")[1:]

@@ -35,7 +35,7 @@ def predicted(
     folder: Path,
     files: Sequence[Path],
     repeat: int | None = None,
-    window_seconds: float = 30.0,
+    segment_seconds: float = 30.0,
     transcripts: Path | None = None,
 ) -> tuple[pl.DataFrame, list[LeftOut]]:
     run = read_run(folder)
@@ -43,7 +43,7 @@ def predicted(
     left_out: list[LeftOut] = []
     said = Transcripts(transcripts)
     maker = maker_of(run)
-    table = predict(run, repeats, maker, files, said, window_seconds, left_out.append)
+    table = predict(run, repeats, maker, files, said, segment_seconds, left_out.append)
     return table, left_out
 
 
@@ -72,7 +72,7 @@ def test_without_a_repeat_it_is_the_mean_of_all(small_study: SmallStudy) -> None
     assert set(table["repeats"]) == {"0, 1"}
     assert set(table["model"]) == {"pooled/fold1/all"}
     text, _ = predicted(small_study.run_folder("text"), small_study.tested())
-    assert set(text["weights"]) == {"untrained: random weights of seed 3"}
+    assert set(text["pretrained_weights"]) == {"untrained: random weights of seed 3"}
 
 
 def test_many_recordings_are_worked_on_part_by_part(
@@ -81,9 +81,9 @@ def test_many_recordings_are_worked_on_part_by_part(
     folder, files = small_study.run_folder("late"), small_study.tested()
     whole, _ = predicted(folder, files)
     monkeypatch.setattr(predictions, "SECONDS_AT_ONCE", 1.0)
-    parts, _ = predicted(folder, files)
-    assert parts["file"].to_list() == whole["file"].to_list()
-    np.testing.assert_allclose(parts["p_low"], whole["p_low"], rtol=0, atol=1e-6)
+    segments, _ = predicted(folder, files)
+    assert segments["file"].to_list() == whole["file"].to_list()
+    np.testing.assert_allclose(segments["p_low"], whole["p_low"], rtol=0, atol=1e-6)
 
 
 def write_long(path: Path, seconds: float, silent: tuple[float, float] | None = None) -> Path:
@@ -103,34 +103,34 @@ def test_a_long_recording_is_cut_into_equal_windows(
 ) -> None:
     long = write_long(tmp_path / "long.wav", 5.0)
     folder = small_study.run_folder("pooled")
-    table, left_out = predicted(folder, [long], window_seconds=2.0)
+    table, left_out = predicted(folder, [long], segment_seconds=2.0)
     assert not left_out
-    assert table["window"].to_list() == [None, 1, 2, 3]
-    assert table["windows"].to_list() == [3, 1, 1, 1]
-    whole, *windows = table.to_dicts()
+    assert table["segment"].to_list() == [None, 1, 2, 3]
+    assert table["segments"].to_list() == [3, 1, 1, 1]
+    whole, *segments = table.to_dicts()
     assert (whole["start"], whole["end"], whole["seconds"]) == (0.0, 5.0, 5.0)
-    bounds = [0.0, *(row["end"] for row in windows)]
+    bounds = [0.0, *(row["end"] for row in segments)]
     np.testing.assert_allclose(bounds, [0.0, 5 / 3, 10 / 3, 5.0], atol=1 / RATE)
-    assert [row["start"] for row in windows] == bounds[:-1]
-    assert whole["p_high"] == pytest.approx(np.mean([row["p_high"] for row in windows]), abs=1e-5)
+    assert [row["start"] for row in segments] == bounds[:-1]
+    assert whole["p_high"] == pytest.approx(np.mean([row["p_high"] for row in segments]), abs=1e-5)
 
     samples, _ = soundfile.read(long)
     second = tmp_path / "second.wav"
     first, last = round(bounds[1] * RATE), round(bounds[2] * RATE)
     soundfile.write(second, samples[first:last], RATE, subtype="PCM_16")
     alone, _ = predicted(folder, [second])
-    assert alone["p_high"][0] == pytest.approx(windows[1]["p_high"], abs=1e-6)
-    assert alone.select("window", "windows").row(0) == (None, 1)
+    assert alone["p_high"][0] == pytest.approx(segments[1]["p_high"], abs=1e-6)
+    assert alone.select("segment", "segments").row(0) == (None, 1)
 
 
 def test_a_window_that_cannot_be_used_is_said_and_does_not_count(
     small_study: SmallStudy, tmp_path: Path
 ) -> None:
     long = write_long(tmp_path / "long.wav", 4.0, silent=(2.0, 4.0))
-    table, left_out = predicted(small_study.run_folder("pooled"), [long], window_seconds=2.0)
-    assert table.select("window", "windows", "seconds").rows() == [(None, 1, 2.0), (1, 1, 2.0)]
+    table, left_out = predicted(small_study.run_folder("pooled"), [long], segment_seconds=2.0)
+    assert table.select("segment", "segments", "seconds").rows() == [(None, 1, 2.0), (1, 1, 2.0)]
     assert [each.sentence for each in left_out] == [
-        f"{long}, window 2 of 2: the largest sample of its channels' mean is 0.0e+00 of full scale"
+        f"{long}, segment 2 of 2: the largest sample of its channels' mean is 0.0e+00 of full scale"
     ]
 
 
@@ -208,11 +208,11 @@ def test_no_transcript_at_all(small_study: SmallStudy, tmp_path: Path) -> None:
 def test_a_transcript_is_not_cut(small_study: SmallStudy, tmp_path: Path) -> None:
     long = write_long(tmp_path / "long.wav", 3.0)
     long.with_suffix(".txt").write_text("so happy\ntoday")
-    _, left_out = predicted(small_study.run_folder("late"), [long], window_seconds=2.0)
+    _, left_out = predicted(small_study.run_folder("late"), [long], segment_seconds=2.0)
     assert "is longer than 2 s, and the model reads a transcript" in left_out[0].sentence
-    table, left_out = predicted(small_study.run_folder("text"), [long], window_seconds=2.0)
+    table, left_out = predicted(small_study.run_folder("text"), [long], segment_seconds=2.0)
     assert not left_out  # it does not listen
-    assert table.select("window", "seconds").rows() == [(None, 3.0)]
+    assert table.select("segment", "seconds").rows() == [(None, 3.0)]
 
 
 def test_other_weights_than_the_trainings_are_refused(

@@ -77,7 +77,7 @@ def test_a_map_is_drawn_with_its_numbers_beside(small_study: SmallStudy, tmp_pat
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     numbers = pl.read_parquet(tmp_path / "map.parquet")
     assert numbers["utterance"].unique().to_list() == ["u01"]
-    assert numbers["share"].sum() == pytest.approx(2 * numbers["token"].n_unique())
+    assert numbers["weight"].sum() == pytest.approx(2 * numbers["token"].n_unique())
     ran = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.json")
     assert ran.stdout == f"numbers: {tmp_path / 'map.json'}\n"
     assert "leave" in json.loads((tmp_path / "map.json").read_text())["tokens"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emoscale.config.corpus import AudioChecks
-from emoscale.prediction.recordings import find_recordings, parts_of, read_list
+from emoscale.prediction.recordings import find_recordings, read_list, segments_of
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import CorpusError
 from tests.conftest import WriteWav
@@ -39,28 +39,29 @@ def test_a_list_names_one_path_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "longest", "windows"), [(2.0, 2.0, 1), (2.1, 2.0, 2), (9.9, 2.0, 5), (3.0, 99.0, 1)]
+    ("seconds", "longest", "count"),
+    [(2.0, 2.0, 1), (2.1, 2.0, 2), (9.9, 2.0, 5), (3.0, 99.0, 1)],
 )
-def test_windows_are_equal_and_leave_nothing_out(
-    write_wav: WriteWav, seconds: float, longest: float, windows: int
+def test_segments_are_equal_and_leave_nothing_out(
+    write_wav: WriteWav, seconds: float, longest: float, count: int
 ) -> None:
     path = write_wav(seconds=seconds, rate=8_000)
-    parts, left_out = parts_of(path, AudioChecks(), longest)
+    segments, left_out = segments_of(path, AudioChecks(), longest)
     assert not left_out
-    assert [part.window for part in parts] == list(range(1, windows + 1))
-    assert sum(part.seconds for part in parts) == pytest.approx(seconds)
-    assert max(part.seconds for part in parts) <= longest + 1 / 8_000
-    assert max(p.seconds for p in parts) - min(p.seconds for p in parts) <= 1.01 / 8_000
-    if windows == 1:
-        assert (parts[0].start, parts[0].end) == (None, None)
+    assert [segment.number for segment in segments] == list(range(1, count + 1))
+    assert sum(segment.seconds for segment in segments) == pytest.approx(seconds)
+    assert max(segment.seconds for segment in segments) <= longest + 1 / 8_000
+    assert max(p.seconds for p in segments) - min(p.seconds for p in segments) <= 1.01 / 8_000
+    if count == 1:
+        assert (segments[0].start, segments[0].end) == (None, None)
     else:
-        assert parts[0].start == 0.0
-        assert parts[-1].end == seconds
-        assert [p.end for p in parts[:-1]] == [p.start for p in parts[1:]]
+        assert segments[0].start == 0.0
+        assert segments[-1].end == seconds
+        assert [p.end for p in segments[:-1]] == [p.start for p in segments[1:]]
 
 
 def test_a_name_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
-    _, (left_out,) = parts_of(tmp_path / "\udce4.wav", AudioChecks(), 30.0)
+    _, (left_out,) = segments_of(tmp_path / "\udce4.wav", AudioChecks(), 30.0)
     assert left_out.sentence.endswith("\\xe4.wav: the name is not UTF-8; rename the file")
 
 

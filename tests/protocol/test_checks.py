@@ -191,12 +191,12 @@ def test_shuffled_labels_without_a_development_set() -> None:
     control = WITHOUT.model_copy(update={"shuffle_labels": True})
     fold = make_fold(utterances(), control, 0, 1)
     trained = fold.filter(pl.col("role") == "train")
-    assert sorted(trained["told_0"]) == sorted(trained["label"])
-    assert not trained["told_0"].equals(trained["label"])
+    assert sorted(trained["training_label_0"]) == sorted(trained["label"])
+    assert not trained["training_label_0"].equals(trained["label"])
 
 
 def groups(*names: str) -> pl.DataFrame:
-    return pl.DataFrame({"utterance": names, "group": names[0], "how": "near"})
+    return pl.DataFrame({"utterance": names, "group": names[0], "match": "near"})
 
 
 def test_the_same_recording_in_two_roles() -> None:

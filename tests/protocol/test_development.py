@@ -21,7 +21,7 @@ def protocol(**settings: Any) -> ProtocolSettings:
 def test_with_session_folds_the_other_session_is_the_next_unit() -> None:
     table = several_corpora()
     for tested in (None, ["b:s2"], ["c:s2", "a:s1"]):
-        chosen = {"fold_unit": "session", "folds": len(tested or range(6)), "tested": tested}
+        chosen = {"fold_unit": "session", "folds": len(tested or range(6)), "test_units": tested}
         one = folds_of(table, protocol(**chosen, development="session"))
         other = folds_of(table, protocol(**chosen, development="unit"))
         assert all(one[name].equals(other[name]) for name in other)

@@ -21,11 +21,11 @@ from tests.protocol.small_corpora import folds_of, of_role, several_corpora, wri
 
 UNITS: dict[str, dict[str, Any]] = {
     "session": {"fold_unit": "session", "folds": 6},
-    "one session": {"fold_unit": "session", "folds": 1, "tested": ["b:s2"]},
+    "one session": {"fold_unit": "session", "folds": 1, "test_units": ["b:s2"]},
     "speakers": {"fold_unit": "speakers", "folds": 8},
     "stratified": {"fold_unit": "stratified", "folds": 8},
     "corpus": {"fold_unit": "corpus", "folds": 3},
-    "one corpus": {"fold_unit": "corpus", "folds": 1, "tested": ["b"]},
+    "one corpus": {"fold_unit": "corpus", "folds": 1, "test_units": ["b"]},
     "numbers of a file": {"fold_unit": "file", "folds": 6},
     "roles of a file": {"fold_unit": "file", "folds": 2},
 }
@@ -182,7 +182,7 @@ def test_text_that_is_left_out_is_counted_and_said() -> None:
 
 def test_a_random_development_set_keeps_its_share_after_text_is_left_out() -> None:
     chosen = {"fold_unit": "session", "folds": 6, "development": "random", "text_disjoint": True}
-    protocol = ProtocolSettings.model_validate({**chosen, "development_share": 0.5})
+    protocol = ProtocolSettings.model_validate({**chosen, "development_fraction": 0.5})
     for fold in folds_of(several_corpora(3), protocol).values():
         counts = Counter(fold["role"])
         assert abs(counts["dev"] - counts["train"]) <= 2
@@ -220,7 +220,7 @@ def test_a_class_that_one_corpus_lacks() -> None:
     ):
         check_fold("fold2", fold, table, both)
     only = ProtocolSettings(
-        fold_unit="corpus", folds=1, tested=["a"], development="none", repeats=1
+        fold_unit="corpus", folds=1, test_units=["a"], development="none", repeats=1
     )
     warnings = warnings_of(check_folds(table, folds_of(table, only), ["all"], only))
     assert warnings[1:3] == [
@@ -234,12 +234,12 @@ def test_a_class_that_one_corpus_lacks() -> None:
     [
         ({"fold_unit": "corpus", "folds": 2}, r"has 3 corpora \(a, b, c\) and protocol.folds is 2"),
         (
-            {"fold_unit": "corpus", "folds": 1, "tested": ["d"]},
-            r"tested lists d, which is none of the corpora with .* \(a, b, c\)",
+            {"fold_unit": "corpus", "folds": 1, "test_units": ["d"]},
+            r"test_units lists d, which is none of the corpora with .* \(a, b, c\)",
         ),
         (
-            {"fold_unit": "session", "folds": 1, "tested": ["s9"]},
-            r"tested lists s9, which is none of the sessions",
+            {"fold_unit": "session", "folds": 1, "test_units": ["s9"]},
+            r"test_units lists s9, which is none of the sessions",
         ),
     ],
 )
@@ -254,6 +254,6 @@ def test_two_corpora_have_no_third_to_choose_on() -> None:
     with pytest.raises(ProtocolError, match=r"is unit and there are 2 corpora: nothing is left"):
         make_fold(table, two, 0, 1)
     one = table.filter(pl.col("corpus") == "a")
-    alone = ProtocolSettings(fold_unit="corpus", folds=1, tested=["a"])
+    alone = ProtocolSettings(fold_unit="corpus", folds=1, test_units=["a"])
     with pytest.raises(ProtocolError, match=r"there is one corpus only \(a\)"):
         make_fold(one, alone, 0, 1)

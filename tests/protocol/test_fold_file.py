@@ -98,7 +98,7 @@ def test_what_only_one_of_both_has(tmp_path: Path) -> None:
     with pytest.raises(ProtocolError, match=sentence):
         make_fold(TABLE, protocol(path), 0, 1)
     path = write_fold_file(tmp_path / "f.csv", [*fewer, ("x", "1")], "utterance", "fold")
-    settings = protocol(path, leave_out_unmatched=True)
+    settings = protocol(path, ignore_unmatched=True)
     folds = folds_of(TABLE, settings)
     assert all(len(fold) == 94 for fold in folds.values())
     warnings = warnings_of(check_folds(TABLE, folds, ["all"], settings))

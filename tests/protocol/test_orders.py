@@ -134,7 +134,10 @@ def test_repeats_of_one_order_have_the_same_subsets_and_are_told_the_same() -> N
     for repeat in range(4):
         order = repeat // 2
         assert fold[f"rank_{repeat}"].to_list() == orders[f"rank_{order}"].to_list()
-        assert fold[f"told_{repeat}"].to_list() == orders[f"told_{order}"].to_list()
+        assert (
+            fold[f"training_label_{repeat}"].to_list()
+            == orders[f"training_label_{order}"].to_list()
+        )
         assert subset(fold, repeat, "12") == subset(orders, order, "12")
 
 
@@ -161,7 +164,7 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
             assert (part["label"] == part["told"]).all() == (role == "test")
         few = told.filter(pl.col("utterance").is_in(subset(shuffled, repeat, "3-per-class")))
         assert set(Counter(few["told"]).values()) == {3}
-    assert not (shuffled["told_0"] == shuffled["told_1"]).all()
+    assert not (shuffled["training_label_0"] == shuffled["training_label_1"]).all()
     assert training_labels(fold, 0).equals(fold["label"])
 
 

@@ -21,7 +21,7 @@ from emoscale.evaluation.runs import runs_schema
 from emoscale.evaluation.scores import CONFUSION, scores_schema
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES
 from emoscale.evaluation.trials import TRIALS
-from emoscale.tables.parquet import frame_of, write_table
+from emoscale.tables.parquet import dataframe_of, write_table
 from emoscale.tables.schemas import REJECTED
 
 CLASSES = ["anger", "calm"]
@@ -51,13 +51,13 @@ def score_rows(
                 {
                     **{"study": "tiny", "corpus": corpus, "experiment": experiment},
                     **{"representations": "mfcc", "modality": "audio"},
-                    "weights": weights if experiment == AWKWARD else "",
-                    **{"utterances_in_windows": 0, "model": "pooled", "size": size},
+                    "pretrained_weights": weights if experiment == AWKWARD else "",
+                    **{"chunked_utterances": 0, "model": "pooled", "size": size},
                     "training_utterances_mean": labels,
                     **{"training_utterances_minimum": 9, "training_utterances_maximum": 101},
                     **{"folds": 3, "repeats": 2, "test_utterances": 120},
-                    **{"ua": value, "ua_repeat_deviation": 0.011},
-                    **{"ua_fold_mean": value, "ua_fold_deviation": 0.05},
+                    **{"ua": value, "ua_repeat_std": 0.011},
+                    **{"ua_fold_mean": value, "ua_fold_std": 0.05},
                     **{"wa": value - 0.01, "macro_f1": value - 0.02},
                     **{f"recall_{name}": value for name in CLASSES},
                     **{"chance_ua": 0.5, "seconds": 12.5, "peak_memory_megabytes": 400.0},
@@ -102,7 +102,7 @@ def comparison_rows() -> list[dict[str, Any]]:
 def efficiency_rows() -> list[dict[str, Any]]:
     """A bound with an open interval, a measured factor, and one that is not reached."""
     names = ("experiment", "other", "other_size", "other_labels", "ua", "labels")
-    more = ("factor", "factor_low", "factor_high", "range")
+    more = ("factor", "factor_low", "factor_high", "bound")
     values: list[tuple[Any, ...]] = [
         (AWKWARD, "mfcc", "100", 100.0, 0.70, 10.0, 10.0, 4.2, math.inf, "at least"),
         (AWKWARD, "mfcc", "10", 10.0, 0.60, 10.0, 1.0, 0.6, math.inf, "at least"),
@@ -111,7 +111,7 @@ def efficiency_rows() -> list[dict[str, Any]]:
     ]
     return [
         dict(zip((*names, *more), row, strict=True))
-        | {"answer": row[2] == "100", "says": "what the row says"}
+        | {"at_largest_size": row[2] == "100", "summary": "what the row says"}
         for row in values
     ]
 
@@ -123,7 +123,7 @@ def other_rows() -> dict[str, list[dict[str, Any]]]:
     return {
         "forecast": [
             {"experiment": name, "kind": kind, "labels": 200.0, "labels_low": None}
-            | {"labels_high": None, "ua": 0.75, **ends, "measured_ua": None, "inside": None}
+            | {"labels_high": None, "ua": 0.75, **ends, "measured_ua": None, "covered": None}
             for name in experiments
             for kind in ("forecast", "hidden", "wanted")
         ],
@@ -148,7 +148,7 @@ def other_rows() -> dict[str, list[dict[str, Any]]]:
         "published": [
             {"source": "A & B 2020", "system": "s", "task": "4 classes", "metric": "ua"}
             | {"labels": 4000, "value": 0.64, "experiment": None, "our_value": None}
-            | {"our_low": None, "our_high": None, "differs": "another corpus"}
+            | {"our_low": None, "our_high": None, "differences": "another corpus"}
         ],
     }
 
@@ -164,7 +164,7 @@ def run_rows(number: int = 130) -> list[dict[str, Any]]:
         {
             **{"study": "tiny", "corpus": "demo (synthetic speech)"},
             **{"experiment": list(UA)[place % 3], "representations": "mfcc", "modality": "audio"},
-            **{"weights": "", "utterances_in_windows": 0, "model": "pooled"},
+            **{"pretrained_weights": "", "chunked_utterances": 0, "model": "pooled"},
             **{"fold": f"fold{place % 3 + 1}", "size": "100", "repeat": place},
             "training_utterances": 100,
             **{f"training_count_{name}": 50 for name in CLASSES},
@@ -172,7 +172,7 @@ def run_rows(number: int = 130) -> list[dict[str, Any]]:
             **{"ua": 0.5 + place / 1000, "wa": 0.5, "macro_f1": 0.5},
             **{f"recall_{name}": 0.5 for name in CLASSES},
             **{"best_development_ua": None, "trials": 1, "chosen_trial": 0, "choices": "{}"},
-            **{"steps": 40, "best_step": 20, "stopped": "budget", "seconds": 0.5 + place},
+            **{"steps": 40, "best_step": 20, "stop_reason": "budget", "seconds": 0.5 + place},
             **{"cell_seconds": 2.0, "peak_memory_megabytes": 300.0, "device": "cpu"},
             **{"execution": "plain", "precision": "float32", "notes": NOTE, "settings": settings},
             **digests,
@@ -197,7 +197,7 @@ _ZERO = {pa.string(): "", pa.float64(): 0.0, pa.int32(): 0, pa.int64(): 0, pa.bo
 def filled(rows: list[dict[str, Any]], schema: pa.Schema) -> pl.DataFrame:
     """Rows with what they do not say: null where that is allowed, otherwise zero or no text."""
     unsaid = {field.name: None if field.nullable else _ZERO[field.type] for field in schema}
-    return frame_of([{**unsaid, **row} for row in rows], schema)
+    return dataframe_of([{**unsaid, **row} for row in rows], schema)
 
 
 CHECKS = {
@@ -236,7 +236,7 @@ def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[P
     )
     confusion = [
         {"experiment": name, "size": size, "label": a, "predicted": b, "utterances": 30.0}
-        | {"share": 0.8 if a == b else 0.2}
+        | {"fraction": 0.8 if a == b else 0.2}
         for name, size in table.select("experiment", "size").iter_rows()
         for a in CLASSES
         for b in CLASSES
@@ -244,14 +244,14 @@ def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[P
     write_table(pl.DataFrame(confusion), folder / "confusion.parquet", CONFUSION)
     layers: list[dict[str, object]] = [
         {"experiment": AWKWARD, "fold": fold, "size": "100", "repeat": 0, "representation": "net"}
-        | {"layer": layer, "share": 0.2 + 0.1 * layer}
+        | {"layer": layer, "weight": 0.2 + 0.1 * layer}
         for fold in ("fold1", "fold2")
         for layer in range(3)
     ]
     rejected: dict[str, object] = {
         "utterance": None,
         "file": "x.wav",
-        "place": None,
+        "location": None,
         "reason": "silent",
     }
     for name, rows, own in (
@@ -259,7 +259,7 @@ def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[P
         ("trials", [], TRIALS),
         ("rejected", [{**rejected, "detail": "nothing is heard"}], REJECTED),
     ):
-        write_table(frame_of(rows, own), folder / f"{name}.parquet", own)
+        write_table(dataframe_of(rows, own), folder / f"{name}.parquet", own)
     if extras:
         for name, rows in {
             "comparisons": comparison_rows(),

@@ -40,7 +40,7 @@ SCORES = pl.DataFrame(
             "training_utterances_mean": float(labels),
             "ua": float(ua),
             "chance_ua": 0.25,
-            "weights": "untrained: seed 1" if curve.experiment == "far" else "",
+            "pretrained_weights": "untrained: seed 1" if curve.experiment == "far" else "",
         }
         for curve in CURVES
         for labels, ua in zip(curve.labels, curve.ua, strict=True)
@@ -79,7 +79,7 @@ def test_forecasts_have_a_panel_each_and_their_check(tmp_path: Path) -> None:
     assert [word for word in words if word in ("mfcc", "better", "far", "worse", "fused")] == [
         "mfcc", "better", "far", "worse"
     ]  # fmt: skip
-    inside = table["inside"].sum()
+    inside = table["covered"].sum()
     assert f"inside it was what was measured: {inside} of 4" in " ".join(words)
 
 
@@ -104,7 +104,7 @@ def test_curves_have_the_intervals_of_the_scores(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("corpus", "chance", "shown"),
-    [("iemocap", 0.25, True), ("iemocap", 0.5, False), ("emodb", 0.25, False)],
+    [("IEMOCAP", 0.25, True), ("IEMOCAP", 0.5, False), ("emodb", 0.25, False)],
 )
 def test_published_curves_are_drawn_on_their_own_corpus(
     tmp_path: Path, corpus: str, chance: float, shown: bool

@@ -20,15 +20,15 @@ SCORES = pl.DataFrame(
             "size": str(size),
             "training_utterances_mean": float(size),
             "ua": ua,
-            "ua_repeat_deviation": 0.02,
+            "ua_repeat_std": 0.02,
             "ua_fold_mean": ua,
-            "ua_fold_deviation": 0.05,
+            "ua_fold_std": 0.05,
             "chance_ua": 0.5,
             "corpus": "demo (synthetic speech)",
             "folds": 5,
             "repeats": 3,
             "notes": "first note; second note",
-            "weights": "untrained: seed 1" if name == "zlogmel" else "",
+            "pretrained_weights": "untrained: seed 1" if name == "zlogmel" else "",
             "modality": "audio",
         }
         for name, size, ua in [("mfcc", 10, 0.6), ("mfcc", 100, 0.7), ("zlogmel", 10, 0.55)]
@@ -36,7 +36,7 @@ SCORES = pl.DataFrame(
 )
 CONFUSION = pl.DataFrame(
     [
-        {"experiment": e, "size": s, "label": a, "predicted": b, "utterances": 3.0, "share": x}
+        {"experiment": e, "size": s, "label": a, "predicted": b, "utterances": 3.0, "fraction": x}
         for e, s in (("mfcc", "10"), ("mfcc", "100"), ("zlogmel", "10"))
         for a, b, x in (("a", "a", 0.83), ("a", "b", 0.17), ("b", "a", 0.29), ("b", "b", 0.71))
     ]
@@ -144,7 +144,7 @@ def test_weights_are_named_once_with_all_who_read_them() -> None:
     scores = pl.DataFrame(
         {
             "experiment": ["wavlm", "wavlm", "mfcc", "fusion"],
-            "weights": ["wavlm-base", "wavlm-base", "", "wavlm-base; bert-base"],
+            "pretrained_weights": ["wavlm-base", "wavlm-base", "", "wavlm-base; bert-base"],
         }
     )
     assert weights_lines(scores) == [
@@ -162,7 +162,7 @@ SHARES = pl.DataFrame(
             "repeat": 0,
             "representation": "wavlm",
             "layer": layer,
-            "share": share if size == "10" else 0.5,
+            "weight": share if size == "10" else 0.5,
         }
         for size in ("10", "5")
         for fold, shares in (("fold1", (0.2, 0.8)), ("fold2", (0.4, 0.6)))
@@ -180,7 +180,7 @@ def test_layer_weights_are_means_of_the_largest_size_with_their_spread(tmp_path:
     found = re.search(r'"datasets": (\{.*\})\};\n', html.read_text())
     assert found
     drawn = {
-        row["layer"]: (row["share"], row["low"], row["high"], row["models"])
+        row["layer"]: (row["weight"], row["low"], row["high"], row["models"])
         for table in json.loads(found[1]).values()
         for row in table
         if "layer" in row

@@ -121,7 +121,7 @@ def test_the_best_curve_is_held_against_its_strongest_rival() -> None:
 
 
 def test_labels_are_counted_against_the_reference_where_there_is_one() -> None:
-    names = ("experiment", "other", "other_labels", "ua", "labels", "factor", "range")
+    names = ("experiment", "other", "other_labels", "ua", "labels", "factor", "bound")
     rows = [
         dict(zip(names, row, strict=True))
         for row in (
@@ -152,15 +152,15 @@ def test_labels_are_counted_against_the_reference_where_there_is_one() -> None:
         ({"factor_low": None}, "x needs 50 labels: 4.0 times fewer."),
         ({"factor_low": 0.0}, "(95 % interval: a factor of 7.1 or less). That interval includes 1"),
         ({"factor_low": 0.0, "factor_high": math.inf}, "open at both ends: nothing is certain"),
-        ({"range": "at least"}, "at least 4.0 times fewer"),
-        ({"range": "at most", "factor": 0.4}, "x needs more labels than were measured"),
-        ({"range": "not reached", "factor": None}, "x does not reach the UA that y reaches"),
+        ({"bound": "at least"}, "at least 4.0 times fewer"),
+        ({"bound": "at most", "factor": 0.4}, "x needs more labels than were measured"),
+        ({"bound": "not reached", "factor": None}, "x does not reach the UA that y reaches"),
     ],
 )
 def test_saved_labels_in_words(changes: dict[str, Any], expected: str) -> None:
     row = {
         **{"experiment": "x", "other": "y", "other_labels": 200.0, "labels": 50.0, "ua": 0.6},
-        **{"factor": 4.0, "factor_low": 2.0, "factor_high": 7.1, "range": "measured"},
+        **{"factor": 4.0, "factor_low": 2.0, "factor_high": 7.1, "bound": "measured"},
     }
     assert expected in text_of(labels_saved_sentence({**row, **changes}))
 

@@ -81,7 +81,7 @@ def test_dimensions_and_rates() -> None:
         made = build_representation(MfccSettings(kind="mfcc", coefficients=13, deltas=deltas))
         assert made.dimension == 13 * (deltas + 1)
         assert made.extract([noise(0.3)])[0].shape[1] == made.dimension
-    slow = build_representation(LogMelSettings(kind="logmel", hop_seconds=0.02, bands=40))
+    slow = build_representation(LogMelSettings(kind="logmel", hop_seconds=0.02, mel_bands=40))
     assert (slow.frame_rate, slow.dimension) == (50.0, 40)
 
 

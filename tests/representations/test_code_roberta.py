@@ -86,7 +86,7 @@ def test_as_a_representation(model: Path) -> None:
     expected = np.load(REFERENCES / "today.npz")["states"]
     assert isinstance(features, Extracted)
     assert features.frames.dtype == np.dtype(made.dtype) == np.float16
-    assert features.windows == 1
+    assert features.chunks == 1
     np.testing.assert_allclose(features.frames.astype(float), expected[-1], atol=0.003)
     with pytest.raises(AudioError, match="464 samples are fewer than the 465 of one frame"):
         made.extract([noise(464 / 16_000)])
@@ -119,7 +119,7 @@ def test_long_utterances_are_computed_in_windows(model: Path) -> None:
         start = min(starts, key=lambda start: abs(frame - (start + 14.5)))
         expected[:, frame] = parts[start][:, frame - start]
     (features,) = build(model, layer="all").extract([waveform])
-    assert features.windows == 6
+    assert features.chunks == 6
     np.testing.assert_allclose(features.frames.astype(float), expected, atol=0.003)
 
 

@@ -25,7 +25,7 @@ KINDS = [
 @pytest.mark.parametrize(("feature_set", "level", "dimension"), KINDS)
 def test_sets_and_levels(feature_set: str, level: str, dimension: int) -> None:
     settings = OpensmileSettings.model_validate(
-        {"kind": "opensmile", "feature_set": feature_set, "level": level}
+        {"kind": "opensmile", "feature_set": feature_set, "feature_level": level}
     )
     made = build_representation(settings)
     batch = [noise(1.0, 1), 5 * noise(0.1, 2), noise(2.5, 3)]

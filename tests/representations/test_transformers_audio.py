@@ -73,7 +73,7 @@ def build(folder: Path, layer: Any = -1, **others: Any) -> TransformersAudio:
             kind="transformers_audio",
             model=str(folder),
             layer=layer,
-            stored_type="float32",
+            storage_dtype="float32",
             **others,
         )
     )
@@ -82,7 +82,7 @@ def build(folder: Path, layer: Any = -1, **others: Any) -> TransformersAudio:
 
 
 def frames_of(extracted: Extracted) -> np.ndarray:
-    assert extracted.windows == 1
+    assert extracted.chunks == 1
     return np.asarray(extracted.frames)
 
 
@@ -151,18 +151,18 @@ def test_what_is_not_exact_in_a_batch_is_not_batched(tmp_path: Path) -> None:
 
 def test_long_utterances_are_computed_in_windows(tmp_path: Path) -> None:
     folder = save_model(tmp_path, "wav2vec2-large", normalise=False)
-    made = build(folder, [1, 2], window_seconds=5.0)
+    made = build(folder, [1, 2], chunk_seconds=5.0)
     waveform: Any = noise(12.3)
     (extracted,) = made.extract([waveform])
     whole = build(folder, [1, 2]).extract([waveform])[0]
-    assert (extracted.windows, whole.windows) == (4, 1)
+    assert (extracted.chunks, whole.chunks) == (4, 1)
     assert extracted.frames.shape == whole.frames.shape == (2, 614, 16)
     # The first frames see their own window only, so they are what it gives by itself.
     first = made.extract([waveform[: 5 * 16_000 + 80]])[0]
     np.testing.assert_allclose(extracted.frames[:, :180], first.frames[:, :180], atol=1e-5)
     assert not np.allclose(extracted.frames, whole.frames, atol=1e-3)
     # A window is what goes beyond the limit; what fits is whole.
-    assert made.extract([noise(5.0)])[0].windows == 1
+    assert made.extract([noise(5.0)])[0].chunks == 1
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
@@ -269,7 +269,7 @@ def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build_whisper(folder: Path, layer: Any = -1) -> WhisperEncoder:
     made = build_representation(
         TransformersAudioSettings(
-            kind="transformers_audio", model=str(folder), layer=layer, stored_type="float32"
+            kind="transformers_audio", model=str(folder), layer=layer, storage_dtype="float32"
         )
     )
     assert isinstance(made, WhisperEncoder)
@@ -290,14 +290,14 @@ def test_whispers_encoder(whisper_folder: Path, layer: Any) -> None:
     numbers = [0, 1, 2] if layer == "all" else layer
     expected = np.stack(states)[numbers]
     np.testing.assert_allclose(extracted.frames, expected, atol=2e-5)
-    assert (made.dimension, made.frame_rate, extracted.windows) == (16, 50.0, 1)
+    assert (made.dimension, made.frame_rate, extracted.chunks) == (16, 50.0, 1)
 
 
 def test_whisper_sees_30_seconds_at_a_time(whisper_folder: Path) -> None:
     made = build_whisper(whisper_folder)
     waveform: Any = noise(31.0)
     (extracted,) = made.extract([waveform])
-    assert (extracted.windows, len(extracted.frames)) == (2, 1550)
+    assert (extracted.chunks, len(extracted.frames)) == (2, 1550)
     (rest,) = made.extract([waveform[30 * 16_000 :]])
     np.testing.assert_allclose(extracted.frames[1500:], rest.frames, atol=1e-5)
     both = made.extract([waveform[:8000], waveform[30 * 16_000 :]])

@@ -173,7 +173,7 @@ def test_frames_are_the_models_hidden_states(tmp_path: Path, name: str) -> None:
     assert_same(extracted.frames, states)
     assert (made.layers, made.dimension, made.frame_rate) == ((0, 1, 2), 16, None)
     assert extracted.frames.dtype == np.float16
-    assert extracted.windows == 1
+    assert extracted.chunks == 1
     (dropped,) = build(folder).extract([SENTENCE])
     assert_same(dropped.frames, states[-1][1:-1])
     assert not torch.allclose(states[0], states[1], atol=0.1)  # the layers differ
@@ -366,7 +366,7 @@ def test_a_long_transcript_is_computed_in_windows(tmp_path: Path, kind: str) -> 
     made = build(folder)
     (extracted,) = made.extract([transcript])
     assert_same(extracted.frames, torch.stack(expected))
-    assert extracted.windows == len(starts)
+    assert extracted.chunks == len(starts)
     assert "".join(spelled(extracted, transcript)) == transcript.replace(" ", "")
     (kept,) = build(folder, special_tokens="keep").extract([transcript])
     assert_same(kept.frames[[0, -1]], torch.stack([windows[0][0], windows[-1][-1]]))
@@ -380,7 +380,7 @@ def test_the_length_of_a_window_is_exact(folders: dict[str, Path]) -> None:
         for count in (positions - 2, positions - 1):
             (extracted,) = made.extract([" ".join(["so"] * count)])
             assert len(extracted.frames) == count
-            assert extracted.windows == (1 if count == positions - 2 else 2)
+            assert extracted.chunks == (1 if count == positions - 2 else 2)
 
 
 def test_the_tokenizers_own_limit_counts(tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_the_tokenizers_own_limit_counts(tmp_path: Path) -> None:
     config = json.loads(path.read_text())
     path.write_text(json.dumps({**config, "model_max_length": 7}))
     (extracted,) = build(folder).extract(["so sad so sad so sad"])
-    assert extracted.windows == 2
+    assert extracted.chunks == 2
     path.write_text(json.dumps({**config, "model_max_length": 2}))
     with pytest.raises(CheckpointError, match="takes 2 tokens at once, of which 2 are special"):
         build(folder)
@@ -433,7 +433,7 @@ def test_tokens_have_the_times_of_their_words(folders: dict[str, Path]) -> None:
 
 def test_stored_in_full(tmp_path: Path) -> None:
     folder = save_model(tmp_path)
-    made = build(folder, stored_type="float32")
+    made = build(folder, storage_dtype="float32")
     (full,), (half,) = made.extract([SENTENCE]), build(folder).extract([SENTENCE])
     assert made.dtype == str(full.frames.dtype) == "float32"
     np.testing.assert_array_equal(full.frames.astype(np.float16), half.frames)

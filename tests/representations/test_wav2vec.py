@@ -96,7 +96,7 @@ def build(variant: str, output: str = "c", **others: Any) -> Wav2VecFeatures:
                 "kind": "wav2vec",
                 "checkpoint": str(REFERENCES / f"{variant}.pt"),
                 "output": output,
-                "stored_type": "float32",
+                "storage_dtype": "float32",
                 **others,
             }
         )

@@ -19,13 +19,13 @@ import torch
 
 from emoscale.prediction.tables import predictions_of_files, write_predictions
 from emoscale.reporting.figures import save
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import DiskError
 from emoscale.runtime.files import atomic_path, write_json
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard
-from emoscale.tables.parquet import frame_of, write_csv, write_table
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of, write_csv, write_table
+from emoscale.tables.schemas import schema_field
 from emoscale.training.cache import TrainingCache
 from emoscale.training.tasks import Trained
 from emoscale.training.trainer import Training
@@ -34,7 +34,7 @@ from tests.conftest import PROJECT
 LIMITS = {"shard of many": 64_100, "picture": 16_384, "predictions, parquet": 16_384}
 """Bytes that a file may have, where 65,536 are too many."""
 
-NUMBERS = pa.schema([described("number", pa.float64(), "anything")])
+NUMBERS = pa.schema([schema_field("number", pa.float64(), "anything")])
 TABLE = pl.DataFrame({"number": np.random.default_rng(0).random(50_000)})
 CHART = alt.Chart(TABLE.head(3_000)).mark_point().encode(x="number:Q")
 
@@ -56,11 +56,11 @@ def shard(path: Path, frames: int = 30_000) -> None:
 
 
 def predictions(path: Path) -> None:
-    row = {"file": "a" * 80, "windows": 1, "start": 0.0, "end": 1.0, "seconds": 1.0}
-    row |= {"predicted": "x", "p_x": 1.0, "model": "m", "repeats": "0", "weights": ""}
-    rows = [{**row, "window": number, "file": f"{number}"} for number in range(4_000)]
+    row = {"file": "a" * 80, "segments": 1, "start": 0.0, "end": 1.0, "seconds": 1.0}
+    row |= {"predicted": "x", "p_x": 1.0, "model": "m", "repeats": "0", "pretrained_weights": ""}
+    rows = [{**row, "segment": number, "file": f"{number}"} for number in range(4_000)]
     rows = [{**each, "p_x": float(p)} for each, p in zip(rows, TABLE["number"], strict=False)]
-    write_predictions(frame_of(rows, predictions_of_files(["x"])), ["x"], path)
+    write_predictions(dataframe_of(rows, predictions_of_files(["x"])), ["x"], path)
 
 
 def training(path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_program_says_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     import click
 
     @click.command()
-    @shows_sentences
+    @report_user_errors
     def program() -> None:
         with open("/dev/full", "w") as file:
             file.write("much")

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from emoscale.runtime.errors import MemoryShortage
-from emoscale.runtime.memory import is_out_of_memory, says_memory_ran_out
+from emoscale.runtime.errors import MemoryLimitError
+from emoscale.runtime.memory import explain_out_of_memory, is_out_of_memory
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardHeader
 from emoscale.store.writer import write_shard
@@ -41,13 +41,13 @@ ALLOCATIONS: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize("where", ALLOCATIONS)
 def test_what_does_not_fit_is_said(where: str) -> None:
     allocate, says = ALLOCATIONS[where]
-    with pytest.raises(MemoryShortage) as caught, says_memory_ran_out("this"):
+    with pytest.raises(MemoryLimitError) as caught, explain_out_of_memory("this"):
         allocate()
     assert str(caught.value).startswith(f"this: {says}")
 
 
 def test_other_errors_go_on_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shape") as caught, says_memory_ran_out("this"):
+    with pytest.raises(RuntimeError, match="shape") as caught, explain_out_of_memory("this"):
         torch.ones(2) @ torch.ones(3, 3)
     assert not is_out_of_memory(caught.value)
 
@@ -66,11 +66,11 @@ def store(tmp_path: Path) -> FeatureStore:
 def test_a_training_names_its_batch_and_changes_nothing_itself(store: FeatureStore) -> None:
     steps = settings_that_help("pooled", 32, [store])
     assert "32 utterances of up to 50 frames of 4 values (mfcc: " in steps(False)
-    assert "lower training.batch_utterances from 32 to 16, which is another training" in steps(True)
+    assert "lower training.batch_size from 32 to 16, which is another training" in steps(True)
     assert "execution.device to cpu" in steps(True)
     assert "execution.device" not in steps(False)
-    assert "batch_utterances" not in settings_that_help("estimator", 32, [store])(False)
-    assert "batch_utterances" not in settings_that_help("pooled", 1, [store])(False)
+    assert "batch_size" not in settings_that_help("estimator", 32, [store])(False)
+    assert "batch_size" not in settings_that_help("pooled", 1, [store])(False)
 
 
 def test_the_program_says_which_training(
@@ -87,7 +87,7 @@ def test_the_program_says_which_training(
     monkeypatch.setattr(program, "train_cell", lambda *_: on_the_gpu())
     monkeypatch.setattr(program, "read_fold", lambda _: None)
     (tmp_path / "fold1.parquet").write_bytes(b"")
-    settings = {"model": {"kind": "pooled"}, "training": {"batch_utterances": 8}, "seed": 1}
+    settings = {"model": {"kind": "pooled"}, "training": {"batch_size": 8}, "seed": 1}
     threads = torch.get_num_threads()
     with pytest.raises(SystemExit):
         program.main(
@@ -99,16 +99,16 @@ def test_the_program_says_which_training(
         )
     said = capsys.readouterr().err
     assert said.startswith("Error: sound, fold1, size all: the GPU's memory ran out when 2.50 GiB")
-    assert "lower training.batch_utterances from 8 to 4" in said
+    assert "lower training.batch_size from 8 to 4" in said
     assert said.count("\n") == 1
 
 
 GREEDY = """
 import click
-from emoscale.runtime.command import shows_sentences
+from emoscale.runtime.command import report_user_errors
 
 @click.command()
-@shows_sentences
+@report_user_errors
 def main():
     hoard = []
     while True:

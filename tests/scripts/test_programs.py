@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from emoscale.audit.finding import AUDIT
 from emoscale.audit.same_recordings import DUPLICATES
-from emoscale.tables.parquet import frame_of, read_fold, write_table
+from emoscale.tables.parquet import dataframe_of, read_fold, write_table
 from emoscale.tables.schemas import RECORDINGS, TEXTS
 from tests.conftest import PROJECT, WriteWav
 
@@ -127,7 +127,7 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
         for emotion in ("ang", "neu", "xxx")
     ]
     recordings, table = tmp_path / "recordings.parquet", tmp_path / "utterances.parquet"
-    write_table(frame_of(rows, RECORDINGS), recordings, RECORDINGS)
+    write_table(dataframe_of(rows, RECORDINGS), recordings, RECORDINGS)
     labels = json.dumps({"classes": {"anger": ["ang"], "calm": ["neu"]}})
     labelled = run(
         "label_corpus.py", "--labels", labels, "--recordings", recordings, "--utterances", table
@@ -138,14 +138,14 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     )
     fold, checks = tmp_path / "fold1.parquet", tmp_path / "checks.json"
     duplicates, audit = tmp_path / "duplicates.parquet", tmp_path / "audit.parquet"
-    write_table(frame_of([], DUPLICATES), duplicates, DUPLICATES)
+    write_table(dataframe_of([], DUPLICATES), duplicates, DUPLICATES)
     texts = tmp_path / "texts.parquet"
-    write_table(frame_of([], TEXTS), texts, TEXTS)
+    write_table(dataframe_of([], TEXTS), texts, TEXTS)
     weak: dict[str, object] = {
         "finding": "clipping", "severity": "weakens", "subject": "all", "other": "", "value": 1.0,
         "detail": "all are clipped",
     }  # fmt: skip
-    write_table(frame_of([weak], AUDIT), audit, AUDIT)
+    write_table(dataframe_of([weak], AUDIT), audit, AUDIT)
     made = run(
         "make_fold.py", "--protocol", protocol, "--fold", "fold1", "--utterances", table,
         "--duplicates", duplicates, "--output", fold,
@@ -182,10 +182,10 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
                 "ua_low": 0.4321,
                 "ua_high": 0.6,
                 "test_speakers": 10,
-                **dict.fromkeys(("ua_repeat_deviation", "ua_fold_deviation"), 0.01),
+                **dict.fromkeys(("ua_repeat_std", "ua_fold_std"), 0.01),
                 "chance_ua": 0.25,
                 "notes": "",
-                "weights": "",
+                "pretrained_weights": "",
             }
             for name in names
             for labels in (125.0, 3300.4)

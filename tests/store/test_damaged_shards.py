@@ -36,7 +36,7 @@ def read(shard: Path) -> bytes:
     read_shard(shard)
     store = FeatureStore(shard.with_name("index.parquet"))
     store.description()
-    store.in_windows(KEYS)
+    store.chunked(KEYS)
     index_shards([shard], shard.with_name("again.parquet"))
     return store.load(KEYS).frames.tobytes()
 
@@ -95,7 +95,7 @@ OTHERS: dict[str, Callable[[h5py.File, str, Any], Any]] = {
 
 
 @pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("name", ["frames", "offsets", "utterance", "windows"])
+@pytest.mark.parametrize("name", ["frames", "offsets", "utterance", "chunks"])
 def test_another_array_under_a_right_digest(shard: Path, name: str, other: str) -> None:
     with h5py.File(shard, "r+") as file:
         old = file[name][()]

@@ -13,10 +13,10 @@ from emoscale.config.representations import MfccSettings, TransformersAudioSetti
 from emoscale.corpus.reading import Reading, Utterance
 from emoscale.representations.contract import Extracted
 from emoscale.representations.registry import build_representation
-from emoscale.runtime.errors import AudioError, MemoryShortage, StoreError, UserError
+from emoscale.runtime.errors import AudioError, MemoryLimitError, StoreError, UserError
 from emoscale.store import read_header, read_shard
 from emoscale.store.extraction import extract_shard
-from emoscale.tables.schemas import SOURCES
+from emoscale.tables.schemas import EXTRACTION_INPUTS
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
 
@@ -30,7 +30,7 @@ def rows(tmp_path: Path, write_wav: WriteWav) -> pl.DataFrame:
     for key, start, end in (("whole", None, None), ("part", 0.5, 1.0)):
         reading.add(Utterance(key, "long.wav", "a", "sad", start, end), "table")
     usable, _ = check_recordings(reading, tmp_path, AudioChecks())
-    return usable.select(SOURCES.names)
+    return usable.select(EXTRACTION_INPUTS.names)
 
 
 def extract(rows: pl.DataFrame, root: Path, path: Path, representation: Any = None) -> None:
@@ -46,7 +46,7 @@ def test_segments_of_one_file(tmp_path: Path, rows: pl.DataFrame) -> None:
     assert np.diff(contents.offsets).tolist() == [51, 201]
     header = read_header(path)
     assert (header.dimension, header.frame_rate, header.code_sha256) == (13, 100.0, "code")
-    assert (header.weights, header.layers) == ("from nowhere", ())
+    assert (header.pretrained_weights, header.layers) == ("from nowhere", ())
 
 
 def test_a_rebuild_is_byte_identical(tmp_path: Path, rows: pl.DataFrame) -> None:
@@ -96,7 +96,7 @@ def test_batches_are_of_similar_length_the_longest_first(tmp_path: Path, write_w
         write_wav(f"{number}.wav", seconds=seconds)
         reading.add(Utterance(f"u{number}", f"{number}.wav", "a", "sad", None, None), "table")
     usable, _ = check_recordings(reading, tmp_path, AudioChecks())
-    rows = usable.select(SOURCES.names)
+    rows = usable.select(EXTRACTION_INPUTS.names)
     recorder = Recorder(batch_seconds=4.0)
     extract(rows, tmp_path, tmp_path / "00.h5", recorder)
     assert recorder.batches == [[32_000, 30_400], [8_000, 6_400]]
@@ -115,7 +115,7 @@ class Words(Recorder):
         ends = np.cumsum([len(word) + 1 for word in text.split()]) - 1
         starts = np.array([0, *(ends[:-1] + 1)])
         characters = np.stack([starts, ends], axis=1).astype(np.int32)
-        return [Extracted(np.ones((len(ends), 1)), characters, windows=2)]
+        return [Extracted(np.ones((len(ends), 1)), characters, chunks=2)]
 
 
 def test_tokens_get_their_words_times(tmp_path: Path, rows: pl.DataFrame) -> None:
@@ -129,7 +129,7 @@ def test_tokens_get_their_words_times(tmp_path: Path, rows: pl.DataFrame) -> Non
     )
     extract(text, tmp_path, tmp_path / "00.h5", Words())
     contents = read_shard(tmp_path / "00.h5")
-    assert contents.windows.tolist() == [2, 2]
+    assert contents.chunks.tolist() == [2, 2]
     assert contents.characters is not None
     assert contents.characters.tolist() == [[0, 6], [7, 12], [0, 2], [3, 7]]
     assert contents.seconds is not None
@@ -235,11 +235,11 @@ def test_an_utterance_that_does_not_fit_alone_is_named(tmp_path: Path, rows: pl.
     settings = TransformersAudioSettings(kind="transformers_audio", model="m", layer="all")
     path = tmp_path / "hubert" / "00.h5"
     small: Any = Small(batch_seconds=60.0, room=20_000)
-    with pytest.raises(MemoryShortage) as caught:
+    with pytest.raises(MemoryLimitError) as caught:
         extract_shard(rows, tmp_path, settings, small, path, "")
     said = str(caught.value)
     assert said.startswith("hubert 00: whole, 2.0 s long: the GPU's memory ran out when 2.00 GiB")
-    assert "lower representations.hubert.window_seconds (60) to 30" in said
+    assert "lower representations.hubert.chunk_seconds (60) to 30" in said
     assert "name fewer layers in representations.hubert.layer" in said
     assert "execution.device to cpu" in said
     assert list(path.parent.iterdir()) == []

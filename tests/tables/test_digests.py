@@ -11,13 +11,13 @@ import pytest
 
 from emoscale.runtime.errors import StoreError
 from emoscale.tables.parquet import read_metadata, read_table, result_sha256, write_table
-from emoscale.tables.schemas import described
+from emoscale.tables.schemas import schema_field
 
 SCHEMA = pa.schema(
     [
-        described("name", pa.string(), "a name", null=True),
-        described("seconds", pa.float64(), "time", measured=True),
-        described("kinds", pa.list_(pa.struct([("word", pa.string())])), "words", null=True),
+        schema_field("name", pa.string(), "a name", null=True),
+        schema_field("seconds", pa.float64(), "time", measured=True),
+        schema_field("kinds", pa.list_(pa.struct([("word", pa.string())])), "words", null=True),
     ]
 )
 

@@ -6,14 +6,14 @@ import polars as pl
 import pytest
 
 from emoscale.runtime.errors import StoreError
-from emoscale.tables.parquet import frame_of, read_metadata, read_table, write_csv, write_table
+from emoscale.tables.parquet import dataframe_of, read_metadata, read_table, write_csv, write_table
 from emoscale.tables.schemas import FEATURE_INDEX, REJECTED
 
-ROW: dict[str, object] = {"utterance": "a", "shard": "00.h5", "row": 0, "frames": 3, "windows": 1}
+ROW: dict[str, object] = {"utterance": "a", "shard": "00.h5", "row": 0, "frames": 3, "chunks": 1}
 
 
 def test_round_trip_with_metadata_and_equal_bytes(tmp_path: Path) -> None:
-    table = frame_of([ROW], FEATURE_INDEX)
+    table = dataframe_of([ROW], FEATURE_INDEX)
     for name in ("one", "two"):
         write_table(table, tmp_path / name, FEATURE_INDEX, {"origin": "ü"})
     assert read_table(tmp_path / "one", FEATURE_INDEX).equals(table)
@@ -42,7 +42,7 @@ def test_missing_damaged_and_other_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     with pytest.raises(StoreError, match="does not exist"):
         read_table(path, FEATURE_INDEX)
-    write_table(frame_of([ROW], FEATURE_INDEX), path, FEATURE_INDEX)
+    write_table(dataframe_of([ROW], FEATURE_INDEX), path, FEATURE_INDEX)
     with pytest.raises(StoreError, match="not the table expected"):
         read_table(path, REJECTED)
     path.write_bytes(path.read_bytes()[:-20])

@@ -33,8 +33,8 @@ def change(
     return augmented(inputs, targets, settings, means or [MEAN] * len(inputs), generator)
 
 
-def of_utterance(given: PackedFrames, place: int) -> Tensor:
-    return torch.split(given.frames, given.lengths)[place]
+def of_utterance(given: PackedFrames, index: int) -> Tensor:
+    return torch.split(given.frames, given.lengths)[index]
 
 
 EVERYTHING = AugmentationSettings(mixup=0.4, time_mask=0.5, frequency_mask=0.5)
@@ -105,9 +105,9 @@ def test_frames_and_targets_are_mixed_with_the_same_partner_and_share(layers: in
         torch.testing.assert_close(targets.sum(dim=1), torch.ones(len(LENGTHS)))
         assert (targets.diagonal() >= 0.5).all()  # an utterance stays the larger part of itself
         assert ((targets > 0).sum(dim=1) <= 2).all()
-        for place in range(len(LENGTHS)):
-            frames = of_utterance(mixed, place)[..., : len(LENGTHS)]
-            torch.testing.assert_close(frames, targets[place].expand_as(frames))
+        for index in range(len(LENGTHS)):
+            frames = of_utterance(mixed, index)[..., : len(LENGTHS)]
+            torch.testing.assert_close(frames, targets[index].expand_as(frames))
         mixtures.append(targets)
     stacked = torch.stack(mixtures)
     assert (stacked.sum(dim=0) > 0).all()  # anyone may be anyone's partner
@@ -152,7 +152,7 @@ def test_a_partner_is_stretched_to_the_length() -> None:
         if targets[0, 1] > 0:
             break
     share, other_share = float(targets[0, 0]), float(targets[1, 1])
-    long, short = (of_utterance(mixed, place)[:, 0] for place in (0, 1))
+    long, short = (of_utterance(mixed, index)[:, 0] for index in (0, 1))
     stretched = torch.tensor([0.0] * 4 + [1.0] * 4)
     torch.testing.assert_close(long, share * ramp[:8] + (1 - share) * stretched)
     shrunk = ramp[[2, 6]]  # the frames at a quarter and at three quarters
@@ -164,40 +164,40 @@ def test_a_partner_is_stretched_to_the_length() -> None:
 def test_two_inputs_share_partner_and_share() -> None:
     speech, text = LENGTHS, [2, 3, 1, 5, 9]
     (one, other), targets = change([constant(speech), constant(text)], EACH["mixup"])
-    for place in range(len(LENGTHS)):
+    for index in range(len(LENGTHS)):
         for mixed in (one, other):
-            frames = of_utterance(mixed, place)[:, : len(LENGTHS)]
-            torch.testing.assert_close(frames, targets[place].expand_as(frames))
+            frames = of_utterance(mixed, index)[:, : len(LENGTHS)]
+            torch.testing.assert_close(frames, targets[index].expand_as(frames))
 
 
-def lost(given: PackedFrames, place: int) -> Tensor:
+def lost(given: PackedFrames, index: int) -> Tensor:
     """[frames, dimension] whether a value is the mean's."""
-    frames = of_utterance(given, place)
+    frames = of_utterance(given, index)
     return frames == MEAN
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_time_mask_is_one_stretch_of_whole_frames_no_longer_than_said(share: float) -> None:
-    counts: dict[int, set[int]] = {place: set() for place in range(len(LENGTHS))}
+    counts: dict[int, set[int]] = {index: set() for index in range(len(LENGTHS))}
     firsts: set[int] = set()
     for seed in range(200):
         given = random_frames(LENGTHS)
         (masked,), targets = change([given], AugmentationSettings(time_mask=share), seed)
         assert targets is TARGETS
-        for place, length in enumerate(LENGTHS):
-            gone = lost(masked, place)
+        for index, length in enumerate(LENGTHS):
+            gone = lost(masked, index)
             rows = gone.all(dim=1)
             assert torch.equal(gone, rows[:, None].expand_as(gone))
-            kept = of_utterance(masked, place)[~rows]
-            assert torch.equal(kept, of_utterance(given, place)[~rows])
+            kept = of_utterance(masked, index)[~rows]
+            assert torch.equal(kept, of_utterance(given, index)[~rows])
             where = rows.nonzero()[:, 0].tolist()
             assert where == list(range(where[0], where[-1] + 1)) if where else True
             assert len(where) <= share * length
-            counts[place].add(len(where))
-            if place == 3 and where:
+            counts[index].add(len(where))
+            if index == 3 and where:
                 firsts.add(where[0])
-    for place, length in enumerate(LENGTHS):
-        assert counts[place] == set(range(int(share * length) + 1))  # every length, none too
+    for index, length in enumerate(LENGTHS):
+        assert counts[index] == set(range(int(share * length) + 1))  # every length, none too
     assert min(firsts) == 0
     assert max(firsts) > 10
 
@@ -211,8 +211,8 @@ def test_a_frequency_mask_is_one_band_through_all_frames_of_an_utterance(share: 
             [random_frames(LENGTHS)], AugmentationSettings(frequency_mask=share), seed
         )
         bands = []
-        for place in range(len(LENGTHS)):
-            gone = lost(masked, place)
+        for index in range(len(LENGTHS)):
+            gone = lost(masked, index)
             columns = gone.all(dim=0)
             assert torch.equal(gone, columns.expand_as(gone))
             where = columns.nonzero()[:, 0].tolist()

@@ -29,15 +29,15 @@ from emoscale.training.run_record import CellName, RunRecord, read_run_record
 
 CLASSES = ["anger", "joy", "neutral"]
 DIMENSION = 4
-MODEL = PooledSettings(kind="pooled", width=8)
+MODEL = PooledSettings(kind="pooled", projection_size=8)
 TRAINING = TrainingSettings(
     learning_rate=0.01,
-    batch_utterances=8,
+    batch_size=8,
     maximum_steps=60,
     steps_between_evaluations=20,
     patience=1,
 )
-FIXED = TRAINING.model_copy(update={"schedule": "fixed"})
+FIXED = TRAINING.model_copy(update={"early_stopping": False})
 NAME = CellName("pooled", "fold1", "all")
 
 
@@ -128,7 +128,7 @@ def test_votes_are_learned_and_the_majority_is_tested(store: FeatureStore, tmp_p
     """Where a third of every target is another class, no loss can be below its entropy."""
     fold = fold_of("unit")
     learned = TRAINING.model_copy(update={"maximum_steps": 300, "steps_between_evaluations": 100})
-    voted = learned.model_copy(update={"labels": "votes"})
+    voted = learned.model_copy(update={"targets": "votes"})
     entropy = float(-(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)))
     for name, training in (("majority", learned), ("votes", voted)):
         run, history = train(store, tmp_path / name, fold, training)
@@ -152,7 +152,7 @@ def test_votes_are_learned_and_the_majority_is_tested(store: FeatureStore, tmp_p
 
 
 def test_an_utterance_without_votes_keeps_its_majority(store: FeatureStore, tmp_path: Path) -> None:
-    fold, voted = fold_of("unit"), TRAINING.model_copy(update={"labels": "votes"})
+    fold, voted = fold_of("unit"), TRAINING.model_copy(update={"targets": "votes"})
     sure = [
         [{"label": label, "share": 1.0}] if number % 2 else None
         for number, label in enumerate(fold["label"])
@@ -164,9 +164,9 @@ def test_an_utterance_without_votes_keeps_its_majority(store: FeatureStore, tmp_
 
 
 def test_votes_that_are_not_there_are_a_sentence(store: FeatureStore, tmp_path: Path) -> None:
-    voted = TRAINING.model_copy(update={"labels": "votes"})
+    voted = TRAINING.model_copy(update={"targets": "votes"})
     for fold in (fold_of("unit", votes=False), fold_of("unit", shuffle=True)):
-        with pytest.raises(UserError, match=r"set training\.labels to majority"):
+        with pytest.raises(UserError, match=r"set training\.targets to majority"):
             train(store, tmp_path, fold, voted)
 
 
@@ -180,7 +180,7 @@ def test_without_a_development_set_the_last_weights_are_kept(
         assert repeat.training_utterances == 36
         chosen = repeat.chosen
         assert (chosen.development_ua, chosen.development_loss) == (None, None)
-        assert (chosen.steps, chosen.best_step, chosen.stopped) == (60, 60, "budget")
+        assert (chosen.steps, chosen.best_step, chosen.stop_reason) == (60, 60, "budget")
     assert history["step"].to_list() == [20, 40, 60] * 2  # patience is 1
     assert history["development_ua"].is_null().all()
     assert history["development_loss"].is_null().all()
@@ -204,7 +204,7 @@ def test_a_fixed_schedule_reports_the_development_set_and_chooses_nothing_on_it(
         own = history.filter(pl.col("repeat") == number)
         assert own["step"].to_list() == [20, 40, 60]
         assert own["development_ua"].null_count() == own["development_loss"].null_count() == 0
-        assert (repeat.chosen.best_step, repeat.chosen.stopped) == (60, "budget")
+        assert (repeat.chosen.best_step, repeat.chosen.stop_reason) == (60, "budget")
         assert repeat.chosen.development_ua == own["development_ua"][-1]
     # Other development labels are other reports of the same weights.
     turned = fold.with_columns(
@@ -225,7 +225,7 @@ def test_a_fixed_schedule_reports_the_development_set_and_chooses_nothing_on_it(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({}, "no step could be chosen; set training.schedule to fixed"),
+        ({}, "no step could be chosen; set training.early_stopping to false"),
         (
             {"training": FIXED, "search": {"training.learning_rate": [0.1, 0.01]}},
             "no trial of the search could be chosen; search nothing",
@@ -243,7 +243,7 @@ def test_nothing_can_be_chosen_without_a_development_set(
 def test_an_estimator_of_one_strength_needs_no_development_set(
     store: FeatureStore, tmp_path: Path
 ) -> None:
-    model = EstimatorSettings(kind="estimator", strengths=(0.01,))
+    model = EstimatorSettings(kind="estimator", C=(0.01,))
     run, history = train(store, tmp_path, fold_of("none"), model=model)
     assert [repeat.chosen.development_ua for repeat in run.repeats] == [None, None]
     assert history["development_ua"].is_null().all()

@@ -11,8 +11,8 @@ from emoscale.models.registry import build_model
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import UserError
 from emoscale.store.index import Features
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import logits_of, run
-from emoscale.training.material import Material
 from emoscale.training.targets import class_weights
 from emoscale.training.trainer import Task, Trainer, Training, seed_of
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 CLASSES = 3
 SETTINGS = TrainingSettings(
     learning_rate=0.01,
-    batch_utterances=8,
+    batch_size=8,
     maximum_steps=200,
     steps_between_evaluations=20,
     patience=4,
@@ -30,7 +30,7 @@ SETTINGS = TrainingSettings(
 LABELS = torch.arange(60) % CLASSES
 
 
-def make_material(seed: int = 0, separation: float = 1.5) -> Material:
+def make_features(seed: int = 0, separation: float = 1.5) -> CellFeatures:
     """60 utterances of 5 to 30 frames; a class shifts one dimension, as far as the noise allows."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(5, 30, 60)
@@ -39,14 +39,14 @@ def make_material(seed: int = 0, separation: float = 1.5) -> Material:
         for length, label in zip(lengths, LABELS.tolist(), strict=True)
     ]
     features = Features(np.concatenate(frames).astype(np.float16), lengths.astype(np.int64))
-    return Material([f"u{number}" for number in range(60)], [features], CPU)
+    return CellFeatures([f"u{number}" for number in range(60)], [features], CPU)
 
 
 TRAIN, DEVELOPMENT, TEST = torch.arange(30), torch.arange(30, 45), torch.arange(45, 60)
 
 
 TARGETS = torch.nn.functional.one_hot(LABELS, CLASSES).float()
-MODEL = PooledSettings(kind="pooled", width=16, dropout=0.2)
+MODEL = PooledSettings(kind="pooled", projection_size=16, dropout=0.2)
 
 
 def task_of(
@@ -58,29 +58,29 @@ def task_of(
     return Task(name, training, development, LABELS, TARGETS, settings)
 
 
-def trainer_of(material: Material, task: Task, settings: ModelSettings = MODEL) -> Trainer:
+def trainer_of(features: CellFeatures, task: Task, settings: ModelSettings = MODEL) -> Trainer:
     torch.manual_seed(seed_of(*task.name, "weights"))
-    shapes = [InputShape(4) for _ in material.inputs]
+    shapes = [InputShape(4) for _ in features.inputs]
     model = build_model(settings, shapes, CLASSES)
-    for standardise, each in zip(model.standardisations(), material.inputs, strict=True):
+    for standardise, each in zip(model.standardisations(), features.inputs, strict=True):
         standardise.set_statistics(*each.statistics(task.training))
-    return Trainer(model, material, task)
+    return Trainer(model, features, task)
 
 
 def train(
-    material: Material,
+    features: CellFeatures,
     settings: TrainingSettings = SETTINGS,
     name: tuple[int | str, ...] = (1, "a"),
 ) -> tuple[Classifier, Training]:
-    trainer = trainer_of(material, task_of(settings, name))
+    trainer = trainer_of(features, task_of(settings, name))
     run(trainer)
     return trainer.model, trainer.result()
 
 
 def test_it_learns_what_can_be_learned() -> None:
-    material = make_material()
-    model, training = train(material)
-    said = logits_of(model, material, TEST).argmax(dim=1)
+    features = make_features()
+    model, training = train(features)
+    said = logits_of(model, features, TEST).argmax(dim=1)
     assert (said == LABELS[TEST]).float().mean() > 0.9
     losses = [row["train_loss"] for row in training.history]
     assert losses[-1] < losses[0] / 2
@@ -89,17 +89,17 @@ def test_it_learns_what_can_be_learned() -> None:
 def test_nothing_is_learned_where_there_is_nothing() -> None:
     right = []
     for seed in range(6):
-        material = make_material(seed, separation=0.0)
-        model, _ = train(material)
-        right.append((logits_of(model, material, TEST).argmax(1) == LABELS[TEST]).float())
+        features = make_features(seed, separation=0.0)
+        model, _ = train(features)
+        right.append((logits_of(model, features, TEST).argmax(1) == LABELS[TEST]).float())
     assert 0.1 < float(torch.cat(right).mean()) < 0.6
 
 
 def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
     (one, first), (two, second), (other, _) = (
-        train(make_material()),
-        train(make_material()),
-        train(make_material(), name=(2, "a")),
+        train(make_features()),
+        train(make_features()),
+        train(make_features(), name=(2, "a")),
     )
     assert first.history == second.history
     for key, value in one.state_dict().items():
@@ -110,26 +110,26 @@ def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
 
 
 def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
-    _, alone = train(make_material())
+    _, alone = train(make_features())
     torch.rand(1000)
-    train(make_material(), name=(7, "before"))
-    _, after = train(make_material())
+    train(make_features(), name=(7, "before"))
+    _, after = train(make_features())
     assert alone.history == after.history
 
 
 def test_the_test_utterances_are_not_looked_at() -> None:
-    material, spoiled = make_material(), make_material()
-    for place in TEST.tolist():
-        spoiled.inputs[0]._utterances[place].fill_(float("nan"))
-    assert train(material)[1].history == train(spoiled)[1].history
+    features, spoiled = make_features(), make_features()
+    for index in TEST.tolist():
+        spoiled.inputs[0]._utterances[index].fill_(float("nan"))
+    assert train(features)[1].history == train(spoiled)[1].history
 
 
 def test_the_best_weights_are_kept() -> None:
-    material = make_material(separation=0.5)
-    model, training = train(material)
+    features = make_features(separation=0.5)
+    model, training = train(features)
     best = max(training.history, key=lambda r: (r["development_ua"], -float(r["development_loss"])))
     assert training.best_step == best["step"]
-    logits = logits_of(model, material, DEVELOPMENT)
+    logits = logits_of(model, features, DEVELOPMENT)
     loss = torch.nn.CrossEntropyLoss(class_weights(TARGETS[TRAIN]))
     assert float(loss(logits, LABELS[DEVELOPMENT])) == pytest.approx(
         float(best["development_loss"]), abs=1e-6
@@ -137,23 +137,23 @@ def test_the_best_weights_are_kept() -> None:
 
 
 def test_patience_and_budget() -> None:
-    noise = make_material(separation=0.0)
+    noise = make_features(separation=0.0)
     _, stopped = train(noise, SETTINGS.model_copy(update={"patience": 1, "maximum_steps": 2000}))
-    assert stopped.stopped == "patience"
+    assert stopped.stop_reason == "patience"
     assert stopped.steps < 2000
     _, spent = train(noise, SETTINGS.model_copy(update={"patience": 100, "maximum_steps": 50}))
-    assert (spent.stopped, spent.steps) == ("budget", 50)
+    assert (spent.stop_reason, spent.steps) == ("budget", 50)
     assert [row["step"] for row in spent.history] == [20, 40, 50]
 
 
 def test_a_training_that_diverges_is_an_error_and_not_a_score() -> None:
     with pytest.raises(UserError, match=r"diverged before step \d+ .* lower training"):
-        train(make_material(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
+        train(make_features(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
 
 
 def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
-    material = make_material()
-    trainer = trainer_of(material, task_of(training=torch.tensor([0, 1, 2])))
+    features = make_features()
+    trainer = trainer_of(features, task_of(training=torch.tensor([0, 1, 2])))
     assert len(trainer.next_batch()[1]) == 3
     run(trainer)
     assert trainer.result().steps >= 20
@@ -167,10 +167,10 @@ def test_class_weights_make_classes_equal() -> None:
 
 
 def test_statistics_are_those_of_all_frames_of_the_subset() -> None:
-    material = make_material()
-    places = torch.tensor([3, 11, 40])
-    mean, deviation = material.inputs[0].statistics(places)
-    frames = material.batch(places)[0].frames.double()
+    features = make_features()
+    indices = torch.tensor([3, 11, 40])
+    mean, deviation = features.inputs[0].statistics(indices)
+    frames = features.batch(indices)[0].frames.double()
     torch.testing.assert_close(mean, frames.mean(dim=0).float(), rtol=1e-5, atol=1e-5)
     expected = frames.std(dim=0, correction=0).float()
     torch.testing.assert_close(deviation, expected, rtol=1e-4, atol=1e-5)

@@ -47,12 +47,12 @@ def test_many_matrices_at_once_have_the_same_scores() -> None:
     confusions = np.random.default_rng(1).integers(1, 20, (5, 4, 4))
     confusions[1, 2] = 0  # a class that does not occur
     confusions[2, 2] = confusions[2, :, 2] = 0  # nor is predicted
-    for place, confusion in enumerate(confusions):
+    for index, confusion in enumerate(confusions):
         one = metrics_of(confusion)
         floats = confusions.astype(float)
-        assert unweighted_accuracies(floats)[place] == pytest.approx(one.unweighted_accuracy)
-        assert accuracies(floats)[place] == pytest.approx(one.accuracy)
-        assert macro_f1s(floats)[place] == pytest.approx(one.macro_f1)
+        assert unweighted_accuracies(floats)[index] == pytest.approx(one.unweighted_accuracy)
+        assert accuracies(floats)[index] == pytest.approx(one.accuracy)
+        assert macro_f1s(floats)[index] == pytest.approx(one.macro_f1)
 
 
 def test_a_class_that_is_not_there_has_no_recall_and_an_f1_of_nought() -> None:

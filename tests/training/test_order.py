@@ -24,8 +24,8 @@ def draw(order: Order, batches: int, count: int) -> list[list[int]]:
 
 @given(size=st.integers(1, 30), count=st.integers(1, 12), seed=st.integers(0, 5))
 def test_each_pass_meets_every_utterance_once(size: int, count: int, seed: int) -> None:
-    places = torch.arange(size) * 7
-    order = Order(places, stream(seed))
+    indices = torch.arange(size) * 7
+    order = Order(indices, stream(seed))
     for _ in range(3):
         met: list[int] = []
         sizes = []
@@ -33,7 +33,7 @@ def test_each_pass_meets_every_utterance_once(size: int, count: int, seed: int) 
             batch = order.next(count).tolist()
             sizes.append(len(batch))
             met += batch
-        assert sorted(met) == places.tolist()
+        assert sorted(met) == indices.tolist()
         assert set(sizes[:-1]) <= {count}  # only the last is smaller
 
 
@@ -69,11 +69,11 @@ def test_classes_take_turns_and_each_is_passed_over_by_itself(
     for batch in batches:
         if len(present) > 1:
             assert len(batch) == min(count, len(labels))
-            counts = Counter(labels[place] for place in batch)
+            counts = Counter(labels[index] for index in batch)
             assert max(counts.values()) - min(counts[name] for name in present) <= 1
         met += batch
     for name in present:
-        own = [place for place in met if labels[place] == name]
+        own = [index for index in met if labels[index] == name]
         size = labels.count(name)
         for first in range(0, len(own) - size + 1, size):  # nobody twice before all were once
             assert len(set(own[first : first + size])) == size
@@ -83,5 +83,5 @@ def test_turns_go_on_from_batch_to_batch() -> None:
     """Batches that the classes do not divide do not favour the first of them."""
     classes = torch.arange(12) % 3
     order = Order(torch.arange(12), stream(), classes)
-    met = [place for batch in draw(order, 60, 4) for place in batch]
-    assert Counter(int(classes[place]) for place in met) == {0: 80, 1: 80, 2: 80}
+    met = [index for batch in draw(order, 60, 4) for index in batch]
+    assert Counter(int(classes[index]) for index in met) == {0: 80, 1: 80, 2: 80}

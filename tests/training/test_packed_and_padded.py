@@ -21,37 +21,37 @@ from emoscale.config.models import (
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import PackedFrames
 from emoscale.store.index import Features
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import probabilities_of, run
-from emoscale.training.material import Material
 from emoscale.training.trainer import Trainer
 from tests.training.test_engine import CPU, LABELS, TEST, task_of, trainer_of
 
 Weights = dict[str, Tensor]
 SETTINGS = TrainingSettings(
     learning_rate=0.003,
-    batch_utterances=8,
+    batch_size=8,
     maximum_steps=40,
     steps_between_evaluations=1,
     patience=100,
     class_balance="none",
-    schedule="fixed",
+    early_stopping=False,
 )
 
 
-def make_material(inputs: int) -> Material:
+def make_features(inputs: int) -> CellFeatures:
     """60 utterances; a class shifts a dimension of each input a little."""
     random = np.random.default_rng(0)
     features = []
-    for place in range(inputs):
+    for index in range(inputs):
         lengths = random.integers(2, 20, 60)
         frames = random.normal(size=(int(lengths.sum()), 4))
-        frames += 0.7 * np.eye(4)[(LABELS.numpy() + place) % 4].repeat(lengths, axis=0)
+        frames += 0.7 * np.eye(4)[(LABELS.numpy() + index) % 4].repeat(lengths, axis=0)
         features.append(Features(frames.astype(np.float16), lengths.astype(np.int64)))
-    return Material([f"u{number}" for number in range(60)], features, CPU)
+    return CellFeatures([f"u{number}" for number in range(60)], features, CPU)
 
 
-def standardised(weights: Weights, frames: Tensor, mask: Tensor, place: int) -> Tensor:
-    mean, scale = weights[f"standardise.{place}.mean"], weights[f"standardise.{place}.scale"]
+def standardised(weights: Weights, frames: Tensor, mask: Tensor, index: int) -> Tensor:
+    mean, scale = weights[f"standardise.{index}.mean"], weights[f"standardise.{index}.scale"]
     return (frames - mean) * scale * mask[:, :, None]
 
 
@@ -63,8 +63,8 @@ def masked_mean(frames: Tensor, mask: Tensor) -> Tensor:
     return (frames * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
-def pooled(weights: Weights, frames: Tensor, mask: Tensor, place: int = 0) -> Tensor:
-    hidden = linear(weights, "project.0", standardised(weights, frames, mask, place)).relu()
+def pooled(weights: Weights, frames: Tensor, mask: Tensor, index: int = 0) -> Tensor:
+    hidden = linear(weights, "project.0", standardised(weights, frames, mask, index)).relu()
     return linear(weights, "classify", masked_mean(hidden, mask))
 
 
@@ -92,9 +92,9 @@ def early_fusion(
     weights: Weights, speech: Tensor, speech_mask: Tensor, text: Tensor, text_mask: Tensor
 ) -> Tensor:
     vectors = []
-    for place, (frames, mask) in enumerate(((speech, speech_mask), (text, text_mask))):
+    for index, (frames, mask) in enumerate(((speech, speech_mask), (text, text_mask))):
         projected = linear(
-            weights, f"project.{place}", standardised(weights, frames, mask, place)
+            weights, f"project.{index}", standardised(weights, frames, mask, index)
         ).relu()
         vectors.append(masked_mean(projected, mask))
     hidden = linear(weights, "hidden", torch.cat(vectors, dim=1)).relu()
@@ -125,15 +125,15 @@ def parts_of(*forwards: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
 
     def logits(weights: Weights, *given: Tensor) -> list[Tensor]:
         found = []
-        for place, forward in enumerate(forwards):
+        for index, forward in enumerate(forwards):
             own = {
-                name.removeprefix(f"parts.{place}."): value
+                name.removeprefix(f"parts.{index}."): value
                 for name, value in weights.items()
-                if name.startswith(f"parts.{place}.")
+                if name.startswith(f"parts.{index}.")
             }
             for kind in ("mean", "scale"):
-                own[f"standardise.0.{kind}"] = weights[f"standardise.{place}.{kind}"]
-            found.append(forward(own, *given[2 * place : 2 * place + 2]))
+                own[f"standardise.0.{kind}"] = weights[f"standardise.{index}.{kind}"]
+            found.append(forward(own, *given[2 * index : 2 * index + 2]))
         return found
 
     return logits
@@ -143,24 +143,29 @@ def alone(forward: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
     return lambda *given: [forward(*given)]
 
 
-PART = PooledSettings(kind="pooled", width=8)
+PART = PooledSettings(kind="pooled", projection_size=8)
 KINDS: dict[str, tuple[Any, Callable[..., list[Tensor]]]] = {
     "pooled": (PART, alone(pooled)),
     "pooled, attentive": (
-        PooledSettings(kind="pooled", width=8, pooling="attentive_statistics"),
+        PooledSettings(kind="pooled", projection_size=8, pooling="attentive_statistics"),
         alone(attentive),
     ),
     "convolutional": (
-        ConvolutionalSettings(kind="convolutional", layers=((8, 5), (6, 1)), hidden=5, dropout=0.0),
+        ConvolutionalSettings(
+            kind="convolutional", layers=((8, 5), (6, 1)), hidden_size=5, dropout=0.0
+        ),
         alone(convolutional),
     ),
-    "recurrent": (RecurrentSettings(kind="recurrent", width=6, dropout=0.0), alone(recurrent)),
+    "recurrent": (
+        RecurrentSettings(kind="recurrent", hidden_size=6, dropout=0.0),
+        alone(recurrent),
+    ),
     "early_fusion": (
-        EarlyFusionSettings(kind="early_fusion", width=6, hidden=7, dropout=0.0),
+        EarlyFusionSettings(kind="early_fusion", projection_size=6, hidden_size=7, dropout=0.0),
         alone(early_fusion),
     ),
     "late_fusion": (
-        LateFusionSettings(kind="late_fusion", parts=(PART, PART)),
+        LateFusionSettings(kind="late_fusion", branches=(PART, PART)),
         parts_of(pooled, pooled),
     ),
 }
@@ -180,8 +185,8 @@ def padded(inputs: Sequence[PackedFrames]) -> list[Tensor]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_packed_and_padded_trainings_are_equal(kind: str) -> None:
     settings, forward = KINDS[kind]
-    material = make_material(settings.inputs)
-    ours, twin = (trainer_of(material, task_of(SETTINGS), settings) for _ in range(2))
+    features = make_features(settings.inputs)
+    ours, twin = (trainer_of(features, task_of(SETTINGS), settings) for _ in range(2))
     weights = {name: value.clone() for name, value in twin.model.state_dict().items()}
     learned = [weights[name].requires_grad_() for name, parameter in twin.model.named_parameters()]
     optimiser = torch.optim.AdamW(learned, lr=SETTINGS.learning_rate, weight_decay=0.0)
@@ -192,9 +197,9 @@ def test_packed_and_padded_trainings_are_equal(kind: str) -> None:
     curve = [row["train_loss"] for row in ours.result().history]
     np.testing.assert_allclose(curve, losses, rtol=0, atol=1e-4)
     with torch.no_grad():
-        logits = forward(weights, *padded(material.batch(TEST)))
+        logits = forward(weights, *padded(features.batch(TEST)))
         expected = torch.stack([own.softmax(dim=1) for own in logits]).mean(dim=0)
-    found = probabilities_of(ours.model, material, TEST)
+    found = probabilities_of(ours.model, features, TEST)
     np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-3)
 
 

@@ -25,23 +25,31 @@ from emoscale.models.registry import BUILT_IN, build_model
 from emoscale.training.engine import logits_of, probabilities_of, run
 from emoscale.training.trainer import Trainer
 from tests.training.test_engine import LABELS, SETTINGS, TEST, task_of, trainer_of
-from tests.training.test_packed_and_padded import make_material
+from tests.training.test_packed_and_padded import make_features
 
-PART = PooledSettings(kind="pooled", width=6)
+PART = PooledSettings(kind="pooled", projection_size=6)
 KINDS: dict[str, Any] = {
-    "pooled": PooledSettings(kind="pooled", width=8),
-    "pooled, SUPERB": PooledSettings(kind="pooled", width=8, activation="none"),
-    "pooled, mean_std": PooledSettings(kind="pooled", width=8, pooling="mean_std"),
-    "pooled, attentive": PooledSettings(kind="pooled", width=8, pooling="attentive_statistics"),
+    "pooled": PooledSettings(kind="pooled", projection_size=8),
+    "pooled, SUPERB": PooledSettings(kind="pooled", projection_size=8, activation="none"),
+    "pooled, mean_std": PooledSettings(kind="pooled", projection_size=8, pooling="mean_std"),
+    "pooled, attentive": PooledSettings(
+        kind="pooled", projection_size=8, pooling="attentive_statistics"
+    ),
     "convolutional": ConvolutionalSettings(
         kind="convolutional", layers=((8, 1), (6, 3)), dropout=0.0
     ),
-    "recurrent": RecurrentSettings(kind="recurrent", width=6, dropout=0.0),
-    "recurrent, lstm": RecurrentSettings(kind="recurrent", cell="lstm", width=6, dropout=0.0),
+    "recurrent": RecurrentSettings(kind="recurrent", hidden_size=6, dropout=0.0),
+    "recurrent, lstm": RecurrentSettings(
+        kind="recurrent", rnn_type="lstm", hidden_size=6, dropout=0.0
+    ),
     "waveform": WaveformModelSettings(kind="waveform", layers=((6, 4, 2), (5, 2, 1))),
-    "aligned_fusion": AlignedFusionSettings(kind="aligned_fusion", width=6, heads=2, dropout=0.0),
-    "early_fusion": EarlyFusionSettings(kind="early_fusion", width=6, hidden=7, dropout=0.0),
-    "late_fusion": LateFusionSettings(kind="late_fusion", parts=(PART, PART)),
+    "aligned_fusion": AlignedFusionSettings(
+        kind="aligned_fusion", hidden_size=6, num_heads=2, dropout=0.0
+    ),
+    "early_fusion": EarlyFusionSettings(
+        kind="early_fusion", projection_size=6, hidden_size=7, dropout=0.0
+    ),
+    "late_fusion": LateFusionSettings(kind="late_fusion", branches=(PART, PART)),
 }
 
 
@@ -52,7 +60,7 @@ def test_every_network_is_tested() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_learns(kind: str) -> None:
     settings = SETTINGS.model_copy(update={"maximum_steps": 1})
-    trainer = trainer_of(make_material(KINDS[kind].inputs), task_of(settings), KINDS[kind])
+    trainer = trainer_of(make_features(KINDS[kind].inputs), task_of(settings), KINDS[kind])
     run(trainer)
     for name, parameter in trainer.model.named_parameters():
         assert parameter.grad is not None, name
@@ -61,10 +69,10 @@ def test_every_weight_learns(kind: str) -> None:
 
 @cache  # two tests ask for the one in float32
 def trained(kind: str, precision: str) -> Trainer:
-    change = {"precision": precision, "schedule": "fixed", "maximum_steps": 60}
-    # At a rate at which rounding does not send two trainings to other places.
+    change = {"precision": precision, "early_stopping": False, "maximum_steps": 60}
+    # At a rate at which rounding does not send two trainings to other minima.
     settings = SETTINGS.model_copy(update={**change, "learning_rate": 0.003})
-    trainer = trainer_of(make_material(KINDS[kind].inputs), task_of(settings), KINDS[kind])
+    trainer = trainer_of(make_features(KINDS[kind].inputs), task_of(settings), KINDS[kind])
     run(trainer)
     return trainer
 
@@ -81,18 +89,18 @@ def test_a_training_in_bfloat16_comes_near_one_in_float32(kind: str) -> None:
         assert one[-1] < one[0]
     for parameter in coarse.model.parameters():
         assert parameter.dtype == torch.float32
-    material = make_material(KINDS[kind].inputs)
-    one = probabilities_of(exact.model, material, TEST, "float32")
-    other = probabilities_of(coarse.model, material, TEST, "bfloat16")
+    features = make_features(KINDS[kind].inputs)
+    one = probabilities_of(exact.model, features, TEST, "float32")
+    other = probabilities_of(coarse.model, features, TEST, "bfloat16")
     np.testing.assert_allclose(other, one, rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_models_predictions_are_near_in_both_and_come_in_float32(kind: str) -> None:
     model = trained(kind, "float32").model
-    material = make_material(KINDS[kind].inputs)
-    exact = logits_of(model, material, torch.arange(len(LABELS)))
-    coarse = logits_of(model, material, torch.arange(len(LABELS)), "bfloat16")
+    features = make_features(KINDS[kind].inputs)
+    exact = logits_of(model, features, torch.arange(len(LABELS)))
+    coarse = logits_of(model, features, torch.arange(len(LABELS)), "bfloat16")
     assert exact.dtype == coarse.dtype == torch.float32
     torch.testing.assert_close(coarse, exact, rtol=0.02, atol=0.02)
 
@@ -115,7 +123,7 @@ def test_sums_over_frames_are_in_float32() -> None:
 @pytest.mark.parametrize("pooling", ["mean", "mean_std", "attention", "attentive_statistics"])
 def test_a_long_utterance_is_pooled_as_well_as_a_short_one(pooling: Any) -> None:
     """Its frames repeat those of the short one, so its vector is the same; in any precision."""
-    settings = PooledSettings(kind="pooled", width=16, pooling=pooling)
+    settings = PooledSettings(kind="pooled", projection_size=16, pooling=pooling)
     torch.manual_seed(0)
     model = build_model(settings, [InputShape(4)], 3).eval()
     short = torch.randn(10, 4)

@@ -55,11 +55,11 @@ def train(folder: Path, model: dict[str, Any]) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return train(tmp_path, {"kind": "pooled", "width": 4})
+    return train(tmp_path, {"kind": "pooled", "projection_size": 4})
 
 
 @pytest.mark.parametrize(
-    "model", [{"kind": "pooled", "width": 4}, {"kind": "estimator", "method": "rbf_svm"}]
+    "model", [{"kind": "pooled", "projection_size": 4}, {"kind": "estimator", "method": "rbf_svm"}]
 )
 def test_what_was_trained_is_read(tmp_path: Path, model: dict[str, Any]) -> None:
     read = read_run(train(tmp_path, model))

@@ -81,7 +81,7 @@ MAJORITY = one_hot(torch.tensor([0, 1, 2]), 3).float()
 
 
 def fold(*votes: dict[str, float] | None) -> pl.DataFrame:
-    """A fold of four utterances, of which one is not in the material."""
+    """A fold of four utterances, of which one is not in the cell."""
     shares = [
         given and [{"label": name, "share": share} for name, share in given.items()]
         for given in votes
@@ -99,5 +99,5 @@ def test_votes_take_the_place_of_the_majority_where_there_are_some() -> None:
 
 
 def test_votes_where_the_corpus_has_none_are_a_sentence() -> None:
-    with pytest.raises(ConfigurationError, match=r"no utterance .* set training.labels to major"):
+    with pytest.raises(ConfigurationError, match=r"no utterance .* set training.targets to major"):
         voted_targets(MAJORITY, PLACES, fold(None, None, None, None), NAMES)

@@ -22,7 +22,7 @@ STUDY: dict[str, Any] = {
     "representations": {"mfcc": {"kind": "mfcc", "coefficients": 13}},
     "protocol": {"fold_unit": "session", "folds": 3, "repeats": 1},
     "sizes": ["all"],
-    "models": {"mean": {"kind": "pooled", "width": 8}},
+    "models": {"mean": {"kind": "pooled", "projection_size": 8}},
     "training": {"maximum_steps": 20, "steps_between_evaluations": 10},
     "experiments": {"mfcc": {"representations": ["mfcc"], "model": "mean"}},
 }
@@ -65,7 +65,7 @@ def test_a_planted_copy_ends_the_run_before_anything_is_trained(planted: Checkou
     results = planted.folder / "results" / "planted"
     assert not (results / "runs").exists()
     audit = pl.read_parquet(results / "corpus" / "audit.parquet")
-    assert audit.filter(severity="breaks")["subject"].to_list() == ["session1/F0"]
+    assert audit.filter(severity="error")["subject"].to_list() == ["session1/F0"]
     page = (results / "audit.html").read_text()
     assert "session1/F0 and session3/F2 are the same recording" in page
     assert "1 finding must be mended before anything is trained" in page

@@ -16,7 +16,7 @@ CONFIG: dict[str, Any] = {
     "shards": SHARDS,
     "representations": {
         "mfcc": {"kind": "mfcc", "coefficients": 13},
-        "logmel": {"kind": "logmel", "bands": 16},
+        "logmel": {"kind": "logmel", "mel_bands": 16},
     },
     "experiments": {
         name: {"representations": [name], "model": "svm"} for name in ("mfcc", "logmel")

@@ -39,7 +39,7 @@ SEVERAL: dict[str, Any] = {
     "protocol": {
         "fold_unit": "corpus",
         "folds": 1,
-        "tested": ["own"],
+        "test_units": ["own"],
         "development": "speakers",
         "development_speakers": 1,
         "repeats": 1,

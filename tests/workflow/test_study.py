@@ -24,7 +24,12 @@ SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 STUDY: dict[str, Any] = {
     "study": "small",
     "seed": 3,
-    "corpus": {"reader": "demo", "root": "results/small/raw", "sessions": 3, "utterances": 48},
+    "corpus": {
+        "reader": "demo",
+        "root": "results/small/raw",
+        "sessions": 3,
+        "utterances_per_session": 48,
+    },
     "shards": 2,
     "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
     "checkpoints": {"tiny": {"untrained": "wav2vec2", "seed": 4}},
@@ -35,8 +40,8 @@ STUDY: dict[str, Any] = {
     },
     "protocol": {"fold_unit": "session", "folds": 3, "repeats": 2},
     "sizes": [8, "all"],
-    "models": {"mean": {"kind": "pooled", "width": 8}},
-    "training": {"maximum_steps": 40, "steps_between_evaluations": 20, "batch_utterances": 8},
+    "models": {"mean": {"kind": "pooled", "projection_size": 8}},
+    "training": {"maximum_steps": 40, "steps_between_evaluations": 20, "batch_size": 8},
     "experiments": {
         "mfcc": {"representations": ["mfcc"], "model": "mean"},
         "wav2vec2": {"representations": ["wav2vec2/2"], "model": "mean"},
@@ -125,7 +130,7 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     assert len(runs) == 2 * 2 * 3 * 2
     eight = runs.filter(pl.col("size") == "8")
     assert eight.select("training_count_active", "training_count_calm").unique().rows() == [(4, 4)]
-    origin = dict(runs.select("representations", "weights").unique().iter_rows())
+    origin = dict(runs.select("representations", "pretrained_weights").unique().iter_rows())
     assert origin == {
         "mfcc": "",
         "wav2vec2/2": "untrained: random weights of seed 4",
@@ -143,7 +148,7 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     for name in ("trials", "layer_weights"):  # of this study both are empty
         assert pl.read_parquet(results / "tables" / f"{name}.parquet").is_empty()
     audit = pl.read_csv(results / "corpus" / "audit.csv")
-    assert "breaks" not in set(audit["severity"])
+    assert "error" not in set(audit["severity"])
     assert "Audit of the corpus: demo (synthetic speech)" in (results / "audit.html").read_text()
     gaps = pl.read_parquet(results / "tables" / "slice_gaps.parquet")
     assert {"sex", "style", "text", "duration"} <= set(gaps["slice"])
@@ -226,7 +231,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
     ("path", "value", "jobs"),
     [  # of each key: test_invalidation.py
         (
-            "evidence.wanted_ua",
+            "evidence.target_ua",
             [0.9],
             {"measure_efficiency": 1, "draw_figures": 1, "write_report": 1, "all": 1},
         ),

@@ -75,7 +75,7 @@ rule audit_corpus:
         ENVIRONMENT
     params:
         settings=settings_of("audit"),
-        corpus_name=corpus_name(),
+        corpus_name=corpus_name(STUDY.corpus),
         code=code_of("audit_corpus.py"),
     message:
         "audit the corpus"

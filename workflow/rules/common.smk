@@ -15,6 +15,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
+from emoscale.config.corpus import corpus_name
 from emoscale.config.representations import modality_of
 from emoscale.corpus.survey import Survey, read_survey, survey_corpus, write_survey
 from emoscale.runtime.errors import CorpusError, DiskError, UserError
@@ -24,7 +25,7 @@ from emoscale.runtime.provenance import code_digest
 try:
     for path in workflow.configfiles:
         read_configuration_file(path)
-    STUDY = parse_study(config)
+    STUDY = parse_study(config, workflow.configfiles)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -51,7 +52,7 @@ wildcard_constraints:
 
 def settings_of(part, *wildcard_names):
     """The part of the configuration that a step depends on, as canonical JSON."""
-    part_of = getattr(STUDY, f"{part}_slice")
+    part_of = getattr(STUDY, f"{part}_settings")
     return lambda wildcards: part_of(*(getattr(wildcards, name) for name in wildcard_names))
 
 
@@ -93,7 +94,7 @@ def survey():
     no more. Steps that do need it then say what is missing.
     """
     if IS_DEMO:
-        own, seconds = STUDY.corpus_slice(place=False), 3.0 * STUDY.corpus.utterances
+        own, seconds = STUDY.corpus_settings(include_root=False), 3.0 * STUDY.corpus.utterances_per_session
         size = int(seconds * 32_000 / STUDY.shards)
         each = (own,) * STUDY.shards
         return Survey(each, each, own, own, (size,) * STUDY.shards)
@@ -111,14 +112,8 @@ def survey():
     return found
 
 
-def corpus_name():
-    """What the corpus is called in tables and figures."""
-    named = ", ".join(getattr(STUDY.corpus, "corpora", [STUDY.corpus.reader]))
-    return "demo (synthetic speech)" if IS_DEMO else named
-
-
 # Where a corpus lies is no reason to do anything again: what it holds is in the survey.
-corpus_settings = untracked(lambda *_: STUDY.corpus_slice())
+corpus_settings = untracked(lambda *_: STUDY.corpus_settings())
 corpus_root = untracked(lambda *_: STUDY.corpus.root)
 
 

@@ -25,7 +25,7 @@ rule make_tables:
         ENVIRONMENT
     params:
         study=STUDY.study,
-        corpus_name=corpus_name(),
+        corpus_name=corpus_name(STUDY.corpus),
         cells=canonical_json(CELLS),
         protocol=settings_of("protocol"),
         runs=lambda wildcards: f"{OUT}/runs",

@@ -18,7 +18,7 @@ rule fetch_checkpoint:
     params:
         identity=checkpoint_identity,
         settings=untracked(
-            lambda wildcards, input, output: STUDY.checkpoint_slice(wildcards.checkpoint)
+            lambda wildcards, input, output: STUDY.checkpoint_settings(wildcards.checkpoint)
         ),
         cache=untracked(lambda *_: CACHE),
         offline=untracked(lambda *_: "--offline" if STUDY.execution.offline else "--online"),

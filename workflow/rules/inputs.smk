@@ -14,7 +14,7 @@ CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
 
 def checkpoint_identity(wildcards):
     """What is fetched; a digest that is stated later is checked and changes nothing."""
-    stated = json.loads(STUDY.checkpoint_slice(wildcards.checkpoint))
+    stated = json.loads(STUDY.checkpoint_settings(wildcards.checkpoint))
     return canonical_json({key: value for key, value in stated.items() if key != "sha256"})
 
 
@@ -58,7 +58,7 @@ def fetched_checkpoints(wildcards):
 def weights_options(wildcards, input, output):
     """Where the weights lie; what they are stands in the stamps that fetching leaves."""
     names = STUDY.checkpoints_of(wildcards.representation)
-    known = {name: json.loads(STUDY.checkpoint_slice(name)) for name in names}
+    known = {name: json.loads(STUDY.checkpoint_settings(name)) for name in names}
     stamps = [f"--weights={path}" for path in input.weights]
     return [*stamps, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
 

@@ -23,7 +23,7 @@ use rule extract_features as extract_perturbed with:
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
         device=extraction_device,
     params:
-        condition=lambda wildcards: f"--condition={STUDY.condition_slice(wildcards.condition)}",
+        condition=lambda wildcards: f"--condition={STUDY.condition_settings(wildcards.condition)}",
         code=perturbed_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard} under {wildcards.condition}"

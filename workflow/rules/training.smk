@@ -31,7 +31,7 @@ rule train:
         settings=settings_of("training", "experiment"),
         # For predictions of new recordings: where weights lie is no reason to train again.
         prediction=untracked(
-            lambda wildcards, input, output: STUDY.prediction_slice(wildcards.experiment)
+            lambda wildcards, input, output: STUDY.prediction_settings(wildcards.experiment)
         ),
         environment=untracked(lambda *_: [f"{k}={v}" for k, v in TRAINING_ENVIRONMENT.items()]),
         folder=folder_of("run"),

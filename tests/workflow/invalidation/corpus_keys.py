@@ -6,6 +6,7 @@ from tests.workflow.invalidation.effects import (
     EVERYTHING,
     FETCHED,
     LABELS,
+    NAMED,
     NOTHING,
     PROTOCOL,
     READING,
@@ -16,6 +17,7 @@ from tests.workflow.invalidation.effects import (
 from tests.workflow.invalidation.row import (
     DECLARED_WORDS,
     LABELS_WORDS,
+    NAMED_WORDS,
     PROTOCOL_WORDS,
     READING_WORDS,
     Row,
@@ -48,7 +50,7 @@ KEYS: dict[str, Row] = {
         )
         for key, to in (
             ("sessions", 4),
-            ("utterances", 60),
+            ("utterances_per_session", 60),
             ("expressiveness", 0.5),
             ("seed", 2),
         )
@@ -79,6 +81,26 @@ KEYS: dict[str, Row] = {
             ("EmodbCorpus", "emodb"),
             ("IemocapCorpus", "iemocap"),
             ("SeveralCorpora", "several"),
+        )
+    },
+    "corpus(DemoCorpus).name": Row("made up", NAMED, NAMED_WORDS, "corpus.name"),
+    **{
+        f"corpus({kind}).name": reading(name, "Another", NAMED, NAMED_WORDS, "corpus.name")
+        for kind, name in (
+            ("CsvCorpus", "csv"),
+            ("EmodbCorpus", "emodb"),
+            ("IemocapCorpus", "iemocap"),
+            ("SeveralCorpora", "several"),
+        )
+    },
+    **{
+        f"corpus(SeveralCorpora).corpora({kind}).name": reading(
+            "several", "Another", NOTHING, "nothing", f"corpus.corpora.{name}.name"
+        )
+        for kind, name in (
+            ("CsvCorpus", "first"),
+            ("EmodbCorpus", "second"),
+            ("IemocapCorpus", "third"),
         )
     },
     **{
@@ -119,8 +141,8 @@ KEYS: dict[str, Row] = {
     },
     "shards": Row(2, READING, READING_WORDS),
     "audio.minimum_seconds": Row(0.2, READING, READING_WORDS),
-    "audio.silence_peak": Row(1e-3, READING, READING_WORDS),
-    "audio.largest_peak": Row(2.0, READING, READING_WORDS),
+    "audio.minimum_peak": Row(1e-3, READING, READING_WORDS),
+    "audio.maximum_peak": Row(2.0, READING, READING_WORDS),
     "labels.classes": Row({"active": ["ang"], "calm": ["neu"]}, LABELS, LABELS_WORDS),
     "labels.styles": Row(["improvised"], LABELS, LABELS_WORDS),
     "labels.exclude": Row(["Ses01F_impro01_F000"], LABELS, LABELS_WORDS),

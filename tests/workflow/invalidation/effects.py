@@ -16,6 +16,7 @@ def of(*rules: str, who: str = "") -> frozenset[Job]:
 REPORT = of("write_report")
 EVIDENCE = of("measure_efficiency", "draw_figures") | REPORT
 TABLES = EVIDENCE | of("make_tables", "compare_experiments", "slice_scores")
+NAMED = TABLES | of("audit_corpus")
 ROBUSTNESS = of("score_robustness", "draw_figures") | REPORT
 
 

@@ -11,11 +11,11 @@ KEYS: dict[str, Row] = {
         "logmel", 0.03, "window_seconds"
     ),
     "representations(LogMelSettings).hop_seconds": representation("logmel", 0.02, "hop_seconds"),
-    "representations(LogMelSettings).bands": representation("logmel", 40, "bands"),
+    "representations(LogMelSettings).mel_bands": representation("logmel", 40, "mel_bands"),
     "representations(LogMelSettings).kind": representation("logmel", "mfcc", "kind"),
     "representations(MfccSettings).window_seconds": representation("mfcc", 0.03, "window_seconds"),
     "representations(MfccSettings).hop_seconds": representation("mfcc", 0.02, "hop_seconds"),
-    "representations(MfccSettings).bands": representation("mfcc", 60, "bands"),
+    "representations(MfccSettings).mel_bands": representation("mfcc", 60, "mel_bands"),
     "representations(MfccSettings).kind": representation("mfcc", "logmel", "kind"),
     "representations(MfccSettings).coefficients": representation("mfcc", 13, "coefficients"),
     "representations(MfccSettings).deltas": representation("mfcc", 2, "deltas"),
@@ -26,7 +26,9 @@ KEYS: dict[str, Row] = {
     "representations(OpensmileSettings).feature_set": representation(
         "opensmile", "ComParE_2016", "feature_set"
     ),
-    "representations(OpensmileSettings).level": representation("opensmile", "frames", "level"),
+    "representations(OpensmileSettings).feature_level": representation(
+        "opensmile", "frames", "feature_level"
+    ),
     "representations(WaveformSettings).kind": representation(
         "waveform", {"kind": OUTSIDE}, "", **{"experiments.waveform.model": "pooled"}
     ),
@@ -36,15 +38,15 @@ KEYS: dict[str, Row] = {
     "representations(Wav2VecSettings).precision": representation(
         "wav2vec", "bfloat16", "precision"
     ),
-    "representations(Wav2VecSettings).stored_type": representation(
-        "wav2vec", "float32", "stored_type"
+    "representations(Wav2VecSettings).storage_dtype": representation(
+        "wav2vec", "float32", "storage_dtype"
     ),
     "representations(Wav2VecSettings).checkpoint": representation("wav2vec", "my.pt", "checkpoint"),
     "representations(Wav2VecSettings).output": representation("wav2vec", "z", "output"),
     "representations(VqWav2VecSettings).kind": representation("vq", "wav2vec", "kind"),
     "representations(VqWav2VecSettings).precision": representation("vq", "bfloat16", "precision"),
-    "representations(VqWav2VecSettings).stored_type": representation(
-        "vq", "float32", "stored_type"
+    "representations(VqWav2VecSettings).storage_dtype": representation(
+        "vq", "float32", "storage_dtype"
     ),
     "representations(VqWav2VecSettings).checkpoint": representation("vq", "my.pt", "checkpoint"),
     "representations(VqWav2VecSettings).output": representation("vq", "c", "output"),
@@ -59,8 +61,8 @@ KEYS: dict[str, Row] = {
         "wav2vec2", {"kind": OUTSIDE}, ""
     ),
     "representations(TransformersAudioSettings).model": representation("wav2vec2", "mine", "model"),
-    "representations(TransformersAudioSettings).window_seconds": representation(
-        "wav2vec2", 30.0, "window_seconds"
+    "representations(TransformersAudioSettings).chunk_seconds": representation(
+        "wav2vec2", 30.0, "chunk_seconds"
     ),
     "representations(TransformersTextSettings).kind": representation("bert", {"kind": OUTSIDE}, ""),
     "representations(TransformersTextSettings).model": representation("bert", "mine", "model"),
@@ -81,7 +83,7 @@ KEYS: dict[str, Row] = {
         )
         for key, to in (
             ("precision", "bfloat16"),
-            ("stored_type", "float32"),
+            ("storage_dtype", "float32"),
             ("layer", [0, 1, 2] if name == "wav2vec2" else 1),
         )
     },

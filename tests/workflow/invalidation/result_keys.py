@@ -60,7 +60,7 @@ KEYS: dict[str, Row] = {
         )
     },
     "evidence.reference": Row("mfcc", EVIDENCE, "efficiency, forecasts, report"),
-    "evidence.wanted_ua": Row([0.9], EVIDENCE, "efficiency, forecasts, report"),
+    "evidence.target_ua": Row([0.9], EVIDENCE, "efficiency, forecasts, report"),
     "evidence.forecast_sizes": Row([500], EVIDENCE, "efficiency, forecasts, report"),
     "execution.device": nothing("cpu"),
     "execution.checkpoint_cache": nothing("another/cache"),

@@ -17,6 +17,7 @@ from tests.workflow.invalidation.effects import (
 from tests.workflow.invalidation.studies import CORPORA, MODELS, READERS
 
 TABLES_WORDS = "tables, figures, report"
+NAMED_WORDS = f"audit, {TABLES_WORDS}"
 PROTOCOL_WORDS = f"folds and their check; all training; {TABLES_WORDS}"
 LABELS_WORDS = f"labels, audit; {PROTOCOL_WORDS}"
 DECLARED_WORDS = f"the corpus's tables; {LABELS_WORDS}; no features"

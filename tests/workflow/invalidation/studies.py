@@ -9,7 +9,12 @@ OUTSIDE = "tests.workflow.outside:Loudness"
 STUDY: dict[str, Any] = {
     "study": "wide",
     "seed": 3,
-    "corpus": {"reader": "demo", "root": "results/raw", "sessions": 3, "utterances": 48},
+    "corpus": {
+        "reader": "demo",
+        "root": "results/raw",
+        "sessions": 3,
+        "utterances_per_session": 48,
+    },
     "shards": 1,
     "execution": {"fairseq_python": "python3.8"},
     "labels": {"classes": {"active": ["ang", "hap", "exc"], "calm": ["neu", "sad"]}},
@@ -21,7 +26,7 @@ STUDY: dict[str, Any] = {
     "representations": {
         "logmel": {"kind": "logmel"},
         "mfcc": {"kind": "mfcc"},
-        "opensmile": {"kind": "opensmile", "level": "functionals"},
+        "opensmile": {"kind": "opensmile", "feature_level": "functionals"},
         "waveform": {"kind": "waveform"},
         "wav2vec": {"kind": "wav2vec", "checkpoint": "file"},
         "vq": {"kind": "vq_wav2vec", "checkpoint": "vq.pt"},
@@ -30,7 +35,7 @@ STUDY: dict[str, Any] = {
         "bert": {"kind": "transformers_text", "model": "hub"},
         "outside": {"kind": OUTSIDE},
     },
-    "protocol": {"fold_unit": "session", "folds": 1, "tested": ["Ses01"], "repeats": 2},
+    "protocol": {"fold_unit": "session", "folds": 1, "test_units": ["Ses01"], "repeats": 2},
     "sizes": [8, "all"],
     "models": {
         "pooled": {"kind": "pooled"},
@@ -42,9 +47,12 @@ STUDY: dict[str, Any] = {
         "early": {"kind": "early_fusion"},
         "late": {
             "kind": "late_fusion",
-            "parts": [{"kind": "pooled"}, {"kind": "convolutional"}],
+            "branches": [{"kind": "pooled"}, {"kind": "convolutional"}],
         },
-        "later": {"kind": "late_fusion", "parts": [{"kind": "recurrent"}, {"kind": "recurrent"}]},
+        "later": {
+            "kind": "late_fusion",
+            "branches": [{"kind": "recurrent"}, {"kind": "recurrent"}],
+        },
     },
     "experiments": {
         "logmel": {"representations": ["logmel"], "model": "pooled"},

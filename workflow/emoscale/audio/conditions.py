@@ -42,7 +42,7 @@ class PerturbedReading:
             self._talkers = Talkers(talkers, lambda row: waveform_of(row, root))
 
     def __call__(self, row: dict[str, Any], root: Path) -> Waveform:
-        """[samples] at 16 kHz, as many as the utterance (a row of schema `SOURCES`) has."""
+        """[samples] at 16 kHz, as many as the utterance (a row of schema `EXTRACTION_INPUTS`) has."""
         waveform = waveform_of(row, root)
         condition, key = self._condition, row["utterance"]
         generator = generator_of(condition, key)

@@ -184,12 +184,12 @@ def check_recording(recording: Recording, checks: AudioChecks, name: str) -> Non
     largest = float(np.abs(recording.samples).max())
     if not np.isfinite(largest):
         raise AudioError("not finite", f"{name}: some samples are infinite or not a number")
-    if largest > checks.largest_peak:
+    if largest > checks.maximum_peak:
         raise AudioError(
             "out of range", f"{name}: a sample is {largest:.1e} of full scale; the file is damaged"
         )
     peak = float(np.abs(recording.samples.mean(axis=1)).max())
-    if peak <= checks.silence_peak:
+    if peak <= checks.minimum_peak:
         raise AudioError(
             "silent",
             f"{name}: the largest sample of its channels' mean is {peak:.1e} of full scale",

@@ -11,8 +11,8 @@ import polars as pl
 
 from emoscale.audio.decoding import SAMPLE_RATE, Waveform, read_waveform
 from emoscale.runtime.errors import AudioError, UserError
-from emoscale.tables.parquet import frame_of, read_table
-from emoscale.tables.schemas import SHARD, SOURCES, TEXTS
+from emoscale.tables.parquet import dataframe_of, read_table
+from emoscale.tables.schemas import EXTRACTION_INPUTS, SHARD, TEXTS
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -39,19 +39,19 @@ def read_ahead(
                 future.cancel()
 
 
-def read_sources(shard: Path, texts: Path | None = None) -> pl.DataFrame:
-    """What extraction reads (schema `SOURCES`) of a shard's recordings and texts.
+def read_extraction_inputs(shard: Path, texts: Path | None = None) -> pl.DataFrame:
+    """What extraction reads (schema `EXTRACTION_INPUTS`) of a shard's recordings and texts.
 
     Without `texts` there are none. Raises `StoreError` where a table is damaged.
     """
-    rows = read_table(texts, TEXTS) if texts is not None else frame_of([], TEXTS)
+    rows = read_table(texts, TEXTS) if texts is not None else dataframe_of([], TEXTS)
     recordings = read_table(shard, SHARD)
     together = recordings.join(rows, on="utterance", how="left", maintain_order="left")
-    return together.select(SOURCES.names)
+    return together.select(EXTRACTION_INPUTS.names)
 
 
 def waveform_of(row: dict[str, Any], root: Path) -> Waveform:
-    """[samples] of an utterance (a row of schema `SOURCES`), 16 kHz.
+    """[samples] of an utterance (a row of schema `EXTRACTION_INPUTS`), 16 kHz.
 
     Raises `UserError` where its audio is not what it was when the corpus was read.
     """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emoscale.audio.decoding import SAMPLE_RATE, Recording
 from emoscale.audit.fingerprint import frame_blocks
-from emoscale.tables.schemas import described
+from emoscale.tables.schemas import schema_field
 
 WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
@@ -28,22 +28,24 @@ _CLIPPED_RUN = 3
 
 ACOUSTICS = pa.schema(
     [
-        described("utterance", pa.string(), "unique key"),
-        described("peak", pa.float64(), "largest sample of any channel, full scale 1"),
-        described("rms_dbfs", pa.float64(), "root mean square, dB of full scale 1"),
-        described(
-            "clipped_share",
+        schema_field("utterance", pa.string(), "unique key"),
+        schema_field("peak", pa.float64(), "largest sample of any channel, full scale 1"),
+        schema_field("rms_dbfs", pa.float64(), "root mean square, dB of full scale 1"),
+        schema_field(
+            "clipped_fraction",
             pa.float64(),
             "share of samples in runs of three or more that stay at the recording's own peak",
         ),
-        described(
-            "silence_share",
+        schema_field(
+            "silence_fraction",
             pa.float64(),
             "share of 25 ms frames that are 40 dB or more below the loudest one",
         ),
-        described("leading_silence_seconds", pa.float64(), "before the first frame that is louder"),
-        described("trimmed_seconds", pa.float64(), "from the first to the last louder frame"),
-        described(
+        schema_field(
+            "leading_silence_seconds", pa.float64(), "before the first frame that is louder"
+        ),
+        schema_field("trimmed_seconds", pa.float64(), "from the first to the last louder frame"),
+        schema_field(
             "snr_db",
             pa.float64(),
             "estimated signal-to-noise ratio, dB: mean power against the quietest tenth of the "
@@ -61,8 +63,8 @@ class Acoustics:
 
     peak: float
     rms_dbfs: float
-    clipped_share: float
-    silence_share: float
+    clipped_fraction: float
+    silence_fraction: float
     leading_silence_seconds: float
     trimmed_seconds: float
     snr_db: float | None
@@ -90,8 +92,8 @@ def measure(recording: Recording, waveform: NDArray[np.float32]) -> Acoustics:
     return Acoustics(
         peak=peak,
         rms_dbfs=10 * float(np.log10(power)),
-        clipped_share=_clipped_share(recording.samples, peak),
-        silence_share=1 - len(loud) / len(powers),
+        clipped_fraction=_clipped_share(recording.samples, peak),
+        silence_fraction=1 - len(loud) / len(powers),
         leading_silence_seconds=first * HOP_SAMPLES / SAMPLE_RATE,
         trimmed_seconds=((last - first) * HOP_SAMPLES + WINDOW_SAMPLES) / SAMPLE_RATE,
         snr_db=signal_to_noise(powers),

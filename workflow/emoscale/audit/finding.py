@@ -7,23 +7,25 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from emoscale.tables.schemas import described
+from emoscale.tables.schemas import schema_field
 
-BREAKS, WEAKENS, NOTE = "breaks", "weakens", "note"
+BREAKS, WEAKENS, NOTE = "error", "warning", "note"
 SEVERITIES = (BREAKS, WEAKENS, NOTE)
 
 AUDIT = pa.schema(
     [
-        described("finding", pa.string(), "what was found, in a few words; the same for its kind"),
-        described(
+        schema_field(
+            "finding", pa.string(), "what was found, in a few words; the same for its kind"
+        ),
+        schema_field(
             "severity",
             pa.string(),
             "breaks: nothing is trained; weakens: stands beside every score; note: worth knowing",
         ),
-        described("subject", pa.string(), "whom or what it is about"),
-        described("other", pa.string(), "what the subject is found together with; may be empty"),
-        described("value", pa.float64(), "its size; the unit is in `detail`", null=True),
-        described("detail", pa.string(), "the finding in a sentence"),
+        schema_field("subject", pa.string(), "whom or what it is about"),
+        schema_field("other", pa.string(), "what the subject is found together with; may be empty"),
+        schema_field("value", pa.float64(), "its size; the unit is in `detail`", null=True),
+        schema_field("detail", pa.string(), "the finding in a sentence"),
     ]
 )
 """A row a finding, the gravest first."""

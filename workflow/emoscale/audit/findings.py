@@ -22,7 +22,7 @@ from emoscale.audit.sound import (
 )
 from emoscale.config.corpus import AuditSettings
 from emoscale.runtime.errors import ProtocolError
-from emoscale.tables.parquet import frame_of
+from emoscale.tables.parquet import dataframe_of
 
 SAID_OF_FOLDS = (SAME_RECORDING, "repeated text")
 """What the check of the protocol says more exactly, because it knows the folds."""
@@ -64,10 +64,10 @@ def audit_corpus(
         *findings_about_labels(utterances, settings.exclude),
     ]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable within
-    return Audit(frame_of([asdict(finding) for finding in found], AUDIT), guessed)
+    return Audit(dataframe_of([asdict(finding) for finding in found], AUDIT), guessed)
 
 
-def refuse_what_breaks(findings: pl.DataFrame) -> None:
+def raise_on_errors(findings: pl.DataFrame) -> None:
     """Raise `ProtocolError` with the first finding that breaks, and how many more there are."""
     breaking = findings.filter(pl.col("severity") == BREAKS)["detail"].to_list()
     if breaking:

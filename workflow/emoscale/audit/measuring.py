@@ -17,13 +17,15 @@ from emoscale.audit.fingerprint import SIZE, fingerprint
 from emoscale.audit.same_recordings import find_same_recordings
 from emoscale.runtime.errors import AudioError
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 
 MEASURED = pa.schema(
     [
         *ACOUSTICS,
-        described("fingerprint", pa.list_(pa.float32()), "of norm 1, or 0 where there is nothing"),
+        schema_field(
+            "fingerprint", pa.list_(pa.float32()), "of norm 1, or 0 where there is nothing"
+        ),
     ]
 )
 """Acoustics and fingerprint of the utterances of a shard."""
@@ -56,7 +58,7 @@ def measure_shard(shard: pl.DataFrame, root: Path, threads: int = 1) -> pl.DataF
         for row in pool.map(measured, shard.sort("utterance").iter_rows(named=True)):
             rows.append(row)
             progress.advance(1)
-    return frame_of(rows, MEASURED)
+    return dataframe_of(rows, MEASURED)
 
 
 def find_pairs(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 
 SIMILAR = 0.95
 """Fingerprints this similar are worth comparing sample by sample (docs/audit.md: the margins)."""
@@ -31,21 +31,23 @@ Reader = Callable[[str], NDArray[np.float32]]
 
 SAME_RECORDINGS = pa.schema(
     [
-        described("utterance", pa.string(), "key"),
-        described("other", pa.string(), "key of the same recording; the later of the two names"),
-        described("how", pa.string(), "identical: the same samples; near: changed a little"),
-        described("correlation", pa.float64(), "of the waveforms at the best lag, 0 to 1"),
-        described("later_seconds", pa.float64(), "by how much it begins later in the other"),
-        described("gain_db", pa.float64(), "level of the other against it, dB"),
+        schema_field("utterance", pa.string(), "key"),
+        schema_field("other", pa.string(), "key of the same recording; the later of the two names"),
+        schema_field("match", pa.string(), "identical: the same samples; near: changed a little"),
+        schema_field("correlation", pa.float64(), "of the waveforms at the best lag, 0 to 1"),
+        schema_field("lag_seconds", pa.float64(), "by how much it begins later in the other"),
+        schema_field("gain_db", pa.float64(), "level of the other against it, dB"),
     ]
 )
 """A row a pair that was found."""
 
 DUPLICATES = pa.schema(
     [
-        described("utterance", pa.string(), "unique key"),
-        described("group", pa.string(), "first key of the recording that it is one of"),
-        described("how", pa.string(), "identical: to another of its group; near: changed a little"),
+        schema_field("utterance", pa.string(), "unique key"),
+        schema_field("group", pa.string(), "first key of the recording that it is one of"),
+        schema_field(
+            "match", pa.string(), "identical: to another of its group; near: changed a little"
+        ),
     ]
 )
 """A row an utterance whose recording stands under another key, too; what folds are checked with.
@@ -62,7 +64,7 @@ class Match:
     correlation: float
     """Largest absolute normalised cross-correlation over all lags, between 200 Hz and 4 kHz."""
 
-    later_seconds: float
+    lag_seconds: float
     """How much later the second has what the first has."""
 
     gain_db: float
@@ -138,7 +140,7 @@ def find_same_recordings(
             if found.correlation >= SAME:
                 rows.append(_row(one, other, "near", found))
             progress.advance(1)
-    return frame_of(rows, SAME_RECORDINGS).sort("utterance", "other")
+    return dataframe_of(rows, SAME_RECORDINGS).sort("utterance", "other")
 
 
 def duplicate_groups(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -151,7 +153,7 @@ def duplicate_groups(pairs: pl.DataFrame) -> pl.DataFrame:
         return name
 
     identical: set[str] = set()
-    for one, other, how in pairs.select("utterance", "other", "how").iter_rows():
+    for one, other, how in pairs.select("utterance", "other", "match").iter_rows():
         first, second = sorted((group(one), group(other)))
         group_of[second] = first
         identical |= {one, other} if how == "identical" else set()
@@ -159,11 +161,11 @@ def duplicate_groups(pairs: pl.DataFrame) -> pl.DataFrame:
         {
             "utterance": name,
             "group": group(name),
-            "how": "identical" if name in identical else "near",
+            "match": "identical" if name in identical else "near",
         }
         for name in sorted(group_of)
     ]
-    return frame_of(rows, DUPLICATES)
+    return dataframe_of(rows, DUPLICATES)
 
 
 def groups_within(duplicates: pl.DataFrame, utterances: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -178,8 +180,8 @@ def _row(one: str, other: str, how: str, found: Match) -> dict[str, object]:
     return {
         "utterance": one,
         "other": other,
-        "how": how,
+        "match": how,
         "correlation": found.correlation,
-        "later_seconds": found.later_seconds,
+        "lag_seconds": found.lag_seconds,
         "gain_db": found.gain_db,
     }

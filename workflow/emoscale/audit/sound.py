@@ -67,18 +67,20 @@ def findings_about_same_recordings(
 def findings_about_sound(labelled: pl.DataFrame, acoustics: pl.DataFrame) -> Iterator[Finding]:
     """Clipped recordings, and such that hold little but silence, or much noise."""
     measured = labelled.select("utterance").join(acoustics, on="utterance")
-    clipped, silent, noise = (pl.col(name) for name in ("clipped_share", "silence_share", "snr_db"))
+    clipped, silent, noise = (
+        pl.col(name) for name in ("clipped_fraction", "silence_fraction", "snr_db")
+    )
     for finding, rows, column, what in (
         (
             "clipping",
             measured.filter(clipped >= CLIPPED_SHARE).sort(-clipped, "utterance"),
-            "clipped_share",
+            "clipped_fraction",
             f"have {CLIPPED_SHARE:.1%} or more of their samples clipped",
         ),
         (
             "silence",
             measured.filter(silent >= SILENT_SHARE).sort(-silent, "utterance"),
-            "silence_share",
+            "silence_fraction",
             f"are silent in {SILENT_SHARE:.0%} or more of their frames",
         ),
         (
@@ -102,9 +104,9 @@ def findings_about_sound(labelled: pl.DataFrame, acoustics: pl.DataFrame) -> Ite
 
 
 def _how(row: dict[str, object]) -> str:
-    if row["how"] == "identical":
+    if row["match"] == "identical":
         return "the same samples"
     return (
         f"correlation {row['correlation']:.3f}; the second {row['gain_db']:+.1f} dB and "
-        f"{row['later_seconds']:+.3f} s"
+        f"{row['lag_seconds']:+.3f} s"
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from emoscale.config.corpus import AudioChecks
-from emoscale.config.settings import Name, Place, Settings
+from emoscale.config.settings import Name, Settings, UserPath
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -76,5 +76,5 @@ class PredictionSettings(Settings):
     checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
     """Where the weights come from that the run's representations name."""
 
-    checkpoint_cache: Place = "~/.cache/emoscale"
+    checkpoint_cache: UserPath = "~/.cache/emoscale"
     """Folder that they were downloaded to."""

@@ -49,6 +49,46 @@ def read_configuration_file(path: Path | str) -> dict[str, Any]:
     return content
 
 
+def line_of_key(paths: Sequence[Path | str], keys: Sequence[str | int]) -> str:
+    """Return where configuration files state a value.
+
+    Parameters
+    ----------
+    paths : sequence of Path or str
+        Files that `read_configuration_file` accepts; a later one overrides those before it.
+    keys : sequence of str or int
+        Keys, and indices of lists, from the top of the file to the value.
+
+    Returns
+    -------
+    str
+        Such as ``config/demo.yaml, line 12``; empty where no file has the first key. Where keys
+        after it are missing, the line of the last one that is there.
+    """
+    for path in reversed(paths):
+        node, line = yaml.compose(_text_of(Path(path)), Loader=_Loader), 0
+        for key in keys:
+            entry = _entry(node, key)
+            if entry is None:
+                break
+            line, node = entry
+        if line:
+            return f"{path}, line {line}"
+    return ""
+
+
+def _entry(node: Any, key: str | int) -> tuple[int, Any] | None:
+    """Return the line of a key (or list index) in a node of YAML, and the node of its value."""
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.value == str(key):
+                return name.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+        value = node.value[key]
+        return value.start_mark.line + 1, value
+    return None
+
+
 def _text_of(path: Path) -> str:
     try:
         with open(path, "rb") as file:

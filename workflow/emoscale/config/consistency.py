@@ -111,22 +111,21 @@ def _check_training(study: Study, name: str) -> None:
         raise ValueError(f"experiment {name}: {error}") from None
     if model.kind == "estimator":
         _check_estimator(name, experiment, training)
-    votes = any(trial.training.labels == "votes" for trial in trials)
+    votes = any(trial.training.targets == "votes" for trial in trials)
     if votes and model.kind == "estimator":
         raise ValueError(
             f"experiment {name}: an estimator learns classes, not the shares of votes; keep "
-            "training.labels at majority for the study, and set votes in other experiments"
+            "training.targets at majority for the study, and set votes in other experiments"
         )
     if votes and study.protocol.shuffle_labels:
         raise ValueError(
             f"experiment {name}: votes are not permuted, so protocol.shuffle_labels would "
-            "control nothing; set training.labels to majority"
+            "control nothing; set training.targets to majority"
         )
     if study.protocol.development == "none" and _chooses(trials):
         raise ValueError(
             f"experiment {name}: protocol.development is none, so nothing can be chosen; "
-            "set training.schedule to fixed, search nothing, and give an estimator one of "
-            "its strengths"
+            "set training.early_stopping to false, search nothing, and give an estimator one C"
         )
 
 
@@ -150,8 +149,8 @@ def _chooses(trials: list[Trial]) -> bool:
     """Whether anything is left to choose on a development set."""
     first = trials[0]
     if first.model.kind == "estimator":
-        return len(trials) > 1 or len(first.model.strengths) > 1
-    return len(trials) > 1 or first.training.schedule != "fixed"
+        return len(trials) > 1 or len(first.model.C) > 1
+    return len(trials) > 1 or first.training.early_stopping
 
 
 def _check_file_names(study: Study) -> None:
@@ -194,10 +193,10 @@ def _check_tested_corpora(study: Study) -> None:
             "protocol.fold_unit is corpus and there is one corpus only; name several with "
             "corpus.reader: several"
         )
-    for name in study.protocol.tested or ():
+    for name in study.protocol.test_units or ():
         if name not in there:
             raise ValueError(
-                f"protocol.tested lists {name}, which is not listed under corpus.corpora "
+                f"protocol.test_units lists {name}, which is not listed under corpus.corpora "
                 f"(there: {', '.join(there)})"
             )
 

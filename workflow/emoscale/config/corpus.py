@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from emoscale.config.settings import Name, OutputFolder, Place, Settings
+from emoscale.config.settings import DisplayName, Name, OutputFolder, Settings, UserPath
 
 OF_CORPUS = ":"
 """Stands between the name of one of several corpora and what is its own: emodb:03a01Fa."""
@@ -16,44 +17,57 @@ OF_CORPUS = ":"
 class AudioChecks(Settings):
     """When a recording is fit to be used; what is not goes to `rejected.parquet`."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "silence_peak": "minimum_peak",
+        "largest_peak": "maximum_peak",
+    }
+
     minimum_seconds: float = Field(default=0.1, ge=0.03)
     """Shorter utterances are rejected: the representations need at least one frame."""
 
-    silence_peak: float = Field(default=1e-4, ge=0.0, lt=1.0)
+    minimum_peak: float = Field(default=1e-4, ge=0.0, lt=1.0)
     """An utterance whose largest sample (full scale 1) is not above this is rejected as silent."""
 
-    largest_peak: float = Field(default=1e6, ge=1.0)
+    maximum_peak: float = Field(default=1e6, ge=1.0)
     """Samples larger than this (full scale 1) are rejected: the file is damaged. Float files in
     the units of 16 bits (up to 32,768) pass."""
 
 
-class IemocapCorpus(Settings):
+class NamedCorpus(Settings):
+    """Base class of the corpora."""
+
+    name: DisplayName | None = None
+    """Name in tables, figures and the report, such as nEMO. null: that of the reader, or of the
+    folder of recordings; changing it reads and trains nothing again."""
+
+
+class IemocapCorpus(NamedCorpus):
     """IEMOCAP, the release as the University of Southern California sends it."""
 
     reader: Literal["iemocap"]
 
-    root: Place
+    root: UserPath
     """Folder that holds Session1 … Session5 (or `IEMOCAP_full_release` with them)."""
 
 
-class EmodbCorpus(Settings):
+class EmodbCorpus(NamedCorpus):
     """EMO-DB, the Berlin database of emotional speech; file names carry everything."""
 
     reader: Literal["emodb"]
 
-    root: Place
+    root: UserPath
     """Folder that holds the recordings, or the release's folder with `wav/` in it."""
 
 
-class CsvCorpus(Settings):
+class CsvCorpus(NamedCorpus):
     """Any folder of recordings with a table of file, speaker and emotion."""
 
     reader: Literal["csv"]
 
-    root: Place
+    root: UserPath
     """Folder to which the table's file names are relative."""
 
-    table: Place = "utterances.csv"
+    table: UserPath = "utterances.csv"
     """The table, relative to `root`; comma- or tab-separated by its ending (.csv, .tsv)."""
 
     columns: dict[str, str] = Field(default_factory=dict)
@@ -63,8 +77,10 @@ class CsvCorpus(Settings):
     """The corpus's label set; a row with another label is rejected. Null: any label is known."""
 
 
-class DemoCorpus(Settings):
+class DemoCorpus(NamedCorpus):
     """A synthetic corpus in IEMOCAP's layout, generated before it is read."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"utterances": "utterances_per_session"}
 
     reader: Literal["demo"]
 
@@ -74,8 +90,8 @@ class DemoCorpus(Settings):
     sessions: int = Field(default=5, ge=2, le=9)
     """Recording sessions, each with a woman and a man of its own."""
 
-    utterances: int = Field(default=180, ge=24, le=5000)
-    """Utterances a session, before the few that are made faulty on purpose."""
+    utterances_per_session: int = Field(default=180, ge=24, le=5000)
+    """Utterances of each session, before the few that are made faulty on purpose."""
 
     expressiveness: float = Field(default=1.0, ge=0.0, le=3.0)
     """How far voices move with emotion, against how far speakers differ; 0: not at all."""
@@ -87,12 +103,12 @@ class DemoCorpus(Settings):
 OneCorpus = Annotated[IemocapCorpus | EmodbCorpus | CsvCorpus, Field(discriminator="reader")]
 
 
-class SeveralCorpora(Settings):
+class SeveralCorpora(NamedCorpus):
     """Several corpora as one: for training on some and testing on others."""
 
     reader: Literal["several"]
 
-    root: Place
+    root: UserPath
     """Folder in which all of them lie."""
 
     corpora: dict[Name, OneCorpus] = Field(min_length=2)
@@ -134,6 +150,35 @@ CorpusSettings = Annotated[
     IemocapCorpus | EmodbCorpus | CsvCorpus | DemoCorpus | SeveralCorpora,
     Field(discriminator="reader"),
 ]
+
+
+def corpus_name(corpus: CorpusSettings) -> str:
+    """Return the name of a corpus in tables and figures; of generated speech it says synthetic.
+
+    Parameters
+    ----------
+    corpus : CorpusSettings
+        A study's corpus.
+
+    Returns
+    -------
+    str
+        Its `name`, else IEMOCAP, EMO-DB, the name of the folder of recordings, or of several
+        corpora the keys under `corpora`.
+    """
+    match corpus:
+        case DemoCorpus():
+            return f"{corpus.name or 'demo'} (synthetic speech)"
+        case _ if corpus.name is not None:
+            return corpus.name
+        case IemocapCorpus():
+            return "IEMOCAP"
+        case EmodbCorpus():
+            return "EMO-DB"
+        case SeveralCorpora():
+            return ", ".join(corpus.corpora)
+        case CsvCorpus():
+            return PurePath(corpus.root).name or "csv"
 
 
 def parts_of(corpus: CorpusSettings) -> list[OneCorpus | DemoCorpus]:
@@ -198,7 +243,7 @@ class AuditSettings(Settings):
     unit: Literal["session", "speaker", "corpus", "file"]
     """What folds keep together, at the least; file: whatever a table says."""
 
-    tested: list[str] = Field(default_factory=list)
+    test_units: list[str] = Field(default_factory=list)
     """The units that are tested; empty: all."""
 
     exclude: list[str] = Field(default_factory=list)
@@ -211,4 +256,4 @@ class AuditSettings(Settings):
 
     def tests(self, *units: str) -> bool:
         """Whether some fold certainly tests one of these units, and not all of them together."""
-        return self.unit != "file" and (not self.tested or bool({*units} & {*self.tested}))
+        return self.unit != "file" and (not self.test_units or bool({*units} & {*self.test_units}))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -12,11 +13,13 @@ from emoscale.config.settings import Name, Settings
 class EvidenceSettings(Settings):
     """How many labels does it save, and what would more labels give."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"wanted_ua": "target_ua"}
+
     reference: Name | None = None
     """The experiment that the others' labels are compared with in the figure. null: the one of
     hand-engineered features with the highest UA at its largest size."""
 
-    wanted_ua: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=list)
+    target_ua: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=list)
     """Unweighted accuracies (0 to 1): how many labels each needs for them is forecast."""
 
     forecast_sizes: list[Annotated[int, Field(ge=1, lt=2**31)]] | None = Field(
@@ -36,7 +39,7 @@ class TrainedExperiment(Settings):
     """Its settings."""
 
 
-class EvidenceSlice(EvidenceSettings):
+class StudyEvidence(EvidenceSettings):
     """What counting labels depends on."""
 
     seed: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,13 +23,15 @@ weights. attentive_statistics: mean and standard deviation with learned weights 
 class PooledSettings(Settings):
     """Project each frame, pool over frames, classify.
 
-    SUPERB's head (Yang et al. 2021) is `{width: 256, activation: none}`, EmoBox's (Ma et al. 2024)
-    `{width: 256, activation: relu}`; both pool by the mean and drop nothing.
+    SUPERB's head (Yang et al. 2021) is `{projection_size: 256, activation: none}`, EmoBox's (Ma et al. 2024)
+    `{projection_size: 256, activation: relu}`; both pool by the mean and drop nothing.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"width": "projection_size"}
 
     kind: Literal["pooled"]
 
-    width: Width | None = 256
+    projection_size: Width | None = 256
     """Dimension of the projection; null: the frames are pooled as they are."""
 
     activation: Literal["relu", "none"] = "relu"
@@ -47,9 +50,11 @@ class ConvolutionalSettings(Settings):
     """Convolutions over frames, pool, a hidden layer, classify.
 
     The network of Pepino et al. (2021), as their public code has it, is
-    `{layers: [[128, 1], [128, 1]], hidden: null, dropout: 0.2}`, but for its batch normalisation:
+    `{layers: [[128, 1], [128, 1]], hidden_size: null, dropout: 0.2}`, but for its batch normalisation:
     here no utterance depends on the others in its batch.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"hidden": "hidden_size"}
 
     kind: Literal["convolutional"]
 
@@ -61,7 +66,7 @@ class ConvolutionalSettings(Settings):
     pooling: Pooling = "mean"
     """How an utterance's frames become one vector."""
 
-    hidden: Width | None = 128
+    hidden_size: Width | None = 128
     """Dimension of a layer with ReLU and dropout between pooling and classes; null: none."""
 
     dropout: Dropout = 0.2
@@ -89,15 +94,21 @@ class RecurrentSettings(Settings):
     On a CPU a step takes six to nine times as long as that of a pooled model.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "cell": "rnn_type",
+        "width": "hidden_size",
+        "depth": "num_layers",
+    }
+
     kind: Literal["recurrent"]
 
-    cell: Literal["gru", "lstm"] = "gru"
+    rnn_type: Literal["gru", "lstm"] = "gru"
     """Kind of unit."""
 
-    width: Width = 128
+    hidden_size: Width = 128
     """Units a direction."""
 
-    depth: int = Field(default=1, ge=1, le=4)
+    num_layers: int = Field(default=1, ge=1, le=4)
     """Layers."""
 
     pooling: Pooling = "attention"
@@ -143,16 +154,18 @@ class EstimatorSettings(Settings):
     """A classifier of scikit-learn on one vector an utterance: the hand-engineered baseline.
 
     Of a representation with several frames an utterance, the vector is their mean and standard
-    deviation. Its strength of regularisation is chosen on the development set, from `strengths`;
+    deviation. Its strength of regularisation is chosen on the development set, from `C`;
     so is the one number that makes probabilities of a support vector machine's decision values.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"strengths": "C"}
 
     kind: Literal["estimator"]
 
     method: Literal["linear_svm", "rbf_svm", "logistic"] = "linear_svm"
     """Support vector machine with a linear or Gaussian kernel, or logistic regression."""
 
-    strengths: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
+    C: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
         default=(0.0001, 0.001, 0.01, 0.1, 1.0, 10.0), min_length=1
     )
     """Values of C that are tried; smaller is more regularised. Of equals the smallest is taken."""
@@ -167,15 +180,21 @@ class AlignedFusionSettings(Settings):
     frames as keys and values; a recurrent encoder with attention pooling over the aligned sequence.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "width": "hidden_size",
+        "heads": "num_heads",
+        "confined": "within_word",
+    }
+
     kind: Literal["aligned_fusion"]
 
-    width: Width = 100
+    hidden_size: Width = 100
     """Units a direction of the encoders."""
 
-    heads: int = Field(default=8, ge=1, le=64)
+    num_heads: int = Field(default=8, ge=1, le=64)
     """Of the attention."""
 
-    confined: bool = False
+    within_word: bool = False
     """Whether a token with a known time sees only the frames of its own word."""
 
     dropout: Dropout = 0.5
@@ -185,9 +204,9 @@ class AlignedFusionSettings(Settings):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> AlignedFusionSettings:
-        if 2 * self.width % self.heads:
+        if 2 * self.hidden_size % self.num_heads:
             raise ValueError(
-                f"{self.heads} heads do not divide {2 * self.width} values (2 * width)"
+                f"{self.num_heads} heads do not divide {2 * self.hidden_size} values (2 * hidden_size)"
             )
         return self
 
@@ -195,15 +214,17 @@ class AlignedFusionSettings(Settings):
 class EarlyFusionSettings(Settings):
     """Pool each of two inputs, put the vectors side by side, a hidden layer, classify."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"width": "projection_size", "hidden": "hidden_size"}
+
     kind: Literal["early_fusion"]
 
-    width: Width = 128
+    projection_size: Width = 128
     """Dimension that the frames of each input are projected to."""
 
     pooling: Pooling = "mean"
     """How the frames of an input become one vector."""
 
-    hidden: Width | None = 128
+    hidden_size: Width | None = 128
     """Dimension of a layer with ReLU before the classes; null: none."""
 
     dropout: Dropout = 0.2
@@ -215,9 +236,11 @@ class EarlyFusionSettings(Settings):
 class LateFusionSettings(Settings):
     """A model on each of two inputs, learning by itself; the mean of their probabilities."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"parts": "branches"}
+
     kind: Literal["late_fusion"]
 
-    parts: tuple[
+    branches: tuple[
         Annotated[
             PooledSettings | ConvolutionalSettings | RecurrentSettings, Field(discriminator="kind")
         ],

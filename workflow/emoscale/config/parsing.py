@@ -1,7 +1,8 @@
-"""Checks settings; what is wrong with them becomes sentences."""
+"""Validation of settings by pydantic, with each mistake as a sentence that names key and line."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -10,38 +11,85 @@ from emoscale.runtime.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_MISTAKES_SHOWN = 6  # of one place, a mistake may be one for each kind that it could be
+Key = str | int
+"""Of a mapping, or the index of a list's element."""
+
+_ERRORS_SHOWN = 6  # a value that fits none of several kinds is an error for each of them
 
 
-def parse_settings(model: type[Model] | Any, value: Any, where: str) -> Any:
-    """Check `value` (a mapping, or JSON text) against `model`; mistakes become sentences."""
+def parse_settings(
+    model: type[Model] | Any,
+    value: Any,
+    source: str,
+    line_of: Callable[[Sequence[Key]], str] = lambda keys: "",
+) -> Any:
+    """Validate settings.
+
+    Parameters
+    ----------
+    model : type
+        A pydantic model, or a union of models.
+    value : Mapping or str
+        The settings, as a mapping or as JSON text.
+    source : str
+        What the settings were read from; it begins the error message.
+    line_of : callable
+        Takes the keys that lead to a value, and returns its file and line, or an empty text.
+
+    Returns
+    -------
+    Model
+        The validated settings.
+
+    Raises
+    ------
+    ConfigurationError
+        With a sentence for each mistake.
+    """
     adapter = TypeAdapter(model)
     try:
         if isinstance(value, str):
             return adapter.validate_json(value)
         return adapter.validate_python(value)
     except ValidationError as error:
-        raise ConfigurationError(f"{where}: {_sentences(error)}") from None
+        sentences = _sentences(error, value, line_of)
+    raise ConfigurationError(f"{source}: {sentences}")
 
 
-def _sentences(error: ValidationError) -> str:
-    lines = []
+def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[Key]], str]) -> str:
+    sentences = []
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            message = f"unknown key {problem['loc'][-1]}; remove it or mend its spelling"
-        elif problem["type"] == "missing":
+        location = ".".join(str(part) for part in problem["loc"])
+        keys = _keys(problem["loc"], value)
+        if problem["type"] == "missing":
             message = "is missing"
+        elif problem["type"] == "unknown_key":
+            message, keys = problem["msg"], [*keys, problem["ctx"]["key"]]
         elif problem["type"] == "union_tag_invalid":
             context = problem["ctx"]
             message = f"{context['tag']} is not known; choose one of {context['expected_tags']}"
         elif problem["type"] == "unknown_kind":
-            given = problem["input"]
-            kind = given.get("kind") if isinstance(given, dict) else None
+            settings = problem["input"]
+            kind = settings.get("kind") if isinstance(settings, dict) else None
             message = f"{kind} is not known" if kind else "kind is missing"
             message += "; " + problem["msg"]
         else:
             message = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{place}: {message}" if place else message)
-    further = len(lines) - _MISTAKES_SHOWN
-    return "; ".join([*lines[:_MISTAKES_SHOWN], *([f"and {further} more"] if further > 0 else [])])
+        line = line_of(keys) if keys else ""
+        sentence = f"{location}: {message}" if location else message
+        sentences.append(f"{sentence} ({line})" if line else sentence)
+    further = len(sentences) - _ERRORS_SHOWN
+    shown = [*sentences[:_ERRORS_SHOWN], *([f"and {further} more"] if further > 0 else [])]
+    return "; ".join(shown)
+
+
+def _keys(location: Sequence[Key], value: Any) -> list[Key]:
+    """Return the keys of a location, without the names of kinds that pydantic adds for unions."""
+    keys: list[Key] = []
+    for part in location:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        keys.append(part)
+    return keys

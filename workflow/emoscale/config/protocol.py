@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
 
-from emoscale.config.settings import Place, Settings
+from emoscale.config.settings import Settings, UserPath
 
 _SIZE = re.compile(r"^(?:(?P<total>[1-9]\d{0,6})|(?P<each>[1-9]\d{0,6})-per-class|all)$")
 
 
 class ProtocolSettings(Settings):
     """Folds, development sets and training orders; the same for every experiment of a study."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "tested": "test_units",
+        "leave_out_unmatched": "ignore_unmatched",
+        "development_share": "development_fraction",
+    }
 
     fold_unit: Literal["session", "speakers", "stratified", "file", "corpus"]
     """session: a fold tests one session. speakers: a group of speakers, even in number and sex;
@@ -24,16 +31,16 @@ class ProtocolSettings(Settings):
     folds: int = Field(ge=1, le=100)
     """Number of folds; with `session` and `corpus`, the number of those that are tested."""
 
-    tested: list[StrictStr] | None = Field(default=None, min_length=1)
+    test_units: list[StrictStr] | None = Field(default=None, min_length=1)
     """The sessions, or corpora, that are tested, a fold each, the others being learned from in
     every fold: [emodb]. Null: each is tested in its turn."""
 
-    fold_file: Place | None = None
+    fold_file: UserPath | None = None
     """With `file`: a table (CSV, or TSV by its ending) with the columns `utterance` and `fold` (a
     fold tests those that stand with it), or with `role` (train, dev or test) as well, a row an
     utterance and fold; with `role` alone there is one fold."""
 
-    leave_out_unmatched: bool = False
+    ignore_unmatched: bool = False
     """With `file`: whether utterances that the table, or the corpus, does not have are left out;
     how many is said beside the scores. Otherwise they are an error."""
 
@@ -54,7 +61,7 @@ class ProtocolSettings(Settings):
     what has the role dev in `fold_file`. none: all of them are learned from, and trainings have a
     fixed length."""
 
-    development_share: float = Field(default=0.2, gt=0.0, lt=0.9)
+    development_fraction: float = Field(default=0.2, gt=0.0, lt=0.9)
     """With `random`: share of each class's training utterances."""
 
     development_speakers: int = Field(default=2, ge=1, le=1000)
@@ -88,23 +95,23 @@ class ProtocolSettings(Settings):
 
     @model_validator(mode="after")
     def _what_is_tested_is_said_once(self) -> ProtocolSettings:
-        tested = self.tested or []
+        tested = self.test_units or []
         if tested and self.fold_unit not in ("session", "corpus"):
             raise ValueError(
-                "tested names sessions or corpora, so fold_unit must be session or corpus; remove "
-                "tested, or set fold_unit"
+                "test_units names sessions or corpora, so fold_unit must be session or corpus; remove "
+                "test_units, or set fold_unit"
             )
         twice = sorted({name for name in tested if tested.count(name) > 1})
         if twice:
-            raise ValueError(f"tested lists {twice[0]} twice; keep one")
+            raise ValueError(f"test_units lists {twice[0]} twice; keep one")
         if tested and len(tested) != self.folds:
             raise ValueError(
-                f"tested lists {len(tested)} and folds is {self.folds}; make folds {len(tested)}"
+                f"test_units lists {len(tested)} and folds is {self.folds}; make folds {len(tested)}"
             )
         if self.folds == 1 and not tested and self.fold_unit != "file":
             raise ValueError(
                 "folds is 1, so nothing would be left to train on; make it 2 or more, or name the "
-                "session or corpus that is tested (tested)"
+                "session or corpus that is tested (test_units)"
             )
         return self
 
@@ -114,7 +121,7 @@ class ProtocolSettings(Settings):
             if self.fold_file is None:
                 raise ValueError("fold_unit is file and fold_file is missing; name the table")
             return self
-        for name in ("fold_file", "leave_out_unmatched", "allow_shared_speakers"):
+        for name in ("fold_file", "ignore_unmatched", "allow_shared_speakers"):
             if getattr(self, name):
                 raise ValueError(f"{name} means something only with fold_unit: file; remove it")
         if self.development == "file":

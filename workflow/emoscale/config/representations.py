@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from emoscale.config.settings import Place, Settings
+from emoscale.config.settings import Settings, UserPath
 
 SAMPLE_RATE = 16_000
 """Hz; what every representation is given."""
@@ -17,13 +18,15 @@ SAMPLE_RATE = 16_000
 class SpectralSettings(Settings):
     """What log-mel and MFCC share: the short-time spectrum."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"bands": "mel_bands"}
+
     window_seconds: float = Field(default=0.025, ge=0.002, le=0.2)
     """Length of the analysis window."""
 
     hop_seconds: float = Field(default=0.010, ge=0.001, le=0.1)
     """Time from one frame to the next."""
 
-    bands: int = Field(default=80, ge=8, le=256)
+    mel_bands: int = Field(default=80, ge=8, le=256)
     """Bands of the mel filter bank."""
 
     @property
@@ -60,10 +63,10 @@ class MfccSettings(SpectralSettings):
 
     @model_validator(mode="after")
     def _no_more_coefficients_than_bands(self) -> MfccSettings:
-        if self.coefficients > self.bands:
+        if self.coefficients > self.mel_bands:
             raise ValueError(
-                f"{self.coefficients} coefficients cannot come from {self.bands} mel bands; "
-                "raise bands or lower coefficients"
+                f"{self.coefficients} coefficients cannot come from {self.mel_bands} mel bands; "
+                "raise mel_bands or lower coefficients"
             )
         return self
 
@@ -71,13 +74,15 @@ class MfccSettings(SpectralSettings):
 class OpensmileSettings(Settings):
     """Low-level descriptors or their functionals, by openSMILE (licensed for research only)."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"level": "feature_level"}
+
     kind: Literal["opensmile"]
 
     feature_set: Literal["eGeMAPSv02", "ComParE_2016"] = "eGeMAPSv02"
     """eGeMAPSv02: 25 descriptors a frame, 88 functionals (Eyben et al. 2016). ComParE_2016: 65 and
     6,373 (Schuller et al. 2016)."""
 
-    level: Literal["frames", "functionals"] = "frames"
+    feature_level: Literal["frames", "functionals"] = "frames"
     """frames: descriptors every 10 ms. functionals: one vector an utterance."""
 
 
@@ -90,11 +95,13 @@ class WaveformSettings(Settings):
 class PretrainedSettings(Settings):
     """What representations that run a pre-trained network share."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"stored_type": "storage_dtype"}
+
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the network's arithmetic. bfloat16 is about twice as fast on a CPU with AVX-512 and on a
     GPU, and changes every value by about 1 % (docs/benchmarks.md); float16 is for GPUs."""
 
-    stored_type: Literal["float16", "float32"] = "float16"
+    storage_dtype: Literal["float16", "float32"] = "float16"
     """Of the features on disk. float16 rounds every value by at most 0.05 %."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("checkpoint",)
@@ -114,7 +121,7 @@ class Wav2VecSettings(PretrainedSettings):
 
     kind: Literal["wav2vec"]
 
-    checkpoint: Place
+    checkpoint: UserPath
     """The file, such as wav2vec_large.pt, or a name under `checkpoints`."""
 
     output: Literal["z", "c"] = "c"
@@ -134,7 +141,7 @@ class VqWav2VecSettings(PretrainedSettings):
 
     kind: Literal["vq_wav2vec"]
 
-    checkpoint: Place
+    checkpoint: UserPath
     """The file, such as vq-wav2vec.pt or vq-wav2vec_kmeans.pt, or a name under `checkpoints`."""
 
     output: Literal["codes", "c"] = "codes"
@@ -157,11 +164,11 @@ class CodeRobertaSettings(PretrainedSettings):
 
     kind: Literal["code_roberta"]
 
-    checkpoint: Place
+    checkpoint: UserPath
     """The vq-wav2vec file that gives the codes (vq-wav2vec_kmeans.pt), or a name under
     `checkpoints`."""
 
-    model: Place
+    model: UserPath
     """bert_kmeans.tar, or a folder with what is in it (bert_kmeans.pt and dict.txt), or a name
     under `checkpoints`."""
 
@@ -175,9 +182,14 @@ class CodeRobertaSettings(PretrainedSettings):
 class TransformersAudioSettings(PretrainedSettings):
     """wav2vec 2.0, HuBERT, WavLM, data2vec, XLS-R or Whisper's encoder, through transformers."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "stored_type": "storage_dtype",
+        "window_seconds": "chunk_seconds",
+    }
+
     kind: Literal["transformers_audio"]
 
-    model: Place
+    model: UserPath
     """A folder that holds the model, a fairseq file of wav2vec 2.0 (wav2vec_small.pt), or a name
     under `checkpoints`, which is where a model of the hub is named to be downloaded."""
 
@@ -185,8 +197,8 @@ class TransformersAudioSettings(PretrainedSettings):
     """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
     them, or all: each is stored, and read as `<representation>/<layer>`."""
 
-    window_seconds: float = Field(default=60.0, ge=5.0, le=86_400.0)
-    """Longer utterances are computed in windows of this length, since attention over all of one
+    chunk_seconds: float = Field(default=60.0, ge=5.0, le=86_400.0)
+    """Longer utterances are computed in overlapping chunks of this length, since attention over all of one
     takes memory with the square of its length. Whisper's is 30, whatever is said here."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
@@ -197,7 +209,7 @@ class TransformersTextSettings(PretrainedSettings):
 
     kind: Literal["transformers_text"]
 
-    model: Place
+    model: UserPath
     """A folder that holds the model, or a name under `checkpoints`, which is where a model of the
     hub is named to be downloaded."""
 

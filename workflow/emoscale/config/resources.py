@@ -127,13 +127,13 @@ def _trial_seconds(study: Study, trial: Trial, labels: float) -> float:
     if trial.model.kind == "estimator":
         return labels * _FIT_SECONDS_A_LABEL
     faster = GPU_TIMES_FASTER if study.execution.device == "cuda" else 1.0
-    utterances = trial.training.maximum_steps * min(trial.training.batch_utterances, labels)
+    utterances = trial.training.maximum_steps * min(trial.training.batch_size, labels)
     return utterances * _milliseconds(trial.model) / 1000 / faster
 
 
 def _milliseconds(model: Any) -> float:
-    parts = getattr(model, "parts", ())
-    return sum(map(_milliseconds, parts)) if parts else _STEP[model.kind]
+    branches = getattr(model, "branches", ())
+    return sum(map(_milliseconds, branches)) if branches else _STEP[model.kind]
 
 
 def _labels(study: Study, size: str) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 # Names become folders, wildcards and columns: letters, digits, '-' and '_' only.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -13,6 +16,19 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", 
 # A representation, or one layer of a layered one: wavlm/6.
 Reference = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(/\d{1,3})?$", max_length=68)
+]
+
+
+def _is_printable(text: str) -> str:
+    wrong = [character for character in text if not character.isprintable()]
+    if wrong:
+        raise ValueError(f"contains the character {wrong[0]!r}, which cannot be printed")
+    return text
+
+
+# A name for people.
+DisplayName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_is_printable)
 ]
 
 
@@ -33,19 +49,47 @@ def _is_output(path: str) -> str:
 
 # A file or folder of the user's. It is quoted wherever a shell sees it, so all that can be printed
 # may stand in it.
-Place = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_place)]
+UserPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_place)]
 
 
 # A folder whose files rules name.
-OutputFolder = Annotated[Place, AfterValidator(_is_output)]
+OutputFolder = Annotated[UserPath, AfterValidator(_is_output)]
 
 
 class Settings(BaseModel):
-    """A part of the configuration; an unknown key is an error, a value does not change later."""
+    """Base class of all parts of the configuration: immutable, without unknown keys."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Keys of earlier versions, and what each is called now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        unknown = (
+            [key for key in values if key not in cls.model_fields]
+            if isinstance(values, dict)
+            else []
+        )
+        if unknown:
+            hints = {str(key): cls._hint(str(key)) for key in unknown}
+            message = "; ".join(f"unknown key {key}{hint}" for key, hint in hints.items())
+            raise PydanticCustomError(
+                "unknown_key", "{message}", {"message": message, "key": unknown[0]}
+            )
+        return values
+
+    @classmethod
+    def _hint(cls, key: str) -> str:
+        if key in cls.renamed:
+            return f", which is now {cls.renamed[key]}"
+        near = difflib.get_close_matches(key, cls.model_fields, n=1, cutoff=0.6)
+        if near:
+            return f"; did you mean {near[0]}?"
+        return f"; remove it, or use one of {', '.join(cls.model_fields)}"
 
 
 def reference_parts(reference: str) -> tuple[str, int | None]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, StrictInt, StrictStr, model_validator
 
 from emoscale.config.checkpoints import CheckpointSettings, PredictionSettings
+from emoscale.config.configuration_file import line_of_key
 from emoscale.config.consistency import check_consistency
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
-from emoscale.config.evidence import EvidenceSettings, EvidenceSlice, TrainedExperiment
+from emoscale.config.evidence import EvidenceSettings, StudyEvidence, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
 from emoscale.config.protocol import ProtocolSettings
@@ -20,9 +22,9 @@ from emoscale.config.robustness import RobustnessSettings, labels_of_size
 from emoscale.config.settings import (
     Name,
     OutputFolder,
-    Place,
     Reference,
     Settings,
+    UserPath,
     is_layered,
     reference_parts,
 )
@@ -57,13 +59,13 @@ class Execution(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a CUDA GPU when one is there. cuda: needs one; jobs then count the resource `gpu`."""
 
-    checkpoint_cache: Place = "~/.cache/emoscale"
+    checkpoint_cache: UserPath = "~/.cache/emoscale"
     """Folder of downloaded weights, shared by all studies."""
 
     offline: bool = False
     """Whether nothing is downloaded: what is not in the cache is an error."""
 
-    fairseq_python: Place | None = None
+    fairseq_python: UserPath | None = None
     """The Python that has fairseq, for `backend: fairseq` (envs/fairseq.yaml)."""
 
 
@@ -180,31 +182,31 @@ class Study(Settings):
 
     # The slices: canonical JSON of exactly what a step depends on.
 
-    def corpus_slice(self, *, place: bool = True) -> str:
-        """For generating and reading the corpus; without its `place`, what it is wherever it is."""
-        left_out = set() if place else {"root"}
-        return canonical_json(self.corpus.model_dump(mode="json", exclude=left_out))
+    def corpus_settings(self, *, include_root: bool = True) -> str:
+        """Return what generating and reading the corpus depends on; not the name for people."""
+        excluded = {"name"} if include_root else {"name", "root"}
+        return canonical_json(self.corpus.model_dump(mode="json", exclude=excluded))
 
-    def audio_slice(self) -> str:
+    def audio_settings(self) -> str:
         """For checking its recordings."""
         return canonical_json(self.audio.model_dump(mode="json"))
 
-    def labels_slice(self) -> str:
+    def labels_settings(self) -> str:
         """For giving utterances their classes."""
         return canonical_json(self.labels.model_dump(mode="json"))
 
-    def audit_slice(self) -> str:
+    def audit_settings(self) -> str:
         """For auditing the corpus: what the folds keep together, and what is left out by name."""
         unit = self.protocol.fold_unit
         return canonical_json(
             {
                 "unit": unit if unit in ("session", "corpus", "file") else "speaker",
-                "tested": self.protocol.tested or [],
+                "test_units": self.protocol.test_units or [],
                 "exclude": self.labels.exclude,
             }
         )
 
-    def representation_slice(self, name: str) -> str:
+    def representation_settings(self, name: str) -> str:
         """For extracting one representation."""
         return canonical_json(self.representations[name].model_dump(mode="json"))
 
@@ -214,24 +216,24 @@ class Study(Settings):
         values = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
         return [value for value in values if value in self.checkpoints]
 
-    def checkpoint_slice(self, name: str) -> str:
+    def checkpoint_settings(self, name: str) -> str:
         """For fetching one checkpoint."""
         return canonical_json(self.checkpoints[name].model_dump(mode="json"))
 
-    def protocol_slice(self) -> str:
+    def protocol_settings(self) -> str:
         """For making folds and training orders."""
         return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
 
-    def sizes_slice(self) -> str:
+    def sizes_settings(self) -> str:
         """For checking that every fold has them."""
         return canonical_json({"sizes": self.size_names()})
 
-    def report_slice(self) -> str:
+    def report_settings(self) -> str:
         """For the report: what it shows of the configuration."""
-        parts = {"labels": self.labels_slice(), "protocol": self.protocol_slice()}
+        parts = {"labels": self.labels_settings(), "protocol": self.protocol_settings()}
         return canonical_json({name: json.loads(part) for name, part in parts.items()})
 
-    def training_slice(self, experiment: str) -> str:
+    def training_settings(self, experiment: str) -> str:
         """For training one experiment, at any fold and size."""
         model: Any = self.models[self.experiments[experiment].model]
         training = self.training_of(experiment).model_dump(mode="json")
@@ -250,16 +252,16 @@ class Study(Settings):
             }
         )
 
-    def condition_slice(self, name: str) -> str:
+    def condition_settings(self, name: str) -> str:
         """For extracting what is heard under one condition."""
         return canonical_json(self.robustness.conditions[name].model_dump(mode="json"))
 
-    def conditions_slice(self) -> str:
+    def conditions_settings(self) -> str:
         """For testing under all of them."""
         conditions = self.robustness.conditions
         return canonical_json({k: v.model_dump(mode="json") for k, v in conditions.items()})
 
-    def evidence_slice(self) -> str:
+    def evidence_settings(self) -> str:
         """For counting the labels that one experiment saves against another, and forecasts."""
         experiments = {
             name: TrainedExperiment(
@@ -270,7 +272,7 @@ class Study(Settings):
             )
             for name, experiment in self.experiments.items()
         }
-        asked = EvidenceSlice(
+        asked = StudyEvidence(
             **self.evidence.model_dump(),
             seed=self.seed,
             classes=sorted(self.labels.classes),
@@ -290,7 +292,7 @@ class Study(Settings):
             read["layer"] = "several"
         return read
 
-    def prediction_slice(self, experiment: str) -> str:
+    def prediction_settings(self, experiment: str) -> str:
         """For predicting new recordings with a model of this experiment: kept beside it."""
         references = self.experiments[experiment].representations
         representations = {reference_parts(reference)[0] for reference in references}
@@ -303,7 +305,27 @@ class Study(Settings):
         return canonical_json(kept.model_dump(mode="json"))
 
 
-def parse_study(config: Mapping[str, Any]) -> Study:
-    """Check a configuration; raises `ConfigurationError` with a sentence for each mistake."""
-    study: Study = parse_settings(Study, config, "the configuration")
+def parse_study(config: Mapping[str, Any], files: Sequence[Path | str] = ()) -> Study:
+    """Validate the configuration of a study.
+
+    Parameters
+    ----------
+    config : Mapping
+        The configuration, as Snakemake merges it from files and command-line options.
+    files : sequence of Path or str
+        The files that it was read from: error messages then name the line.
+
+    Returns
+    -------
+    Study
+        The validated study.
+
+    Raises
+    ------
+    ConfigurationError
+        With a sentence for each mistake.
+    """
+    study: Study = parse_settings(
+        Study, config, "the configuration", lambda keys: line_of_key(files, keys)
+    )
     return study

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,22 +39,28 @@ ESTIMATOR_TRAINING = ("class_balance",)
 class TrainingSettings(Settings):
     """One training: Adam on weighted cross-entropy, stopped by the development set."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "batch_utterances": "batch_size",
+        "schedule": "early_stopping (true in place of development, false in place of fixed)",
+        "labels": "targets",
+    }
+
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
     """Step size of Adam."""
 
     weight_decay: float = Field(default=0.0, ge=0.0)
     """Decoupled weight decay (AdamW) where above 0."""
 
-    batch_utterances: int = Field(default=32, ge=1, lt=2**31)
+    batch_size: int = Field(default=32, ge=1, lt=2**31)
     """Utterances a step; the whole subset where it is smaller."""
 
     maximum_steps: int = Field(default=2000, ge=1, lt=2**31)
     """Budget in steps, not epochs, so that small subsets are not trained less."""
 
-    schedule: Literal["development", "fixed"] = "development"
-    """development: the weights that did best on the development set are kept, and patience stops
-    the training. fixed: all steps are taken and the last weights are kept; the development set,
-    where there is one, is only reported."""
+    early_stopping: bool = True
+    """true: the weights of the best evaluation on the development set are saved, and `patience` ends
+    the training. false: all `maximum_steps` are taken and the last weights are saved; the
+    development set, where there is one, is only reported."""
 
     steps_between_evaluations: int = Field(default=50, ge=1, lt=2**31)
     """The development set is looked at after so many steps."""
@@ -65,7 +72,7 @@ class TrainingSettings(Settings):
     """weights: each class weighs the same in the loss, however many utterances it has. sampling:
     the classes take turns in the batches. none: an utterance is an utterance."""
 
-    labels: Literal["majority", "votes"] = "majority"
+    targets: Literal["majority", "votes"] = "majority"
     """votes: the target is the shares of the raters' votes over the study's classes, where an
     utterance has any; the tested truth stays the majority's."""
 

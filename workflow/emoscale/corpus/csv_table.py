@@ -72,7 +72,7 @@ def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) ->
     for cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
-        place = f"line {rows.line_num}"
+        location = f"line {rows.line_num}"
         row = {
             name: cells[position].strip() if position < len(cells) else ""
             for name, position in columns.items()
@@ -84,14 +84,14 @@ def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) ->
                     f"the row has {len(cells)} fields and the header {len(header)}; "
                     "put quotes around a field that holds a comma",
                 )
-            reading.add(_utterance(row, settings), settings.table, place)
+            reading.add(_utterance(row, settings), settings.table, location)
         except _RowError as error:
             reading.reject(
                 settings.table,
                 error.reason,
                 str(error),
                 utterance=row.get("utterance") or row["file"] or None,
-                place=place,
+                location=location,
             )
 
 
@@ -189,4 +189,4 @@ def _check_speakers(reading: Reading, table: Path) -> None:
 def _first(reading: Reading) -> str:
     if not reading.rejected:
         return "the table has no rows"
-    return f"{reading.rejected[0].place}: {reading.rejected[0].detail}"
+    return f"{reading.rejected[0].location}: {reading.rejected[0].detail}"

@@ -51,7 +51,7 @@ _STYLES = {"impro": "improvised", "script": "scripted"}
 @dataclass
 class _Label:
     emotion: str
-    place: str
+    location: str
     ratings: tuple[float | None, float | None, float | None]
     votes: list[dict[str, str]] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
                     "name not understood",
                     f"{utterance} is not an utterance name of the release",
                     utterance=utterance,
-                    place=label.place,
+                    location=label.location,
                 )
                 continue
             if label.emotion not in EMOTIONS:
@@ -118,7 +118,7 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
                     f"{utterance} has the label {label.emotion}; "
                     f"known are {', '.join(sorted(EMOTIONS))}",
                     utterance=utterance,
-                    place=label.place,
+                    location=label.location,
                 )
                 continue
             folder = session / "sentences"
@@ -143,16 +143,16 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
                     words=_read_words(root, folder, match["dialog"], utterance, reading),
                 ),
                 name,
-                label.place,
+                label.location,
             )
-    for utterance, (file_name, place) in unlabelled.items():
+    for utterance, (file_name, location) in unlabelled.items():
         if utterance not in labelled:
             reading.reject(
                 file_name,
                 "no label",
                 f"{utterance} has a transcript and no label",
                 utterance=utterance,
-                place=place,
+                location=location,
             )
     _reject_unlabelled_audio(root, session, labelled | unlabelled.keys(), reading)
 
@@ -174,7 +174,7 @@ def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str,
                     name,
                     "label not understood",
                     f"not '[start - end] <tab> name <tab> label <tab> [v, a, d]': {line}",
-                    place=f"line {number}",
+                    location=f"line {number}",
                 )
                 continue
             utterance = match["utterance"]
@@ -189,7 +189,7 @@ def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str,
                         f"{vote['rater']} voted {word}, which is none of "
                         f"{', '.join(VOTE_CODES)}; the vote is kept as written and is for no class",
                         utterance=utterance,
-                        place=f"line {number}",
+                        location=f"line {number}",
                     )
                 current.votes.append({"rater": vote["rater"], "label": code or word})
     if current is not None:
@@ -211,9 +211,9 @@ def _ratings(text: str) -> tuple[float | None, float | None, float | None]:
 def _read_transcripts(
     root: Path, session: Path, reading: Reading
 ) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Text of each utterance, and the place of each; lines that are no utterance are rejected."""
+    """Text of each utterance, and the location of each; lines that are no utterance are rejected."""
     texts: dict[str, str] = {}
-    places: dict[str, tuple[str, str]] = {}
+    locations: dict[str, tuple[str, str]] = {}
     for file in _texts(session / "dialog" / "transcriptions", root, reading):
         name = str(file.relative_to(root))
         for number, line in enumerate(_lines(file), start=1):
@@ -225,7 +225,7 @@ def _read_transcripts(
                     name,
                     "not an utterance",
                     f"the line has no utterance: {line}",
-                    place=f"line {number}",
+                    location=f"line {number}",
                 )
                 continue
             utterance, text = match["utterance"], match["text"].strip()
@@ -233,12 +233,12 @@ def _read_transcripts(
                 reading.reject(
                     name,
                     "duplicate transcript",
-                    f"{utterance} has other words in {', '.join(places[utterance])}, kept",
+                    f"{utterance} has other words in {', '.join(locations[utterance])}, kept",
                     utterance=utterance,
-                    place=f"line {number}",
+                    location=f"line {number}",
                 )
-            places.setdefault(utterance, (name, f"line {number}"))
-    return texts, places
+            locations.setdefault(utterance, (name, f"line {number}"))
+    return texts, locations
 
 
 def _read_words(
@@ -257,7 +257,7 @@ def _read_words(
             "alignment not understood",
             f"{error}; the utterance is kept without word times",
             utterance=utterance,
-            place=error.place,
+            location=error.location,
         )
         return None
 

@@ -13,11 +13,11 @@ _ALTERNATIVE = re.compile(r"\(\d+\)$")
 
 
 class AlignmentError(Exception):
-    """A file is not a word segmentation; `place` is its line."""
+    """A file is not a word segmentation; `location` is its line."""
 
-    def __init__(self, place: str, message: str) -> None:
+    def __init__(self, location: str, message: str) -> None:
         super().__init__(message)
-        self.place = place
+        self.location = location
 
 
 def read_word_segments(lines: list[str]) -> list[dict[str, str | float]]:

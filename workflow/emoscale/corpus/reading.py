@@ -57,7 +57,7 @@ class Rejected:
     reason: str
     detail: str
     utterance: str | None = None
-    place: str | None = None
+    location: str | None = None
 
 
 @dataclass
@@ -67,13 +67,13 @@ class Reading:
     corpus: str
     utterances: list[Utterance] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    _place_of: dict[str, str] = field(default_factory=dict)
+    _location_of: dict[str, str] = field(default_factory=dict)
 
-    def add(self, utterance: Utterance, file: str, place: str | None = None) -> None:
+    def add(self, utterance: Utterance, file: str, location: str | None = None) -> None:
         """Add an utterance that stands in `file`; a second one of the same key is rejected."""
         if "\0" in utterance.audio + utterance.utterance:
             self.reject(
-                file, "name not understood", "the row has a zero byte in a name", place=place
+                file, "name not understood", "the row has a zero byte in a name", location=location
             )
             return
         if not _is_unicode(utterance.audio + utterance.utterance):
@@ -81,18 +81,18 @@ class Reading:
                 file, "name not understood", f"the name {utterance.audio} is not UTF-8; rename it"
             )
             return
-        here = f"{file}, {place}" if place else file
-        first = self._place_of.get(utterance.utterance)
+        here = f"{file}, {location}" if location else file
+        first = self._location_of.get(utterance.utterance)
         if first is not None:
             self.reject(
                 file,
                 "duplicate key",
                 f"{utterance.utterance} was already found in {first}; the first one is kept",
                 utterance=utterance.utterance,
-                place=place,
+                location=location,
             )
             return
-        self._place_of[utterance.utterance] = here
+        self._location_of[utterance.utterance] = here
         self.utterances.append(utterance)
 
     def reject(
@@ -101,10 +101,10 @@ class Reading:
         reason: str,
         detail: str,
         utterance: str | None = None,
-        place: str | None = None,
+        location: str | None = None,
     ) -> None:
         """Note that something was left out."""
-        names = [text and _printable(text) for text in (file, reason, utterance, place)]
+        names = [text and _printable(text) for text in (file, reason, utterance, location)]
         self.rejected.append(
             Rejected(names[0], names[1], one_line(_printable(detail)), *names[2:])  # type: ignore[arg-type]
         )

@@ -14,7 +14,7 @@ from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.reading import Reading, Rejected, Utterance, target_outside, text_key
 from emoscale.runtime.errors import AudioError, CorpusError, one_line
 from emoscale.runtime.progress import WorkProgress
-from emoscale.tables.parquet import frame_of
+from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS
 
 
@@ -38,7 +38,7 @@ def check_shard(
             else:
                 rows.append(outcome)
             progress.advance(1)
-    return frame_of(rows, SHARD).sort("utterance"), _rejected_frame(rejected)
+    return dataframe_of(rows, SHARD).sort("utterance"), _rejected_frame(rejected)
 
 
 def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFrame:
@@ -54,7 +54,7 @@ def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFra
         for each in utterances
         if each.utterance in usable
     ]
-    return frame_of(rows, TEXTS).sort("utterance")
+    return dataframe_of(rows, TEXTS).sort("utterance")
 
 
 def gather_recordings(
@@ -89,8 +89,8 @@ def gather_recordings(
         for each in reading.utterances
         if each.utterance in checked
     ]
-    recordings = frame_of(rows, RECORDINGS).sort("utterance")
-    return recordings, left_out.sort("reason", "file", "utterance", "place", nulls_last=True)
+    recordings = dataframe_of(rows, RECORDINGS).sort("utterance")
+    return recordings, left_out.sort("reason", "file", "utterance", "location", nulls_last=True)
 
 
 def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejected:
@@ -134,4 +134,4 @@ def _check_that_it_is_no_fault_of_the_disk(error: AudioError, root: Path) -> Non
 
 
 def _rejected_frame(rejected: Sequence[Rejected]) -> pl.DataFrame:
-    return frame_of([asdict(row) for row in rejected], REJECTED)
+    return dataframe_of([asdict(row) for row in rejected], REJECTED)

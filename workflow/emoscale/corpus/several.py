@@ -23,27 +23,27 @@ def read(settings: SeveralCorpora) -> Reading:
             raise CorpusError(
                 f"corpus.corpora.{name} (whose root is relative to corpus.root): {error}"
             ) from None
-        place = PurePosixPath(settings.corpora[name].root)
+        folder = PurePosixPath(settings.corpora[name].root)
         for utterance in own.utterances:
-            together.add(_within(utterance, name, place), str(place / utterance.audio))
+            together.add(_within(utterance, name, folder), str(folder / utterance.audio))
         for row in own.rejected:
             together.reject(
-                str(place / row.file),
+                str(folder / row.file),
                 row.reason,
                 row.detail,
                 utterance=row.utterance and _name_within(name, row.utterance),
-                place=row.place,
+                location=row.location,
             )
     return together
 
 
-def _within(utterance: Utterance, corpus: str, place: PurePosixPath) -> Utterance:
+def _within(utterance: Utterance, corpus: str, folder: PurePosixPath) -> Utterance:
     """The same utterance as one of several corpora."""
     return replace(
         utterance,
         corpus=corpus,
         utterance=_name_within(corpus, utterance.utterance),
-        audio=str(place / utterance.audio),
+        audio=str(folder / utterance.audio),
         speaker=_name_within(corpus, utterance.speaker),
         session=utterance.session and _name_within(corpus, utterance.session),
         dialog=utterance.dialog and _name_within(corpus, utterance.dialog),

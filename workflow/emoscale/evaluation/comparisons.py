@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from emoscale.evaluation.speakers import Answers, count_answers, unweighted_accuracy
 from emoscale.evaluation.variance import linearised, variance_of
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import Floats
 
 LEVEL = 0.05
@@ -25,65 +25,67 @@ _HARDLY_ANY_SPREAD = 1e3
 
 COMPARISONS = pa.schema(
     [
-        described("size", pa.string(), "training size as asked for"),
-        described("experiment", pa.string(), "representation and model, by the study's name"),
-        described("other", pa.string(), "the experiment that it is compared with"),
-        described("labels", pa.float64(), "labels learned from, mean over folds"),
-        described("ua", pa.float64(), "of the experiment: folds pooled, mean over repeats, 0 to 1"),
-        described("other_ua", pa.float64(), "of the other, 0 to 1"),
-        described("difference", pa.float64(), "ua - other_ua, -1 to 1"),
-        described(
+        schema_field("size", pa.string(), "training size as asked for"),
+        schema_field("experiment", pa.string(), "representation and model, by the study's name"),
+        schema_field("other", pa.string(), "the experiment that it is compared with"),
+        schema_field("labels", pa.float64(), "labels learned from, mean over folds"),
+        schema_field(
+            "ua", pa.float64(), "of the experiment: folds pooled, mean over repeats, 0 to 1"
+        ),
+        schema_field("other_ua", pa.float64(), "of the other, 0 to 1"),
+        schema_field("difference", pa.float64(), "ua - other_ua, -1 to 1"),
+        schema_field(
             "difference_low",
             pa.float64(),
             "lower end of its 95 % interval; null: one speaker, of whom nothing follows",
             null=True,
         ),
-        described(
+        schema_field(
             "difference_high",
             pa.float64(),
             "upper end of its 95 % interval; null: one speaker",
             null=True,
         ),
-        described(
+        schema_field(
             "p_value",
             pa.float64(),
             "of no difference: t test, paired by utterance and repeat, clustered by `clusters`, "
             "the trainings' variance included; 1 for one speaker",
         ),
-        described("p_holm", pa.float64(), "p_value, corrected by Holm for the `family`"),
-        described("p_permutation", pa.float64(), "of no difference: signs of speakers flipped"),
-        described(
+        schema_field("p_holm", pa.float64(), "p_value, corrected by Holm for the `family`"),
+        schema_field("p_permutation", pa.float64(), "of no difference: signs of speakers flipped"),
+        schema_field(
             "p_mcnemar",
             pa.float64(),
             "of equal accuracy (WA) of the first repeats: exact McNemar test, which takes "
             "utterances for independent and so is too small",
         ),
-        described(
+        schema_field(
             "effect_size",
             pa.float64(),
             "difference in standard deviations of a speaker's (or fold's) difference (Cohen's d_z)",
         ),
-        described(
+        schema_field(
             "effect_low", pa.float64(), "lower end of its 95 % interval; null: no spread", null=True
         ),
-        described(
+        schema_field(
             "effect_high",
             pa.float64(),
             "upper end of its 95 % interval; null: no spread",
             null=True,
         ),
-        described("speakers", pa.int32(), "tested speakers"),
-        described(
+        schema_field("speakers", pa.int32(), "tested speakers"),
+        schema_field(
             "clusters",
             pa.string(),
             "speakers; folds where no two trainings of a fold differ, so that repeats do not show "
             "what a training adds",
         ),
-        described("degrees_of_freedom", pa.int32(), "of the t test: clusters - 1"),
-        described(
+        schema_field("degrees_of_freedom", pa.int32(), "of the t test: clusters - 1"),
+        schema_field(
             "family", pa.int32(), "comparisons that are corrected together: all of the study"
         ),
-        described("winner", pa.string(), "the better experiment where p_holm < 0.05, or none"),
+        schema_field("winner", pa.string(), "the better experiment where p_holm < 0.05, or none"),
     ]
 )
 """A row a size and pair of experiments."""
@@ -262,7 +264,7 @@ def comparison_table(
         row["p_holm"] = float(p_holm)
         row["family"] = len(rows)
         row["winner"] = better if p_holm < LEVEL else "none"
-    return frame_of(rows, COMPARISONS)
+    return dataframe_of(rows, COMPARISONS)
 
 
 def _linear(right: Floats, there: Floats) -> Floats:

@@ -11,17 +11,19 @@ import pyarrow as pa
 from emoscale.config.evidence import TrainedExperiment
 from emoscale.evaluation.curves import Curve, increasing, labels_needed
 from emoscale.evaluation.speakers import interval
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 
 EFFICIENCY = pa.schema(
     [
-        described("experiment", pa.string(), "whose labels are counted"),
-        described("other", pa.string(), "whose unweighted accuracy (UA) is to be had"),
-        described("other_size", pa.string(), "training size of `other`, as asked for"),
-        described("other_labels", pa.float64(), "labels that `other` learns from, mean over folds"),
-        described("ua", pa.float64(), "UA that `other` has there on its curve, 0 to 1"),
-        described(
+        schema_field("experiment", pa.string(), "whose labels are counted"),
+        schema_field("other", pa.string(), "whose unweighted accuracy (UA) is to be had"),
+        schema_field("other_size", pa.string(), "training size of `other`, as asked for"),
+        schema_field(
+            "other_labels", pa.float64(), "labels that `other` learns from, mean over folds"
+        ),
+        schema_field("ua", pa.float64(), "UA that `other` has there on its curve, 0 to 1"),
+        schema_field(
             "labels",
             pa.float64(),
             "labels at which `experiment` has this UA on its curve; by `range`: at least: its "
@@ -29,36 +31,36 @@ EFFICIENCY = pa.schema(
             "not reached",
             null=True,
         ),
-        described(
+        schema_field(
             "factor",
             pa.float64(),
             "other_labels / labels: above 1, `experiment` needs fewer; a bound by `range`; null: "
             "not reached",
             null=True,
         ),
-        described(
+        schema_field(
             "factor_low",
             pa.float64(),
             "lower end of its 95 % interval, from drawing speakers and trainings again; 0: "
             "`experiment` may need more labels than were measured, without bound; null: not known",
             null=True,
         ),
-        described(
+        schema_field(
             "factor_high",
             pa.float64(),
             "upper end; inf: `experiment` may need fewer labels than were measured, without bound; "
             "null: not known",
             null=True,
         ),
-        described(
-            "range",
+        schema_field(
+            "bound",
             pa.string(),
             "measured; at least: `experiment` has more UA at its fewest labels; at most: it has "
             "less at its most labels, which are no fewer than other_labels; not reached: it has "
             "less at its most labels, and these are fewer than other_labels",
         ),
-        described("answer", pa.bool_(), "whether other_size is the largest of `other`"),
-        described("says", pa.string(), "the row in words"),
+        schema_field("at_largest_size", pa.bool_(), "whether other_size is the largest of `other`"),
+        schema_field("summary", pa.string(), "the row in words"),
     ]
 )
 """A row an ordered pair of experiments and size of the second."""
@@ -66,11 +68,11 @@ EFFICIENCY = pa.schema(
 
 AGAINST = pa.schema(
     [
-        described("experiment", pa.string(), "compared with the reference"),
-        described("counted", pa.string(), "whose labels are counted: one of the two"),
+        schema_field("experiment", pa.string(), "compared with the reference"),
+        schema_field("counted", pa.string(), "whose labels are counted: one of the two"),
         *(
             EFFICIENCY.field(name)
-            for name in ("ua", "factor", "factor_low", "factor_high", "range", "says")
+            for name in ("ua", "factor", "factor_low", "factor_high", "bound", "summary")
         ),
     ]
 )
@@ -107,7 +109,7 @@ def efficiency_table(curves: Sequence[Curve]) -> pl.DataFrame:
         if other is not own
         for row in _rows(own, other)
     ]
-    return frame_of(rows, EFFICIENCY)
+    return dataframe_of(rows, EFFICIENCY)
 
 
 def against(efficiency: pl.DataFrame, reference: str) -> pl.DataFrame:
@@ -118,20 +120,20 @@ def against(efficiency: pl.DataFrame, reference: str) -> pl.DataFrame:
     never has that (or has no curve), how many the reference needs for what the experiment has at
     its most labels, whose factor is turned over.
     """
-    answers = efficiency.filter("answer")
+    answers = efficiency.filter("at_largest_size")
     rows = []
     names = dict.fromkeys([*answers["experiment"], *answers["other"]])
     for name in names:
         own = answers.filter(experiment=name, other=reference)
         turned = answers.filter(experiment=reference, other=name)
-        if len(own) and (own["range"][0] in ("measured", "at least") or turned.is_empty()):
+        if len(own) and (own["bound"][0] in ("measured", "at least") or turned.is_empty()):
             row, counted = own.row(0, named=True), name
         elif len(turned):
             row, counted = turned.row(0, named=True), reference
             turn = {"at least": "at most", "at most": "at least"}
             ends = [row[end] for end in ("factor_high", "factor_low")]
             row |= {
-                "range": turn.get(row["range"], row["range"]),
+                "bound": turn.get(row["bound"], row["bound"]),
                 "factor": None if row["factor"] is None else 1 / row["factor"],
                 "factor_low": None if ends[0] is None else 1 / ends[0],
                 "factor_high": None if ends[1] is None else 1 / ends[1] if ends[1] else np.inf,
@@ -145,7 +147,7 @@ def against(efficiency: pl.DataFrame, reference: str) -> pl.DataFrame:
                 **{column: row[column] for column in AGAINST.names[2:]},
             }
         )
-    return frame_of(rows, AGAINST)
+    return dataframe_of(rows, AGAINST)
 
 
 def without_curve(curves: Iterable[Curve]) -> str:
@@ -221,9 +223,9 @@ def _rows(own: _Fitted, other: _Fitted) -> Iterable[dict[str, object]]:
             "factor": factor,
             "factor_low": low,
             "factor_high": high,
-            "range": kind,
-            "answer": place == len(other.curve.sizes) - 1,
-            "says": _words(kind, factor, low, high, most),
+            "bound": kind,
+            "at_largest_size": place == len(other.curve.sizes) - 1,
+            "summary": _words(kind, factor, low, high, most),
         }
 
 

@@ -10,50 +10,50 @@ import pyarrow as pa
 
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.growth import GrowthCurves, fit_growth
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import Floats
 
 FORECAST = pa.schema(
     [
-        described("experiment", pa.string(), "whose curve is followed"),
-        described(
+        schema_field("experiment", pa.string(), "whose curve is followed"),
+        schema_field(
             "kind",
             pa.string(),
             "forecast: at a further size. hidden: of the largest size, as if it had not been "
             "measured. wanted: labels for a wanted UA",
         ),
-        described(
+        schema_field(
             "labels",
             pa.float64(),
             "number of labels; wanted: the median of what the curves that fit ask for; inf: more "
             "than 1,000 times the largest size, or never",
         ),
-        described(
+        schema_field(
             "labels_low",
             pa.float64(),
             "wanted: lower end of the 95 % interval of the labels; null: another kind",
             null=True,
         ),
-        described(
+        schema_field(
             "labels_high",
             pa.float64(),
             "wanted: upper end; inf: as in `labels`, so it may not be reachable; null: another "
             "kind",
             null=True,
         ),
-        described("ua", pa.float64(), "unweighted accuracy expected there, or wanted, 0 to 1"),
-        described(
+        schema_field("ua", pa.float64(), "unweighted accuracy expected there, or wanted, 0 to 1"),
+        schema_field(
             "ua_low",
             pa.float64(),
             "lower end of the 95 % interval of what would be measured there; null: wanted, or not "
             "known",
             null=True,
         ),
-        described("ua_high", pa.float64(), "upper end; null: wanted, or not known", null=True),
-        described("measured_ua", pa.float64(), "hidden: what was measured", null=True),
-        described("inside", pa.bool_(), "hidden: whether that is in the interval", null=True),
-        described("says", pa.string(), "what the reader must know of this row"),
+        schema_field("ua_high", pa.float64(), "upper end; null: wanted, or not known", null=True),
+        schema_field("measured_ua", pa.float64(), "hidden: what was measured", null=True),
+        schema_field("covered", pa.bool_(), "hidden: whether that is in the interval", null=True),
+        schema_field("summary", pa.string(), "what the reader must know of this row"),
     ]
 )
 """A row an experiment and further size, hidden size or wanted UA."""
@@ -85,7 +85,7 @@ def forecast_table(
         if curve.has_growth
         for row in _rows(curve, chance, further, wanted, seed)
     ]
-    return frame_of(rows, FORECAST)
+    return dataframe_of(rows, FORECAST)
 
 
 def growth_of(curve: Curve, chance: float, seed: int) -> GrowthCurves:
@@ -128,7 +128,7 @@ def _rows(
         row = _forecast_row(known, "hidden", largest, growth_of(known, chance, seed))
         measured, low, high = float(curve.ua[-1]), row["ua_low"], row["ua_high"]
         if isinstance(low, float) and isinstance(high, float):
-            row["inside"] = low <= measured <= high
+            row["covered"] = low <= measured <= high
         yield {**row, "measured_ua": measured}
     for ua in wanted:
         yield _wanted_row(curve, ua, chance, growth)
@@ -151,8 +151,8 @@ def _forecast_row(curve: Curve, kind: str, labels: float, growth: GrowthCurves) 
         "ua_low": low,
         "ua_high": high,
         "measured_ua": None,
-        "inside": None,
-        "says": "; ".join(says),
+        "covered": None,
+        "summary": "; ".join(says),
     }
 
 
@@ -183,8 +183,8 @@ def _wanted_row(curve: Curve, ua: float, chance: float, growth: GrowthCurves) ->
         "ua_low": None,
         "ua_high": None,
         "measured_ua": None,
-        "inside": None,
-        "says": _words(ua, labels, median, curve, chance),
+        "covered": None,
+        "summary": _words(ua, labels, median, curve, chance),
     }
 
 

@@ -11,46 +11,48 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from emoscale.config.evidence import EvidenceSlice, TrainedExperiment
+from emoscale.config.evidence import StudyEvidence, TrainedExperiment
 from emoscale.evaluation.curves import Curve
 from emoscale.evaluation.published_figures import PUBLISHED, STUDY, Figure
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 
 _OURS = "of the experiment, 0 to 1; null: none is comparable, as `differs` says"
 
 PUBLISHED_TABLE = pa.schema(
     [
-        described("source", pa.string(), "publication"),
-        described("system", pa.string(), "as the publication calls it"),
-        described("task", pa.string(), "what was done"),
-        described("metric", pa.string(), "ua (unweighted accuracy), wa (accuracy) or macro_f1"),
-        described(
+        schema_field("source", pa.string(), "publication"),
+        schema_field("system", pa.string(), "as the publication calls it"),
+        schema_field("task", pa.string(), "what was done"),
+        schema_field("metric", pa.string(), "ua (unweighted accuracy), wa (accuracy) or macro_f1"),
+        schema_field(
             "labels",
             pa.int32(),
             "training utterances; null: all that its protocol leaves",
             null=True,
         ),
-        described("value", pa.float64(), "as published, 0 to 1"),
-        described("protocol", pa.string(), "as far as it was stated"),
-        described(
+        schema_field("value", pa.float64(), "as published, 0 to 1"),
+        schema_field("protocol", pa.string(), "as far as it was stated"),
+        schema_field(
             "experiment", pa.string(), "of this study that is nearest; null: none", null=True
         ),
-        described("our_value", pa.float64(), f"the same metric {_OURS}", null=True),
-        described("our_low", pa.float64(), f"lower end of its 95 % interval {_OURS}", null=True),
-        described("our_high", pa.float64(), f"upper end {_OURS}", null=True),
-        described("differs", pa.string(), "what differs in protocol, or why nothing is beside it"),
+        schema_field("our_value", pa.float64(), f"the same metric {_OURS}", null=True),
+        schema_field("our_low", pa.float64(), f"lower end of its 95 % interval {_OURS}", null=True),
+        schema_field("our_high", pa.float64(), f"upper end {_OURS}", null=True),
+        schema_field(
+            "differences", pa.string(), "what differs in protocol, or why nothing is beside it"
+        ),
     ]
 )
 """A row a published figure and comparable experiment; a row a figure where there is none."""
 
-CORPUS = "iemocap"
+CORPUS = "IEMOCAP"
 CLASSES = 4
 _NEAR = 0.05
 """How far (a share) the labels of a comparable training may be from the published ones."""
 
 
-def published_table(scores: pl.DataFrame, asked: EvidenceSlice) -> pl.DataFrame:
+def published_table(scores: pl.DataFrame, asked: StudyEvidence) -> pl.DataFrame:
     """Every published figure beside the experiments of the same representation, model and size."""
     reason = _reason(scores, asked)
     rows: list[dict[str, object]] = []
@@ -71,8 +73,8 @@ def published_table(scores: pl.DataFrame, asked: EvidenceSlice) -> pl.DataFrame:
             why = reason or (figure.remarks if not figure.reads else "")
             nothing = dict.fromkeys(("experiment", "our_value", "our_low", "our_high"))
             why = why or "no experiment of this study has this representation, model and size"
-            rows.append({**published, **nothing, "differs": why})
-    return frame_of(rows, PUBLISHED_TABLE)
+            rows.append({**published, **nothing, "differences": why})
+    return dataframe_of(rows, PUBLISHED_TABLE)
 
 
 def study_curves() -> list[Curve]:
@@ -92,7 +94,7 @@ def study_curves() -> list[Curve]:
     ]
 
 
-def _reason(scores: pl.DataFrame, asked: EvidenceSlice) -> str:
+def _reason(scores: pl.DataFrame, asked: StudyEvidence) -> str:
     """Why nothing of the study can stand beside figures of IEMOCAP; empty: something can."""
     corpus = scores["corpus"][0]
     if corpus != CORPUS:
@@ -105,18 +107,20 @@ def _reason(scores: pl.DataFrame, asked: EvidenceSlice) -> str:
 
 
 def _comparable(
-    figure: Figure, scores: pl.DataFrame, asked: EvidenceSlice
+    figure: Figure, scores: pl.DataFrame, asked: StudyEvidence
 ) -> Iterable[dict[str, object]]:
     for row in scores.iter_rows(named=True):
         experiment = asked.experiments[row["experiment"]]
-        if not (_same_system(figure, experiment, row["weights"]) and _same_size(figure, row)):
+        if not (
+            _same_system(figure, experiment, row["pretrained_weights"]) and _same_size(figure, row)
+        ):
             continue
         yield {
             "experiment": row["experiment"],
             "our_value": row[figure.metric],
             "our_low": row.get(f"{figure.metric}_low"),
             "our_high": row.get(f"{figure.metric}_high"),
-            "differs": "; ".join(_differences(figure, experiment, asked.protocol, row)),
+            "differences": "; ".join(_differences(figure, experiment, asked.protocol, row)),
         }
 
 
@@ -178,7 +182,7 @@ def _development(protocol: Mapping[str, Any]) -> str:
     unit = "session" if protocol.get("fold_unit") == "session" else "group of speakers"
     words = {
         "unit": f"one whole {unit}",
-        "random": f"a random {100 * protocol.get('development_share', 0):.3g} % of the training "
+        "random": f"a random {100 * protocol.get('development_fraction', 0):.3g} % of the training "
         f"{unit}s",
         "none": "none",
     }

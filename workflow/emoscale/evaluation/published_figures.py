@@ -138,7 +138,7 @@ def _superb(
         None,
         reads,
         weights,
-        ({"kind": "pooled", "width": 256, "activation": "none", "pooling": "mean"},),
+        ({"kind": "pooled", "projection_size": 256, "activation": "none", "pooling": "mean"},),
         remarks,
     )
 
@@ -155,7 +155,7 @@ def _emobox(system: str, values: tuple[float, ...], weights: str) -> tuple[Figur
             None,
             _ANY_LAYER,
             (weights,),
-            ({"kind": "pooled", "width": 256, "activation": "relu", "pooling": "mean"},),
+            ({"kind": "pooled", "projection_size": 256, "activation": "relu", "pooling": "mean"},),
         )
         for metric, value in zip(("ua", "wa", "macro_f1"), values, strict=True)
     )
@@ -230,7 +230,7 @@ PUBLISHED: tuple[Figure, ...] = (
     _pepino(
         "eGeMAPS descriptors",
         0.525,
-        (({"kind": "opensmile", "feature_set": "eGeMAPSv02", "level": "frames"},),),
+        (({"kind": "opensmile", "feature_set": "eGeMAPSv02", "feature_level": "frames"},),),
     ),
     _pepino("spectrogram", 0.498, (), remarks="no representation here is a linear spectrogram"),
     _pepino("wav2vec 2.0 base, last layer", 0.585, _LAST_LAYER, _WAV2VEC2_BASE),

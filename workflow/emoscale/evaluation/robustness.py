@@ -17,8 +17,8 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import metrics_of
 
 KINDS = (CLEAN, "white noise", "babble", "reverberation", "telephone")
@@ -28,26 +28,26 @@ _ENDS = "of the 95 % interval over speakers and repeats; null: one speaker"
 
 ROBUSTNESS = pa.schema(
     [
-        described("experiment", pa.string(), "representation and model, by the study's name"),
-        described("size", pa.string(), "training size as asked for"),
-        described("condition", pa.string(), "by the study's name; clean: audio as it is"),
-        described("kind", pa.string(), "white noise, babble, reverberation, telephone; clean"),
-        described(
+        schema_field("experiment", pa.string(), "representation and model, by the study's name"),
+        schema_field("size", pa.string(), "training size as asked for"),
+        schema_field("condition", pa.string(), "by the study's name; clean: audio as it is"),
+        schema_field("kind", pa.string(), "white noise, babble, reverberation, telephone; clean"),
+        schema_field(
             "level",
             pa.float64(),
             "in `unit`: signal-to-noise ratio, or reverberation time (RT60); null: has none",
             null=True,
         ),
-        described("unit", pa.string(), "of the level: dB or s; empty: has none"),
-        described("test_utterances", pa.int32(), "over all folds"),
-        described("speakers", pa.int32(), "tested, over all folds"),
-        described("ua", pa.float64(), "unweighted accuracy; folds pooled, mean over repeats"),
-        described("ua_low", pa.float64(), f"lower end {_ENDS}", null=True),
-        described("ua_high", pa.float64(), f"upper end {_ENDS}", null=True),
-        described("wa", pa.float64(), "accuracy; folds pooled, mean over repeats, 0 to 1"),
-        described("drop", pa.float64(), "UA of the same models on clean audio less this one"),
-        described("drop_low", pa.float64(), f"lower end {_ENDS}; paired by speaker", null=True),
-        described("drop_high", pa.float64(), f"upper end {_ENDS}; paired by speaker", null=True),
+        schema_field("unit", pa.string(), "of the level: dB or s; empty: has none"),
+        schema_field("test_utterances", pa.int32(), "over all folds"),
+        schema_field("speakers", pa.int32(), "tested, over all folds"),
+        schema_field("ua", pa.float64(), "unweighted accuracy; folds pooled, mean over repeats"),
+        schema_field("ua_low", pa.float64(), f"lower end {_ENDS}", null=True),
+        schema_field("ua_high", pa.float64(), f"upper end {_ENDS}", null=True),
+        schema_field("wa", pa.float64(), "accuracy; folds pooled, mean over repeats, 0 to 1"),
+        schema_field("drop", pa.float64(), "UA of the same models on clean audio less this one"),
+        schema_field("drop_low", pa.float64(), f"lower end {_ENDS}; paired by speaker", null=True),
+        schema_field("drop_high", pa.float64(), f"upper end {_ENDS}; paired by speaker", null=True),
     ]
 )
 """A row an experiment, training size and condition; the first of each is clean."""
@@ -102,7 +102,7 @@ def robustness_table(
                     "drop_high": _or_null(drop_high),
                 }
             )
-    return frame_of(rows, ROBUSTNESS)
+    return dataframe_of(rows, ROBUSTNESS)
 
 
 def _described(name: str, conditions: Mapping[str, Any]) -> tuple[str, float | None, str]:

@@ -17,8 +17,8 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
 from emoscale.evaluation.trials import TRIALS, trial_rows
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.provenance import canonical_json
-from emoscale.tables.parquet import frame_of, read_table
-from emoscale.tables.schemas import described, predictions_schema
+from emoscale.tables.parquet import dataframe_of, read_table
+from emoscale.tables.schemas import predictions_schema, schema_field
 from emoscale.training.metrics import Metrics, confusion_matrix, metrics_of
 from emoscale.training.run_record import (
     PREDICTIONS,
@@ -54,80 +54,96 @@ def runs_schema(classes: list[str]) -> pa.Schema:
     """A row a repeat; of a search, its chosen trial."""
     return pa.schema(
         [
-            described("study", pa.string(), "name of the study"),
-            described("corpus", pa.string(), "corpus; a generated one is called synthetic"),
-            described("experiment", pa.string(), "representation and model, by the study's name"),
-            described("representations", pa.string(), "what is learned from; + between several"),
-            described("modality", pa.string(), "audio, text or external; + between several"),
-            described("weights", pa.string(), "where pre-trained weights come from; empty: none"),
-            described(
-                "utterances_in_windows",
+            schema_field("study", pa.string(), "name of the study"),
+            schema_field("corpus", pa.string(), "corpus; a generated one is called synthetic"),
+            schema_field(
+                "experiment", pa.string(), "representation and model, by the study's name"
+            ),
+            schema_field("representations", pa.string(), "what is learned from; + between several"),
+            schema_field("modality", pa.string(), "audio, text or external; + between several"),
+            schema_field(
+                "pretrained_weights",
+                pa.string(),
+                "where pre-trained weights come from; empty: none",
+            ),
+            schema_field(
+                "chunked_utterances",
                 pa.int32(),
                 "of this job's utterances, too long for the network to see as a whole",
             ),
-            described("model", pa.string(), "kind of classifier"),
-            described("fold", pa.string(), "which part of the corpus is tested"),
-            described("size", pa.string(), "training size as asked for"),
-            described("repeat", pa.int32(), "training order and initialisation"),
-            described(
+            schema_field("model", pa.string(), "kind of classifier"),
+            schema_field("fold", pa.string(), "which part of the corpus is tested"),
+            schema_field("size", pa.string(), "training size as asked for"),
+            schema_field("repeat", pa.int32(), "training order and initialisation"),
+            schema_field(
                 "order", pa.int32(), "training order; repeats of one differ in initialisation"
             ),
-            described("training_utterances", pa.int32(), "labels learned from"),
-            *(described(f"training_count_{c}", pa.int32(), "of this class") for c in classes),
-            described("training_speakers", pa.int32(), "speakers learned from"),
-            described("development_utterances", pa.int32(), "that chose step, strength and trial"),
-            described("test_utterances", pa.int32(), "that the scores are of"),
-            described("ua", pa.float64(), "unweighted accuracy: mean recall over classes, 0 to 1"),
-            described("wa", pa.float64(), "accuracy, 0 to 1"),
-            described("macro_f1", pa.float64(), "mean F1 over classes, 0 to 1"),
-            *(described(f"recall_{c}", pa.float64(), "recall, 0 to 1") for c in classes),
-            described(
+            schema_field("training_utterances", pa.int32(), "labels learned from"),
+            *(schema_field(f"training_count_{c}", pa.int32(), "of this class") for c in classes),
+            schema_field("training_speakers", pa.int32(), "speakers learned from"),
+            schema_field(
+                "development_utterances", pa.int32(), "that chose step, strength and trial"
+            ),
+            schema_field("test_utterances", pa.int32(), "that the scores are of"),
+            schema_field(
+                "ua", pa.float64(), "unweighted accuracy: mean recall over classes, 0 to 1"
+            ),
+            schema_field("wa", pa.float64(), "accuracy, 0 to 1"),
+            schema_field("macro_f1", pa.float64(), "mean F1 over classes, 0 to 1"),
+            *(schema_field(f"recall_{c}", pa.float64(), "recall, 0 to 1") for c in classes),
+            schema_field(
                 "best_development_ua",
                 pa.float64(),
                 "of the kept weights, 0 to 1; null: no development set",
                 null=True,
             ),
-            described("trials", pa.int32(), "points of the searched grid; 1: nothing was searched"),
-            described("chosen_trial", pa.int32(), "the one that this row is of, from 0"),
-            described("choices", pa.string(), "its searched settings, canonical JSON"),
-            described("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
-            described("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
-            described("stopped", pa.string(), "patience or budget; fitted: an estimator"),
-            described(
+            schema_field(
+                "trials", pa.int32(), "points of the searched grid; 1: nothing was searched"
+            ),
+            schema_field("chosen_trial", pa.int32(), "the one that this row is of, from 0"),
+            schema_field("choices", pa.string(), "its searched settings, canonical JSON"),
+            schema_field(
+                "steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"
+            ),
+            schema_field(
+                "best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"
+            ),
+            schema_field("stop_reason", pa.string(), "patience or budget; fitted: an estimator"),
+            schema_field(
                 "seconds",
                 pa.float64(),
                 "wall time of this training",
                 measured=True,
             ),
-            described(
+            schema_field(
                 "cell_seconds",
                 pa.float64(),
                 "wall time of the job with all its repeats",
                 measured=True,
             ),
-            described("peak_memory_megabytes", pa.float64(), "of the job", measured=True),
-            described("device", pa.string(), "what it ran on"),
-            described("execution", pa.string(), "how this training was computed"),
-            described("precision", pa.string(), "of the network's numbers"),
-            described("notes", pa.string(), "what weakens the protocol"),
-            described("settings", pa.string(), "model, training and search, canonical JSON"),
-            described("settings_sha256", pa.string(), "digest of the settings"),
-            described("code_sha256", pa.string(), "digest of the training code"),
-            described("protocol_sha256", pa.string(), "digest of the fold's table"),
-            described("features_sha256", pa.string(), "digests of the features, + between them"),
-            described(
+            schema_field("peak_memory_megabytes", pa.float64(), "of the job", measured=True),
+            schema_field("device", pa.string(), "what it ran on"),
+            schema_field("execution", pa.string(), "how this training was computed"),
+            schema_field("precision", pa.string(), "of the network's numbers"),
+            schema_field("notes", pa.string(), "what weakens the protocol"),
+            schema_field("settings", pa.string(), "model, training and search, canonical JSON"),
+            schema_field("settings_sha256", pa.string(), "digest of the settings"),
+            schema_field("code_sha256", pa.string(), "digest of the training code"),
+            schema_field("protocol_sha256", pa.string(), "digest of the fold's table"),
+            schema_field("features_sha256", pa.string(), "digests of the features, + between them"),
+            schema_field(
                 "corpus_sha256",
                 pa.string(),
                 "digests of the corpus's rows that the features were made from, + between them",
             ),
-            described(
+            schema_field(
                 "checkpoint_sha256",
                 pa.string(),
                 "digests of the pre-trained weights, + between them; empty: none",
             ),
-            described("model_sha256", pa.string(), "digest of the job's trained weights"),
-            described("predictions_sha256", pa.string(), "digest of the job's predictions"),
-            described("versions", pa.string(), "package versions, JSON"),
+            schema_field("model_sha256", pa.string(), "digest of the job's trained weights"),
+            schema_field("predictions_sha256", pa.string(), "digest of the job's predictions"),
+            schema_field("versions", pa.string(), "package versions, JSON"),
         ]
     )
 
@@ -137,10 +153,12 @@ def predictions_of_study(classes: list[str]) -> pa.Schema:
     return pa.schema(
         [
             *predictions_schema(classes),
-            described("experiment", pa.string(), "representation and model, by the study's name"),
-            described("fold", pa.string(), "which part of the corpus is tested"),
-            described("size", pa.string(), "training size as asked for"),
-            described(
+            schema_field(
+                "experiment", pa.string(), "representation and model, by the study's name"
+            ),
+            schema_field("fold", pa.string(), "which part of the corpus is tested"),
+            schema_field("size", pa.string(), "training size as asked for"),
+            schema_field(
                 "order", pa.int32(), "training order; repeats of one differ in initialisation"
             ),
         ]
@@ -199,8 +217,8 @@ def collect_runs(
         classes,
         pl.DataFrame(rows, infer_schema_length=None),
         pl.concat(predictions),
-        frame_of(trials, TRIALS),
-        frame_of(layer_weights, LAYER_WEIGHTS),
+        dataframe_of(trials, TRIALS),
+        dataframe_of(layer_weights, LAYER_WEIGHTS),
     )
 
 
@@ -231,8 +249,10 @@ def _row(
         "experiment": run.experiment,
         "representations": "+".join(each.reference for each in run.inputs),
         "modality": "+".join(sorted({modality_of(each.settings.kind) for each in run.inputs})),
-        "weights": "; ".join(dict.fromkeys(each.weights for each in run.inputs if each.weights)),
-        "utterances_in_windows": run.utterances_in_windows,
+        "pretrained_weights": "; ".join(
+            dict.fromkeys(each.pretrained_weights for each in run.inputs if each.pretrained_weights)
+        ),
+        "chunked_utterances": run.chunked_utterances,
         "model": run.settings.model.kind,
         "fold": run.fold,
         "size": run.size,
@@ -253,7 +273,7 @@ def _row(
         "choices": canonical_json(chosen.choices),
         "steps": chosen.steps,
         "best_step": chosen.best_step,
-        "stopped": chosen.stopped,
+        "stop_reason": chosen.stop_reason,
         "seconds": chosen.seconds,
         "cell_seconds": run.seconds,
         "peak_memory_megabytes": run.peak_memory_megabytes,

@@ -12,7 +12,7 @@ from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.evaluation.runs import confusion_of
 from emoscale.evaluation.speakers import Answers, count_answers, draw_speakers, drawn, interval
 from emoscale.evaluation.variance import linearised, variance_of
-from emoscale.tables.schemas import described
+from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import (
     accuracies,
     brier_score,
@@ -31,93 +31,106 @@ def scores_schema(classes: list[str]) -> pa.Schema:
     share = "of the variance of `ua`, from other speakers and trainings"
     return pa.schema(
         [
-            described("study", pa.string(), "name of the study"),
-            described("corpus", pa.string(), "corpus; a generated one is called synthetic"),
-            described("experiment", pa.string(), "representation and model, by the study's name"),
-            described("representations", pa.string(), "what is learned from; + between several"),
-            described("modality", pa.string(), "audio, text or external; + between several"),
-            described("weights", pa.string(), "where pre-trained weights come from; empty: none"),
-            described(
-                "utterances_in_windows",
+            schema_field("study", pa.string(), "name of the study"),
+            schema_field("corpus", pa.string(), "corpus; a generated one is called synthetic"),
+            schema_field(
+                "experiment", pa.string(), "representation and model, by the study's name"
+            ),
+            schema_field("representations", pa.string(), "what is learned from; + between several"),
+            schema_field("modality", pa.string(), "audio, text or external; + between several"),
+            schema_field(
+                "pretrained_weights",
+                pa.string(),
+                "where pre-trained weights come from; empty: none",
+            ),
+            schema_field(
+                "chunked_utterances",
                 pa.int32(),
                 "of the largest job's, too long for the network to see as a whole",
             ),
-            described("model", pa.string(), "kind of classifier"),
-            described("size", pa.string(), "training size as asked for"),
-            described("training_utterances_mean", pa.float64(), "labels learned from, mean"),
-            described("training_utterances_minimum", pa.int32(), "in the smallest fold"),
-            described("training_utterances_maximum", pa.int32(), "in the largest fold"),
-            described("folds", pa.int32(), "number of folds"),
-            described("repeats", pa.int32(), "training orders and initialisations a fold"),
-            described("test_utterances", pa.int32(), "over all folds"),
-            described("ua", pa.float64(), f"unweighted accuracy; {pooled}"),
+            schema_field("model", pa.string(), "kind of classifier"),
+            schema_field("size", pa.string(), "training size as asked for"),
+            schema_field("training_utterances_mean", pa.float64(), "labels learned from, mean"),
+            schema_field("training_utterances_minimum", pa.int32(), "in the smallest fold"),
+            schema_field("training_utterances_maximum", pa.int32(), "in the largest fold"),
+            schema_field("folds", pa.int32(), "number of folds"),
+            schema_field("repeats", pa.int32(), "training orders and initialisations a fold"),
+            schema_field("test_utterances", pa.int32(), "over all folds"),
+            schema_field("ua", pa.float64(), f"unweighted accuracy; {pooled}"),
             *_ends("ua"),
-            described("ua_repeat_deviation", pa.float64(), "standard deviation of it over repeats"),
-            described("ua_fold_mean", pa.float64(), "unweighted accuracy a fold, mean over folds"),
-            described("ua_fold_deviation", pa.float64(), "standard deviation of it over folds"),
-            described("wa", pa.float64(), f"accuracy; {pooled}"),
+            schema_field("ua_repeat_std", pa.float64(), "standard deviation of it over repeats"),
+            schema_field(
+                "ua_fold_mean", pa.float64(), "unweighted accuracy a fold, mean over folds"
+            ),
+            schema_field("ua_fold_std", pa.float64(), "standard deviation of it over folds"),
+            schema_field("wa", pa.float64(), f"accuracy; {pooled}"),
             *_ends("wa"),
-            described("wa_fold_mean", pa.float64(), "accuracy a fold, mean over folds"),
-            described("macro_f1", pa.float64(), f"mean F1 over classes; {pooled}"),
+            schema_field("wa_fold_mean", pa.float64(), "accuracy a fold, mean over folds"),
+            schema_field("macro_f1", pa.float64(), f"mean F1 over classes; {pooled}"),
             *_ends("macro_f1"),
-            described("macro_f1_fold_mean", pa.float64(), "mean F1 a fold, mean over folds"),
-            *(described(f"recall_{name}", pa.float64(), f"recall; {pooled}") for name in classes),
-            described("chance_ua", pa.float64(), "unweighted accuracy of guessing"),
-            described(
+            schema_field("macro_f1_fold_mean", pa.float64(), "mean F1 a fold, mean over folds"),
+            *(
+                schema_field(f"recall_{name}", pa.float64(), f"recall; {pooled}")
+                for name in classes
+            ),
+            schema_field("chance_ua", pa.float64(), "unweighted accuracy of guessing"),
+            schema_field(
                 "ece",
                 pa.float64(),
                 "expected calibration error of the top probability, 15 bins of equal width, 0 to "
                 "1; mean over repeats",
             ),
-            described(
+            schema_field(
                 "brier",
                 pa.float64(),
                 "squared distance of the probabilities to the truth, summed over classes, 0 to 2; "
                 "mean over repeats",
             ),
-            described("test_speakers", pa.int32(), "over all folds"),
-            described(
+            schema_field("test_speakers", pa.int32(), "over all folds"),
+            schema_field(
                 "variance_speakers",
                 pa.float64(),
                 f"share {share}, that comes from speakers, 0 to 1; null: one repeat, or no "
                 "variance",
                 null=True,
             ),
-            described(
+            schema_field(
                 "variance_trainings",
                 pa.float64(),
                 f"share {share}, that comes from trainings: orders (with what they are told) and "
                 "seeds together, 0 to 1; null: one repeat, or no variance",
                 null=True,
             ),
-            described(
+            schema_field(
                 "variance_orders",
                 pa.float64(),
                 "orders' (training subsets') part of variance_trainings; null: cannot be told from "
                 "the seeds' (needs protocol.seeds_per_order of 2 or more, and 2 or more orders)",
                 null=True,
             ),
-            described(
+            schema_field(
                 "variance_seeds",
                 pa.float64(),
                 "seeds' (initialisations') part of variance_trainings; null: as variance_orders",
                 null=True,
             ),
-            described("seconds", pa.float64(), "wall time of its jobs together", measured=True),
-            described("peak_memory_megabytes", pa.float64(), "of the largest job", measured=True),
-            described("notes", pa.string(), "what weakens the protocol"),
+            schema_field("seconds", pa.float64(), "wall time of its jobs together", measured=True),
+            schema_field(
+                "peak_memory_megabytes", pa.float64(), "of the largest job", measured=True
+            ),
+            schema_field("notes", pa.string(), "what weakens the protocol"),
         ]
     )
 
 
 CONFUSION = pa.schema(
     [
-        described("experiment", pa.string(), "representation and model, by the study's name"),
-        described("size", pa.string(), "training size as asked for"),
-        described("label", pa.string(), "true class"),
-        described("predicted", pa.string(), "predicted class"),
-        described("utterances", pa.float64(), "all folds pooled, mean over repeats"),
-        described("share", pa.float64(), "of the true class, 0 to 1"),
+        schema_field("experiment", pa.string(), "representation and model, by the study's name"),
+        schema_field("size", pa.string(), "training size as asked for"),
+        schema_field("label", pa.string(), "true class"),
+        schema_field("predicted", pa.string(), "predicted class"),
+        schema_field("utterances", pa.float64(), "all folds pooled, mean over repeats"),
+        schema_field("fraction", pa.float64(), "of the true class, 0 to 1"),
     ]
 )
 """A row an experiment, size, true and predicted class."""
@@ -154,8 +167,11 @@ def score_table(
         rows.append(
             {
                 **{name: first[name] for name in ("study", "corpus", "experiment")},
-                **{name: first[name] for name in ("representations", "modality", "weights")},
-                "utterances_in_windows": own["utterances_in_windows"].max(),
+                **{
+                    name: first[name]
+                    for name in ("representations", "modality", "pretrained_weights")
+                },
+                "chunked_utterances": own["chunked_utterances"].max(),
                 **{name: first[name] for name in ("model", "size")},
                 "training_utterances_mean": own["training_utterances"].mean(),
                 "training_utterances_minimum": own["training_utterances"].min(),
@@ -164,9 +180,9 @@ def score_table(
                 "repeats": own["repeat"].n_unique(),
                 "test_utterances": of_cell["utterance"].n_unique(),
                 "ua": ua.mean(),
-                "ua_repeat_deviation": _deviation(ua),
+                "ua_repeat_std": _deviation(ua),
                 "ua_fold_mean": by_fold["ua"].mean(),
-                "ua_fold_deviation": _deviation(by_fold["ua"].to_numpy()),
+                "ua_fold_std": _deviation(by_fold["ua"].to_numpy()),
                 "wa": np.mean([metrics.accuracy for metrics in pooled]),
                 "wa_fold_mean": by_fold["wa"].mean(),
                 "macro_f1": np.mean([metrics.macro_f1 for metrics in pooled]),
@@ -200,7 +216,7 @@ def confusion_table(predictions: pl.DataFrame, classes: list[str]) -> pl.DataFra
                         "label": label,
                         "predicted": predicted,
                         "utterances": counts[place, other],
-                        "share": counts[place, other] / total if total else 0.0,
+                        "fraction": counts[place, other] / total if total else 0.0,
                     }
                 )
     return pl.DataFrame(rows)
@@ -210,8 +226,8 @@ def _ends(name: str) -> list[pa.Field]:
     """The columns of an interval."""
     meaning = "end of the 95 % interval of {}, from drawing speakers and trainings again"
     return [
-        described(f"{name}_low", pa.float64(), f"lower {meaning.format(name)}"),
-        described(f"{name}_high", pa.float64(), f"upper {meaning.format(name)}"),
+        schema_field(f"{name}_low", pa.float64(), f"lower {meaning.format(name)}"),
+        schema_field(f"{name}_high", pa.float64(), f"upper {meaning.format(name)}"),
     ]
 
 

@@ -19,21 +19,21 @@ from emoscale.evaluation.speakers import (
     interval,
     unweighted_accuracy,
 )
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import described
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import Floats
 
 _CELL = [
-    described("experiment", pa.string(), "representation and model, by the study's name"),
-    described("size", pa.string(), "training size as asked for: each experiment's largest"),
-    described(
+    schema_field("experiment", pa.string(), "representation and model, by the study's name"),
+    schema_field("size", pa.string(), "training size as asked for: each experiment's largest"),
+    schema_field(
         "slice",
         pa.string(),
         "what utterances are grouped by: sex, speaker, session, style, text (are its words in the "
         "fold's training texts), duration, agreement (share of the raters' votes for the label), "
         "noise (estimated signal-to-noise ratio), corpus",
     ),
-    described("group", pa.string(), "unknown: the corpus does not say"),
+    schema_field("group", pa.string(), "unknown: the corpus does not say"),
 ]
 FEWEST_SPEAKERS = 5
 """With fewer, there is no interval: all that can be drawn from n speakers lies between them, and
@@ -44,13 +44,15 @@ _ENDS = f"of the 95 % interval over speakers and repeats; null: under {FEWEST_SP
 SLICES = pa.schema(
     [
         *_CELL,
-        described("utterances", pa.int32(), "tested ones in the group, over all folds"),
-        described("speakers", pa.int32(), "who spoke them"),
-        described("classes", pa.int32(), "classes that the group has utterances of"),
-        described("ua", pa.float64(), "unweighted accuracy over these classes, mean over repeats"),
-        described("ua_low", pa.float64(), f"lower end {_ENDS}", null=True),
-        described("ua_high", pa.float64(), f"upper end {_ENDS}", null=True),
-        described("wa", pa.float64(), "accuracy, mean over repeats, 0 to 1"),
+        schema_field("utterances", pa.int32(), "tested ones in the group, over all folds"),
+        schema_field("speakers", pa.int32(), "who spoke them"),
+        schema_field("classes", pa.int32(), "classes that the group has utterances of"),
+        schema_field(
+            "ua", pa.float64(), "unweighted accuracy over these classes, mean over repeats"
+        ),
+        schema_field("ua_low", pa.float64(), f"lower end {_ENDS}", null=True),
+        schema_field("ua_high", pa.float64(), f"upper end {_ENDS}", null=True),
+        schema_field("wa", pa.float64(), "accuracy, mean over repeats, 0 to 1"),
     ]
 )
 """A row an experiment, slice and group; a slice with one group only is left out."""
@@ -58,13 +60,13 @@ SLICES = pa.schema(
 SLICE_GAPS = pa.schema(
     [
         *_CELL,
-        described("other", pa.string(), "the group that it is compared with"),
-        described("classes", pa.int32(), "classes that both groups have: the gap is over these"),
-        described("gap", pa.float64(), "UA of `group` less UA of `other`"),
-        described("gap_low", pa.float64(), f"lower end {_ENDS}, paired by speaker", null=True),
-        described("gap_high", pa.float64(), f"upper end {_ENDS}, paired by speaker", null=True),
-        described(
-            "draws_left_out",
+        schema_field("other", pa.string(), "the group that it is compared with"),
+        schema_field("classes", pa.int32(), "classes that both groups have: the gap is over these"),
+        schema_field("gap", pa.float64(), "UA of `group` less UA of `other`"),
+        schema_field("gap_low", pa.float64(), f"lower end {_ENDS}, paired by speaker", null=True),
+        schema_field("gap_high", pa.float64(), f"upper end {_ENDS}, paired by speaker", null=True),
+        schema_field(
+            "excluded_draws",
             pa.float64(),
             "share of the draws of speakers in which one of the groups had none, 0 to 1",
         ),
@@ -110,7 +112,7 @@ def slice_tables(
                 gap = _gap(answers[group], answers[other], draws)
                 if gap is not None:
                     gaps.append({**cell, "group": group, "other": other, **gap})
-    return frame_of(scores, SLICES), frame_of(gaps, SLICE_GAPS)
+    return dataframe_of(scores, SLICES), dataframe_of(gaps, SLICE_GAPS)
 
 
 def _groups_in_order(sliced: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -153,7 +155,7 @@ def _gap(one: Answers, other: Answers, draws: Draws) -> dict[str, object] | None
         "gap": unweighted_accuracy(one) - unweighted_accuracy(other),
         "gap_low": low,
         "gap_high": high,
-        "draws_left_out": float(1 - usable.mean()),
+        "excluded_draws": float(1 - usable.mean()),
     }
 
 

@@ -5,33 +5,33 @@ from __future__ import annotations
 import pyarrow as pa
 
 from emoscale.runtime.provenance import canonical_json
-from emoscale.tables.schemas import described
+from emoscale.tables.schemas import schema_field
 from emoscale.training.run_record import RepeatRecord, RunRecord
 
 TRIALS = pa.schema(
     [
-        described("experiment", pa.string(), "representation and model, by the study's name"),
-        described("fold", pa.string(), "which part of the corpus is tested"),
-        described("size", pa.string(), "training size as asked for"),
-        described("repeat", pa.int32(), "training order and initialisation"),
-        described("trial", pa.int32(), "point of the searched grid, from 0"),
-        described("choices", pa.string(), "its searched settings, canonical JSON"),
-        described("chosen", pa.bool_(), "whether predictions and weights are this trial's"),
-        described(
+        schema_field("experiment", pa.string(), "representation and model, by the study's name"),
+        schema_field("fold", pa.string(), "which part of the corpus is tested"),
+        schema_field("size", pa.string(), "training size as asked for"),
+        schema_field("repeat", pa.int32(), "training order and initialisation"),
+        schema_field("trial", pa.int32(), "point of the searched grid, from 0"),
+        schema_field("choices", pa.string(), "its searched settings, canonical JSON"),
+        schema_field("chosen", pa.bool_(), "whether predictions and weights are this trial's"),
+        schema_field(
             "development_ua",
             pa.float64(),
             "unweighted accuracy of its kept weights, 0 to 1; null: no development set",
             null=True,
         ),
-        described(
+        schema_field(
             "development_loss",
             pa.float64(),
             "weighted cross-entropy of its kept weights, nats; null: an estimator, or no such set",
             null=True,
         ),
-        described("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
-        described("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
-        described(
+        schema_field("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
+        schema_field("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
+        schema_field(
             "seconds",
             pa.float64(),
             "wall time",

@@ -31,13 +31,13 @@ class AlignedFusion(Classifier):
     ) -> None:
         super().__init__()
         speech, _ = inputs
-        if settings.confined and speech.frame_rate is None:
+        if settings.within_word and speech.frame_rate is None:
             raise ConfigurationError(
-                "aligned_fusion with `confined: true` needs to know when a frame of its first "
+                "aligned_fusion with `within_word: true` needs to know when a frame of its first "
                 "input is, which has no frame rate; name speech frames first, or set it to false"
             )
-        self._rate = speech.frame_rate if settings.confined else None
-        width = 2 * settings.width  # of an encoding: both directions
+        self._rate = speech.frame_rate if settings.within_word else None
+        width = 2 * settings.hidden_size  # of an encoding: both directions
         self.standardise = nn.ModuleList(
             Standardise(shape.dimension, shape.layers) for shape in inputs
         )
@@ -46,10 +46,11 @@ class AlignedFusion(Classifier):
             for shape in inputs
         )
         self.encoders = nn.ModuleList(
-            RecurrentEncoder(shape.dimension, "gru", settings.width, 1, 0.0) for shape in inputs
+            RecurrentEncoder(shape.dimension, "gru", settings.hidden_size, 1, 0.0)
+            for shape in inputs
         )
-        self.attention = AlignedAttention(width, settings.heads)
-        self.aligned = RecurrentEncoder(2 * width, "gru", settings.width, 1, 0.0)
+        self.attention = AlignedAttention(width, settings.num_heads)
+        self.aligned = RecurrentEncoder(2 * width, "gru", settings.hidden_size, 1, 0.0)
         self.pool = Pooling("attention", width)
         self.dropout = Dropout(settings.dropout)
         self.classify = UtteranceLinear(width, classes)

@@ -30,8 +30,10 @@ class Convolutional(OneInput):
         self.dropout = Dropout(settings.dropout)
         self.pool = Pooling(settings.pooling, entering)
         pooled = self.pool.dimension
-        self.hidden = None if settings.hidden is None else UtteranceLinear(pooled, settings.hidden)
-        self.classify = UtteranceLinear(settings.hidden or pooled, classes)
+        self.hidden = (
+            None if settings.hidden_size is None else UtteranceLinear(pooled, settings.hidden_size)
+        )
+        self.classify = UtteranceLinear(settings.hidden_size or pooled, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""

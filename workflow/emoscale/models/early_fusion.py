@@ -26,15 +26,19 @@ class EarlyFusion(Classifier):
             nn.Identity() if shape.layers is None else LayerWeights(shape.layers)
             for shape in inputs
         )
-        self.project = nn.ModuleList(nn.Linear(shape.dimension, settings.width) for shape in inputs)
-        pools = [Pooling(settings.pooling, settings.width) for _ in inputs]
+        self.project = nn.ModuleList(
+            nn.Linear(shape.dimension, settings.projection_size) for shape in inputs
+        )
+        pools = [Pooling(settings.pooling, settings.projection_size) for _ in inputs]
         self.pool = nn.ModuleList(pools)
         self.dropout = Dropout(settings.dropout)
         entering = sum(pool.dimension for pool in pools)
         self.hidden = (
-            None if settings.hidden is None else UtteranceLinear(entering, settings.hidden)
+            None
+            if settings.hidden_size is None
+            else UtteranceLinear(entering, settings.hidden_size)
         )
-        self.classify = UtteranceLinear(settings.hidden or entering, classes)
+        self.classify = UtteranceLinear(settings.hidden_size or entering, classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Logits [utterances, classes]."""

@@ -94,7 +94,7 @@ class Estimator:
                 "the training subset holds utterances of one class only, from which no "
                 f"{self._settings.method} can be fitted; take a larger training size"
             )
-        if not len(development) and len(self._settings.strengths) > 1:
+        if not len(development) and len(self._settings.C) > 1:
             raise UserError(
                 "there is no development set on which one of the estimator's strengths could be "
                 "chosen; name a single one, such as `strengths: [0.01]`"
@@ -109,7 +109,7 @@ class Estimator:
             standardised = standardised @ basis
         best: tuple[float, float, Any] | None = None
         tried: dict[float, float | None] = {}
-        for strength in sorted(self._settings.strengths):
+        for strength in sorted(self._settings.C):
             fitted = self._unfitted(strength, standardised, class_weights, seed)
             fitted.fit(standardised, labels)
             score = 0.0

@@ -23,7 +23,7 @@ class LateFusion(Classifier):
         super().__init__()
         parts = [
             build_model(part, [shape], classes)
-            for part, shape in zip(settings.parts, inputs, strict=True)
+            for part, shape in zip(settings.branches, inputs, strict=True)
         ]
         # Held once, here, so that no statistics are saved under two names.
         self.standardise = nn.ModuleList(part.standardise[0] for part in parts)

@@ -19,9 +19,9 @@ class Pooled(OneInput):
     ) -> None:
         super().__init__(inputs)
         entering = inputs[0].dimension
-        width = settings.width or entering
+        width = settings.projection_size or entering
         self.project: nn.Module = nn.Identity()
-        if settings.width is not None:
+        if settings.projection_size is not None:
             self.project = nn.Linear(entering, width)
             if settings.activation == "relu":
                 self.project = nn.Sequential(self.project, nn.ReLU())

@@ -20,7 +20,11 @@ class Recurrent(OneInput):
     ) -> None:
         super().__init__(inputs)
         self.encoder = RecurrentEncoder(
-            inputs[0].dimension, settings.cell, settings.width, settings.depth, settings.dropout
+            inputs[0].dimension,
+            settings.rnn_type,
+            settings.hidden_size,
+            settings.num_layers,
+            settings.dropout,
         )
         self.pool = Pooling(settings.pooling, self.encoder.dimension)
         self.dropout = Dropout(settings.dropout)

@@ -16,9 +16,9 @@ from emoscale.models.aligned_fusion import AlignedFusion
 from emoscale.models.registry import build_model
 from emoscale.runtime.errors import StoreError, UserError
 from emoscale.store.index import FeatureStore
-from emoscale.tables.parquet import frame_of, read_table
-from emoscale.tables.schemas import TEXTS, described
-from emoscale.training.material import Material
+from emoscale.tables.parquet import dataframe_of, read_table
+from emoscale.tables.schemas import TEXTS, schema_field
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 SPECIAL = "(special)"
@@ -47,15 +47,15 @@ class AttentionMap:
 
 ATTENTION = pa.schema(
     [
-        described("utterance", pa.string(), "unique key"),
-        described("token", pa.int32(), "place in the transcript, from 0"),
-        described("text", pa.string(), "of the token"),
-        described("token_start", pa.float64(), "of its word, seconds; null: unknown", null=True),
-        described("token_end", pa.float64(), "of its word, seconds; null: unknown", null=True),
-        described("head", pa.int32(), "of the attention, from 0"),
-        described("frame", pa.int32(), "of the speech, from 0"),
-        described("start", pa.float64(), "of the frame, seconds"),
-        described("share", pa.float64(), "of the token's attention in this head, 0 to 1"),
+        schema_field("utterance", pa.string(), "unique key"),
+        schema_field("token", pa.int32(), "place in the transcript, from 0"),
+        schema_field("text", pa.string(), "of the token"),
+        schema_field("token_start", pa.float64(), "of its word, seconds; null: unknown", null=True),
+        schema_field("token_end", pa.float64(), "of its word, seconds; null: unknown", null=True),
+        schema_field("head", pa.int32(), "of the attention, from 0"),
+        schema_field("frame", pa.int32(), "of the speech, from 0"),
+        schema_field("start", pa.float64(), "of the frame, seconds"),
+        schema_field("weight", pa.float64(), "of the token's attention in this head, 0 to 1"),
     ]
 )
 """A row a head, token and frame."""
@@ -92,8 +92,8 @@ def attention_of_utterance(
     assert isinstance(network, AlignedFusion)
     network.load_state_dict(repeat.weights)
     network.eval()
-    material = Material([utterance], features, device)
-    speech, text = material.batch(torch.tensor([0]))
+    cell_features = CellFeatures([utterance], features, device)
+    speech, text = cell_features.batch(torch.tensor([0]))
     reduced = repeat.precision == "bfloat16"
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced):
         (attention,) = network.attention_of(speech, text)
@@ -121,9 +121,9 @@ def attention_frame(shown: AttentionMap) -> pl.DataFrame:
         "head": head,
         "frame": frame,
         "start": frame / shown.frame_rate,
-        "share": shown.attention.ravel(),
+        "weight": shown.attention.ravel(),
     }
-    table = frame_of([], ATTENTION)
+    table = dataframe_of([], ATTENTION)
     return pl.DataFrame(columns, schema_overrides=dict(table.schema)).with_columns(
         pl.col("token_start", "token_end").fill_nan(None)
     )

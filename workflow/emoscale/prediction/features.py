@@ -21,7 +21,7 @@ from emoscale.representations.weights.placing import place_weights
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.training.material import Material
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.prepared_cell import shape_of
 from emoscale.training.run_record import InputRecord
 from emoscale.training.saved_run import SavedRun
@@ -103,10 +103,10 @@ class FeatureMaker:
         """Whether waveforms are read, so that long recordings are cut."""
         return "audio" in self._modalities()
 
-    def material(self, rows: pl.DataFrame) -> tuple[list[str], Material | None, dict[str, str]]:
-        """Features of utterances (schema `SOURCES`): their keys, in order, and what models read.
+    def features(self, rows: pl.DataFrame) -> tuple[list[str], CellFeatures | None, dict[str, str]]:
+        """Features of utterances (schema `EXTRACTION_INPUTS`): their keys, in order, and what models read.
 
-        Also a sentence of each utterance that has none; the material is None where nothing is left.
+        Also a sentence of each utterance that has none; the features is None where nothing is left.
         """
         failed: dict[str, str] = {}
         with TemporaryDirectory(prefix="emoscale-") as temporary:
@@ -124,7 +124,7 @@ class FeatureMaker:
             stores = [FeatureStore(indices[each.name], each.layer) for each in self._run.inputs]
             self._check_shapes(stores)
             features = [store.load(keys) for store in stores]
-        return keys, Material(keys, features, self._device), failed
+        return keys, CellFeatures(keys, features, self._device), failed
 
     def _modalities(self) -> set[str]:
         return {made.representation.modality for made in self._made.values()}
@@ -145,7 +145,7 @@ class FeatureMaker:
             names = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
             raise CheckpointError(
                 f"representation {saved.name}: its weights have sha256 {found or '(none)'}, and "
-                f"those of the training {saved.checkpoint_sha256 or '(none)'} ({saved.weights}); "
+                f"those of the training {saved.checkpoint_sha256 or '(none)'} ({saved.pretrained_weights}); "
                 f"say where they are with --weights {names[0] if names else 'NAME'}=PATH"
             )
         if getattr(settings, "backend", "native") != "native":
@@ -154,7 +154,7 @@ class FeatureMaker:
                 "project's own code, whose values are those up to rounding",
                 file=sys.stderr,
             )
-        return _Made(settings, representation, saved.weights)
+        return _Made(settings, representation, saved.pretrained_weights)
 
     def _extract(
         self, rows: pl.DataFrame, made: _Made, folder: Path, first: int, failed: dict[str, str]

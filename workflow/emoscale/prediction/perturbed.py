@@ -12,7 +12,7 @@ from emoscale.runtime.errors import StoreError
 from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.schemas import perturbed_schema
-from emoscale.training.material import Material
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.prepared_cell import shape_of
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
@@ -45,9 +45,9 @@ def predict_conditions(
         for store, as_trained in zip(stores, clean, strict=True):
             _check_same(store, as_trained)
         budget = MemoryBudget(memory_bytes)
-        material = Material(keys, [store.load(keys, budget) for store in stores], device)
+        cell_features = CellFeatures(keys, [store.load(keys, budget) for store in stores], device)
         tables += [
-            _answers(run, repeat, material, tested).select(
+            _answers(run, repeat, cell_features, tested).select(
                 pl.lit(condition).alias("condition"), "*"
             )
             for repeat in run.repeats
@@ -66,10 +66,10 @@ def _check_same(perturbed: FeatureStore, clean: FeatureStore) -> None:
 
 
 def _answers(
-    run: SavedRun, repeat: SavedRepeat, material: Material, tested: pl.DataFrame
+    run: SavedRun, repeat: SavedRepeat, cell_features: CellFeatures, tested: pl.DataFrame
 ) -> pl.DataFrame:
-    places = material.places(tested["utterance"].to_list())
-    probabilities = run.probabilities(material, places, [repeat])
+    places = cell_features.indices(tested["utterance"].to_list())
+    probabilities = run.probabilities(cell_features, places, [repeat])
     return tested.with_columns(
         pl.lit(repeat.number, dtype=pl.Int32).alias("repeat"),
         pl.Series("predicted", [run.classes[place] for place in probabilities.argmax(axis=1)]),

@@ -11,12 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from emoscale.prediction.features import FeatureMaker
-from emoscale.prediction.recordings import LeftOut, Part, parts_of
+from emoscale.prediction.recordings import LeftOut, Segment, segments_of
 from emoscale.prediction.tables import predictions_frame
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
-from emoscale.tables.parquet import frame_of
-from emoscale.tables.schemas import SOURCES
+from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.schemas import EXTRACTION_INPUTS
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 SECONDS_AT_ONCE = 600.0
@@ -25,7 +25,7 @@ SECONDS_AT_ONCE = 600.0
 
 @dataclass(frozen=True)
 class _Asked:
-    part: Part
+    segment: Segment
     transcript: str | None
 
 
@@ -35,26 +35,26 @@ def predict(
     maker: FeatureMaker,
     files: Sequence[Path],
     transcripts: Transcripts,
-    window_seconds: float,
+    segment_seconds: float,
     report: Callable[[LeftOut], None],
 ) -> pl.DataFrame:
     """Predictions of recordings (schema `predictions_of_files`), the mean of the repeats'.
 
-    A recording longer than `window_seconds` is cut into equal windows, none longer; the file's own
+    A recording longer than `segment_seconds` is cut into equal segments, none longer; the file's own
     row is the mean of theirs, weighted by their lengths, and they stand below it. Of a model that
-    reads text alone nothing is cut. `report` is told at once of each recording or window that is
+    reads text alone nothing is cut. `report` is told at once of each recording or segment that is
     left out; the others are predicted all the same.
     """
-    found: dict[Part, NDArray[np.float64]] = {}
-    asked = _asked(run, maker, files, transcripts, window_seconds, report)
+    found: dict[Segment, NDArray[np.float64]] = {}
+    asked = _asked(run, maker, files, transcripts, segment_seconds, report)
     for batch in _batches(asked):
-        rows = frame_of([_row(each) for each in batch], SOURCES)
-        keys, material, failed = maker.material(rows)
-        part_of = {each.part.key: each.part for each in batch}
+        rows = dataframe_of([_row(each) for each in batch], EXTRACTION_INPUTS)
+        keys, cell_features, failed = maker.features(rows)
+        part_of = {each.segment.key: each.segment for each in batch}
         for key, sentence in failed.items():
             report(LeftOut(part_of[key].file, sentence))
-        if material is not None:
-            probabilities = run.probabilities(material, material.places(keys), repeats)
+        if cell_features is not None:
+            probabilities = run.probabilities(cell_features, cell_features.indices(keys), repeats)
             found |= {part_of[key]: row for key, row in zip(keys, probabilities, strict=True)}
     return predictions_frame(run, repeats, found)
 
@@ -64,32 +64,32 @@ def _asked(
     maker: FeatureMaker,
     files: Sequence[Path],
     transcripts: Transcripts,
-    window_seconds: float,
+    segment_seconds: float,
     report: Callable[[LeftOut], None],
 ) -> Iterator[_Asked]:
     for file in files:
-        longest = window_seconds if maker.reads_audio else float("inf")
-        parts, left_out = parts_of(file, run.record.prediction.audio, longest)
+        longest = segment_seconds if maker.reads_audio else float("inf")
+        segments, left_out = segments_of(file, run.record.prediction.audio, longest)
         for each in left_out:
             report(each)
         transcript = None
-        if parts and maker.reads_text:
+        if segments and maker.reads_text:
             try:
-                transcript = _transcript(file, parts, transcripts, window_seconds)
+                transcript = _transcript(file, segments, transcripts, segment_seconds)
             except UserError as error:
                 report(LeftOut(file, str(error)))
                 continue
-        for part in parts:
-            yield _Asked(part, transcript)
+        for segment in segments:
+            yield _Asked(segment, transcript)
 
 
 def _transcript(
-    file: Path, parts: Sequence[Part], transcripts: Transcripts, window_seconds: float
+    file: Path, segments: Sequence[Segment], transcripts: Transcripts, segment_seconds: float
 ) -> str:
-    if parts[0].windows > 1:
+    if segments[0].count > 1:
         raise UserError(
-            f"{file}: is longer than {window_seconds:g} s, and the model reads a transcript, which "
-            "cannot be cut with it; cut both, or raise --window"
+            f"{file}: is longer than {segment_seconds:g} s, and the model reads a transcript, which "
+            "cannot be cut with it; cut both, or raise --segment-seconds"
         )
     return transcripts.of(file)
 
@@ -99,7 +99,7 @@ def _batches(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
     seconds = 0.0
     for each in asked:
         batch.append(each)
-        seconds += each.part.seconds
+        seconds += each.segment.seconds
         if seconds >= SECONDS_AT_ONCE:
             yield batch
             batch, seconds = [], 0.0
@@ -109,13 +109,13 @@ def _batches(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
 
 def _row(asked: _Asked) -> dict[str, object]:
     """As extraction reads it: no alignment of words is known."""
-    part = asked.part
+    segment = asked.segment
     return {
-        "utterance": part.key,
-        "audio": str(part.file),
-        "start": part.start,
-        "end": part.end,
-        "seconds": part.seconds,
+        "utterance": segment.key,
+        "audio": str(segment.file),
+        "start": segment.start,
+        "end": segment.end,
+        "seconds": segment.seconds,
         "transcript": asked.transcript,
         "words": None,
         "audio_sha256": "",

@@ -1,4 +1,4 @@
-"""Which recordings are meant, whether they can be used, and the parts that long ones are cut to."""
+"""Which recordings are meant, whether they can be used, and the segments that long ones are cut to."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", "
 
 
 @dataclass(frozen=True)
-class Part:
-    """What is predicted at once: a recording, or a window of a long one."""
+class Segment:
+    """What is predicted at once: a recording, or a segment of a long one."""
 
     file: Path
     seconds: float
     """Its duration."""
 
-    window: int = 1
+    number: int = 1
     """Which one of the file's, from 1."""
 
-    windows: int = 1
+    count: int = 1
     """How many the file was cut to; 1: it is a whole."""
 
     start: float | None = None
@@ -39,14 +39,14 @@ class Part:
     @property
     def key(self) -> str:
         """Unique; what messages call it."""
-        if self.windows == 1:
+        if self.count == 1:
             return str(self.file)
-        return f"{self.file}, window {self.window} of {self.windows}"
+        return f"{self.file}, segment {self.number} of {self.count}"
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A recording, or a window of one, that is not predicted, and why."""
+    """A recording, or a segment of one, that is not predicted, and why."""
 
     file: Path
     sentence: str
@@ -99,12 +99,12 @@ def read_list(path: Path) -> list[Path]:
     return paths
 
 
-def parts_of(
+def segments_of(
     file: Path, checks: AudioChecks, longest_seconds: float
-) -> tuple[list[Part], list[LeftOut]]:
-    """A recording as a whole, or in equal windows none of which is longer than `longest_seconds`.
+) -> tuple[list[Segment], list[LeftOut]]:
+    """A recording as a whole, or in equal segments none of which is longer than `longest_seconds`.
 
-    What is not fit for use, as in a corpus, is left out: the recording, or a window of it.
+    What is not fit for use, as in a corpus, is left out: the recording, or a segment of it.
     """
     try:
         str(file).encode()
@@ -116,19 +116,19 @@ def parts_of(
         check_recording(recording, checks, str(file))
     except AudioError as error:
         return [], [LeftOut(file, str(error))]
-    windows = max(1, math.ceil(recording.seconds / longest_seconds))
-    if windows == 1:
-        return [Part(file, recording.seconds)], []
-    parts: list[Part] = []
+    count = max(1, math.ceil(recording.seconds / longest_seconds))
+    if count == 1:
+        return [Segment(file, recording.seconds)], []
+    segments: list[Segment] = []
     left_out: list[LeftOut] = []
     samples, rate = len(recording.samples), recording.sample_rate
-    for window in range(1, windows + 1):
-        first, last = samples * (window - 1) // windows, samples * window // windows
-        part = Part(file, (last - first) / rate, window, windows, first / rate, last / rate)
+    for number in range(1, count + 1):
+        first, last = samples * (number - 1) // count, samples * number // count
+        segment = Segment(file, (last - first) / rate, number, count, first / rate, last / rate)
         try:
-            check_recording(Recording(recording.samples[first:last], rate), checks, part.key)
+            check_recording(Recording(recording.samples[first:last], rate), checks, segment.key)
         except AudioError as error:
             left_out.append(LeftOut(file, str(error)))
         else:
-            parts.append(part)
-    return parts, left_out
+            segments.append(segment)
+    return segments, left_out

@@ -90,7 +90,7 @@ def check_folds(
         }
     _check_each_tested_once(folds, utterances, settings)
     report["unknown_in_fold_file"] = unknown_utterances(utterances["utterance"], settings)
-    report["tested"] = settings.tested
+    report["test_units"] = settings.test_units
     report["classes_missing"] = classes_missing(utterances, classes)
     report["identical_audio"] = _identical_audio(utterances, duplicates)
     report["development_shares_speakers"] = settings.development == "random" or any(
@@ -239,7 +239,7 @@ def _check_each_tested_once(
     twice = tested.filter(pl.col("utterance").is_duplicated())
     if len(twice):
         raise ProtocolError(f"{twice['utterance'][0]} is tested in more than one fold")
-    if settings.fold_unit == "file" or settings.tested or len(folds) < settings.folds:
+    if settings.fold_unit == "file" or settings.test_units or len(folds) < settings.folds:
         return  # not all of them are tested, or not all folds are here
     labelled = utterances.filter(pl.col("label").is_not_null())
     never = labelled.join(tested, on="utterance", how="anti")

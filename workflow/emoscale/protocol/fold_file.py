@@ -73,7 +73,7 @@ def given_roles(
 ) -> list[pl.Series]:
     """Each fold's roles, in the order of `labelled`, as `protocol.fold_file` gives them.
 
-    Null where the file does not list an utterance, as may be with `leave_out_unmatched`. `corpus`
+    Null where the file does not list an utterance, as may be with `ignore_unmatched`. `corpus`
     are the keys of all utterances, those outside the study too. Raises `ProtocolError` where file
     and corpus differ otherwise, or the file does not give what the settings ask for.
     """
@@ -86,7 +86,7 @@ def given_roles(
             f"{settings.folds}; make it {len(folds)}"
         )
     _check_development(table, settings, path)
-    if not settings.leave_out_unmatched:
+    if not settings.ignore_unmatched:
         _check_matches(table, folds, labelled["utterance"], corpus, path)
     keys = labelled.select("utterance")
     if table["role"].null_count():
@@ -178,7 +178,7 @@ def _check_development(table: pl.DataFrame, settings: ProtocolSettings, path: st
 def _check_matches(
     table: pl.DataFrame, folds: list[str], labelled: pl.Series, corpus: pl.Series, path: str
 ) -> None:
-    way_out = "mend it, or set protocol.leave_out_unmatched: true"
+    way_out = "mend it, or set protocol.ignore_unmatched: true"
     listed = table["utterance"].unique(maintain_order=True)
     unknown = listed.filter(~listed.is_in(corpus.implode()))
     if len(unknown):

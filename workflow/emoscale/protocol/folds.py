@@ -95,7 +95,7 @@ def assign_roles(
         dealt = speaker_development([*earlier, dealt], settings.development_speakers, seed)
     elif settings.development == "random":
         dealt = random_development(
-            dealt, settings.development_share, np.random.default_rng([seed, 41, fold])
+            dealt, settings.development_fraction, np.random.default_rng([seed, 41, fold])
         )
     if settings.text_disjoint and settings.development not in ("random", "none"):
         dealt = apart_from("dev", dealt)
@@ -111,13 +111,13 @@ def _named_units(utterances: pl.DataFrame, settings: ProtocolSettings) -> list[s
             f"{without['utterance'][0]} has no session; use protocol.fold_unit: speakers"
         )
     names = sorted(utterances[unit].unique())
-    for name in settings.tested or ():
+    for name in settings.test_units or ():
         if name not in names:
             raise ProtocolError(
-                f"protocol.tested lists {name}, which is none of the {units} with utterances of "
+                f"protocol.test_units lists {name}, which is none of the {units} with utterances of "
                 f"the study's classes ({', '.join(names)}); mend it"
             )
-    if settings.tested is None and len(names) != settings.folds:
+    if settings.test_units is None and len(names) != settings.folds:
         raise ProtocolError(
             f"the corpus has {len(names)} {units} ({', '.join(names)}) and protocol.folds is "
             f"{settings.folds}; make it {len(names)}"
@@ -138,8 +138,8 @@ def _roles_of_units(
     number_of = {name: number for number, group in enumerate(groups) for name in group}
     units = labelled[_COLUMN[settings.fold_unit]].replace_strict(number_of, return_dtype=pl.Int64)
     tested = list(range(len(groups)))
-    if settings.tested is not None:
-        tested = [number_of[name] for name in settings.tested]
+    if settings.test_units is not None:
+        tested = [number_of[name] for name in settings.test_units]
     return roles_by_unit(
         units, len(groups), tested, settings.development, _PLURAL[settings.fold_unit]
     )

@@ -47,7 +47,7 @@ def explained_absences(
     """Counts of utterances without a role in the fold, and of those that have one but no words.
 
     `same_text`: their words are in another role, with `text_disjoint`; `not_listed`: the fold file
-    does not have them, with `leave_out_unmatched`; `without_words`: in training or development
+    does not have them, with `ignore_unmatched`; `without_words`: in training or development
     with `text_disjoint`, because they repeat nothing. Raises `ProtocolError` where an utterance
     has no role for neither reason.
     """
@@ -61,7 +61,7 @@ def explained_absences(
         same_text = len(absent.filter(repeats))
         absent = absent.filter(~repeats)
         without_words = len(roles.filter(~HAS_WORDS & (pl.col("role") != "test")))
-    if len(absent) and not settings.leave_out_unmatched:
+    if len(absent) and not settings.ignore_unmatched:
         raise ProtocolError(
             f"{name}: {absent['utterance'][0]} has no role, and nothing says why; make the fold "
             "again"
@@ -82,8 +82,8 @@ def warnings_of_absences(report: dict[str, Any]) -> list[str]:
     """Sentences on what has no role, from the report of `check_folds`."""
     left_out = [fold["left_out"] for fold in report["folds"].values()]
     sentences = []
-    if report["tested"]:
-        sentences.append(f"only {', '.join(report['tested'])} is tested, the rest learned from")
+    if report["test_units"]:
+        sentences.append(f"only {', '.join(report['test_units'])} is tested, the rest learned from")
     for corpus, classes in report["classes_missing"].items():
         sentences.append(
             f"the corpus {corpus} has no utterance of {', '.join(classes)}, so that class and "

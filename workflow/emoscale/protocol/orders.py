@@ -33,7 +33,7 @@ def make_fold(
         order_number = settings.order_of(repeat)
         if settings.shuffle_labels:
             labels = shuffled_labels(dealt, np.random.default_rng([seed, 43, fold, order_number]))
-            told.append(labels.alias(f"told_{repeat}"))
+            told.append(labels.alias(f"training_label_{repeat}"))
         training = dealt.with_columns(label=labels).filter(pl.col("role") == "train")
         order = balanced_order(
             training["utterance"].to_list(),
@@ -51,7 +51,9 @@ def make_fold(
 
 def training_labels(fold: pl.DataFrame, repeat: int) -> pl.Series:
     """What a repeat is told the classes are: the truth, but for a negative control."""
-    return fold[f"told_{repeat}" if f"told_{repeat}" in fold.columns else "label"]
+    return fold[
+        f"training_label_{repeat}" if f"training_label_{repeat}" in fold.columns else "label"
+    ]
 
 
 def balanced_order(

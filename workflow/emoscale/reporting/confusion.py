@@ -37,7 +37,7 @@ def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetC
     )
     cells = base.mark_rect().encode(
         color=alt.Color(
-            "share:Q",
+            "fraction:Q",
             title=["share of the", "true class"],
             scale=alt.Scale(domain=[0, 1], scheme="blues"),
         ).legend(format=".0%"),
@@ -45,12 +45,12 @@ def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetC
             alt.Tooltip("experiment:N"),
             alt.Tooltip("label:N", title="true class"),
             alt.Tooltip("predicted:N", title="predicted class"),
-            alt.Tooltip("share:Q", format=".1%"),
+            alt.Tooltip("fraction:Q", format=".1%"),
             alt.Tooltip("utterances:Q", format=",.1f", title="utterances (mean over repeats)"),
         ],
     )
     numbers = base.mark_text(fontSize=13).encode(
-        text=alt.Text("share:Q", format=".0%"),
+        text=alt.Text("fraction:Q", format=".0%"),
         color=alt.condition(alt.datum.share > 0.55, alt.value("white"), alt.value("black")),
     )
     columns = 3 if len(panels) <= 9 else 4

@@ -111,7 +111,7 @@ def _drawn(rows: pl.DataFrame) -> pl.DataFrame:
         high.clip(left, right).alias("to"),
         (low <= left).alias("from_open"),
         (high >= right).alias("to_open"),
-        pl.struct("factor", "range")
+        pl.struct("factor", "bound")
         .map_elements(_label, return_dtype=pl.String, skip_nulls=False)
         .alias("label"),
     ).sort("point", "from", descending=True, nulls_last=True, maintain_order=True)
@@ -119,7 +119,7 @@ def _drawn(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _label(row: dict) -> str:
     """The factor in a few letters."""
-    factor, kind = row["factor"], row["range"]
+    factor, kind = row["factor"], row["bound"]
     if factor is None:
         return "not reached"
     if 0.95 < factor < 1.05:

@@ -39,7 +39,7 @@ def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
 def weights_lines(scores: pl.DataFrame) -> list[str]:
     """Which experiments read pre-trained weights, and from where, a line for each origin."""
     readers: dict[str, list[str]] = {}
-    for experiment, weights in scores.select("experiment", "weights").iter_rows():
+    for experiment, weights in scores.select("experiment", "pretrained_weights").iter_rows():
         for origin in filter(None, weights.split("; ")):
             known = readers.setdefault(origin, [])
             if experiment not in known:

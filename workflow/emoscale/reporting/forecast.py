@@ -49,7 +49,7 @@ def forecast_chart(forecast: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevel
         _panel(name, {part: rows.filter(experiment=name) for part, rows in shown.items()}, limits)
         for name in names
     ]
-    inside = hidden["inside"].drop_nulls()
+    inside = hidden["covered"].drop_nulls()
     lines = [
         f"{scores['corpus'][0]}; line: measured; dashed, with fan: forecast, and 95 % interval of "
         "what would be measured on these speakers",

@@ -37,14 +37,14 @@ def layer_weights_chart(
     shares = (
         data.group_by("order", "experiment", "representation", "layer", maintain_order=True)
         .agg(
-            pl.col("share").mean(),
-            pl.col("share").std().fill_null(0.0).alias("deviation"),
+            pl.col("weight").mean(),
+            pl.col("weight").std().fill_null(0.0).alias("deviation"),
             pl.len().alias("models"),
         )
         .sort("order", maintain_order=True)
         .with_columns(
-            (pl.col("share") - pl.col("deviation")).clip(lower_bound=0.0).alias("low"),
-            (pl.col("share") + pl.col("deviation")).alias("high"),
+            (pl.col("weight") - pl.col("deviation")).clip(lower_bound=0.0).alias("low"),
+            (pl.col("weight") + pl.col("deviation")).alias("high"),
         )
     )
     highest = dict(shares.group_by("representation").agg(pl.col("high").max()).iter_rows())
@@ -75,7 +75,7 @@ def _panel(shares: pl.DataFrame, highest: float) -> alt.LayerChart | alt.FacetCh
     x = alt.X("layer:O", title="layer").axis(labelAngle=0, labelOverlap=True)
     base = alt.Chart(shares).encode(x=x)
     bars = base.mark_bar(color=COLOURS[4]).encode(
-        y=alt.Y("share:Q", title="share", scale=scale).axis(format=".0%"),
+        y=alt.Y("share:Q", title="weight", scale=scale).axis(format=".0%"),
         tooltip=[
             alt.Tooltip("experiment:N"),
             alt.Tooltip("representation:N"),

@@ -31,7 +31,7 @@ def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
     the published study's own curves are drawn too.
     """
     has_intervals = {"ua_low", "ua_high"} <= set(scores.columns)
-    deviation = pl.col("ua_repeat_deviation")
+    deviation = pl.col("ua_repeat_std")
     panels = panels_of(scores)
     published = _published_points(scores)
     data = scores.select(
@@ -43,7 +43,7 @@ def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
         (pl.col("ua_high") if has_intervals else pl.col("ua") + deviation).alias("high"),
         deviation.alias("deviation"),
         "ua_fold_mean",
-        "ua_fold_deviation",
+        "ua_fold_std",
         "chance_ua",
     ).sort("experiment", "labels")
     data = _side_by_side(data, list(panels.values()))
@@ -164,7 +164,7 @@ def _panel(
             alt.Tooltip("high:Q", title="bar to", format=".1%"),
             alt.Tooltip("deviation:Q", title="± over repeats", format=".1%"),
             alt.Tooltip("ua_fold_mean:Q", title="UA, mean over folds", format=".1%"),
-            alt.Tooltip("ua_fold_deviation:Q", title="± over folds", format=".1%"),
+            alt.Tooltip("ua_fold_std:Q", title="± over folds", format=".1%"),
         ],
     )
     chance = alt.Chart(pl.DataFrame({"chance": [data["chance_ua"][0]]}))

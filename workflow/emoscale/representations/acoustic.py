@@ -44,7 +44,7 @@ class _Spectral:
             "n_fft": settings.transform_samples,
             "win_length": settings.window_samples,
             "hop_length": hop,
-            "n_mels": settings.bands,
+            "n_mels": settings.mel_bands,
         }
 
     @torch.inference_mode()
@@ -65,7 +65,7 @@ class LogMel(_Spectral):
 
     def __init__(self, settings: LogMelSettings) -> None:
         super().__init__(settings)
-        self.dimension = settings.bands
+        self.dimension = settings.mel_bands
         self._transform = torchaudio.transforms.MelSpectrogram(SAMPLE_RATE, **self._spectrum)
 
     def _frames(self, waveform: torch.Tensor) -> torch.Tensor:

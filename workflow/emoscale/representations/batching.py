@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from emoscale.representations.contract import Extracted
-from emoscale.runtime.memory import FEWER_AT_ONCE, is_out_of_memory, says_memory_ran_out
+from emoscale.runtime.memory import FEWER_AT_ONCE, explain_out_of_memory, is_out_of_memory
 
 Rows = Sequence[dict[str, Any]]
 
@@ -55,14 +55,14 @@ class SmallerBatches:
     def extract(self, rows: Rows, given: list[Any]) -> list[Extracted]:
         """What is computed of each of `rows` from what is `given` of it.
 
-        Raises `MemoryShortage` where not even one utterance fits.
+        Raises `MemoryLimitError` where not even one utterance fits.
         """
         longest = max(float(row["seconds"]) for row in rows)
         if len(rows) > 1 and len(rows) * longest > self._most_seconds:
             return self._halves(rows, given)
         if len(rows) == 1:
             step = f"{self._label}: {rows[0]['utterance']}, {longest:,.1f} s long"
-            with says_memory_ran_out(step, self._advice):
+            with explain_out_of_memory(step, self._advice):
                 return self._compute(rows, given)
         try:
             return self._compute(rows, given)
@@ -94,10 +94,10 @@ def settings_that_help(name: str, settings: Any) -> Callable[[bool], str]:
 
     def advice(on_gpu: bool) -> str:
         ways = []
-        window = getattr(settings, "window_seconds", None)
+        window = getattr(settings, "chunk_seconds", None)
         if settings.kind == "transformers_audio" and window is not None and window > 5:
             shorter = max(5.0, window / 2)
-            ways.append(f"lower representations.{name}.window_seconds ({window:g}) to {shorter:g}")
+            ways.append(f"lower representations.{name}.chunk_seconds ({window:g}) to {shorter:g}")
         layer = getattr(settings, "layer", None)
         if layer == "all" or (isinstance(layer, list) and len(layer) > 1):
             ways.append(f"name fewer layers in representations.{name}.layer")

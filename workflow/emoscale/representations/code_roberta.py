@@ -43,8 +43,8 @@ class CodeRoberta:
         # What lies above the highest state that is asked for need not be computed.
         network.encoder.layer = network.encoder.layer[: max(1, self._chosen.numbers[-1])]
         self._network = network
-        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
-        self.dtype: str = settings.stored_type
+        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
+        self.dtype: str = settings.storage_dtype
         self._precision: torch.dtype = getattr(torch, settings.precision)
         self._device = torch.device("cpu")
         self._longest_frames = loaded.longest - 2  # without <s> and </s>
@@ -81,7 +81,7 @@ class CodeRoberta:
             kept = states[:, window.first - window.start : window.last - window.start]
             parts.append(kept.to(self._stored_type).cpu())
         frames = torch.cat(parts, dim=1).to(self._stored_type).cpu().numpy()
-        return Extracted(frames[0] if self._chosen.single else frames, windows=len(windows))
+        return Extracted(frames[0] if self._chosen.single else frames, chunks=len(windows))
 
     def _states(self, tokens: torch.Tensor) -> torch.Tensor:
         """[layers, T, dimension] of tokens [T]."""

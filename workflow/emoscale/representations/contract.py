@@ -23,7 +23,7 @@ class Extracted:
     """Text: [T, 2], first character of each token in the transcript and the one after its last; a
     special token, which stands for no character, has 0 and 0."""
 
-    windows: int = 1
+    chunks: int = 1
     """Parts that a long utterance was computed in, each without sight of the others."""
 
     seconds: NDArray[np.float64] | None = None

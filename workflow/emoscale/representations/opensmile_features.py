@@ -31,10 +31,10 @@ class Opensmile:
         package = _import_opensmile()
         self._smile = package.Smile(
             feature_set=getattr(package.FeatureSet, settings.feature_set),
-            feature_level=getattr(package.FeatureLevel, _LEVELS[settings.level]),
+            feature_level=getattr(package.FeatureLevel, _LEVELS[settings.feature_level]),
         )
         self.dimension: int = self._smile.num_features
-        self.frame_rate: float | None = 100.0 if settings.level == "frames" else None
+        self.frame_rate: float | None = 100.0 if settings.feature_level == "frames" else None
 
     def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
         """[T_i, dimension] of each waveform, a frame every 10 ms; functionals: T_i = 1.

@@ -48,12 +48,12 @@ class TransformersAudio:
         self._model.encoder.layers = self._model.encoder.layers[: max(1, self._chosen.numbers[-1])]
         self._norm = _masked_group_norm(self._model)
         self._precision: torch.dtype = getattr(torch, settings.precision)
-        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
-        self.dtype: str = settings.stored_type
+        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
+        self.dtype: str = settings.storage_dtype
         self._device = torch.device("cpu")
         self._kernels = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
         self._hop = int(np.prod(config.conv_stride))
-        self._longest_frames = round(settings.window_seconds * SAMPLE_RATE) // self._hop
+        self._longest_frames = round(settings.chunk_seconds * SAMPLE_RATE) // self._hop
         self.layers = self._chosen.stored
         self.dimension: int = config.hidden_size
         self.frame_rate: float | None = SAMPLE_RATE / self._hop
@@ -95,7 +95,7 @@ class TransformersAudio:
             states = self._states([samples])[:, 0]
             kept = states[:, window.first - window.start : window.last - window.start]
             whole[:, window.first : window.last] = kept.to(self._stored_type)
-        return Extracted(self._stored(whole), windows=len(windows))
+        return Extracted(self._stored(whole), chunks=len(windows))
 
     def _states(self, waveforms: Sequence[torch.Tensor]) -> torch.Tensor:
         """[layers, batch, T, dimension] of prepared waveforms [samples]."""

@@ -73,9 +73,9 @@ class TransformersText:
         _check_vocabulary(name, self._network, tokenizer)
         self._keeps_special = settings.special_tokens == "keep"
         self._chosen = choose_layers(settings.layer, config.num_hidden_layers, name)
-        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
+        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
         self._name = name
-        self.dtype: str = settings.stored_type
+        self.dtype: str = settings.storage_dtype
         self.layers = self._chosen.stored
         self.dimension: int = config.hidden_size
         self.checkpoint_sha256 = digest_of_model(name)

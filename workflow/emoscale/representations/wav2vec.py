@@ -48,8 +48,8 @@ class FairseqFeatures:
     ) -> None:
         load_weights(model, checkpoint, _ONLY_FOR_TRAINING)
         self._precision: torch.dtype = getattr(torch, settings.precision)
-        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
-        self.dtype: str = settings.stored_type
+        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
+        self.dtype: str = settings.storage_dtype
         self._device = torch.device("cpu")
         self._architecture = model.architecture
         self._network = model.eval()

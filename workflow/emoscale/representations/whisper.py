@@ -38,8 +38,8 @@ class WhisperEncoder:
             # transformers gives the last state that it computes after the encoder's last norm.
             self._model.layer_norm = torch.nn.Identity()
         self._precision: torch.dtype = getattr(torch, settings.precision)
-        self._stored_type: torch.dtype = getattr(torch, settings.stored_type)
-        self.dtype: str = settings.stored_type
+        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
+        self.dtype: str = settings.storage_dtype
         self._device = torch.device("cpu")
         self._window = int(loaded.prepare.n_samples)
         self._hop = self._window // int(config.max_source_positions)
@@ -74,7 +74,7 @@ class WhisperEncoder:
             count = -(-len(waveform) // self._window)
             own, states = states[:count], states[count:]
             frames = torch.cat(own, dim=1).numpy()
-            results.append(Extracted(frames[0] if self._chosen.single else frames, windows=count))
+            results.append(Extracted(frames[0] if self._chosen.single else frames, chunks=count))
         return results
 
     def _states(self, pieces: Sequence[Waveform]) -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ import click
 
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import disk_reason
-from emoscale.runtime.memory import says_memory_ran_out
+from emoscale.runtime.memory import explain_out_of_memory
 
 _OFTEN_OTHERWISE = (errno.EACCES, errno.EPERM, errno.EIO)
 """Errors of reading too, where they are no matter of room."""
@@ -46,7 +46,7 @@ protocol_option = click.option(
 )
 
 
-def shows_sentences(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def report_user_errors(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Let a `UserError` end the program with its sentence instead of a traceback.
 
     In a step of the workflow a damaged file of the study's results is moved aside before. So does
@@ -56,7 +56,7 @@ def shows_sentences(function: Callable[Parameters, Result]) -> Callable[Paramete
     @functools.wraps(function)
     def wrapped(*arguments: Parameters.args, **options: Parameters.kwargs) -> Result:
         try:
-            with says_memory_ran_out("this step"):
+            with explain_out_of_memory("this step"):
                 return function(*arguments, **options)
         except UserError as error:
             raise click.ClickException(str(error)) from None

@@ -90,7 +90,7 @@ class DiskError(UserError):
     """The disk does not take what is to be written; nothing half-written is left."""
 
 
-class MemoryShortage(UserError):
+class MemoryLimitError(UserError):
     """A step needs more memory than there is; the message says which setting to change."""
 
 

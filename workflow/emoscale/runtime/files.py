@@ -27,7 +27,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path left is removed: a temporary file is locked while its writer lives.
     """
     target = Path(path)
-    with says_what_the_disk_lacks(target):
+    with explain_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_what_was_left(target)
         handle, name = tempfile.mkstemp(
@@ -36,7 +36,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         _is_dead(handle)
     temporary = Path(name)
     try:
-        with says_what_the_disk_lacks(target, temporary):
+        with explain_disk_errors(target, temporary):
             yield temporary
             _make_readable_like_a_new_file(temporary)
             _fsync(temporary)
@@ -70,7 +70,7 @@ def temporary_folder(beside: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def says_what_the_disk_lacks(target: Path, temporary: Path | None = None) -> Iterator[None]:
+def explain_disk_errors(target: Path, temporary: Path | None = None) -> Iterator[None]:
     """Let errors of writing `target` for which a disk is the reason become a `DiskError`.
 
     It is written by way of `temporary`; what concerns other files goes on as it is.

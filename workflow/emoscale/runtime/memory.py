@@ -7,7 +7,7 @@ import errno
 import re
 from collections.abc import Callable, Iterator
 
-from emoscale.runtime.errors import MemoryShortage
+from emoscale.runtime.errors import MemoryLimitError
 
 FEWER_AT_ONCE = (
     "run fewer steps at once (--cores), or raise what each may take "
@@ -47,8 +47,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def says_memory_ran_out(step: str, advice: Callable[[bool], str] = usual_advice) -> Iterator[None]:
-    """Where memory runs out within, raise a `MemoryShortage` that names the step and what helps.
+def explain_out_of_memory(
+    step: str, advice: Callable[[bool], str] = usual_advice
+) -> Iterator[None]:
+    """Where memory runs out within, raise a `MemoryLimitError` that names the step and what helps.
 
     `advice` is told whether it was a GPU's memory.
     """
@@ -59,7 +61,9 @@ def says_memory_ran_out(step: str, advice: Callable[[bool], str] = usual_advice)
             raise
         on_gpu = _on_gpu(error)
         where = "the GPU's memory" if on_gpu else "memory"
-        raise MemoryShortage(f"{step}: {where} ran out{_amount(error)}; {advice(on_gpu)}") from None
+        raise MemoryLimitError(
+            f"{step}: {where} ran out{_amount(error)}; {advice(on_gpu)}"
+        ) from None
 
 
 def _on_gpu(error: BaseException) -> bool:

@@ -29,12 +29,12 @@ def extract_shard(
     representation: Representation,
     path: Path,
     code_sha256: str,
-    weights: str = "",
+    pretrained_weights: str = "",
     heard: Callable[[dict[str, Any], Path], Waveform] = waveform_of,
 ) -> None:
-    """Write the features of a corpus shard's `rows` (schema `SOURCES`) to `path`.
+    """Write the features of a corpus shard's `rows` (schema `EXTRACTION_INPUTS`) to `path`.
 
-    `settings` are those that `representation` was built from, as the study states them; `weights`
+    `settings` are those that `representation` was built from, as the study states them; `pretrained_weights`
     says in a phrase where its pre-trained weights come from; `heard` gives the waveform of a row of
     the corpus at the root. Raises `UserError` with the utterance's key where its audio changed
     since the corpus was read, it lacks what the representation reads, the representation gives
@@ -58,7 +58,7 @@ def extract_shard(
     with (
         ShardWriter(
             path,
-            header_of(rows, settings, representation, code_sha256, weights),
+            header_of(rows, settings, representation, code_sha256, pretrained_weights),
             representation.dtype,
             codebook,
         ) as writer,
@@ -77,7 +77,7 @@ def header_of(
     settings: Any,
     representation: Any,
     code_sha256: str,
-    weights: str,
+    pretrained_weights: str,
 ) -> ShardHeader:
     """What a shard of `rows` is made from."""
     return ShardHeader(
@@ -88,7 +88,7 @@ def header_of(
         shard_sha256=digest(rows.to_dicts()),
         checkpoint_sha256=getattr(representation, "checkpoint_sha256", ""),
         layers=tuple(getattr(representation, "layers", None) or ()),
-        weights=weights,
+        pretrained_weights=pretrained_weights,
     )
 
 

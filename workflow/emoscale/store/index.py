@@ -24,7 +24,7 @@ from emoscale.store.shard import (
     shard_digest,
     verify_shard,
 )
-from emoscale.tables.parquet import frame_of, read_metadata, read_table, write_table
+from emoscale.tables.parquet import dataframe_of, read_metadata, read_table, write_table
 from emoscale.tables.schemas import FEATURE_INDEX
 
 
@@ -72,13 +72,13 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
                 "shard": shard.name,
                 "row": row,
                 "frames": int(contents.frames[row]),
-                "windows": int(contents.windows[row]),
+                "chunks": int(contents.chunks[row]),
             }
             for row, key in enumerate(contents.utterances)
         ]
     if first is None:
         raise StoreError(f"{path}: there is no shard to index")
-    table = frame_of(rows, FEATURE_INDEX).sort("utterance")
+    table = dataframe_of(rows, FEATURE_INDEX).sort("utterance")
     twice = table.filter(pl.col("utterance").is_duplicated())
     if len(twice):
         raise StoreError(f"{path}: {twice['utterance'][0]} stands in two shards")
@@ -92,7 +92,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
         "code_sha256": first.code_sha256,
         "corpus_sha256": digest(corpus),
         "layers": json.dumps(first.layers),
-        "weights": first.weights,
+        "pretrained_weights": first.pretrained_weights,
     }
     write_table(table, path, FEATURE_INDEX, metadata)
 
@@ -113,7 +113,7 @@ class FeatureStore:
         self.sha256 = metadata["features_sha256"]
         self.dimension = int(metadata["dimension"])
         self.frame_rate = float(metadata["frame_rate"]) or None
-        self.weights = metadata["weights"]
+        self.pretrained_weights = metadata["pretrained_weights"]
         self.checkpoint_sha256 = metadata["checkpoint_sha256"]
         self.corpus_sha256 = metadata["corpus_sha256"]
         self._representation = metadata["representation"]
@@ -133,7 +133,7 @@ class FeatureStore:
             "name": self.name,
             "settings": json.loads(self._representation),
             "layer": self.layer,
-            "weights": self.weights,
+            "pretrained_weights": self.pretrained_weights,
             "checkpoint_sha256": self.checkpoint_sha256,
         }
 
@@ -152,10 +152,10 @@ class FeatureStore:
         """Frames of the longest utterance."""
         return int(self._index["frames"].to_numpy().max(initial=0))
 
-    def in_windows(self, utterances: Sequence[str]) -> int:
+    def chunked(self, utterances: Sequence[str]) -> int:
         """How many of these utterances were too long to be computed as a whole."""
         wanted = pl.col("utterance").is_in(list(utterances))
-        return len(self._index.filter(wanted & (pl.col("windows") > 1)))
+        return len(self._index.filter(wanted & (pl.col("chunks") > 1)))
 
     def load(self, utterances: Sequence[str], budget: MemoryBudget | None = None) -> Features:
         """Frames of the named utterances, in the order given, allocated by `budget`.
@@ -251,5 +251,5 @@ def _origin(header: ShardHeader) -> tuple[object, ...]:
         header.code_sha256,
         header.checkpoint_sha256,
         header.layers,
-        header.weights,
+        header.pretrained_weights,
     )

@@ -34,7 +34,7 @@ from emoscale.runtime.memory import FEWER_AT_ONCE
 
 SCHEMA = "emoscale-features-2"
 CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
-_ALWAYS = ("offsets", "utterance", "windows")
+_ALWAYS = ("offsets", "utterance", "chunks")
 _SOMETIMES = (CODEBOOK, CHARACTERS, SECONDS)
 _BLOCK_BYTES = 1 << 26
 _DAMAGE = (
@@ -76,7 +76,7 @@ class ShardHeader:
     layers: tuple[int, ...] = ()
     """Numbers of the hidden states that it holds; empty where the representation has no layers."""
 
-    weights: str = ""
+    pretrained_weights: str = ""
     """Where the pre-trained weights come from, in a phrase; empty without any."""
 
     def datasets_of_frames(self) -> dict[str, int | None]:
@@ -97,7 +97,7 @@ class ShardContents:
     utterances: list[str]
     """[n]"""
 
-    windows: NDArray[np.int32]
+    chunks: NDArray[np.int32]
     """[n] parts that each utterance was computed in"""
 
     codebook: NDArray[np.float32] | None = None
@@ -138,7 +138,7 @@ def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
             arrays[name],
             arrays["offsets"].astype(np.int64),
             _keys(arrays["utterance"]),
-            arrays["windows"],
+            arrays["chunks"],
             None if codebook is None else codebook.astype(np.float32),
             arrays.get(CHARACTERS),
             arrays.get(SECONDS),
@@ -155,7 +155,7 @@ class ShardRows:
     frames: NDArray[np.int64]
     """[n] number of frames"""
 
-    windows: NDArray[np.int32]
+    chunks: NDArray[np.int32]
     """[n] parts that it was computed in"""
 
 
@@ -168,7 +168,7 @@ def verify_shard(path: Path | str) -> ShardRows:
         rows = {each: file[each][()] for each in _ALWAYS}
         for name in _header(file).datasets_of_frames():
             _check_places(name, rows | {name: np.broadcast_to(np.int8(0), file[name].shape)})
-        return ShardRows(_keys(rows["utterance"]), np.diff(rows["offsets"]), rows["windows"])
+        return ShardRows(_keys(rows["utterance"]), np.diff(rows["offsets"]), rows["chunks"])
 
 
 def shard_digest(path: Path | str) -> str:
@@ -253,7 +253,7 @@ def _check_places(name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         and offsets.shape == (number + 1,)
         and offsets[0] == 0
         and (steps >= 0).all()
-        and arrays["windows"].shape == (number,)
+        and arrays["chunks"].shape == (number,)
         and arrays[name].ndim == 2
         and all(
             len(arrays[each]) == offsets[-1]
@@ -281,7 +281,7 @@ def _header(file: h5py.File) -> ShardHeader:
         shard_sha256=texts["shard_sha256"],
         checkpoint_sha256=texts["checkpoint_sha256"],
         layers=tuple(int(layer) for layer in json.loads(texts["layers"])),
-        weights=texts["weights"],
+        pretrained_weights=texts["pretrained_weights"],
     )
     if texts_of(header)["header_sha256"] != _text(file.attrs["header_sha256"]) + ".":
         raise ValueError("its attributes are not what was written")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emoscale.representations.contract import Extracted
 from emoscale.runtime.errors import StoreError
-from emoscale.runtime.files import atomic_path, says_what_the_disk_lacks
+from emoscale.runtime.files import atomic_path, explain_disk_errors
 from emoscale.store.full_disk import open_for_hdf5
 from emoscale.store.shard import (
     CHARACTERS,
@@ -50,7 +50,7 @@ class ShardWriter:
         self._columns = header.dimension if codebook is None else len(codebook)
         if codebook is not None:
             _check_codebook(codebook, header, path)
-        with says_what_the_disk_lacks(self._path):
+        with explain_disk_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._waiting: dict[str, IO[bytes]] = {
                 name: tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115 - closed on exit
@@ -94,7 +94,7 @@ class ShardWriter:
         for file, frames in zip(self._waiting.values(), states, strict=True):
             count = len(frames)
             content = self._checked(frames, utterance).tobytes()
-            with says_what_the_disk_lacks(self._path):
+            with explain_disk_errors(self._path):
                 file.write(content)
         for name in (CHARACTERS, SECONDS):
             rows = getattr(extracted, name)
@@ -102,7 +102,7 @@ class ShardWriter:
                 raise StoreError(f"{self._path}: {utterance} has {name} of shape {rows.shape}")
         self._places[utterance] = (self._total, count)
         self._rest[utterance] = Extracted(
-            np.empty((0, 0)), extracted.characters, extracted.windows, extracted.seconds
+            np.empty((0, 0)), extracted.characters, extracted.chunks, extracted.seconds
         )
         self._total += count
 
@@ -153,7 +153,7 @@ class ShardWriter:
         arrays: dict[str, NDArray[np.generic]] = {
             "offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             "utterance": np.array(encoded, dtype=h5py.string_dtype("utf-8", longest)),
-            "windows": np.array([extracted.windows for extracted in rest], dtype=np.int32),
+            "chunks": np.array([extracted.chunks for extracted in rest], dtype=np.int32),
         }
         if self._codebook is not None:
             arrays[CODEBOOK] = np.ascontiguousarray(self._codebook, dtype=np.float32)
@@ -181,7 +181,7 @@ class ShardWriter:
         if np.issubdtype(self._dtype, np.floating) and not np.isfinite(stored).all():
             raise StoreError(
                 f"{self._path}: {utterance} has a value that is not finite in {self._dtype}"
-                + ("; stored_type: float32 holds more" if np.isfinite(frames).all() else "")
+                + ("; storage_dtype: float32 holds more" if np.isfinite(frames).all() else "")
             )
         if self._codebook is not None:
             size = self._codebook.shape[1]

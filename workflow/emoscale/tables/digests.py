@@ -16,7 +16,7 @@ MEASURED = b"measured"
 """Mark of a column that is a time or a memory measurement: it differs from run to run."""
 
 
-def sealed(table: pa.Table, metadata: dict[str, str]) -> dict[str, str]:
+def with_digests(table: pa.Table, metadata: dict[str, str]) -> dict[str, str]:
     """`metadata` with two digests of the table.
 
     `content_sha256` is of all columns and of the metadata itself; `result_sha256` is of the columns
@@ -33,10 +33,10 @@ def measured_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if MEASURED in (field.metadata or {})]
 
 
-def is_as_sealed(table: pa.Table, metadata: dict[str, str]) -> bool:
-    """Whether the table is the one that `metadata` was sealed with."""
+def digests_match(table: pa.Table, metadata: dict[str, str]) -> bool:
+    """Whether the table is the one that `metadata` was with_digests with."""
     own = {name: text for name, text in metadata.items() if name not in (CONTENT, RESULT)}
-    return sealed(table, own) == metadata
+    return with_digests(table, own) == metadata
 
 
 def _column_digest(column: pa.ChunkedArray) -> str:

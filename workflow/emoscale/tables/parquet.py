@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from emoscale.runtime.errors import DamagedFileError, StoreError, reason_of
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import canonical_json, code_digest, file_sha256, package_versions
-from emoscale.tables.digests import CONTENT, RESULT, is_as_sealed, sealed
+from emoscale.tables.digests import CONTENT, RESULT, digests_match, with_digests
 from emoscale.tables.schemas import TEXTS, UTTERANCES, protocol_schema
 
 MADE_FROM, CODE, VERSIONS = "made_from", "code_sha256", "versions"
@@ -26,12 +26,12 @@ def read_fold(path: Path | str) -> pl.DataFrame:
     """Read a fold, of any number of repeats."""
     names = _read_schema(path).names
     repeats = sum(name.startswith("rank_") for name in names)
-    return read_table(path, protocol_schema(repeats, shuffled="told_0" in names))
+    return read_table(path, protocol_schema(repeats, shuffled="training_label_0" in names))
 
 
 def read_utterances(path: Path | str, texts: Path | str | None = None) -> pl.DataFrame:
     """The utterance table with the columns of its texts, which are null without `texts`."""
-    said = frame_of([], TEXTS) if texts is None else read_table(texts, TEXTS)
+    said = dataframe_of([], TEXTS) if texts is None else read_table(texts, TEXTS)
     own = read_table(path, UTTERANCES)
     return own.join(said, on="utterance", how="left", maintain_order="left")
 
@@ -55,7 +55,7 @@ def write_table(
         arrow = table.select(schema.names).to_arrow().cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise StoreError(f"{path}: does not fit its schema: {reason_of(error)}") from None
-    arrow = arrow.replace_schema_metadata(sealed(arrow, metadata or {}))
+    arrow = arrow.replace_schema_metadata(with_digests(arrow, metadata or {}))
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
 
@@ -88,7 +88,7 @@ def read_arrow(path: Path | str) -> pa.Table:
         # One file, and the columns that it holds itself: none from the names of its folders.
         arrow = pq.read_table(path, page_checksum_verification=True, partitioning=None)
         metadata = _texts(arrow.schema)
-        whole = CONTENT not in metadata or is_as_sealed(arrow, metadata)
+        whole = CONTENT not in metadata or digests_match(arrow, metadata)
     if not whole:
         raise DamagedFileError(path, "is not what was written")
     return arrow
@@ -144,7 +144,7 @@ def _readable(path: Path | str) -> Iterator[None]:
         raise DamagedFileError(path, detail) from None
 
 
-def frame_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:
+def dataframe_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:
     """A data frame with the columns and types of `schema` from a list of rows."""
     arrow = pa.Table.from_pylist(rows, schema=schema)
     frame = pl.from_arrow(arrow)

@@ -47,9 +47,9 @@ def _mixed(
     for given in inputs:
         own = Segments(given.lengths, torch.device("cpu"))
         starts = own.counts.cumsum(0) - own.counts
-        place = torch.arange(sum(given.lengths)) - starts[own.utterance]
+        index = torch.arange(sum(given.lengths)) - starts[own.utterance]
         ratio = own.counts[partner] / own.counts
-        theirs = ((place + 0.5) * ratio[own.utterance]).floor().long()
+        theirs = ((index + 0.5) * ratio[own.utterance]).floor().long()
         theirs = theirs.minimum(own.counts[partner][own.utterance] - 1)
         theirs += starts[partner][own.utterance]
         weight = share[own.utterance].float().to(given.frames.device)
@@ -69,9 +69,9 @@ def _masked(
     own = Segments(given.lengths, torch.device("cpu"))
     if settings.time_mask > 0.0:
         starts = own.counts.cumsum(0) - own.counts
-        place = torch.arange(len(frames)) - starts[own.utterance]
+        index = torch.arange(len(frames)) - starts[own.utterance]
         first, last = _stretches(own.counts, settings.time_mask, generator)
-        lost = (place >= first[own.utterance]) & (place < last[own.utterance])
+        lost = (index >= first[own.utterance]) & (index < last[own.utterance])
         lost = lost.to(frames.device).view(-1, *[1] * (frames.dim() - 1))
         frames = torch.where(lost, mean, frames)
     if settings.frequency_mask > 0.0:
@@ -86,7 +86,7 @@ def _masked(
 
 
 def _stretches(sizes: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """First place, and the one after the last, of a stretch within each size; it may be empty."""
+    """First index, and the one after the last, of a stretch within each size; it may be empty."""
     longest = (share * sizes.double()).floor().long()
     lengths = _drawn_below(longest + 1, generator)
     first = _drawn_below(sizes - lengths + 1, generator)

@@ -15,7 +15,7 @@ from emoscale.protocol.orders import training_labels
 from emoscale.runtime.provenance import digest
 from emoscale.store.memory_budget import MemoryBudget
 from emoscale.training.cache import FOLDER, TrainingCache, machine_of
-from emoscale.training.material import label_numbers
+from emoscale.training.cell_features import label_numbers
 from emoscale.training.prepared_cell import Cell, PreparedCell, prepare_cell
 from emoscale.training.targets import voted_targets
 from emoscale.training.tasks import Planned, Trained, probabilities_from, train_all
@@ -56,7 +56,7 @@ def train_cell(
     cached, seconds = len(finished), sum(each.training.seconds for each in finished.values())
     plan = _plan(prepared, identities, finished)
     for identity, trained in train_all(
-        str(cell.name), plan, prepared.shapes, len(prepared.classes), prepared.material
+        str(cell.name), plan, prepared.shapes, len(prepared.classes), prepared.features
     ):
         cache.put(identity, trained)
         finished[identity] = trained
@@ -122,18 +122,18 @@ def _plan(
 
 
 def _task(prepared: PreparedCell, repeat: int, settings: TrainingSettings) -> Task:
-    material, classes, own = prepared.material, prepared.classes, prepared.repeats[repeat]
-    told = [own.label_of[key] for key in material.place_of]
+    features, classes, own = prepared.features, prepared.classes, prepared.repeats[repeat]
+    told = [own.label_of[key] for key in features.index_of]
     labels = torch.tensor(label_numbers(told, classes), dtype=torch.int64)
     targets = torch.nn.functional.one_hot(labels, len(classes)).float()
-    if settings.labels == "votes":
-        targets = voted_targets(targets, material.place_of, prepared.cell.fold, classes)
+    if settings.targets == "votes":
+        targets = voted_targets(targets, features.index_of, prepared.cell.fold, classes)
     return Task(
         _name_of(prepared.cell, repeat),
-        material.places(own.utterances),
-        material.places(prepared.development),
-        labels.to(material.device),
-        targets.to(material.device),
+        features.indices(own.utterances),
+        features.indices(prepared.development),
+        labels.to(features.device),
+        targets.to(features.device),
         settings,
     )
 
@@ -148,8 +148,8 @@ def _choose(prepared: PreparedCell, trials: list[Trained]) -> FinishedRepeat:
         prepared.shapes,
         len(prepared.classes),
         trials[number].weights,
-        prepared.material,
-        prepared.material.places(prepared.tested),
+        prepared.features,
+        prepared.features.indices(prepared.tested),
         prepared.trials[number].training.precision,
     )
     return FinishedRepeat(trials, number, probabilities)

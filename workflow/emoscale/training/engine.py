@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emoscale.models.contract import Classifier
-from emoscale.training.material import Material
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.trainer import Trainer
 
 _EVALUATION_BATCH = 64
@@ -32,31 +32,31 @@ def advance(trainer: Trainer) -> None:
 
 
 def logits_of(
-    model: Classifier, material: Material, places: Tensor, precision: str = "float32"
+    model: Classifier, features: CellFeatures, indices: Tensor, precision: str = "float32"
 ) -> Tensor:
-    """Logits [utterances, classes] of the utterances at `places`, in evaluation mode."""
+    """Logits [utterances, classes] of the utterances at `indices`, in evaluation mode."""
     model.eval()
     logits = []
     with torch.inference_mode():
-        for part in torch.split(places, _EVALUATION_BATCH):
-            batch = material.batch(part)  # not in that precision: it would refuse float16 frames
-            with _precision(material, precision):
+        for part in torch.split(indices, _EVALUATION_BATCH):
+            batch = features.batch(part)  # not in that precision: it would refuse float16 frames
+            with _precision(features, precision):
                 logits.append(model(*batch).float())
     return torch.cat(logits)
 
 
 def probabilities_of(
-    model: Classifier, material: Material, places: Tensor, precision: str = "float32"
+    model: Classifier, features: CellFeatures, indices: Tensor, precision: str = "float32"
 ) -> NDArray[np.float64]:
     """Class probabilities [utterances, classes]."""
-    logits = logits_of(model, material, places, precision)
+    logits = logits_of(model, features, indices, precision)
     return torch.softmax(logits.double(), dim=1).cpu().numpy()
 
 
 def _take_step(trainer: Trainer) -> None:
     settings, model, optimiser = trainer.task.settings, trainer.model.train(), trainer.optimiser
     inputs, targets = trainer.next_batch()
-    with _precision(trainer.material, settings.precision):
+    with _precision(trainer.features, settings.precision):
         parts = model.training_logits(*inputs)
     loss: Any = trainer.loss_of(parts, targets)
     optimiser.zero_grad()
@@ -71,16 +71,16 @@ def _evaluate(trainer: Trainer) -> None:
     model, development = trainer.model.eval(), trainer.task.development
     logits = []
     with torch.inference_mode():
-        for places in torch.split(development, _EVALUATION_BATCH) if len(development) else ():
-            batch = trainer.material.batch(places)
-            with _precision(trainer.material, trainer.task.settings.precision):
+        for indices in torch.split(development, _EVALUATION_BATCH) if len(development) else ():
+            batch = trainer.features.batch(indices)
+            with _precision(trainer.features, trainer.task.settings.precision):
                 logits.append(model(*batch).float())
     trainer.evaluated(torch.cat(logits) if logits else torch.empty(0))
 
 
-def _precision(material: Material, precision: str) -> AbstractContextManager[None]:
+def _precision(features: CellFeatures, precision: str) -> AbstractContextManager[None]:
     """Products in that type; what autocast keeps in float32 stays there."""
     context: AbstractContextManager[None] = torch.autocast(
-        material.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"
+        features.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"
     )
     return context

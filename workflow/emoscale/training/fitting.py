@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emoscale.models.contract import InputShape
 from emoscale.models.estimator import Estimator, utterance_vectors
-from emoscale.training.material import Material
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.tasks import Weights
 from emoscale.training.trainer import Task, Training, seed_of
 
@@ -21,7 +21,7 @@ _UTTERANCES_AT_ONCE = 64
 
 
 def fit(
-    task: Task, model: Any, shapes: Sequence[InputShape], classes: int, material: Material
+    task: Task, model: Any, shapes: Sequence[InputShape], classes: int, features: CellFeatures
 ) -> tuple[Weights, Training]:
     """The fitted arrays, and how it went: a row of history for each strength that was tried.
 
@@ -29,12 +29,12 @@ def fit(
     """
     began = time.perf_counter()
     estimator = Estimator(model, shapes, classes)
-    statistics = max(material.inputs[0].lengths) > 1
+    statistics = max(features.inputs[0].lengths) > 1
     labels = task.labels.cpu().numpy()
     tried = estimator.fit(
-        vectors_of(material, task.training, statistics),
+        vectors_of(features, task.training, statistics),
         labels[task.training],
-        vectors_of(material, task.development, statistics),
+        vectors_of(features, task.development, statistics),
         labels[task.development],
         task.settings.class_balance == "weights",
         seed_of(*task.name, "estimator"),
@@ -61,24 +61,24 @@ def predict(
     shapes: Sequence[InputShape],
     classes: int,
     weights: Weights,
-    material: Material,
-    places: Tensor,
+    features: CellFeatures,
+    indices: Tensor,
 ) -> NDArray[np.float64]:
     """Class probabilities [utterances, classes] by the arrays that `fit` gave."""
     arrays = {name: value.numpy() for name, value in weights.items()}
     state = {"settings": model.model_dump(mode="json"), "classes": classes}
     estimator = Estimator.from_state(arrays, state)
     statistics = len(arrays["mean"]) == 2 * shapes[0].dimension
-    return estimator.probabilities(vectors_of(material, places, statistics))
+    return estimator.probabilities(vectors_of(features, indices, statistics))
 
 
-def vectors_of(material: Material, places: Tensor, statistics: bool) -> NDArray[np.float64]:
+def vectors_of(features: CellFeatures, indices: Tensor, statistics: bool) -> NDArray[np.float64]:
     """[utterances, dimension (twice with `statistics`)] for an estimator."""
-    if not len(places):
+    if not len(indices):
         return np.empty((0, 0))
     return np.concatenate(
         [
-            utterance_vectors(material.batch(part)[0], statistics)
-            for part in torch.split(places, _UTTERANCES_AT_ONCE)
+            utterance_vectors(features.batch(part)[0], statistics)
+            for part in torch.split(indices, _UTTERANCES_AT_ONCE)
         ]
     )

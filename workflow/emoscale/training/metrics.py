@@ -34,8 +34,8 @@ def confusion_matrix(
     classes: int,
 ) -> NDArray[np.int64]:
     """[classes, classes] counts; rows are the truth, columns the predictions."""
-    places = np.asarray(truth, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
-    return np.bincount(places, minlength=classes**2).reshape(classes, classes)
+    indices = np.asarray(truth, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
+    return np.bincount(indices, minlength=classes**2).reshape(classes, classes)
 
 
 def unweighted_accuracies(confusions: Floats) -> Floats:
@@ -82,9 +82,9 @@ def expected_calibration_error(top: Floats, right: NDArray[np.bool_], bins: int 
     `bins` of equal width, (0, 1/15], (1/15, 2/15] …, weighted by their utterances (Guo et al., "On
     Calibration of Modern Neural Networks", 2017, eq. 3).
     """
-    place = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
-    claimed = np.bincount(place, weights=top, minlength=bins)
-    found = np.bincount(place, weights=right.astype(float), minlength=bins)
+    index = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
+    claimed = np.bincount(index, weights=top, minlength=bins)
+    found = np.bincount(index, weights=right.astype(float), minlength=bins)
     return float(np.abs(claimed - found).sum() / len(top))
 
 

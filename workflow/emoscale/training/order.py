@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Order:
-    """Endless batches of places; of a training subset that is smaller than a batch, all of it.
+    """Endless batches of indices; of a training subset that is smaller than a batch, all of it.
 
     Shuffled anew after each pass over the subset. With `classes` (of each utterance of the subset)
     the classes take turns instead: each is passed over by itself, those of few utterances more
@@ -15,18 +15,18 @@ class Order:
     """
 
     def __init__(
-        self, places: Tensor, generator: torch.Generator, classes: Tensor | None = None
+        self, indices: Tensor, generator: torch.Generator, classes: Tensor | None = None
     ) -> None:
         self._generator = generator
-        self._places = places
-        self._pools = [places]
+        self._places = indices
+        self._pools = [indices]
         if classes is not None:
-            self._pools = [places[classes == label] for label in sorted(set(classes.tolist()))]
-        self._queues = [places[:0] for _ in self._pools]
+            self._pools = [indices[classes == label] for label in sorted(set(classes.tolist()))]
+        self._queues = [indices[:0] for _ in self._pools]
         self._turn = 0
 
     def next(self, count: int) -> Tensor:
-        """The places [count or fewer] of the next batch."""
+        """The indices [count or fewer] of the next batch."""
         if len(self._pools) == 1:  # a pass ends with a smaller batch
             self._refill(0)
             batch, self._queues[0] = self._queues[0][:count], self._queues[0][count:]

@@ -16,7 +16,7 @@ from emoscale.protocol.orders import subset, training_labels
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
-from emoscale.training.material import Material, check_times, share_without_times
+from emoscale.training.cell_features import CellFeatures, check_times, share_without_times
 from emoscale.training.run_record import CellName
 
 
@@ -63,7 +63,7 @@ class PreparedCell:
     development: list[str]
     tested: list[str]
     shapes: list[InputShape]
-    material: Material
+    features: CellFeatures
     tokens_without_time: list[float | None]
     """Of each input."""
 
@@ -103,7 +103,7 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
         development,
         tested,
         [shape_of(store) for store in cell.stores],
-        Material(utterances, features, device),
+        CellFeatures(utterances, features, device),
         without_time,
     )
 
@@ -114,8 +114,10 @@ def _check_nothing_is_chosen(trials: Sequence[Trial]) -> None:
     if len(trials) > 1:
         raise ConfigurationError(f"{none} trial of the search could be chosen; search nothing")
     (trial,) = trials
-    if trial.model.kind != "estimator" and trial.training.schedule != "fixed":
-        raise ConfigurationError(f"{none} step could be chosen; set training.schedule to fixed")
+    if trial.model.kind != "estimator" and trial.training.early_stopping:
+        raise ConfigurationError(
+            f"{none} step could be chosen; set training.early_stopping to false"
+        )
 
 
 def shape_of(store: FeatureStore) -> InputShape:

@@ -60,12 +60,12 @@ class InputRecord(_Part):
     """What the study calls the representation."""
 
     settings: RepresentationSettings
-    """As the study states them: weights by their names, or places."""
+    """As the study states them: weights by their names or paths."""
 
     layer: int | None
     """The one that is read, where the representation has several and one was chosen."""
 
-    weights: str
+    pretrained_weights: str
     """Where its pre-trained weights come from, in a phrase; empty without any."""
 
     dimension: int = Field(ge=1, le=10_000_000)
@@ -119,7 +119,7 @@ class TrialRecord(_Part):
     development_loss: float | None
     steps: int
     best_step: int
-    stopped: str
+    stop_reason: str
     seconds: float
     execution: str
     """How it was computed."""
@@ -168,7 +168,7 @@ class RunRecord(_Part):
     inputs: list[InputRecord] = Field(min_length=1)
     """In the model's order."""
 
-    utterances_in_windows: int
+    chunked_utterances: int
     """Of the cell's utterances, those too long for a network to see as a whole."""
 
     repeats: list[RepeatRecord] = Field(min_length=1)

@@ -16,7 +16,7 @@ from emoscale.models.contract import InputShape
 from emoscale.models.decision import Decision
 from emoscale.models.registry import build_model
 from emoscale.runtime.errors import StoreError, reason_of
-from emoscale.training.material import Material
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.run_record import (
     RECORD,
     WEIGHTS,
@@ -79,7 +79,7 @@ class SavedRun:
     @property
     def weights(self) -> str:
         """Where the pre-trained weights of all inputs come from; empty without any."""
-        return "; ".join(each.weights for each in self.inputs if each.weights)
+        return "; ".join(each.pretrained_weights for each in self.inputs if each.pretrained_weights)
 
     def repeat(self, number: int) -> SavedRepeat:
         """The repeat of that number; raises `StoreError` where there is none."""
@@ -90,9 +90,9 @@ class SavedRun:
         raise StoreError(f"{self.folder}: there is no repeat {number} (there: {there})")
 
     def probabilities(
-        self, material: Material, places: torch.Tensor, repeats: Sequence[SavedRepeat]
+        self, features: CellFeatures, indices: torch.Tensor, repeats: Sequence[SavedRepeat]
     ) -> NDArray[np.float64]:
-        """Class probabilities [utterances, classes] of the material's utterances at `places`.
+        """Class probabilities [utterances, classes] of the cell's utterances at `indices`.
 
         Of several repeats it is their mean.
         """
@@ -102,8 +102,8 @@ class SavedRun:
                 self.shapes,
                 len(self.classes),
                 repeat.weights,
-                material,
-                places,
+                features,
+                indices,
                 repeat.precision,
             )
             for repeat in repeats

@@ -57,7 +57,7 @@ def smoothed(targets: Tensor, share: float) -> Tensor:
 
 
 def voted_targets(
-    targets: Tensor, place_of: Mapping[str, int], fold: pl.DataFrame, classes: Sequence[str]
+    targets: Tensor, index_of: Mapping[str, int], fold: pl.DataFrame, classes: Sequence[str]
 ) -> Tensor:
     """Targets [utterances, classes] with the raters' shares where the fold's table has some.
 
@@ -67,11 +67,11 @@ def voted_targets(
     shared = fold.select("utterance", "votes").drop_nulls()
     if not len(shared):
         raise ConfigurationError(
-            "training.labels is votes, and no utterance of this fold has a rater's vote for one of "
-            "the study's classes; set training.labels to majority"
+            "training.targets is votes, and no utterance of this fold has a rater's vote for one of "
+            "the study's classes; set training.targets to majority"
         )
     for key, shares in shared.iter_rows():
-        if key in place_of:
+        if key in index_of:
             given = {share["label"]: share["share"] for share in shares}
-            voted[place_of[key]] = torch.tensor([given.get(name, 0.0) for name in classes])
+            voted[index_of[key]] = torch.tensor([given.get(name, 0.0) for name in classes])
     return voted

@@ -15,8 +15,8 @@ from torch import Tensor
 from emoscale.models.contract import InputShape
 from emoscale.models.registry import FITTING, build_model
 from emoscale.runtime.progress import WorkProgress
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import probabilities_of, run
-from emoscale.training.material import Material
 from emoscale.training.trainer import Task, Trainer, Training, seed_of
 
 Weights = dict[str, Tensor]
@@ -52,7 +52,7 @@ def train_all(
     plan: Sequence[Planned],
     shapes: Sequence[InputShape],
     classes: int,
-    material: Material,
+    features: CellFeatures,
 ) -> Iterator[tuple[str, Trained]]:
     """Every planned training by its identity, as soon as it ends; `name` is that of the progress.
 
@@ -63,13 +63,13 @@ def train_all(
     if plan[0].model.kind == "estimator":  # which a search cannot change
         with WorkProgress(name, len(plan), "fits") as progress:
             for planned in plan:
-                yield planned.identity, _fitted(planned, shapes, classes, material)
+                yield planned.identity, _fitted(planned, shapes, classes, features)
                 progress.advance(1)
         return
     steps = sum(planned.task.settings.maximum_steps for planned in plan)
     with WorkProgress(name, steps, "steps") as progress:
         for planned in plan:
-            trainer = _trainer(planned, shapes, classes, material, progress)
+            trainer = _trainer(planned, shapes, classes, features, progress)
             run(trainer)
             training = trainer.result()
             weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
@@ -81,28 +81,28 @@ def probabilities_from(
     shapes: Sequence[InputShape],
     classes: int,
     weights: Weights,
-    material: Material,
-    places: Tensor,
+    features: CellFeatures,
+    indices: Tensor,
     precision: str,
 ) -> NDArray[np.float64]:
-    """Class probabilities [utterances, classes] of the material's utterances at `places`.
+    """Class probabilities [utterances, classes] of the cell's utterances at `indices`.
 
     `model` are the settings that the weights were trained with.
     """
     if model.kind == "estimator":
         # scikit-learn takes longer to import than most of these take to predict.
         fitting = importlib.import_module(FITTING)
-        return fitting.predict(model, shapes, classes, weights, material, places)  # type: ignore[no-any-return]
-    network = build_model(model, shapes, classes).to(material.device)
+        return fitting.predict(model, shapes, classes, weights, features, indices)  # type: ignore[no-any-return]
+    network = build_model(model, shapes, classes).to(features.device)
     network.load_state_dict(weights)
-    return probabilities_of(network, material, places, precision)
+    return probabilities_of(network, features, indices, precision)
 
 
 def _fitted(
-    planned: Planned, shapes: Sequence[InputShape], classes: int, material: Material
+    planned: Planned, shapes: Sequence[InputShape], classes: int, features: CellFeatures
 ) -> Trained:
     fitting = importlib.import_module(FITTING)  # imports scikit-learn, which takes long
-    weights, training = fitting.fit(planned.task, planned.model, shapes, classes, material)
+    weights, training = fitting.fit(planned.task, planned.model, shapes, classes, features)
     return Trained(weights, training, "scikit-learn, a vector an utterance")
 
 
@@ -110,11 +110,11 @@ def _trainer(
     planned: Planned,
     shapes: Sequence[InputShape],
     classes: int,
-    material: Material,
+    features: CellFeatures,
     progress: WorkProgress,
 ) -> Trainer:
     torch.manual_seed(seed_of(*planned.task.name, "weights"))
-    model = build_model(planned.model, shapes, classes).to(material.device)
-    for standardise, each in zip(model.standardisations(), material.inputs, strict=True):
+    model = build_model(planned.model, shapes, classes).to(features.device)
+    for standardise, each in zip(model.standardisations(), features.inputs, strict=True):
         standardise.set_statistics(*each.statistics(planned.task.training))
-    return Trainer(model, material, planned.task, progress)
+    return Trainer(model, features, planned.task, progress)

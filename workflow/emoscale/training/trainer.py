@@ -17,7 +17,7 @@ from emoscale.models.layers import draw_dropout_from
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.augmentation import augmented
-from emoscale.training.material import Material
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.metrics import confusion_matrix, metrics_of
 from emoscale.training.order import Order
 from emoscale.training.targets import loss_for, smoothed
@@ -31,16 +31,16 @@ class Task:
     """Seeds weights, order, dropout and augmentation: equal names give equal results."""
 
     training: Tensor
-    """[utterances] places in the material."""
+    """[utterances] indices in the cell."""
 
     development: Tensor
-    """[utterances] places; none where the schedule is fixed and the protocol has no such set."""
+    """[utterances] indices; none where the schedule is fixed and the protocol has no such set."""
 
     labels: Tensor
-    """[all utterances of the material] class numbers, on its device."""
+    """[all utterances of the cell] class numbers, on its device."""
 
     targets: Tensor
-    """[all utterances of the material, classes] shares of the classes, on its device."""
+    """[all utterances of the cell, classes] shares of the classes, on its device."""
 
     settings: TrainingSettings
 
@@ -58,7 +58,7 @@ class Training:
     best_step: int
     """Step of the weights that were kept."""
 
-    stopped: str
+    stop_reason: str
     """patience, or budget."""
 
     seconds: float
@@ -96,15 +96,15 @@ class Trainer:
     def __init__(
         self,
         model: Classifier,
-        material: Material,
+        features: CellFeatures,
         task: Task,
         progress: WorkProgress | None = None,
     ) -> None:
         """`progress` counts steps, of which this training takes `maximum_steps` at most."""
         self._progress = progress
         self._began = time.perf_counter()
-        self.model, self.material, self.task = model, material, task
-        settings, device = task.settings, material.device
+        self.model, self.features, self.task = model, features, task
+        settings, device = task.settings, features.device
         self.optimiser = torch.optim.AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -136,10 +136,10 @@ class Trainer:
     def next_batch(self) -> tuple[list[PackedFrames], Tensor]:
         """The next step's utterances of each input, and their targets [utterances, classes]."""
         settings = self.task.settings
-        places = self._order.next(settings.batch_utterances)
-        inputs = self.material.batch(places)
+        indices = self._order.next(settings.batch_size)
+        inputs = self.features.batch(indices)
         targets = smoothed(
-            self.task.targets[places.to(self.material.device)], settings.label_smoothing
+            self.task.targets[indices.to(self.features.device)], settings.label_smoothing
         )
         if settings.augmentation.is_on():
             means = [standardise.mean for standardise in self.model.standardisations()]
@@ -182,7 +182,7 @@ class Trainer:
                 f"the training diverged before step {self._step} (loss {train_loss}); lower "
                 f"training.learning_rate, which is {settings.learning_rate}"
             )
-        better = settings.schedule == "fixed" or score > self._best
+        better = not settings.early_stopping or score > self._best
         self._history.append({**row, "best": better})
         self._waited += 1
         if better:
@@ -197,9 +197,9 @@ class Trainer:
 
     def _development_score(self, logits: Tensor) -> tuple[float, float]:
         """Loss and unweighted accuracy."""
-        places = self.task.development.to(self.material.device)
-        loss = float(self._loss(logits, self.task.targets[places]))
-        truth, predicted = self.task.labels[places], logits.argmax(dim=1)
+        indices = self.task.development.to(self.features.device)
+        loss = float(self._loss(logits, self.task.targets[indices]))
+        truth, predicted = self.task.labels[indices], logits.argmax(dim=1)
         confusion = confusion_matrix(truth.cpu().numpy(), predicted.cpu().numpy(), logits.shape[1])
         return loss, metrics_of(confusion).unweighted_accuracy
 

@@ -22,7 +22,7 @@ from emoscale.models.layers import layer_shares
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
-from emoscale.tables.parquet import frame_of, write_table
+from emoscale.tables.parquet import dataframe_of, write_table
 from emoscale.tables.schemas import HISTORY as HISTORY_SCHEMA
 from emoscale.tables.schemas import predictions_schema
 from emoscale.training.prepared_cell import PreparedCell
@@ -72,7 +72,7 @@ def write_run(
         for trial, trained in enumerate(repeat.trials)
         for row in trained.training.history
     ]
-    write_table(frame_of(history, HISTORY_SCHEMA), folder / HISTORY, HISTORY_SCHEMA)
+    write_table(dataframe_of(history, HISTORY_SCHEMA), folder / HISTORY, HISTORY_SCHEMA)
     weights = {
         f"repeat_{number}.{key}": value.contiguous()
         for number, repeat in enumerate(repeats)
@@ -92,8 +92,8 @@ def write_run(
                 cell.stores, prepared.shapes, prepared.tokens_without_time, strict=True
             )
         ],
-        utterances_in_windows=max(
-            store.in_windows(list(prepared.material.place_of)) for store in cell.stores
+        chunked_utterances=max(
+            store.chunked(list(prepared.features.index_of)) for store in cell.stores
         ),
         repeats=[_repeat_record(prepared, number, repeat) for number, repeat in enumerate(repeats)],
         development_utterances=len(prepared.development),
@@ -149,7 +149,7 @@ def _repeat_record(prepared: PreparedCell, number: int, repeat: FinishedRepeat) 
     chosen = prepared.trials[repeat.chosen]
     rows = cell.fold.filter(pl.col("utterance").is_in(own.utterances))
     counts = Counter(own.label_of[key] for key in own.utterances)
-    by_votes = chosen.training.labels == "votes"
+    by_votes = chosen.training.targets == "votes"
     return RepeatRecord(
         repeat=number,
         training_utterances=len(own.utterances),
@@ -165,11 +165,11 @@ def _repeat_record(prepared: PreparedCell, number: int, repeat: FinishedRepeat) 
         precision=chosen.training.precision,
         layer_weights=[
             LayerShares(
-                representation=cell.stores[place].name,
-                layers=list(cell.stores[place].layers),
+                representation=cell.stores[index].name,
+                layers=list(cell.stores[index].layers),
                 weights=shares,
             )
-            for place, shares in layer_shares(repeat.weights).items()
+            for index, shares in layer_shares(repeat.weights).items()
         ],
     )
 
@@ -183,7 +183,7 @@ def _trial_record(trial: Trial, trained: Trained) -> TrialRecord:
         development_loss=loss,
         steps=training.steps,
         best_step=training.best_step,
-        stopped=training.stopped,
+        stop_reason=training.stop_reason,
         seconds=training.seconds,
         execution=trained.execution,
     )

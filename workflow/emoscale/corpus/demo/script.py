@@ -84,7 +84,7 @@ def plan_session(settings: DemoCorpus, session: int) -> list[Turn]:
     """The turns of one session: improvised dialogs, and scripts that every session plays."""
     generator = np.random.default_rng([settings.seed, 11, session])
     turns: list[Turn] = []
-    for number, (dialog, length) in enumerate(_dialogs(session, settings.utterances)):
+    for number, (dialog, length) in enumerate(_dialogs(session, settings.utterances_per_session)):
         script = _script(settings.seed, dialog, length) if "script" in dialog else None
         spoken = {"F": 0, "M": 0}
         for position in range(length):

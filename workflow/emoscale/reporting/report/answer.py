@@ -58,8 +58,7 @@ def _best(study: Study, at_largest: pl.DataFrame, best: dict[str, Any]) -> Marku
     interval = interval_words(best, "ua") or (
         "no interval over speakers: fewer than two were tested"
         if "ua_low" in best
-        else f"± {100 * best['ua_repeat_deviation']:.1f} over repeats, without an interval over "
-        "speakers"
+        else f"± {100 * best['ua_repeat_std']:.1f} over repeats, without an interval over speakers"
     )
     several = len(at_largest) > 1
     verb = "recognises emotion best: its" if several else "has a"
@@ -221,14 +220,14 @@ def labels_saved_sentence(row: dict[str, Any]) -> Markup:
         other, f"{row['other_labels']:,.0f}", percent(row["ua"])
     )
     factor = row["factor"]
-    if row["range"] == "not reached" or not known(factor):
+    if row["bound"] == "not reached" or not known(factor):
         return Markup("{} does not reach {} within the measured sizes.").format(one, goal)
     interval = _factor_interval(row)
-    if row["range"] == "at least":
+    if row["bound"] == "at least":
         told = Markup("{} passes {} with its smallest training set already: {} labels{}.")
         few = strong(f"at least {times_words(factor)} times fewer")
         return told.format(one, goal, few, interval)
-    if row["range"] == "at most":
+    if row["bound"] == "at most":
         told = Markup("For {}, {} needs more labels than were measured: {} {}.")
         return told.format(
             goal, one, strong(f"at most {times_words(factor)} times"), "as few" + interval

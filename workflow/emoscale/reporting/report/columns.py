@@ -95,7 +95,7 @@ def form_of(name: str, kind: pl.DataType, meaning: str = "") -> str:
 
     >>> form_of("ua_fold_mean", pl.Float64()), form_of("p_holm", pl.Float64())
     ('percent', 'p')
-    >>> form_of("inside", pl.Float64(), "share of them, 0 to 1"), form_of("device", pl.String())
+    >>> form_of("covered", pl.Float64(), "share of them, 0 to 1"), form_of("device", pl.String())
     ('percent', 'text')
     """
     if not kind.is_numeric():

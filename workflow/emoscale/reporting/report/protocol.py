@@ -114,8 +114,8 @@ def _audit_words(audit: pl.DataFrame) -> Markup:
         "The audit of the corpus found {} that would break the protocol, {} that weaken the "
         'scores, and {}. Its own page: <a href="audit.html">audit.html</a>.'
     ).format(
-        counts.get("breaks", 0),
-        counts.get("weakens", 0),
+        counts.get("error", 0),
+        counts.get("warning", 0),
         count_words(counts.get("note", 0), "note"),
     )
 

@@ -15,7 +15,7 @@ from emoscale.reporting.report.views import Section, view_of
 _ORIGIN = [
     "experiment",
     "representations",
-    "weights",
+    "pretrained_weights",
     "model",
     "settings_sha256",
     "code_sha256",

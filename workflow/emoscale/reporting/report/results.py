@@ -123,7 +123,7 @@ PARTS = [
                 "Scores, a row an experiment and training size",
                 [
                     *("experiment", "size", "training_utterances_mean", "ua", "wa"),
-                    *("ua_repeat_deviation", "ua_fold_deviation", "ece"),
+                    *("ua_repeat_std", "ua_fold_std", "ece"),
                 ],
             )
         ],
@@ -140,7 +140,7 @@ PARTS = [
             Listing(
                 "efficiency",
                 "Labels needed for the same UA, a row a pair and size",
-                ["experiment", "other", "other_labels", "ua", "labels", "factor", "range"],
+                ["experiment", "other", "other_labels", "ua", "labels", "factor", "bound"],
             )
         ],
         (_efficiency_chart,),
@@ -174,7 +174,7 @@ PARTS = [
             Listing(
                 "confusion",
                 "Confusions, a row a true and a predicted class",
-                ["experiment", "size", "label", "predicted", "share", "utterances"],
+                ["experiment", "size", "label", "predicted", "fraction", "utterances"],
                 folded=True,
             )
         ],
@@ -214,7 +214,7 @@ PARTS = [
             Listing(
                 "layer_weights",
                 "Layer weights, a row a layer, fold and repeat",
-                ["experiment", "representation", "layer", "size", "fold", "repeat", "share"],
+                ["experiment", "representation", "layer", "size", "fold", "repeat", "weight"],
                 folded=True,
             )
         ],
@@ -246,7 +246,7 @@ PARTS = [
             Listing(
                 "forecast",
                 "Forecasts",
-                ["experiment", "kind", "labels", "ua", "measured_ua", "inside"],
+                ["experiment", "kind", "labels", "ua", "measured_ua", "covered"],
             )
         ],
         (lambda study: forecast_chart(study.tables["forecast"].frame, study.scores),),
@@ -263,7 +263,7 @@ PARTS = [
                 "Published and ours",
                 [
                     *("source", "system", "metric", "labels", "value", "our_value"),
-                    *("experiment", "differs"),
+                    *("experiment", "differences"),
                 ],
             )
         ],
@@ -279,7 +279,7 @@ PARTS = [
                 "Trainings",
                 [
                     *("experiment", "fold", "size", "repeat", "training_utterances", "ua", "wa"),
-                    *("best_development_ua", "steps", "stopped", "seconds"),
+                    *("best_development_ua", "steps", "stop_reason", "seconds"),
                     *("peak_memory_megabytes", "device", "precision"),
                 ],
             ),

@@ -71,7 +71,9 @@ class Study:
     @cached_property
     def random_weights(self) -> list[str]:
         """The experiments that read networks whose weights are random."""
-        untrained = self.scores.filter(pl.col("weights").str.contains("untrained|random"))
+        untrained = self.scores.filter(
+            pl.col("pretrained_weights").str.contains("untrained|random")
+        )
         return untrained["experiment"].unique(maintain_order=True).to_list()
 
     @cached_property

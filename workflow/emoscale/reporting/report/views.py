@@ -38,17 +38,17 @@ class FigureView:
 def figure_of(key: str, chart: alt.TopLevelMixin, rigid: bool = False) -> FigureView:
     """The view of a chart, whose own title and subtitle become text of the page."""
     with alt.data_transformers.enable("default", max_rows=None):
-        described = chart.to_dict()
-    described.pop("$schema", None)  # an address, which a page without a network does not need
-    title = described.pop("title", "")
+        schema_field = chart.to_dict()
+    schema_field.pop("$schema", None)  # an address, which a page without a network does not need
+    title = schema_field.pop("title", "")
     if isinstance(title, str):
-        return FigureView(key, title, "", described, rigid)
+        return FigureView(key, title, "", schema_field, rigid)
     text, subtitle = title.get("text", ""), title.get("subtitle", [])
     lines = [subtitle] if isinstance(subtitle, str) else subtitle
     # Warnings and weights stand on the page itself, once.
     own = itertools.takewhile(lambda line: not line.startswith(("Note: ", "Weights of ")), lines)
     words = text if isinstance(text, str) else " ".join(text)
-    return FigureView(key, words, _joined(own), described, rigid)
+    return FigureView(key, words, _joined(own), schema_field, rigid)
 
 
 def _joined(lines: Iterable[str]) -> str:

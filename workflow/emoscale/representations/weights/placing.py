@@ -66,10 +66,10 @@ def place_weights(settings: Any, origins: Sequence[Origin]) -> tuple[Any, str]:
     return settings.model_copy(update=placed), ", ".join(phrases)
 
 
-def reads_weights(program: Callable[..., None]) -> Callable[..., None]:
+def checkpoint_options(program: Callable[..., None]) -> Callable[..., None]:
     """Give a program its options for weights; it is told `origins`, where they are.
 
-    It stands below `shows_sentences`: weights that are not there are a `CheckpointError`.
+    It stands below `report_user_errors`: weights that are not there are a `CheckpointError`.
     """
 
     @click.option(

@@ -9,7 +9,7 @@ import pytest
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.store.index import Features
-from emoscale.training.material import check_times, share_without_times
+from emoscale.training.cell_features import check_times, share_without_times
 
 
 def features(seconds: Any) -> Features:

@@ -13,7 +13,7 @@ from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import Features, FeatureStore
 
 
-class Material:
+class CellFeatures:
     """Frames of all utterances that a cell trains, chooses and is tested on.
 
     Of each input (representation) that the model reads, in the model's order.
@@ -22,22 +22,22 @@ class Material:
     def __init__(
         self, utterances: Sequence[str], features: Sequence[Features], device: torch.device
     ) -> None:
-        self.place_of = {key: place for place, key in enumerate(utterances)}
+        self.index_of = {key: index for index, key in enumerate(utterances)}
         self.device = device
         self.inputs = [Input(each, device) for each in features]
 
-    def places(self, utterances: Sequence[str]) -> Tensor:
-        """[utterances] places of the given keys."""
-        return torch.tensor([self.place_of[key] for key in utterances], dtype=torch.int64)
+    def indices(self, utterances: Sequence[str]) -> Tensor:
+        """[utterances] indices of the given keys."""
+        return torch.tensor([self.index_of[key] for key in utterances], dtype=torch.int64)
 
-    def batch(self, places: Tensor) -> list[PackedFrames]:
-        """The utterances at these places, packed, of each input."""
-        chosen = places.tolist()
+    def batch(self, indices: Tensor) -> list[PackedFrames]:
+        """The utterances at these indices, packed, of each input."""
+        chosen = indices.tolist()
         return [each.batch(chosen) for each in self.inputs]
 
 
 class Input:
-    """One representation of the material's utterances."""
+    """One representation of the cell's utterances."""
 
     def __init__(self, features: Features, device: torch.device) -> None:
         self.lengths = [int(length) for length in features.lengths]
@@ -52,24 +52,24 @@ class Input:
             self._seconds = torch.split(seconds, self.lengths)
         self._moments: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def batch(self, places: Sequence[int]) -> PackedFrames:
-        """The utterances at these places, packed."""
-        frames = torch.cat([self._utterances[place] for place in places]).to(self._device)
+    def batch(self, indices: Sequence[int]) -> PackedFrames:
+        """The utterances at these indices, packed."""
+        frames = torch.cat([self._utterances[index] for index in indices]).to(self._device)
         seconds = None
         if self._seconds is not None:
-            seconds = torch.cat([self._seconds[place] for place in places])
-        return PackedFrames(frames, [self.lengths[place] for place in places], seconds)
+            seconds = torch.cat([self._seconds[index] for index in indices])
+        return PackedFrames(frames, [self.lengths[index] for index in indices], seconds)
 
-    def statistics(self, places: Tensor) -> tuple[Tensor, Tensor]:
+    def statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation over all frames of these utterances.
 
         [dimension], or [layers, dimension] of a layered representation. Utterances' own moments are
         put together as Chan, Golub and LeVeque do ("Updating Formulae and a Pairwise Algorithm for
         Computing Sample Variances", 1979): no large squares are subtracted from each other.
         """
-        moments = [self._moments_of(place) for place in places.tolist()]
+        moments = [self._moments_of(index) for index in indices.tolist()]
         means = torch.stack([mean for mean, _ in moments]).double()
-        lengths = [self.lengths[place] for place in places.tolist()]
+        lengths = [self.lengths[index] for index in indices.tolist()]
         counts = means.new_tensor(lengths).reshape(-1, *[1] * (means.dim() - 1))
         mean = (counts * means).sum(dim=0) / counts.sum()
         within = torch.stack([squares for _, squares in moments]).double().sum(dim=0)
@@ -77,17 +77,17 @@ class Input:
         deviation = ((within + between) / counts.sum()).sqrt()
         return mean.float(), deviation.float()
 
-    def _moments_of(self, place: int) -> tuple[Tensor, Tensor]:
+    def _moments_of(self, index: int) -> tuple[Tensor, Tensor]:
         """Mean of an utterance's frames, and the sum of squares around it; kept for other repeats.
 
         An utterance without frames has zeros.
         """
-        if place not in self._moments:
-            frames = self._utterances[place].to(self._device)
+        if index not in self._moments:
+            frames = self._utterances[index].to(self._device)
             frames = frames if frames.dtype == torch.float64 else frames.float()
             mean = frames.sum(dim=0) / max(1, len(frames))
-            self._moments[place] = (mean, (frames - mean).square_().sum(dim=0))
-        return self._moments[place]
+            self._moments[index] = (mean, (frames - mean).square_().sum(dim=0))
+        return self._moments[index]
 
 
 def _fits(frames: Tensor, device: torch.device) -> bool:
@@ -99,8 +99,8 @@ def _fits(frames: Tensor, device: torch.device) -> bool:
 
 
 def label_numbers(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """Place of each label in `classes`."""
-    number = {name: place for place, name in enumerate(classes)}
+    """UserPath of each label in `classes`."""
+    number = {name: index for index, name in enumerate(classes)}
     return list(np.fromiter((number[label] for label in labels), dtype=int, count=len(labels)))
 
 
