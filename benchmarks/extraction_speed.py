@@ -1,15 +1,15 @@
-"""Time this project's extraction against two plain ways, on the same utterances in one run.
+"""Compare the speed of this project's feature extraction with that of two conventional methods.
 
-wav2vec_large's and wav2vec 2.0 base's true architectures with random weights; utterance lengths
-from 1 to 20 s with a median of 3.6 s. In every round each way computes all utterances, in an order
-that turns from round to round, and is compared with (a) of its own round:
+Networks: the architectures of wav2vec_large and wav2vec 2.0 base with random weights. Utterances:
+1 to 20 s long, median 3.6 s. In every round each method computes all utterances, in an order that
+rotates from round to round, and is compared with method (a) of the same round:
 
-    (a)  one utterance at a time through the plain module, from memory to memory
-    (b)  padded batches of 8 in random order, as most public code does
-    emoscale: from the audio file to the verified feature shard, as the workflow's step runs it
+    (a)  one utterance at a time through the torch module, from memory to memory
+    (b)  padded batches of 8 in random order, as in most public code
+    emoscale: from the audio file to the verified feature shard, as in the workflow
 
-Speed is in seconds of audio a second; the share is of the rate at which this machine multiplies
-matrices in float32 (for bfloat16 in bfloat16), measured in the same rounds.
+Speed is in seconds of audio per second. The matrix rate is this machine's rate of matrix products
+in float32 (in bfloat16 for bfloat16), measured in the same rounds.
 """
 
 from __future__ import annotations
@@ -51,24 +51,24 @@ WAV2VEC_LARGE = {
     "skip_connections_agg": True,
     "residual_scale": 0.5,
 }
-GIGAFLOP_A_SECOND_OF_AUDIO = {"wav2vec_large": 9.7, "wav2vec2-base": 14.3, "wav2vec2-large": 37.0}
+GIGAFLOP_PER_SECOND_OF_AUDIO = {"wav2vec_large": 9.7, "wav2vec2-base": 14.3, "wav2vec2-large": 37.0}
 
-Frames = list[NDArray[np.float32]]
+FeatureArrays = list[NDArray[np.float32]]
 
 
 @dataclass
 class Model:
-    """One network: how it is called plainly, and its representation's settings."""
+    """A network as a torch module and as settings of a representation."""
 
     name: str
-    plain: Callable[[torch.Tensor], torch.Tensor]
-    """[batch, samples] to [batch, T, dimension]."""
+    forward: Callable[[torch.Tensor], torch.Tensor]
+    """Maps waveforms [batch, samples] to features [batch, frames, dim]."""
     settings: Callable[..., Any]
 
 
 @dataclass
 class Utterances:
-    """Drawn once: waveforms in memory, the same as files, and a corpus shard's rows."""
+    """Random utterances: waveforms in memory, the same as files, and the rows of their shard."""
 
     waveforms: list[NDArray[np.float32]]
     root: Path
@@ -76,18 +76,18 @@ class Utterances:
 
     @property
     def seconds(self) -> float:
-        """Of audio."""
+        """Total duration of the audio."""
         return float(self.rows["seconds"].sum())
 
 
-def draw_utterances(count: int, root: Path) -> Utterances:
-    """Lengths like IEMOCAP's: log-normal, from 1 to 20 s, median 3.6 s, mean about 4.5 s.
+def generate_utterances(count: int, root: Path) -> Utterances:
+    """Generate utterances with durations as in IEMOCAP: log-normal, median 3.6 s, mean about 4.5 s.
 
-    They are the distribution's quantiles in random order, so that few utterances are typical ones.
+    The durations are quantiles of the distribution, so that few utterances are representative.
     """
     generator = np.random.default_rng(1)
     normal = NormalDist()
-    quantiles = [normal.inv_cdf((place + 0.5) / count) for place in range(count)]
+    quantiles = [normal.inv_cdf((index + 0.5) / count) for index in range(count)]
     lengths = np.clip(3.6 * np.exp(0.7 * generator.permutation(quantiles)), 1.0, 20.0)
     waveforms, rows = [], []
     for number, seconds in enumerate(lengths):
@@ -118,7 +118,7 @@ def wav2vec_large(folder: Path, device: str) -> Model:
     return Model(
         "wav2vec_large",
         lambda waveforms: model.contextualise(model.encode(waveforms)).transpose(1, 2),
-        lambda **others: settings_of("wav2vec_large", folder, **others),
+        lambda **changes: settings_of("wav2vec_large", folder, **changes),
     )
 
 
@@ -146,42 +146,46 @@ def wav2vec2(folder: Path, device: str, large: bool = False) -> Model:
     return Model(
         name,
         lambda waveforms: model(waveforms).last_hidden_state,
-        lambda **others: settings_of(name, folder, **others),
+        lambda **changes: settings_of(name, folder, **changes),
     )
 
 
-def settings_of(name: str, folder: Path, **others: Any) -> Any:
-    """The representation that reads what the functions above wrote to `folder`."""
+def settings_of(name: str, folder: Path, **changes: Any) -> Any:
+    """Return settings of the representation that reads the checkpoint written to `folder`."""
     if name == "wav2vec_large":
-        return Wav2VecSettings(kind="wav2vec", checkpoint=str(folder / f"{name}.pt"), **others)
-    return TransformersAudioSettings(kind="transformers_audio", model=str(folder / name), **others)
+        return Wav2VecSettings(kind="wav2vec", checkpoint=str(folder / f"{name}.pt"), **changes)
+    return TransformersAudioSettings(kind="transformers_audio", model=str(folder / name), **changes)
 
 
 @torch.inference_mode()
-def one_at_a_time(model: Model, utterances: Utterances, device: str) -> Frames:
+def one_at_a_time(model: Model, utterances: Utterances, device: str) -> FeatureArrays:
     return [
-        model.plain(torch.from_numpy(waveform)[None].to(device))[0].cpu().numpy()
+        model.forward(torch.from_numpy(waveform)[None].to(device))[0].cpu().numpy()
         for waveform in utterances.waveforms
     ]
 
 
 @torch.inference_mode()
 def padded_batches(
-    model: Model, utterances: Utterances, device: str, orders: np.random.Generator
-) -> Frames:
-    order = orders.permutation(len(utterances.waveforms))  # another each time, as in an epoch
-    frames: dict[int, NDArray[np.float32]] = {}
-    for first in range(0, len(order), PADDED_BATCH):
-        places = order[first : first + PADDED_BATCH]
-        given = [torch.from_numpy(utterances.waveforms[place]) for place in places]
-        padded = torch.nn.utils.rnn.pad_sequence(given, batch_first=True)
-        frames |= dict(
-            zip(places.tolist(), model.plain(padded.to(device)).cpu().numpy(), strict=True)
+    model: Model, utterances: Utterances, device: str, generator: np.random.Generator
+) -> FeatureArrays:
+    order = generator.permutation(
+        len(utterances.waveforms)
+    )  # a new order in each round, as in each epoch
+    features: dict[int, NDArray[np.float32]] = {}
+    for start in range(0, len(order), PADDED_BATCH):
+        indices = order[start : start + PADDED_BATCH]
+        waveforms = [torch.from_numpy(utterances.waveforms[index]) for index in indices]
+        padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
+        features |= dict(
+            zip(indices.tolist(), model.forward(padded.to(device)).cpu().numpy(), strict=True)
         )
-    return [frames[place] for place in range(len(order))]
+    return [features[index] for index in range(len(order))]
 
 
-def extraction(utterances: Utterances, settings: Any, path: Path, device: str) -> Callable[[], Any]:
+def extraction_of(
+    utterances: Utterances, settings: Any, path: Path, device: str
+) -> Callable[[], Any]:
     representation = build_representation(settings, device)
 
     def run() -> None:
@@ -190,33 +194,33 @@ def extraction(utterances: Utterances, settings: Any, path: Path, device: str) -
     return run
 
 
-def errors_of(frames: Frames, exact: Frames) -> list[float]:
+def relative_errors(features: FeatureArrays, exact: FeatureArrays) -> list[float]:
     return [
-        float(np.linalg.norm(ours[: len(theirs)] - theirs) / np.linalg.norm(theirs))
-        for ours, theirs in zip(frames, exact, strict=True)
+        float(np.linalg.norm(computed[: len(expected)] - expected) / np.linalg.norm(expected))
+        for computed, expected in zip(features, exact, strict=True)
     ]
 
 
-def stored_frames(path: Path) -> Frames:
+def stored_features(path: Path) -> FeatureArrays:
     contents = read_shard(path)
     return [
-        contents.frames[first:last].astype(np.float32)
-        for first, last in zip(contents.offsets[:-1], contents.offsets[1:], strict=True)
+        contents.frames[start:stop].astype(np.float32)
+        for start, stop in zip(contents.offsets[:-1], contents.offsets[1:], strict=True)
     ]
 
 
 def matrix_rate(dtype: torch.dtype, device: str) -> float:
-    """GFLOP a second of a product of two square matrices."""
+    """Measure the rate of a product of two square matrices, in GFLOP/s."""
     size = 8192 if device == "cuda" else 1536
-    one, other = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     for _ in range(2):
-        product = one @ other
+        product = left @ right
     float(product[0, 0])
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(3):
-        product = one @ other
+        product = left @ right
     float(product[0, 0])
-    return 3 * 2 * size**3 / (time.perf_counter() - began) / 1e9
+    return 3 * 2 * size**3 / (time.perf_counter() - start) / 1e9
 
 
 def measure(model: Model, utterances: Utterances, folder: Path, device: str, rounds: int) -> None:
@@ -224,28 +228,28 @@ def measure(model: Model, utterances: Utterances, folder: Path, device: str, rou
     half, single = folder / "half.h5", folder / "single.h5"
     stored = {"storage_dtype": "float32"}
     errors: dict[str, list[float]] = {}
-    orders = np.random.default_rng(2)
-    padded = padded_batches(model, utterances, device, orders)
-    errors["(b) padded batches of 8"] = errors_of(padded, exact)
-    ways: dict[str, Callable[[], Any]] = {
+    generator = np.random.default_rng(2)
+    padded = padded_batches(model, utterances, device, generator)
+    errors["(b) padded batches of 8"] = relative_errors(padded, exact)
+    methods: dict[str, Callable[[], Any]] = {
         "(a) one at a time": lambda: one_at_a_time(model, utterances, device),
-        "(b) padded batches of 8": lambda: padded_batches(model, utterances, device, orders),
+        "(b) padded batches of 8": lambda: padded_batches(model, utterances, device, generator),
     }
     for precision in ("float32", "bfloat16"):
         name = f"emoscale, {precision}"
-        extraction(utterances, model.settings(precision=precision, **stored), single, device)()
-        errors[name] = errors_of(stored_frames(single), exact)
-        ways[name] = extraction(utterances, model.settings(precision=precision), half, device)
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+        extraction_of(utterances, model.settings(precision=precision, **stored), single, device)()
+        errors[name] = relative_errors(stored_features(single), exact)
+        methods[name] = extraction_of(utterances, model.settings(precision=precision), half, device)
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
     rates: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     for number in range(rounds):
-        names = list(ways)
+        names = list(methods)
         for name in names[number % len(names) :] + names[: number % len(names)]:
             for precision in rates:
                 rates[precision].append(matrix_rate(getattr(torch, precision), device))
-            began = time.perf_counter()
-            ways[name]()
-            seconds[name].append(time.perf_counter() - began)
+            start = time.perf_counter()
+            methods[name]()
+            seconds[name].append(time.perf_counter() - start)
     report(model.name, utterances, seconds, rates, errors)
 
 
@@ -263,20 +267,20 @@ def report(
         + ", ".join(f"{value:,.0f} GFLOP/s in {precision}" for precision, value in rate.items())
     )
     click.echo(
-        "| way | s of audio a s | of the matrix rate | against (a), median (range) | against (b) "
-        "| relative error, median / worst |\n|---|---|---|---|---|---|"
+        "| method | s of audio per s | of the matrix rate | speed relative to (a), median (range) "
+        "| to (b) | relative error, median / worst |\n|---|---|---|---|---|---|"
     )
-    plain, padded = (np.array(taken) for taken in list(seconds.values())[:2])
-    for way, taken in seconds.items():
-        speed = utterances.seconds / np.median(taken)
-        share = speed * GIGAFLOP_A_SECOND_OF_AUDIO[name]
-        share /= rate["bfloat16" if "bfloat16" in way else "float32"]
-        ratios = plain / np.array(taken)
-        found = errors.get(way, [0.0])
+    single, padded = (np.array(durations) for durations in list(seconds.values())[:2])
+    for method, durations in seconds.items():
+        speed = utterances.seconds / np.median(durations)
+        fraction = speed * GIGAFLOP_PER_SECOND_OF_AUDIO[name]
+        fraction /= rate["bfloat16" if "bfloat16" in method else "float32"]
+        ratios = single / np.array(durations)
+        method_errors = errors.get(method, [0.0])
         click.echo(
-            f"| {way} | {speed:,.1f} | {share:.0%} | {np.median(ratios):.2f} "
-            f"({ratios.min():.2f} to {ratios.max():.2f}) | {np.median(padded / taken):.2f} "
-            f"| {np.median(found):.1e} / {max(found):.1e} |"
+            f"| {method} | {speed:,.1f} | {fraction:.0%} | {np.median(ratios):.2f} "
+            f"({ratios.min():.2f} to {ratios.max():.2f}) | {np.median(padded / durations):.2f} "
+            f"| {np.median(method_errors):.1e} / {max(method_errors):.1e} |"
         )
 
 
@@ -288,22 +292,22 @@ def report(
 @click.option(
     "--model",
     multiple=True,
-    type=click.Choice(list(GIGAFLOP_A_SECOND_OF_AUDIO)),
+    type=click.Choice(list(GIGAFLOP_PER_SECOND_OF_AUDIO)),
     default=("wav2vec_large", "wav2vec2-base"),
     show_default=True,
 )
 def main(utterances: int, rounds: int, threads: int, device: str, model: tuple[str, ...]) -> None:
     torch.set_num_threads(threads)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        drawn = draw_utterances(utterances, folder)
-        for wanted in model:
-            made = (
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
+        generated = generate_utterances(utterances, folder)
+        for name in model:
+            network = (
                 wav2vec_large(folder, device)
-                if wanted == "wav2vec_large"
-                else wav2vec2(folder, device, large=wanted == "wav2vec2-large")
+                if name == "wav2vec_large"
+                else wav2vec2(folder, device, large=name == "wav2vec2-large")
             )
-            measure(made, drawn, folder, device, rounds)
+            measure(network, generated, folder, device, rounds)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Time what is our own in a training against torch's, each alone.
+"""Compare the CPU time of this project's layers with that of torch's, one layer at a time.
 
-Steps of a training (batches of 32, and an evaluation of 20 utterances each turn) on random features
-of the size of EMO-DB (339 utterances, 40 or 80 values a frame) and of IEMOCAP (512 values, 4.5 s on
-average), 100 frames a second, one thread. The ways take turns in one process; the ratio is the
-median of their CPU time to ours, turn by turn.
+Training steps (batches of 32, and an evaluation of 20 utterances in each round) on random features
+of the size of EMO-DB (339 utterances, 40 or 80 values per frame) and of IEMOCAP (512 values, 4.5 s
+on average), 100 frames per second, one thread. The implementations take turns in one process; the
+ratio is the median over rounds of an implementation's CPU time to this project's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import click
@@ -31,86 +31,89 @@ from emoscale.config.models import (
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
 from emoscale.models.layers import Dropout, PackedConvolution
-from emoscale.models.recurrent_encoder import RecurrentEncoder, _packed, _TimeFirst
+from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed, _TimeMajorOrder
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import BlockConvolution
 from emoscale.store.index import Features
 from emoscale.training.cell_features import CellFeatures
-from emoscale.training.engine import advance
-from emoscale.training.trainer import Task, Trainer
+from emoscale.training.engine import train_until_evaluation
+from emoscale.training.trainer import Trainer, TrainingTask
 
-CLASSES, HELD_OUT = 4, 20
+CLASSES, DEVELOPMENT_UTTERANCES = 4, 20
+OURS = "emoscale"
 
 
-def draw_vectors(
-    utterances: int, dimension: int, median: float, spread: float, rate: int = 100
+def random_features(
+    utterances: int, dimension: int, median_seconds: float, log_std: float, frame_rate: int = 100
 ) -> CellFeatures:
-    """Lengths [s] are log-normal, between 0.6 and 34."""
+    """Return random frames of utterances with log-normal lengths between 0.6 and 34 s."""
     random = np.random.default_rng(0)
-    seconds = np.exp(random.normal(np.log(median), spread, utterances)).clip(0.6, 34)
-    lengths = (rate * seconds).astype(np.int64)
-    drawn = random.standard_normal((20_000, dimension), dtype=np.float32).astype(np.float16)
-    frames = np.tile(drawn, (-(-int(lengths.sum()) // len(drawn)), 1))[: lengths.sum()]
+    seconds = np.exp(random.normal(np.log(median_seconds), log_std, utterances)).clip(0.6, 34)
+    lengths = (frame_rate * seconds).astype(np.int64)
+    block = random.standard_normal((20_000, dimension), dtype=np.float32).astype(np.float16)
+    frames = np.tile(block, (-(-int(lengths.sum()) // len(block)), 1))[: lengths.sum()]
     names = [str(number) for number in range(utterances)]
     return CellFeatures(names, [Features(frames, lengths)], torch.device("cpu"))
 
 
 def emodb(dimension: int) -> CellFeatures:
-    return draw_vectors(339, dimension, 2.6, 0.37)
+    return random_features(339, dimension, 2.6, 0.37)
 
 
-def samples() -> CellFeatures:
-    return draw_vectors(339, 1, 2.6, 0.37, rate=16_000)
+def emodb_waveforms() -> CellFeatures:
+    return random_features(339, 1, 2.6, 0.37, frame_rate=16_000)
 
 
 def iemocap() -> CellFeatures:
-    return draw_vectors(400, 512, 3.6, 0.67)
+    return random_features(400, 512, 3.6, 0.67)
 
 
-def trainer(given: CellFeatures, model: Any, batch: int, steps: int) -> Trainer:
+def build_trainer(features: CellFeatures, model: Any, batch_size: int, steps: int) -> Trainer:
     settings = TrainingSettings(
-        batch_size=batch,
+        batch_size=batch_size,
         maximum_steps=1_000_000,
         steps_between_evaluations=steps,
         patience=1_000_000,
     )
     torch.manual_seed(0)
-    count = len(given.index_of)
-    built = build_model(model, [InputShape(len(given.inputs[0].statistics(torch.arange(9))[0]))], 4)
-    labels = torch.arange(count) % CLASSES
-    places = torch.arange(count)
+    utterances = len(features.index_of)
+    dimension = len(features.inputs[0].statistics(torch.arange(9))[0])
+    network = build_model(model, [InputShape(dimension)], CLASSES)
+    labels = torch.arange(utterances) % CLASSES
+    indices = torch.arange(utterances)
+    training, development = indices[DEVELOPMENT_UTTERANCES:], indices[:DEVELOPMENT_UTTERANCES]
     targets = functional.one_hot(labels, CLASSES).float()
-    task = Task((1,), places[HELD_OUT:], places[:HELD_OUT], labels, targets, settings)
-    return Trainer(built, given, task)
+    task = TrainingTask((1,), training, development, labels, targets, settings)
+    return Trainer(network, features, task)
 
 
-def plain_dropout(self: Dropout, values: Tensor) -> Tensor:
-    return functional.dropout(values, self.share, self.training)
+def torch_dropout(self: Dropout, values: Tensor) -> Tensor:
+    return functional.dropout(values, self.p, self.training)
 
 
 def bernoulli_dropout(self: Dropout, values: Tensor) -> Tensor:
-    if not self.training or self.share == 0.0:
+    if not self.training or self.p == 0.0:
         return values
-    mask = torch.empty_like(values).bernoulli_(1.0 - self.share, generator=self.generator)
-    return values * mask.div_(1.0 - self.share)
+    mask = torch.empty_like(values).bernoulli_(1.0 - self.p, generator=self.generator)
+    return values * mask.div_(1.0 - self.p)
 
 
-def plain_convolution(self: PackedConvolution, batch: Tensor) -> Tensor:
-    """[utterances, frames, dimension] to [utterances, frames, channels]."""
-    own = self.convolution
-    half = own.kernel_size[0] // 2
-    return functional.conv1d(batch.transpose(1, 2), own.weight, own.bias, padding=half).mT
+def torch_convolution(self: PackedConvolution, batch: Tensor) -> Tensor:
+    """Convolve [utterances, frames, in_channels] to [utterances, frames, out_channels]."""
+    layer = self.convolution
+    padding = layer.kernel_size[0] // 2
+    return functional.conv1d(batch.transpose(1, 2), layer.weight, layer.bias, padding=padding).mT
 
 
 def padded_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
     batch = pad_sequence(list(torch.split(frames, lengths)), batch_first=True)
-    convolved = plain_convolution(self, batch)
-    return torch.cat([own[:length] for own, length in zip(convolved, lengths, strict=True)])
+    convolved = torch_convolution(self, batch)
+    return torch.cat([each[:length] for each, length in zip(convolved, lengths, strict=True)])
 
 
 def convolution_one_by_one(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
-    parts = torch.split(frames, lengths)
-    return torch.cat([plain_convolution(self, own[None])[0] for own in parts])
+    utterances = torch.split(frames, lengths)
+    return torch.cat([torch_convolution(self, each[None])[0] for each in utterances])
 
 
 def one_signal_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
@@ -118,7 +121,7 @@ def one_signal_convolution(self: PackedConvolution, frames: Tensor, lengths: lis
     utterance = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     rows = torch.arange(len(frames)) + half * utterance
     signal = frames.new_zeros(int(rows[-1]) + 1, frames.shape[1]).index_copy(0, rows, frames)
-    return plain_convolution(self, signal[None])[0].index_select(0, rows)
+    return torch_convolution(self, signal[None])[0].index_select(0, rows)
 
 
 def strided_convolution(self: BlockConvolution, signal: Tensor) -> Tensor:
@@ -126,13 +129,13 @@ def strided_convolution(self: BlockConvolution, signal: Tensor) -> Tensor:
 
 
 def padded_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
-    parts = torch.split(frames, lengths)
-    forwards, _ = self.forwards[0](pad_sequence(list(parts)))
-    backwards, _ = self.backwards[0](pad_sequence([own.flip(0) for own in parts]))
+    utterances = torch.split(frames, lengths)
+    forwards, _ = self.forwards[0](pad_sequence(list(utterances)))
+    backwards, _ = self.backwards[0](pad_sequence([each.flip(0) for each in utterances]))
     return torch.cat(
         [
-            torch.cat([forwards[:length, place], backwards[:length, place].flip(0)], dim=1)
-            for place, length in enumerate(lengths)
+            torch.cat([forwards[:length, index], backwards[:length, index].flip(0)], dim=1)
+            for index, length in enumerate(lengths)
         ]
     )
 
@@ -141,25 +144,29 @@ def recurrent_one_by_one(self: RecurrentEncoder, frames: Tensor, lengths: list[i
     (forwards,), (backwards,) = self.forwards, self.backwards
     return torch.cat(
         [
-            torch.cat([forwards(own)[0], backwards(own.flip(0))[0].flip(0)], dim=1)
-            for own in torch.split(frames, lengths)
+            torch.cat([forwards(each)[0], backwards(each.flip(0))[0].flip(0)], dim=1)
+            for each in torch.split(frames, lengths)
         ]
     )
 
 
 def packed_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
     networks = (self.forwards[0], self.backwards[0])
-    return _packed(networks, frames, _TimeFirst(lengths, frames.device))
+    return _encode_packed(networks, frames, _TimeMajorOrder(lengths, frames.device))
 
 
-Way = Callable[..., Tensor]
-DROPOUTS: dict[str, Way] = {"nn.Dropout": plain_dropout, "Bernoulli draws": bernoulli_dropout}
-CONVOLUTIONS: dict[str, Way] = {
+Forward = Callable[..., Tensor]
+DROPOUTS: dict[str, Forward] = {
+    "nn.Dropout": torch_dropout,
+    "Tensor.bernoulli_": bernoulli_dropout,
+}
+CONVOLUTIONS: dict[str, Forward] = {
     "padded": padded_convolution,
     "one by one": convolution_one_by_one,
     "one signal": one_signal_convolution,
 }
-RECURRENT: dict[str, Way] = {
+WAVEFORM_CONVOLUTIONS: dict[str, Forward] = {"nn.Conv1d": strided_convolution}
+RECURRENT: dict[str, Forward] = {
     "padded": padded_recurrent,
     "one by one": recurrent_one_by_one,
     "packed": packed_recurrent,
@@ -171,56 +178,81 @@ def convolutional(channels: int, kernel: int) -> ConvolutionalSettings:
     return ConvolutionalSettings(kind="convolutional", layers=layers, dropout=0.2)
 
 
-def recurrent(cell: Any, width: int) -> RecurrentSettings:
-    return RecurrentSettings(kind="recurrent", rnn_type=cell, hidden_size=width)
+def recurrent(rnn_type: Any, hidden_size: int) -> RecurrentSettings:
+    return RecurrentSettings(kind="recurrent", rnn_type=rnn_type, hidden_size=hidden_size)
 
 
-# What, on what, model, its class, steps a turn, and torch's ways of its forward pass.
-RAW = WaveformModelSettings(kind="waveform", layers=((16, 160, 40), (32, 8, 4), (32, 4, 4)))
+WAVEFORM = WaveformModelSettings(kind="waveform", layers=((16, 160, 40), (32, 8, 4), (32, 4, 4)))
 POOLED = PooledSettings(kind="pooled", projection_size=256, dropout=0.2)
-PIECES: list[tuple[str, Callable[[], CellFeatures], Any, type, int, dict[str, Way]]] = [
-    ("pooled, IEMOCAP", iemocap, POOLED, Dropout, 5, {}),  # for the C library's settings
-    ("dropout, EMO-DB", lambda: emodb(80), convolutional(128, 5), Dropout, 5, DROPOUTS),
-    ("dropout, IEMOCAP", iemocap, convolutional(128, 1), Dropout, 2, DROPOUTS),
-    (
-        *("convolution, EMO-DB", lambda: emodb(80), convolutional(64, 5)),
-        *(PackedConvolution, 5, CONVOLUTIONS),
+
+
+class Case(NamedTuple):
+    """A layer of this project, and alternatives to its forward pass."""
+
+    name: str
+    features: Callable[[], CellFeatures]
+    model: Any
+    layer: type
+    steps: int
+    """Training steps per round."""
+
+    alternatives: dict[str, Forward]
+
+
+CASES = [
+    # No alternative: it is for comparing settings of the C library.
+    Case("pooled, IEMOCAP", iemocap, POOLED, Dropout, 5, {}),
+    Case("dropout, EMO-DB", lambda: emodb(80), convolutional(128, 5), Dropout, 5, DROPOUTS),
+    Case("dropout, IEMOCAP", iemocap, convolutional(128, 1), Dropout, 2, DROPOUTS),
+    Case(
+        "convolution, EMO-DB",
+        lambda: emodb(80),
+        convolutional(64, 5),
+        PackedConvolution,
+        5,
+        CONVOLUTIONS,
     ),
-    (
-        *("convolution, IEMOCAP", iemocap, convolutional(128, 5)),
-        *(PackedConvolution, 1, CONVOLUTIONS),
+    Case(
+        "convolution, IEMOCAP", iemocap, convolutional(128, 5), PackedConvolution, 1, CONVOLUTIONS
     ),
-    ("waveform, EMO-DB", samples, RAW, BlockConvolution, 5, {"nn.Conv1d": strided_convolution}),
-    ("GRU, EMO-DB", lambda: emodb(40), recurrent("gru", 64), RecurrentEncoder, 1, RECURRENT),
-    ("GRU, IEMOCAP", iemocap, recurrent("gru", 100), RecurrentEncoder, 1, RECURRENT),
+    Case("waveform, EMO-DB", emodb_waveforms, WAVEFORM, BlockConvolution, 5, WAVEFORM_CONVOLUTIONS),
+    Case("GRU, EMO-DB", lambda: emodb(40), recurrent("gru", 64), RecurrentEncoder, 1, RECURRENT),
+    Case("GRU, IEMOCAP", iemocap, recurrent("gru", 100), RecurrentEncoder, 1, RECURRENT),
 ]
 
 
 @click.command(help=__doc__)
-@click.option("--turns", default=3, show_default=True)
-@click.option("--piece", default="", help="Only what is called so.")
-def main(turns: int, piece: str) -> None:
+@click.option("--turns", default=3, show_default=True, help="Number of rounds.")
+@click.option("--piece", "case_name", default="", help="Name of the only case to measure.")
+def main(turns: int, case_name: str) -> None:
     torch.set_num_threads(1)
-    click.echo("| piece, size | way | ms a step | its time against ours |\n|---|---|---|---|")
-    for name, given, model, patched, steps, ways in PIECES:
-        if piece not in ("", name):
+    click.echo(
+        "| layer, size | implementation | ms per step | its time / ours |\n|---|---|---|---|"
+    )
+    for case in CASES:
+        if case_name not in ("", case.name):
             continue
-        drawn = given()
-        trainers = {way: trainer(drawn, model, 32, steps) for way in ("ours", *ways)}
-        seconds: dict[str, list[float]] = {way: [] for way in trainers}
+        features = case.features()
+        trainers = {
+            name: build_trainer(features, case.model, 32, case.steps)
+            for name in (OURS, *case.alternatives)
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in trainers}
         for turn in range(turns + 1):
-            for way, own in trainers.items():
+            for name, trainer in trainers.items():
                 with ExitStack() as stack:
-                    if way != "ours":
-                        stack.enter_context(patch.object(patched, "forward", ways[way]))
-                    began = time.process_time()
-                    advance(own)
-                if turn:  # the first is for caches
-                    seconds[way].append((time.process_time() - began) / steps)
-        for way, taken in seconds.items():
-            ratios = [each / ours for each, ours in zip(taken, seconds["ours"], strict=True)]
+                    if name != OURS:
+                        stack.enter_context(
+                            patch.object(case.layer, "forward", case.alternatives[name])
+                        )
+                    start = time.process_time()
+                    train_until_evaluation(trainer)
+                if turn:  # the first round only fills the caches
+                    seconds[name].append((time.process_time() - start) / case.steps)
+        for name, times in seconds.items():
+            ratios = [each / ours for each, ours in zip(times, seconds[OURS], strict=True)]
             click.echo(
-                f"| {name} | {way} | {1000 * statistics.median(taken):,.0f} | "
+                f"| {case.name} | {name} | {1000 * statistics.median(times):,.0f} | "
                 f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
             )
 

@@ -1,7 +1,7 @@
-"""A training as most public code does it: one process, a data loader, padded batches.
+"""Conventional training code: one process per training, a data loader, padded batches.
 
-Used by training_speed.py to compare with. The model and its step are those of the kinds `pooled`
-and `convolutional`: the same layers, loss, optimiser and number of steps and evaluations.
+It is the reference of training_speed.py. Models and training are those of the kinds `pooled` and
+`convolutional`: the same layers, loss, optimiser and number of steps and evaluations.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Utterances(Dataset[tuple[Tensor, int]]):
-    """Of one HDF5 file: `frames` [total, 512] and `offsets` [utterances + 1]."""
+    """Utterances of an HDF5 file with `frames` [total, 512] and `offsets` [utterances + 1]."""
 
-    def __init__(self, path: Path, places: list[int], mean: Tensor, deviation: Tensor) -> None:
+    def __init__(self, path: Path, indices: list[int], mean: Tensor, std: Tensor) -> None:
         self._file = h5py.File(path, "r")
         self._offsets = self._file["offsets"][:]
         self._labels = self._file["labels"][:]
-        self._places, self._mean, self._deviation = places, mean, deviation
+        self._indices, self._mean, self._std = indices, mean, std
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._indices)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        place = self._places[index]
-        first, last = self._offsets[place : place + 2]
-        frames = torch.from_numpy(self._file["frames"][first:last]).float()
-        return (frames - self._mean) / self._deviation, int(self._labels[place])
+        row = self._indices[index]
+        start, stop = self._offsets[row : row + 2]
+        frames = torch.from_numpy(self._file["frames"][start:stop]).float()
+        return (frames - self._mean) / self._std, int(self._labels[row])
 
 
-def padded(batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """[batch, longest, dimension], lengths and labels."""
+def collate_padded(batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return padded frames [batch, longest, dimension], lengths and labels."""
     frames = nn.utils.rnn.pad_sequence([frames for frames, _ in batch], batch_first=True)
     lengths = torch.tensor([len(frames) for frames, _ in batch])
     return frames, lengths, torch.tensor([label for _, label in batch])
@@ -54,7 +54,7 @@ class Pooled(nn.Module):
         self.classify = nn.Linear(256, classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Logits of padded frames."""
+        """Compute logits of padded frames."""
         logits: Tensor = self.classify(masked_mean(torch.relu(self.project(frames)), lengths))
         return logits
 
@@ -70,7 +70,7 @@ class Convolutional(nn.Module):
         self.classify = nn.Linear(128, classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Logits of padded frames."""
+        """Compute logits of padded frames."""
         signal = frames.transpose(1, 2)
         for convolution in self.convolutions:
             signal = self.dropout(torch.relu(convolution(signal)))
@@ -80,7 +80,7 @@ class Convolutional(nn.Module):
 
 
 def masked_mean(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Over each utterance's own frames."""
+    """Compute the mean of each utterance over its frames, without padding."""
     mask = torch.arange(frames.shape[1]) < lengths[:, None]
     return (frames * mask[:, :, None]).sum(dim=1) / lengths[:, None]
 
@@ -95,40 +95,40 @@ def main() -> None:
     with h5py.File(path, "r") as file:  # statistics of the training subset
         offsets = file["offsets"][:]
         sums, squares, count = np.zeros(512), np.zeros(512), 0
-        for place in task["training"]:
-            frames = file["frames"][offsets[place] : offsets[place + 1]].astype(np.float64)
+        for index in task["training"]:
+            frames = file["frames"][offsets[index] : offsets[index + 1]].astype(np.float64)
             sums, squares = sums + frames.sum(axis=0), squares + (frames**2).sum(axis=0)
             count += len(frames)
     mean = torch.from_numpy(sums / count).float()
-    deviation = torch.from_numpy(np.sqrt(squares / count - (sums / count) ** 2)).float()
+    std = torch.from_numpy(np.sqrt(squares / count - (sums / count) ** 2)).float()
     model = {"pooled": Pooled, "convolutional": Convolutional}[task["kind"]](512, 4)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    cost = nn.CrossEntropyLoss()
+    criterion = nn.CrossEntropyLoss()
     batch = task["batch"]
-    training = Utterances(path, task["training"], mean, deviation)
-    development = Utterances(path, task["development"], mean, deviation)
-    loader = DataLoader(training, batch, shuffle=True, collate_fn=padded)
-    held_out = DataLoader(development, 64, collate_fn=padded)
-    step, began = 0, time.perf_counter()
+    training = Utterances(path, task["training"], mean, std)
+    development = Utterances(path, task["development"], mean, std)
+    loader = DataLoader(training, batch, shuffle=True, collate_fn=collate_padded)
+    development_loader = DataLoader(development, 64, collate_fn=collate_padded)
+    step, start = 0, time.perf_counter()
     while step < task["steps"]:
         for frames, lengths, labels in loader:
             model.train()
             optimiser.zero_grad()
-            loss: Any = cost(model(frames, lengths), labels)
+            loss: Any = criterion(model(frames, lengths), labels)
             loss.backward()
             optimiser.step()
             step += 1
             if step % task["evaluate_every"] == 0:
                 model.eval()
                 with torch.inference_mode():
-                    right = sum(
+                    correct = sum(
                         int((model(frames, lengths).argmax(dim=1) == labels).sum())
-                        for frames, lengths, labels in held_out
+                        for frames, lengths, labels in development_loader
                     )
-                print(step, right / len(development), flush=True)
+                print(step, correct / len(development), flush=True)
             if step == task["steps"]:
                 break
-    print(f"{time.perf_counter() - began:.2f} seconds")
+    print(f"{time.perf_counter() - start:.2f} seconds")
 
 
 if __name__ == "__main__":

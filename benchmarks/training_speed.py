@@ -1,14 +1,14 @@
-"""Time the trainings of one experiment and fold against one plain process a training.
+"""Benchmark of all trainings of one experiment and fold against conventional training code.
 
-512 values a frame, 100 frames a second, 1,500 utterances of 1 to 15 s (random numbers, their mean
-shifted by class): 5 repeats × 4 training sizes, the same number of steps and evaluations for all,
-two jobs of one thread at a time. In turn, in every round:
+Data: 1,500 utterances of 1 to 15 s with 512 values per frame and 100 frames per second (random
+numbers whose mean depends on the class). Work: 5 repeats × 4 training sizes, with equal numbers of
+steps and evaluations, in two parallel jobs of one thread. The variants alternate in every round:
 
-    plain     a process a training, a data loader over HDF5, padded batches (plain_training.py)
-    emoscale  scripts/train.py as the workflow runs it, a process a size; float32 and bfloat16
+    plain     one process per training, data loader over HDF5, padded batches (plain_training.py)
+    emoscale  one process per size, scripts/train.py as in the workflow; float32 and bfloat16
 
-Times are of whole processes, from start to exit. The share is of the rate at which this machine
-multiplies matrices in float32 (bfloat16), counting products with frames that are there.
+Times are wall-clock times of whole processes. The last column is the achieved fraction of this
+machine's rate of matrix multiplication in the same type; products with padding do not count.
 """
 
 from __future__ import annotations
@@ -30,40 +30,41 @@ import polars as pl
 import torch
 
 from emoscale.config.resources import TRAINING_ENVIRONMENT
-from emoscale.representations.contract import Extracted
+from emoscale.representations.contract import UtteranceFeatures
 from emoscale.runtime.provenance import canonical_json
 from emoscale.store import ShardHeader, ShardWriter
 from emoscale.store.index import index_shards
 from emoscale.tables.parquet import write_table
-from emoscale.tables.schemas import protocol_schema
+from emoscale.tables.schemas import fold_schema
 
 DIMENSION, CLASSES, BATCH, REPEATS = 512, 4, 32, 5
-TRAINING, HELD_OUT = 1200, 150
+TRAINING, DEVELOPMENT = 1200, 150
 SIZES = ("150", "300", "600", "all")
 MODELS = {"pooled": {"kind": "pooled"}, "convolutional": {"kind": "convolutional"}}
-PRODUCTS = {  # multiplications and additions a frame: forwards, and forwards and backwards
+FLOP_PER_FRAME = {  # forward pass, and forward and backward pass
     "pooled": (2 * 512 * 256, 2 * 2 * 512 * 256),
     "convolutional": (2 * (512 + 128) * 128, 2 * (2 * 512 + 3 * 128) * 128),
 }
-HERE = Path(__file__).resolve().parent
+BENCHMARKS = Path(__file__).resolve().parent
 
 
 @dataclass
 class BenchmarkData:
-    """The same utterances for both sides."""
+    """Utterances and training orders, the same for all variants."""
 
     folder: Path
     lengths: np.ndarray
     orders: list[np.ndarray]
-    """[repeat] of the training utterances."""
+    """Training order of each repeat, as indices of utterances."""
 
     def subset(self, repeat: int, size: str) -> list[int]:
-        """Places of the utterances that a repeat learns from."""
+        """Return the indices of a repeat's training utterances."""
         count = TRAINING if size == "all" else int(size)
-        return [int(place) for place in self.orders[repeat][:count]]
+        return [int(index) for index in self.orders[repeat][:count]]
 
 
-def draw(folder: Path, utterances: int) -> BenchmarkData:
+def generate_data(folder: Path, utterances: int) -> BenchmarkData:
+    """Write random features, once as plain HDF5 and once as a feature store."""
     random = np.random.default_rng(1)
     lengths = random.integers(100, 1501, utterances)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -71,7 +72,7 @@ def draw(folder: Path, utterances: int) -> BenchmarkData:
     shifts = random.normal(size=(CLASSES, DIMENSION)).astype(np.float32) * 0.2
     names = [f"u{number:04d}" for number in range(utterances)]
     header = ShardHeader(
-        representation='{"kind": "mfcc"}',  # as if it were; the numbers are random
+        representation='{"kind": "mfcc"}',  # any kind will do
         dimension=DIMENSION,
         frame_rate=100.0,
         code_sha256="",
@@ -85,17 +86,17 @@ def draw(folder: Path, utterances: int) -> BenchmarkData:
         plain["offsets"], plain["labels"] = offsets, labels
         frames = plain.create_dataset("frames", (int(offsets[-1]), DIMENSION), np.float16)
         for number, name in enumerate(names):
-            drawn = random.standard_normal((lengths[number], DIMENSION), dtype=np.float32)
-            drawn = (drawn + shifts[labels[number]]).astype(np.float16)
-            frames[offsets[number] : offsets[number + 1]] = drawn
-            writer.add(name, Extracted(drawn))
+            values = random.standard_normal((lengths[number], DIMENSION), dtype=np.float32)
+            values = (values + shifts[labels[number]]).astype(np.float16)
+            frames[offsets[number] : offsets[number + 1]] = values
+            writer.add(name, UtteranceFeatures(values))
         writer.finish(names)
     index_shards([shard], shard.parent / "index.parquet")
     orders = [random.permutation(TRAINING) for _ in range(REPEATS)]
     ranks = {f"rank_{repeat}": np.argsort(order) for repeat, order in enumerate(orders)}
-    tested = utterances - TRAINING - HELD_OUT
-    roles = ["train"] * TRAINING + ["dev"] * HELD_OUT + ["test"] * tested
-    absent = [None] * (utterances - TRAINING)
+    test = utterances - TRAINING - DEVELOPMENT
+    roles = ["train"] * TRAINING + ["dev"] * DEVELOPMENT + ["test"] * test
+    no_rank = [None] * (utterances - TRAINING)
     fold = pl.DataFrame(
         {
             "utterance": names,
@@ -103,10 +104,10 @@ def draw(folder: Path, utterances: int) -> BenchmarkData:
             "label": [f"class{label}" for label in labels],
             "speaker": [f"s{number % 10}" for number in range(utterances)],
             "votes": [None] * utterances,
-            **{name: [*order.tolist(), *absent] for name, order in ranks.items()},
+            **{name: [*rank.tolist(), *no_rank] for name, rank in ranks.items()},
         }
     )
-    schema = protocol_schema(REPEATS)
+    schema = fold_schema(REPEATS)
     write_table(fold.select(schema.names), folder / "fold.parquet", schema)
     return BenchmarkData(folder, lengths, orders)
 
@@ -120,18 +121,18 @@ def plain_commands(data: BenchmarkData, kind: str, steps: int, every: int) -> li
                 "kind": kind,
                 "seed": repeat,
                 "training": data.subset(repeat, size),
-                "development": list(range(TRAINING, TRAINING + HELD_OUT)),
+                "development": list(range(TRAINING, TRAINING + DEVELOPMENT)),
                 "batch": BATCH,
                 "steps": steps,
                 "evaluate_every": every,
             }
             path = data.folder / f"{kind}_{size}_{repeat}.json"
             path.write_text(json.dumps(task))
-            commands.append([sys.executable, str(HERE / "plain_training.py"), str(path)])
+            commands.append([sys.executable, str(BENCHMARKS / "plain_training.py"), str(path)])
     return commands
 
 
-def our_commands(
+def emoscale_commands(
     data: BenchmarkData, kind: str, steps: int, every: int, precision: str
 ) -> list[list[str]]:
     settings = {
@@ -152,11 +153,11 @@ def our_commands(
         "--fold": "fold1",
         "--protocol": str(data.folder / "fold.parquet"),
     }
-    given = [part for pair in arguments.items() for part in pair]
+    options = [text for pair in arguments.items() for text in pair]
     return [
         [
             *("env", *(f"{name}={value}" for name, value in TRAINING_ENVIRONMENT.items())),
-            *(sys.executable, str(HERE.parent / "scripts" / "train.py"), *given),
+            *(sys.executable, str(BENCHMARKS.parent / "scripts" / "train.py"), *options),
             *("--size", size, "--output", str(data.folder / "runs" / kind / precision / size)),
             str(data.folder / "features" / "random" / "index.parquet"),
         ]
@@ -165,35 +166,35 @@ def our_commands(
 
 
 def run_two_at_a_time(commands: Sequence[list[str]]) -> float:
-    """Seconds until all have ended."""
+    """Run commands in two parallel jobs and return the wall-clock time in seconds."""
 
     def run(command: list[str]) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(run, commands))
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def gigaflop(data: BenchmarkData, kind: str, steps: int, every: int) -> float:
-    """Of all 20 trainings, with the mean length where utterances are drawn."""
-    forwards, both = PRODUCTS[kind]
+    """Return the GFLOP of all 20 trainings, from the mean length of the training utterances."""
+    forward, forward_and_backward = FLOP_PER_FRAME[kind]
     mean = data.lengths[:TRAINING].mean()
-    held_out = data.lengths[TRAINING : TRAINING + HELD_OUT].sum()
-    each = steps * BATCH * mean * both + steps // every * held_out * forwards
-    return float(len(SIZES) * REPEATS * each / 1e9)
+    development = data.lengths[TRAINING : TRAINING + DEVELOPMENT].sum()
+    flop = steps * BATCH * mean * forward_and_backward + steps // every * development * forward
+    return float(len(SIZES) * REPEATS * flop / 1e9)
 
 
 def matrix_rate(dtype: torch.dtype) -> float:
-    """GFLOP a second of a product of two square matrices, on one thread."""
+    """Return the rate of a product of two square matrices on one thread, in GFLOP per second."""
     torch.set_num_threads(1)
-    one, other = (torch.randn(1536, 1536, dtype=dtype) for _ in range(2))
-    one @ other
-    began = time.perf_counter()
+    left, right = (torch.randn(1536, 1536, dtype=dtype) for _ in range(2))
+    left @ right
+    start = time.perf_counter()
     for _ in range(3):
-        one @ other
-    return 3 * 2 * 1536**3 / (time.perf_counter() - began) / 1e9
+        left @ right
+    return 3 * 2 * 1536**3 / (time.perf_counter() - start) / 1e9
 
 
 @click.command(help=__doc__)
@@ -204,38 +205,39 @@ def matrix_rate(dtype: torch.dtype) -> float:
 @click.option("--kind", multiple=True, default=tuple(MODELS), show_default=True)
 def main(utterances: int, rounds: int, steps: int, every: int, kind: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        data = draw(Path(name), utterances)
-        for each in kind:
-            measure(data, each, steps, every, rounds)
+        data = generate_data(Path(name), utterances)
+        for model_kind in kind:
+            measure(data, model_kind, steps, every, rounds)
 
 
 def measure(data: BenchmarkData, kind: str, steps: int, every: int, rounds: int) -> None:
-    ways: dict[str, Callable[[], list[list[str]]]] = {
+    variants: dict[str, Callable[[], list[list[str]]]] = {
         "plain": lambda: plain_commands(data, kind, steps, every),
-        "emoscale, float32": lambda: our_commands(data, kind, steps, every, "float32"),
-        "emoscale, bfloat16": lambda: our_commands(data, kind, steps, every, "bfloat16"),
+        "emoscale, float32": lambda: emoscale_commands(data, kind, steps, every, "float32"),
+        "emoscale, bfloat16": lambda: emoscale_commands(data, kind, steps, every, "bfloat16"),
     }
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    rates: dict[str, list[float]] = {way: [] for way in ways}
+    seconds: dict[str, list[float]] = {variant: [] for variant in variants}
+    rates: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(rounds):
-        for way, commands in ways.items():
-            dtype = torch.bfloat16 if "bfloat16" in way else torch.float32
-            rates[way].append(matrix_rate(dtype))
-            seconds[way].append(run_two_at_a_time(commands()))
-    work = gigaflop(data, kind, steps, every)
+        for variant, commands in variants.items():
+            dtype = torch.bfloat16 if "bfloat16" in variant else torch.float32
+            rates[variant].append(matrix_rate(dtype))
+            seconds[variant].append(run_two_at_a_time(commands()))
+    total_gigaflop = gigaflop(data, kind, steps, every)
     click.echo(
         f"\n{kind}: {len(SIZES)} sizes, {REPEATS} repeats, {steps} steps each, {rounds} rounds"
     )
     click.echo(
-        "| way | seconds | against plain | of the matrix rate of two cores |\n|---|---|---|---|"
+        "| variant | seconds | speed-up over plain | of the matrix rate of two cores |\n"
+        "|---|---|---|---|"
     )
     plain = np.array(seconds["plain"])
-    for way, taken in seconds.items():
-        ratios = plain / np.array(taken)
-        share = work / np.median(taken) / (2 * np.median(rates[way]))
+    for variant, times in seconds.items():
+        speed_ups = plain / np.array(times)
+        fraction = total_gigaflop / np.median(times) / (2 * np.median(rates[variant]))
         click.echo(
-            f"| {way} | {np.median(taken):,.0f} | {np.median(ratios):.1f} "
-            f"({ratios.min():.1f} to {ratios.max():.1f}) | {share:.0%} |"
+            f"| {variant} | {np.median(times):,.0f} | {np.median(speed_ups):.1f} "
+            f"({speed_ups.min():.1f} to {speed_ups.max():.1f}) | {fraction:.0%} |"
         )
 
 

@@ -1,15 +1,15 @@
-"""Check all folds before anything is trained: leaks, missing classes, sizes that do not exist."""
+"""Check all folds before training: leakage, missing classes, training sizes that are too large."""
 
 from pathlib import Path
 
 import click
 
+from emoscale.audit.corpus_audit import audit_warnings, raise_on_errors
+from emoscale.audit.duplicates import DUPLICATES
 from emoscale.audit.finding import AUDIT
-from emoscale.audit.findings import audit_warnings, raise_on_errors
-from emoscale.audit.same_recordings import DUPLICATES
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings, SizesSettings
-from emoscale.protocol.checks import check_folds, warnings_of
+from emoscale.protocol.checks import check_folds, protocol_warnings
 from emoscale.runtime.command import (
     file_option,
     files_argument,
@@ -43,17 +43,17 @@ def main(
     settings: SeededProtocolSettings = parse_settings(
         SeededProtocolSettings, protocol, "--protocol"
     )
-    wanted: SizesSettings = parse_settings(SizesSettings, sizes, "--sizes")
+    size_settings: SizesSettings = parse_settings(SizesSettings, sizes, "--sizes")
     report = check_folds(
         read_utterances(utterances, texts),
         {path.stem: read_fold(path) for path in folds},
-        [str(size) for size in wanted.sizes],
+        [str(size) for size in size_settings.sizes],
         settings,
         read_table(duplicates, DUPLICATES),
     )
     findings = read_table(audit, AUDIT)
     raise_on_errors(findings)
-    report["warnings"] = [*warnings_of(report), *audit_warnings(findings)]
+    report["warnings"] = [*protocol_warnings(report), *audit_warnings(findings)]
     write_json(output, report)
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}")

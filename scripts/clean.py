@@ -1,7 +1,8 @@
-"""List, and after a question remove, what a study's configuration no longer makes.
+"""List files that the study's configuration no longer produces, and remove them on confirmation.
 
-Features, changed audio, folds, trainings, tests and logs under the study's results folder that
-Snakemake counts as untracked (`snakemake --list-untracked`). Run it where Snakemake is run.
+These are features, perturbed audio, folds, runs, predictions and logs in the study's results folder
+that Snakemake does not track (`snakemake --list-untracked`). Run it in the folder where Snakemake
+is run.
 """
 
 import os
@@ -18,8 +19,8 @@ from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import ConfigurationError
 
 SNAKEFILE = Path(__file__).resolve().parent.parent / "Snakefile"
-CLEANED = ("features", "perturbed", "protocol", "runs", "robustness", "logs")
-"""Folders of a study that hold nothing but what rules make; hidden files are caches and stay."""
+CLEANED_FOLDERS = ("features", "perturbed", "protocol", "runs", "robustness", "logs")
+"""Folders of a study that contain only outputs of rules; hidden files are caches and remain."""
 
 
 @click.command(help=__doc__)
@@ -27,24 +28,26 @@ CLEANED = ("features", "perturbed", "protocol", "runs", "robustness", "logs")
     "--configfile",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The study, as Snakemake is given it.",
+    help="Configuration of the study, as for Snakemake.",
 )
-@click.option("--dry-run", is_flag=True, help="List, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="List the files without removing them.")
 @report_user_errors
 def main(configfile: Path, dry_run: bool) -> None:
     folder = Path(os.path.relpath(parse_study(read_configuration_file(configfile)).folder))
     if ".." in folder.parts:
-        raise ConfigurationError(f"{folder} is not below this folder: run it where it is")
-    stale = [path for path in untracked(configfile) if _is_cleaned(path, folder)]
+        raise ConfigurationError(
+            f"{folder} is outside the current folder; run this program where Snakemake is run"
+        )
+    stale = [path for path in untracked_files(configfile) if _is_cleaned(path, folder)]
     if not stale:
-        click.echo(f"nothing to remove: the configuration makes all that is in {folder}")
+        click.echo(f"nothing to remove: the configuration produces all files in {folder}")
         return
-    sizes: Counter[Path] = Counter()
+    sizes_bytes: Counter[Path] = Counter()
     for path in stale:
-        sizes[path.parent] += path.stat().st_size
-    for place, size in sorted(sizes.items()):
-        files = sum(path.parent == place for path in stale)
-        click.echo(f"{size / 1e6:10,.1f} MB  {files:5} files  {place}")
+        sizes_bytes[path.parent] += path.stat().st_size
+    for parent, size in sorted(sizes_bytes.items()):
+        files = sum(path.parent == parent for path in stale)
+        click.echo(f"{size / 1e6:10,.1f} MB  {files:5} files  {parent}")
     if dry_run:
         return
     click.confirm(f"Remove these {len(stale)} files?", abort=True)
@@ -56,22 +59,38 @@ def main(configfile: Path, dry_run: bool) -> None:
             parent.rmdir()
 
 
-def untracked(configfile: Path) -> list[Path]:
-    """Files below the working folder that are no file of a step of the study."""
+def untracked_files(configfile: Path) -> list[Path]:
+    """Return the files in the working folder that are no output of a rule of the study.
+
+    Parameters
+    ----------
+    configfile : Path
+        Configuration of the study.
+
+    Returns
+    -------
+    list of Path
+        Relative paths.
+
+    Raises
+    ------
+    ConfigurationError
+        If Snakemake fails.
+    """
     snakemake = [str(Path(sys.executable).with_name("snakemake")), "--snakefile", str(SNAKEFILE)]
-    words = [*snakemake, "--configfile", str(configfile), "--list-untracked", "--quiet", "all"]
-    ran = subprocess.run(words, capture_output=True, text=True)
-    if ran.returncode:
-        raise ConfigurationError(f"nothing is removed: Snakemake cannot plan it: {ran.stderr}")
-    return [Path(line) for line in ran.stdout.splitlines()]
+    command = [*snakemake, "--configfile", str(configfile), "--list-untracked", "--quiet", "all"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        raise ConfigurationError(f"no file is removed, since Snakemake fails: {process.stderr}")
+    return [Path(line) for line in process.stdout.splitlines()]
 
 
 def _is_cleaned(path: Path, folder: Path) -> bool:
-    """Whether it lies in a folder of the study that is cleaned, itself and not by a link."""
-    if not any(path.is_relative_to(folder / name) for name in CLEANED):
+    """Whether a path is in a cleaned folder of the study, without symbolic links in between."""
+    if not any(path.is_relative_to(folder / name) for name in CLEANED_FOLDERS):
         return False
-    below = [path, *path.parents][: len(path.parts) - len(folder.parts) + 1]
-    return not any(each.is_symlink() for each in below)
+    components = [path, *path.parents][: len(path.parts) - len(folder.parts) + 1]
+    return not any(component.is_symlink() for component in components)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw every figure of a study from its tables."""
+"""Draw all figures of a study from its tables."""
 
 from pathlib import Path
 
@@ -22,28 +22,30 @@ from emoscale.tables.parquet import read_any_table, read_metadata, read_table
 
 
 @click.command(help=__doc__)
-@file_option("--output", "Folder of figures.")
+@file_option("--output", "Folder of the figures.")
 @files_argument("tables")
 @report_user_errors
 def main(output: Path, tables: tuple[Path, ...]) -> None:
-    """Robustness is drawn where its table is among the `tables`."""
-    table = {path.stem: path for path in tables}
-    scores = read_any_table(table["scores"])
-    about = read_metadata(table["efficiency"])
-    saved = read_table(table["efficiency"], EFFICIENCY)
+    """Draw all figures; the one of robustness only if its table is given."""
+    paths = {path.stem: path for path in tables}
+    scores = read_any_table(paths["scores"])
+    metadata = read_metadata(paths["efficiency"])
+    efficiency = read_table(paths["efficiency"], EFFICIENCY)
 
     def files(name: str) -> tuple[Path, Path]:
         return output / f"{name}.html", output / f"{name}.svg"
 
     draw_learning_curves(scores, *files("learning_curves"))
-    draw_confusion(read_any_table(table["confusion"]), scores, *files("confusion"))
-    draw_layer_weights(read_any_table(table["layer_weights"]), scores, *files("layer_weights"))
-    draw_forest(read_table(table["comparisons"], COMPARISONS), scores, *files("comparisons"))
-    draw_slices(read_table(table["slices"], SLICES), scores, *files("slices"))
-    draw_efficiency(saved, scores, about["reference"], about["left_out"], *files("efficiency"))
-    draw_forecast(read_table(table["forecast"], FORECAST), scores, *files("forecast"))
-    if "robustness" in table:
-        draw_robustness(read_table(table["robustness"], ROBUSTNESS), scores, *files("robustness"))
+    draw_confusion(read_any_table(paths["confusion"]), scores, *files("confusion"))
+    draw_layer_weights(read_any_table(paths["layer_weights"]), scores, *files("layer_weights"))
+    draw_forest(read_table(paths["comparisons"], COMPARISONS), scores, *files("comparisons"))
+    draw_slices(read_table(paths["slices"], SLICES), scores, *files("slices"))
+    draw_efficiency(
+        efficiency, scores, metadata["reference"], metadata["left_out"], *files("efficiency")
+    )
+    draw_forecast(read_table(paths["forecast"], FORECAST), scores, *files("forecast"))
+    if "robustness" in paths:
+        draw_robustness(read_table(paths["robustness"], ROBUSTNESS), scores, *files("robustness"))
 
 
 if __name__ == "__main__":

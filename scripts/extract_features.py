@@ -1,4 +1,4 @@
-"""Extract one representation of one shard of the corpus, as it is or as heard under a condition."""
+"""Extract one representation of one shard of the corpus, clean or under a test condition."""
 
 import importlib
 import os
@@ -10,29 +10,40 @@ import torch
 from emoscale.audio.utterances import read_extraction_inputs, waveform_of
 from emoscale.config import parse_settings
 from emoscale.config.representations import RepresentationSettings
-from emoscale.representations.registry import build_original, build_representation, sources_of
-from emoscale.representations.weights.origin import Origin
-from emoscale.representations.weights.placing import checkpoint_options, place_weights
+from emoscale.representations.registry import (
+    build_fairseq_representation,
+    build_representation,
+    representation_sources,
+)
+from emoscale.representations.weights.local_checkpoint import LocalCheckpoint
+from emoscale.representations.weights.resolving import checkpoint_options, resolve_checkpoints
 from emoscale.runtime.command import computing_options, file_option, report_user_errors
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.runtime.provenance import code_digest, digest
 from emoscale.store.extraction import extract_shard
 
-# Imported by its name, so that what perturbs is no part of the code that extracts clean speech.
-PERTURBING = "emoscale.audio.conditions"
+# Imported by name, so that the perturbation code is not in the digest of clean features' code.
+PERTURBATION_MODULE = "emoscale.audio.conditions"
 
 
 @click.command(help=__doc__)
 @click.option("--settings", required=True, help='The representation, as JSON: {"kind": "mfcc"}.')
-@click.option("--condition", help='What is heard, as JSON: {"noise": "white", "snr_db": 10}.')
-@file_option("--root", "Corpus root.")
-@file_option("--shard", "Its recordings.")
-@file_option("--texts", "Its texts, where they are read.", required=False)
-@file_option("--talkers", "Who babbles, where somebody does.", required=False)
-@file_option("--output")
+@click.option(
+    "--condition",
+    help='Perturbation of the audio, as JSON: {"noise": "white", "snr_db": 10}; default: none.',
+)
+@file_option("--root", "Root folder of the corpus.")
+@file_option("--shard", "Table of the shard's recordings.")
+@file_option(
+    "--texts", "Table of the shard's texts; required by text representations.", required=False
+)
+@file_option("--talkers", "Table of the talkers for babble noise.", required=False)
+@file_option("--output", "Feature shard to write.")
 @computing_options
-@click.option("--fairseq-python", help="The Python that has fairseq, for `backend: fairseq`.")
+@click.option(
+    "--fairseq-python", help="Python interpreter that has fairseq, for `backend: fairseq`."
+)
 @report_user_errors
 @checkpoint_options
 def main(
@@ -42,35 +53,39 @@ def main(
     shard: Path,
     texts: Path | None,
     talkers: Path | None,
-    origins: list[Origin],
+    checkpoints: list[LocalCheckpoint],
     output: Path,
     device: str,
     threads: int,
     fairseq_python: str | None,
 ) -> None:
     torch.set_num_threads(threads)
-    os.environ["HF_HUB_OFFLINE"] = "1"  # weights were fetched before; a step has no network
-    asked = parse_settings(RepresentationSettings, settings, "--settings")
-    backend = getattr(asked, "backend", "native")
-    placed, phrase = place_weights(asked, origins)
-    representation = build_representation(placed, choose_device(device).type)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # weights were fetched before; this step uses no network
+    parsed = parse_settings(RepresentationSettings, settings, "--settings")
+    backend = getattr(parsed, "backend", "native")
+    resolved, pretrained_weights = resolve_checkpoints(parsed, checkpoints)
+    representation = build_representation(resolved, choose_device(device).type)
     if backend == "fairseq":
-        representation = build_original(representation, placed, fairseq_python)
-    sources = [Path(__file__), *sources_of(asked.kind, backend)]
-    heard = waveform_of
+        representation = build_fairseq_representation(representation, resolved, fairseq_python)
+    sources = [Path(__file__), *representation_sources(parsed.kind, backend)]
+    waveform_reader = waveform_of
     if condition is not None:
         if representation.modality != "audio":
             raise ConfigurationError(
-                f"{asked.kind} reads {representation.modality}, which changed audio leaves as it "
-                "is; take the experiments that read it out of robustness.experiments"
+                f"{parsed.kind} reads {representation.modality}, which does not change with the "
+                "audio; remove the experiments that read it from robustness.experiments"
             )
-        heard = importlib.import_module(PERTURBING).perturbed_reading(condition, talkers, root)
-        sources.append(PERTURBING)
+        waveform_reader = importlib.import_module(PERTURBATION_MODULE).create_perturbed_reader(
+            condition, talkers, root
+        )
+        sources.append(PERTURBATION_MODULE)
     code = code_digest(*sources)
-    if condition is not None:  # it is part of how the features were made, as the code is
+    if condition is not None:  # it determines the features, as the code does
         code = digest([code, condition])
     rows = read_extraction_inputs(shard, texts)
-    extract_shard(rows, root, asked, representation, output, code, phrase, heard)
+    extract_shard(
+        rows, root, parsed, representation, output, code, pretrained_weights, waveform_reader
+    )
 
 
 if __name__ == "__main__":

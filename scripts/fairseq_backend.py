@@ -1,12 +1,12 @@
-"""Compute wav2vec's or vq-wav2vec's features with fairseq itself (envs/fairseq.yaml).
+r"""Compute features of wav2vec or vq-wav2vec with fairseq (environment: envs/fairseq.yaml).
 
-    python scripts/fairseq_backend.py --checkpoint wav2vec_large.pt --output c \\
+    python scripts/fairseq_backend.py --checkpoint wav2vec_large.pt --output c \
         --waveforms in.npz --result out.npz
 
-Runs beside fairseq 0.12.2 in its own Python (3.8 to 3.10), so it imports nothing of emoscale. The
-input holds one float32 waveform [samples] at 16 kHz for each key; the result holds under the same
-key float32 frames [T, dimension], or int16 codes [T, groups] and once `codebook` [groups, codes,
-width].
+The program runs in a Python (3.8 to 3.10) with fairseq 0.12.2, so it does not import emoscale. The
+input contains one float32 waveform [samples] at 16 kHz per key. The result contains by the same
+keys float32 frames [frames, dimension], or int16 codes [frames, groups] and additionally `codebook`
+[groups, codes, width].
 """
 
 from __future__ import annotations
@@ -31,32 +31,33 @@ try:
     from fairseq.models.wav2vec.wav2vec import Wav2VecConfig, Wav2VecModel
 except ImportError:
     sys.exit(
-        f"Error: {sys.executable} has no fairseq; make its environment (conda env create -f "
-        "envs/fairseq.yaml, or envs/fairseq.txt in a Python 3.8 to 3.10) and name its python under "
-        "execution.fairseq_python"
+        f"Error: {sys.executable} has no fairseq; create its environment (conda env create -f "
+        "envs/fairseq.yaml, or install envs/fairseq.txt in a Python 3.8 to 3.10) and set "
+        "execution.fairseq_python to its python"
     )
 
-# What a flag was before fairseq introduced it, where its default of today is another.
-LEGACY = {
+# Values that correspond to fairseq before it introduced these arguments, where its present default
+# differs.
+LEGACY_ARGUMENTS = {
     "conv_feature_layers": "[(512, 10, 5), (512, 8, 4)] + [(512, 4, 2)] * 3 + [(512, 1, 1)] * 2",
     "skip_connections_agg": False,
     "log_compression": False,
-    "infonce": True,  # of the training loss; the model asks for it all the same
+    "infonce": True,  # an argument of the training loss that the model requires nevertheless
 }
 
-LAYERS = ("conv_feature_layers", "conv_aggregator_layers")
+LAYER_ARGUMENTS = ("conv_feature_layers", "conv_aggregator_layers")
 
-# Beginnings of the names of weights that only pre-training needs.
-ONLY_FOR_TRAINING = ("wav2vec_predictions.", "project_features.")
+# Prefixes of weights that only pre-training uses.
+PRETRAINING_PREFIXES = ("wav2vec_predictions.", "project_features.")
 
 
 class BackendError(Exception):
-    """Something that the person at the keyboard can mend; shown as one sentence."""
+    """Error that the user can fix; shown as a one-line message."""
 
 
 ALLOWED = {
-    (made.__module__, made.__name__): made
-    for made in (
+    (constructor.__module__, constructor.__name__): constructor
+    for constructor in (
         argparse.Namespace,
         collections.OrderedDict,
         collections.Counter,
@@ -74,25 +75,55 @@ ALLOWED = {
 }
 ALLOWED["torch.nn.parameter", "Parameter"] = torch.nn.Parameter
 ALLOWED.update(
-    {("torch", name): made for name, made in vars(torch).items() if isinstance(made, torch.dtype)}
+    {
+        ("torch", name): dtype
+        for name, dtype in vars(torch).items()
+        if isinstance(dtype, torch.dtype)
+    }
 )
-ALLOWED.update({(kind.__module__, kind.__name__): kind for kind in torch._storage_classes})
+ALLOWED.update(
+    {(storage.__module__, storage.__name__): storage for storage in torch._storage_classes}
+)
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Makes tensors, plain containers and `argparse.Namespace`, and refuses everything else."""
+    """Unpickler of tensors, plain containers and `argparse.Namespace` that refuses all else."""
 
     def find_class(self, module: str, name: str) -> object:
-        """The class or function of that name; raises where it is none of `ALLOWED`."""
+        """Return a class or function of `ALLOWED`.
+
+        Parameters
+        ----------
+        module : str
+            Its module.
+        name : str
+            Its name.
+
+        Returns
+        -------
+        type or function
+            The class or function.
+
+        Raises
+        ------
+        UnpicklingError
+            If it is not allowed.
+        """
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(
-                f"it holds {module}.{name}, and only weights and plain settings are read"
+                f"it contains {module}.{name}, but only weights and arguments are read"
             )
         return ALLOWED[module, name]
 
 
 def restricted_pickle() -> types.ModuleType:
-    """What torch.load is given in place of the pickle module, which runs what a file says."""
+    """Return a replacement of the pickle module for torch.load that executes no code of a file.
+
+    Returns
+    -------
+    module
+        A module with the functions that torch.load uses.
+    """
     module = types.ModuleType("restricted_pickle")
     module.Unpickler = RestrictedUnpickler
     module.UnpicklingError = pickle.UnpicklingError
@@ -101,17 +132,35 @@ def restricted_pickle() -> types.ModuleType:
 
 
 def read_checkpoint(path: Path) -> tuple[dict, dict]:
-    """The model's settings, and its weights in float32."""
+    """Read the model's arguments and its weights in float32.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+
+    Returns
+    -------
+    arguments : dict
+        fairseq's arguments of the model.
+    weights : dict
+        State dict.
+
+    Raises
+    ------
+    BackendError
+        If the file is missing, damaged, refused, or not a fairseq checkpoint.
+    """
     if not path.is_file():
-        raise BackendError(f"{path} does not exist; download it and name its place")
+        raise BackendError(f"{path} does not exist; download it and set its path")
     try:
-        refuse_other_readers(path)
+        refuse_other_formats(path)
         content = torch.load(path, map_location="cpu", pickle_module=restricted_pickle())
     except pickle.UnpicklingError as error:
         raise BackendError(f"{path} is refused: {first_line(error)}") from None
-    except Exception as error:  # whatever a damaged file makes torch raise
+    except Exception as error:  # torch may raise any error for a damaged file
         raise BackendError(
-            f"{path} is damaged or no checkpoint ({first_line(error)}); download it again"
+            f"{path} is damaged or not a checkpoint ({first_line(error)}); download it again"
         ) from None
     arguments, weights = {}, {}
     if isinstance(content, dict):
@@ -120,14 +169,25 @@ def read_checkpoint(path: Path) -> tuple[dict, dict]:
     if isinstance(arguments, argparse.Namespace):
         arguments = vars(arguments)
     if not isinstance(arguments, dict) or not arguments or not isinstance(weights, dict):
-        raise BackendError(f"{path} is no fairseq checkpoint: it lacks args (or cfg) and model")
+        raise BackendError(f"{path} is not a fairseq checkpoint: it lacks args (or cfg) and model")
     return arguments, {
         name: value.float() for name, value in weights.items() if isinstance(value, torch.Tensor)
     }
 
 
-def refuse_other_readers(path: Path) -> None:
-    """torch.load reads two more kinds of file, and those not with the unpickler it is given."""
+def refuse_other_formats(path: Path) -> None:
+    """Refuse two file formats that torch.load reads without the restricted unpickler.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+
+    Raises
+    ------
+    UnpicklingError
+        If the file is a TorchScript program or a tar archive.
+    """
     with open(path, "rb") as file:
         is_zip = torch.serialization._is_zipfile(file)
     if is_zip and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
@@ -137,40 +197,75 @@ def refuse_other_readers(path: Path) -> None:
 
 
 def build_model(path: Path) -> Wav2VecModel:
-    """fairseq's model with the checkpoint's flags and weights.
+    """Build fairseq's model with the arguments and weights of a checkpoint.
 
-    fairseq's own loader fails on checkpoints as old as the public ones.
+    fairseq's loader fails for checkpoints as old as the public ones.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+
+    Returns
+    -------
+    Wav2VecModel
+        The model in evaluation mode.
+
+    Raises
+    ------
+    BackendError
+        If the checkpoint cannot be read or is of another architecture.
     """
     arguments, weights = read_checkpoint(path)
     config = Wav2VecConfig()
-    for name, value in {**LEGACY, **arguments}.items():
+    for name, value in {**LEGACY_ARGUMENTS, **arguments}.items():
         setattr(config, name, value)
-    for name in LAYERS:
-        # fairseq runs this text with eval: give it back as nothing but numbers.
+    for name in LAYER_ARGUMENTS:
+        # fairseq evaluates this text with eval: replace it by one that contains only numbers.
         setattr(config, name, str(parse_layers(getattr(config, name), path)))
     try:
         model = Wav2VecModel.build_model(config, None)
-        kept = {
-            name: value for name, value in weights.items() if not name.startswith(ONLY_FOR_TRAINING)
+        used = {
+            name: value
+            for name, value in weights.items()
+            if not name.startswith(PRETRAINING_PREFIXES)
         }
-        loaded = model.load_state_dict(kept, strict=False)
-    except Exception as error:  # fairseq says with any of them what it cannot build
-        raise BackendError(f"{path} holds another architecture: {first_line(error)}") from None
-    missing = [name for name in loaded.missing_keys if not name.startswith(ONLY_FOR_TRAINING)]
-    if missing or loaded.unexpected_keys:
-        problem = f"lacks {missing[0]}" if missing else f"has {loaded.unexpected_keys[0]}"
-        raise BackendError(f"{path} holds another architecture: it {problem}")
+        keys = model.load_state_dict(used, strict=False)
+    except Exception as error:  # fairseq may raise any error for an architecture
+        raise BackendError(f"{path} is of another architecture: {first_line(error)}") from None
+    missing = [name for name in keys.missing_keys if not name.startswith(PRETRAINING_PREFIXES)]
+    if missing or keys.unexpected_keys:
+        problem = f"lacks {missing[0]}" if missing else f"has {keys.unexpected_keys[0]}"
+        raise BackendError(f"{path} is of another architecture: it {problem}")
     return model.eval()
 
 
 def parse_layers(text: object, path: Path) -> list[tuple[int, int, int]]:
-    """Layers from the Python literal that checkpoints hold: lists, their sums and multiples."""
+    """Parse the Python expression of a checkpoint's layers: lists, their sums and multiples.
 
-    def value(node: ast.expr) -> object:
+    Parameters
+    ----------
+    text : str
+        The expression; it is not executed.
+    path : Path
+        The checkpoint, for the error message.
+
+    Returns
+    -------
+    list of tuple of int
+        Output channels, kernel size and stride of each layer.
+
+    Raises
+    ------
+    BackendError
+        If the text is anything else.
+    """
+
+    def evaluate(node: ast.expr) -> object:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            return value(node.left) + value(node.right)
+            return evaluate(node.left) + evaluate(node.right)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            left, right = value(node.left), value(node.right)
+            left, right = evaluate(node.left), evaluate(node.right)
             count = right if isinstance(right, int) else left
             if not isinstance(count, int) or not 0 <= count <= 100:
                 raise ValueError("a list is repeated too often")
@@ -178,15 +273,30 @@ def parse_layers(text: object, path: Path) -> list[tuple[int, int, int]]:
         return ast.literal_eval(node)
 
     try:
-        layers = value(ast.parse(text, mode="eval").body)
+        layers = evaluate(ast.parse(text, mode="eval").body)
         return [(int(channels), int(kernel), int(stride)) for channels, kernel, stride in layers]
     except (SyntaxError, ValueError, TypeError):
-        raise BackendError(f"{path}: layers {text!r} are not understood") from None
+        raise BackendError(f"{path}: layers {text!r} are not supported") from None
 
 
 @torch.no_grad()
-def features_of(model: Wav2VecModel, waveform: np.ndarray, output: str) -> np.ndarray:
-    """Frames [T, dimension], or codes [T, groups], of a waveform [samples]."""
+def extract(model: Wav2VecModel, waveform: np.ndarray, output: str) -> np.ndarray:
+    """Compute frames [frames, dimension] or codes [frames, groups] of a waveform [samples].
+
+    Parameters
+    ----------
+    model : Wav2VecModel
+        The model.
+    waveform : ndarray
+        ``[samples]`` at 16 kHz, float32.
+    output : str
+        "z", "c" or "codes".
+
+    Returns
+    -------
+    ndarray
+        float32 frames, or int16 codes.
+    """
     z = model.feature_extractor(torch.from_numpy(waveform)[None])
     if output == "z":
         return z[0].T.contiguous().numpy()
@@ -197,44 +307,85 @@ def features_of(model: Wav2VecModel, waveform: np.ndarray, output: str) -> np.nd
     return model.feature_aggregator(z)[0].T.contiguous().numpy()
 
 
-def codebook_of(model: Wav2VecModel) -> np.ndarray:
-    """Vectors [groups, codes, width]; shared by the groups where the checkpoint says so."""
+def codebook_vectors(model: Wav2VecModel) -> np.ndarray:
+    """Return the vectors [groups, codes, width]; groups may share them.
+
+    Parameters
+    ----------
+    model : Wav2VecModel
+        A model with a quantiser.
+
+    Returns
+    -------
+    ndarray
+        The codebook, float32.
+    """
     quantiser = model.vector_quantizer
     if hasattr(quantiser, "vars"):  # Gumbel
-        books = quantiser.vars.detach().reshape(-1, quantiser.num_vars, quantiser.vars.shape[2])
+        vectors = quantiser.vars.detach().reshape(-1, quantiser.num_vars, quantiser.vars.shape[2])
     else:  # k-means
-        books = quantiser.embedding.detach().permute(1, 0, 2)
-    return books.expand(quantiser.groups, -1, -1).contiguous().numpy()
+        vectors = quantiser.embedding.detach().permute(1, 0, 2)
+    return vectors.expand(quantiser.groups, -1, -1).contiguous().numpy()
 
 
-def compute(checkpoint: Path, output: str, waveforms: Path, result: Path) -> None:
-    """Write the features of every waveform, one utterance at a time."""
+def extract_file(checkpoint: Path, output: str, waveforms: Path, result: Path) -> None:
+    """Write the features of every waveform of a file, one utterance at a time.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The checkpoint.
+    output : str
+        "z", "c" or "codes".
+    waveforms : Path
+        .npz file with one waveform per key.
+    result : Path
+        .npz file to write.
+
+    Raises
+    ------
+    BackendError
+        If the checkpoint or a waveform cannot be used.
+    """
     model = build_model(checkpoint)
     if output == "codes" and model.vector_quantizer is None:
-        raise BackendError(f"{checkpoint} has no quantiser, so there are no codes; ask for z or c")
-    needed = samples_of_a_frame(model)
+        raise BackendError(
+            f"{checkpoint} has no quantiser and so no codes; set the output to z or c"
+        )
+    minimum_samples = receptive_field_samples(model)
     try:
-        given = np.load(waveforms)
-        keys = given.files
+        arrays = np.load(waveforms)
+        keys = arrays.files
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise BackendError(f"{waveforms} cannot be read: {first_line(error)}") from None
     with atomic_archive(result) as archive:
         for key in keys:
-            waveform = given[key]
+            waveform = arrays[key]
             if waveform.ndim != 1 or waveform.dtype != np.float32:
-                raise BackendError(f"{waveforms}: {key} is no float32 waveform [samples]")
-            if len(waveform) < needed:
+                raise BackendError(f"{waveforms}: {key} is not a float32 waveform [samples]")
+            if len(waveform) < minimum_samples:
                 raise BackendError(
-                    f"{waveforms}: {key} has {len(waveform)} samples, fewer than the {needed} of "
-                    "one frame; leave it out"
+                    f"{waveforms}: {key} has {len(waveform)} samples, fewer than the "
+                    f"{minimum_samples} of one frame; remove it"
                 )
-            add_array(archive, key, features_of(model, waveform, output))
+            write_array(archive, key, extract(model, waveform, output))
         if output == "codes":
-            add_array(archive, "codebook", codebook_of(model))
+            write_array(archive, "codebook", codebook_vectors(model))
 
 
-def samples_of_a_frame(model: Wav2VecModel) -> int:
-    """Samples that the encoder needs for one frame."""
+def receptive_field_samples(model: Wav2VecModel) -> int:
+    """Return the encoder's receptive field of one frame in samples.
+
+    Parameters
+    ----------
+    model : Wav2VecModel
+        The model.
+
+    Returns
+    -------
+    int
+        Minimum length of a waveform in samples.
+    """
     samples = 1
     for layer in reversed(model.feature_extractor.conv_layers):
         samples = (samples - 1) * layer[0].stride[0] + layer[0].kernel_size[0]
@@ -243,7 +394,20 @@ def samples_of_a_frame(model: Wav2VecModel) -> int:
 
 @contextlib.contextmanager
 def atomic_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """An .npz that appears under its name once it is whole; arrays need not fit in memory."""
+    """Open a new .npz file that is renamed to `path` when it is complete.
+
+    Arrays are written one by one, so that they need not fit in memory together.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+
+    Yields
+    ------
+    ZipFile
+        The open archive.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -257,26 +421,52 @@ def atomic_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         temporary.unlink(missing_ok=True)
 
 
-def add_array(archive: zipfile.ZipFile, key: str, array: np.ndarray) -> None:
+def write_array(archive: zipfile.ZipFile, key: str, array: np.ndarray) -> None:
+    """Write one array to an open .npz file.
+
+    Parameters
+    ----------
+    archive : ZipFile
+        The archive.
+    key : str
+        Name of the array.
+    array : ndarray
+        The array.
+    """
     with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, at most 200 characters.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+
+    Returns
+    -------
+    str
+        The line, or the name of the error's class if it has no message.
+    """
     return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
 
 
 def main() -> None:
+    """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", choices=("z", "c", "codes"), required=True)
-    parser.add_argument("--waveforms", type=Path, required=True, help="an .npz, a key an utterance")
-    parser.add_argument("--result", type=Path, required=True, help="an .npz with the same keys")
+    parser.add_argument("--waveforms", type=Path, required=True, help="an .npz file")
+    parser.add_argument(
+        "--result", type=Path, required=True, help="an .npz file with the same keys"
+    )
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     try:
-        compute(options.checkpoint, options.output, options.waveforms, options.result)
+        extract_file(options.checkpoint, options.output, options.waveforms, options.result)
     except BackendError as error:
         sys.exit(f"Error: {error}")
 

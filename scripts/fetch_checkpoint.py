@@ -1,4 +1,4 @@
-"""Make sure that a checkpoint's weights are in the cache, and write where and what they are."""
+"""Download a checkpoint to the cache unless it is there, and write a record of its digest."""
 
 from pathlib import Path
 
@@ -7,22 +7,31 @@ import click
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
 from emoscale.representations.weights.fetching import fetch_checkpoint
-from emoscale.representations.weights.origin import write_stamp
+from emoscale.representations.weights.local_checkpoint import write_checkpoint_record
 from emoscale.runtime.command import file_option, report_user_errors
 
 
 @click.command(help=__doc__)
-@click.option("--name", required=True, help="Under `checkpoints` in the configuration.")
-@click.option("--settings", required=True, help='As JSON: {"url": "https://…/wav2vec_large.pt"}.')
-@click.option("--cache", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", required=True, help="Its name under `checkpoints` in the configuration.")
 @click.option(
-    "--offline/--online", default=False, help="Offline: use what is in the cache, download nothing."
+    "--settings",
+    required=True,
+    help='Its configuration as JSON, such as {"url": "https://…/wav2vec_large.pt"}.',
 )
-@file_option("--output")
+@click.option(
+    "--cache",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the cache.",
+)
+@click.option(
+    "--offline/--online", default=False, help="Offline: use only the cache, download nothing."
+)
+@file_option("--output", "The record, a JSON file.")
 @report_user_errors
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
-    checkpoint = parse_settings(CheckpointSettings, settings, "--settings")
-    write_stamp(output, fetch_checkpoint(name, checkpoint, cache, offline))
+    parsed = parse_settings(CheckpointSettings, settings, "--settings")
+    write_checkpoint_record(output, fetch_checkpoint(name, parsed, cache, offline))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Find which utterances are one recording under several keys, and gather the acoustics of all."""
+"""Find utterances that are the same recording, and merge the acoustic measures of all shards."""
 
 from pathlib import Path
 
@@ -6,18 +6,18 @@ import click
 import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
-from emoscale.audit.measuring import MEASURED, find_pairs
-from emoscale.audit.same_recordings import DUPLICATES, SAME_RECORDINGS, duplicate_groups
+from emoscale.audit.duplicates import DUPLICATE_PAIRS, DUPLICATES, duplicate_groups
+from emoscale.audit.measurement import MEASUREMENTS, find_corpus_duplicates
 from emoscale.runtime.command import file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import SHARD
 
 
 @click.command(help=__doc__)
-@file_option("--root", "The corpus's folder.")
-@file_option("--acoustics")
-@file_option("--pairs")
-@file_option("--duplicates")
+@file_option("--root", "Root folder of the corpus.")
+@file_option("--acoustics", "Table of acoustic measures to write.")
+@file_option("--pairs", "Table of pairs that are the same recording, to write.")
+@file_option("--duplicates", "Table of utterances grouped by recording, to write.")
 @click.option("--threads", default=1, show_default=True)
 @files_argument("shards")
 @report_user_errors
@@ -29,17 +29,17 @@ def main(
     threads: int,
     shards: tuple[Path, ...],
 ) -> None:
-    """Of all shards the tables of their recordings, then of all what was measured."""
-    number = len(shards) // 2
-    recordings = pl.concat([read_table(path, SHARD) for path in shards[:number]])
-    measured = pl.concat([read_table(path, MEASURED) for path in shards[number:]])
-    found = find_pairs(recordings, measured, root, threads)
-    groups = duplicate_groups(found)
-    write_table(measured.select(ACOUSTICS.names).sort("utterance"), acoustics, ACOUSTICS)
-    write_table(found, pairs, SAME_RECORDINGS)
+    """SHARDS: tables of recordings of all shards, followed by their tables of measurements."""
+    shard_count = len(shards) // 2
+    recordings = pl.concat([read_table(path, SHARD) for path in shards[:shard_count]])
+    measurements = pl.concat([read_table(path, MEASUREMENTS) for path in shards[shard_count:]])
+    duplicate_pairs = find_corpus_duplicates(recordings, measurements, root, threads)
+    groups = duplicate_groups(duplicate_pairs)
+    write_table(measurements.select(ACOUSTICS.names).sort("utterance"), acoustics, ACOUSTICS)
+    write_table(duplicate_pairs, pairs, DUPLICATE_PAIRS)
     write_table(groups, duplicates, DUPLICATES)
-    click.echo(f"{len(measured)} utterances compared")
-    click.echo(f"recordings under several keys: {groups['group'].n_unique()} of {len(groups)} keys")
+    click.echo(f"{len(measurements)} utterances compared")
+    click.echo(f"{groups['group'].n_unique()} recordings have several keys ({len(groups)} keys)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Verify all shards of a representation and write where each utterance is."""
+"""Verify all feature shards of a representation and write the index of their utterances."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from emoscale.store.index import index_shards
 
 
 @click.command(help=__doc__)
-@file_option("--output")
+@file_option("--output", "Index to write, in the folder of the shards.")
 @files_argument("shards")
 @report_user_errors
 def main(output: Path, shards: tuple[Path, ...]) -> None:

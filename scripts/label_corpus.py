@@ -1,4 +1,4 @@
-"""Give every recording the study's class and the raters' shares; write the utterance table."""
+"""Add the study's class and the vote shares to every recording; write the utterance table."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import click
 
 from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
-from emoscale.corpus.labels import give_labels
-from emoscale.corpus.votes import give_vote_shares
+from emoscale.corpus.labels import add_labels
+from emoscale.corpus.votes import add_vote_shares
 from emoscale.runtime.command import file_option, labels_option, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import RECORDINGS, UTTERANCES
@@ -20,7 +20,7 @@ from emoscale.tables.schemas import RECORDINGS, UTTERANCES
 @report_user_errors
 def main(labels: str, recordings: Path, utterances: Path) -> None:
     settings: LabelSettings = parse_settings(LabelSettings, labels, "--labels")
-    table = give_vote_shares(give_labels(read_table(recordings, RECORDINGS), settings), settings)
+    table = add_vote_shares(add_labels(read_table(recordings, RECORDINGS), settings), settings)
     write_table(table, utterances, UTTERANCES)
     for name in settings.classes:
         click.echo(f"{name}: {len(table.filter(table['label'] == name))}")

@@ -1,4 +1,4 @@
-"""List every recording that can be used with its speaker: whose voices babble is made of."""
+"""List the usable recordings with their speakers, from which babble noise is mixed."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import polars as pl
 
 from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
-from emoscale.corpus.reading import read_corpus
+from emoscale.corpus.readers import read_corpus
 from emoscale.runtime.command import corpus_option, file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import SHARD, TALKERS

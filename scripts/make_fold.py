@@ -1,6 +1,6 @@
-"""Give every labelled utterance its role in one fold and its place in each training order.
+"""Assign the roles and training orders of one fold, and check the fold for leakage.
 
-A fold that leaks is not written.
+A fold with leakage is not written.
 """
 
 from pathlib import Path
@@ -8,21 +8,21 @@ from pathlib import Path
 import click
 import polars as pl
 
-from emoscale.audit.same_recordings import DUPLICATES
+from emoscale.audit.duplicates import DUPLICATES
 from emoscale.config import parse_settings
 from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.protocol.checks import check_fold
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime.command import file_option, protocol_option, report_user_errors
 from emoscale.tables.parquet import read_table, read_utterances, write_table
-from emoscale.tables.schemas import protocol_schema
+from emoscale.tables.schemas import fold_schema
 
 
 @click.command(help=__doc__)
 @protocol_option
-@click.option("--fold", required=True, help="fold1, fold2 …")
+@click.option("--fold", required=True, help="Name: fold1, fold2 …")
 @file_option("--utterances")
-@file_option("--texts", "Where folds may share no text.", required=False)
+@file_option("--texts", "Texts of the utterances; needed with text_disjoint.", required=False)
 @file_option("--duplicates")
 @file_option("--output")
 @report_user_errors
@@ -41,7 +41,7 @@ def main(
     corpus = read_utterances(utterances, texts)
     table = make_fold(corpus, settings, number, settings.seed)
     check_fold(fold, table, corpus, settings, read_table(duplicates, DUPLICATES))
-    write_table(table, output, protocol_schema(settings.repeats, settings.shuffle_labels))
+    write_table(table, output, fold_schema(settings.repeats, settings.shuffle_labels))
     for role, count in table.group_by("role").agg(pl.len()).sort("role").iter_rows():
         click.echo(f"{fold}: {role} {count}")
 

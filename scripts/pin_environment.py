@@ -1,4 +1,4 @@
-"""Write envs/workflow.yaml from pyproject.toml and envs/constraints.txt, so that both pin alike."""
+"""Write envs/workflow.yaml from pyproject.toml and envs/constraints.txt, with the same versions."""
 
 import tomllib
 from pathlib import Path
@@ -22,23 +22,23 @@ dependencies:
 
 
 def environment() -> str:
-    """The conda environment's text."""
+    """Return the text of the conda environment."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
+    required = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
     pins = pinned_versions()
     lines = [
-        f"      - {name}=={pins[name]}\n" for name in sorted(Requirement(w).name for w in wanted)
+        f"      - {name}=={pins[name]}\n" for name in sorted(Requirement(w).name for w in required)
     ]
     return HEADER + "".join(lines)
 
 
 def pinned_versions() -> dict[str, str]:
-    """Version of each package for the conda environment's Python."""
+    """Return the version of each package for the Python of the conda environment."""
     versions: dict[str, str] = {}
     for line in (PROJECT / "envs" / "constraints.txt").read_text().splitlines():
         requirement = Requirement(line)
-        here = {"python_full_version": f"{PYTHON}.0", "python_version": PYTHON}
-        if requirement.marker is None or requirement.marker.evaluate(here):
+        environment = {"python_full_version": f"{PYTHON}.0", "python_version": PYTHON}
+        if requirement.marker is None or requirement.marker.evaluate(environment):
             versions[requirement.name] = str(requirement.specifier).removeprefix("==")
     return versions
 

@@ -1,4 +1,4 @@
-"""Check every recording of one shard of a corpus, and write what can be used and what cannot."""
+"""Decode and check the recordings of one shard; write the usable and the rejected ones."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import click
 
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings
-from emoscale.corpus.reading import read_corpus
+from emoscale.corpus.readers import read_corpus
 from emoscale.corpus.recordings import check_shard
-from emoscale.corpus.survey import deal
+from emoscale.corpus.shards import split_into_shards
 from emoscale.runtime.command import corpus_option, file_option, report_user_errors
 from emoscale.tables.parquet import write_table
 from emoscale.tables.schemas import REJECTED, SHARD
@@ -17,8 +17,8 @@ from emoscale.tables.schemas import REJECTED, SHARD
 @click.command(help=__doc__)
 @corpus_option
 @click.option("--audio", default="{}", show_default=True, help="The study's `audio`, as JSON.")
-@click.option("--shard", required=True, type=int, help="Its number, from 0.")
-@click.option("--shards", required=True, type=int, help="How many there are.")
+@click.option("--shard", required=True, type=int, help="Shard number, from 0.")
+@click.option("--shards", required=True, type=int, help="Number of shards.")
 @file_option("--recordings")
 @file_option("--rejected")
 @click.option("--threads", default=1, show_default=True)
@@ -34,11 +34,11 @@ def main(
 ) -> None:
     settings = parse_settings(CorpusSettings, corpus, "--corpus")
     checks = parse_settings(AudioChecks, audio, "--audio")
-    own = deal(read_corpus(settings).utterances, shards)[shard]
-    usable, left_out = check_shard(own, Path(settings.root), checks, threads)
+    utterances = split_into_shards(read_corpus(settings).utterances, shards)[shard]
+    usable, rejected_rows = check_shard(utterances, Path(settings.root), checks, threads)
     write_table(usable, recordings, SHARD)
-    write_table(left_out, rejected, REJECTED)
-    click.echo(f"{len(usable)} utterances can be used; {len(left_out)} cannot")
+    write_table(rejected_rows, rejected, REJECTED)
+    click.echo(f"{len(usable)} usable utterances, {len(rejected_rows)} rejected")
 
 
 if __name__ == "__main__":

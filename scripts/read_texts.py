@@ -1,4 +1,4 @@
-"""Write the texts of one or all shards of a corpus."""
+"""Write the transcripts and word times of one or all shards of a corpus."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import polars as pl
 
 from emoscale.config import parse_settings
 from emoscale.config.corpus import CorpusSettings
-from emoscale.corpus.reading import read_corpus
-from emoscale.corpus.recordings import texts_of
+from emoscale.corpus.readers import read_corpus
+from emoscale.corpus.recordings import texts_table
 from emoscale.runtime.command import corpus_option, file_option, files_argument, report_user_errors
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import SHARD, TEXTS
@@ -22,9 +22,9 @@ from emoscale.tables.schemas import SHARD, TEXTS
 def main(corpus: str, output: Path, shards: tuple[Path, ...]) -> None:
     settings = parse_settings(CorpusSettings, corpus, "--corpus")
     usable = pl.concat([read_table(path, SHARD) for path in shards])
-    texts = texts_of(read_corpus(settings).utterances, usable)
+    texts = texts_table(read_corpus(settings).utterances, usable)
     write_table(texts, output, TEXTS)
-    click.echo(f"{len(texts)} utterances, {texts['transcript'].null_count()} without a text")
+    click.echo(f"{len(texts)} utterances, {texts['transcript'].null_count()} without a transcript")
 
 
 if __name__ == "__main__":

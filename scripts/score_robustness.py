@@ -1,4 +1,4 @@
-"""Score all experiments under every condition that their test audio was put through."""
+"""Score all experiments in every condition of perturbed test audio."""
 
 import json
 from pathlib import Path
@@ -11,17 +11,17 @@ from emoscale.config.protocol import SeededProtocolSettings
 from emoscale.config.robustness import ConditionSettings
 from emoscale.evaluation.robustness import ROBUSTNESS, robustness_table
 from emoscale.runtime.command import file_option, protocol_option, report_user_errors
-from emoscale.tables.parquet import read_table, table_origin, write_csv, write_table
+from emoscale.tables.parquet import read_table, table_provenance, write_csv, write_table
 from emoscale.tables.schemas import UTTERANCES, perturbed_schema
 
 
 @click.command(help=__doc__)
-@file_option("--predictions", "Folder of all of them.")
+@file_option("--predictions", "Folder of the predictions on perturbed test audio.")
 @click.option("--cells", required=True, help='JSON: {"sizes": {EXPERIMENT: [SIZE]}, "folds": []}.')
-@click.option("--conditions", required=True, help="Their settings by name, as JSON.")
+@click.option("--conditions", required=True, help="Settings of the conditions by name, as JSON.")
 @protocol_option
-@file_option("--utterances")
-@file_option("--output", "A .parquet file.")
+@file_option("--utterances", "Utterance table.")
+@file_option("--output", "Parquet file; a CSV file is written next to it.")
 @report_user_errors
 def main(
     predictions: Path,
@@ -31,29 +31,35 @@ def main(
     utterances: Path,
     output: Path,
 ) -> None:
-    wanted = json.loads(cells)
-    settings = parse_settings(dict[str, ConditionSettings], conditions, "--conditions")
-    orders: SeededProtocolSettings = parse_settings(SeededProtocolSettings, protocol, "--protocol")
+    requested = json.loads(cells)
+    condition_settings = parse_settings(dict[str, ConditionSettings], conditions, "--conditions")
+    protocol_settings: SeededProtocolSettings = parse_settings(
+        SeededProtocolSettings, protocol, "--protocol"
+    )
     speaker_of = read_table(utterances, UTTERANCES)
     classes = sorted(speaker_of["label"].drop_nulls().unique())
-    read = [
+    cell_paths = [
         (experiment, fold, size, predictions / experiment / fold / f"{size}.parquet")
-        for experiment, sizes in wanted["sizes"].items()
+        for experiment, sizes in requested["sizes"].items()
         for size in sizes
-        for fold in wanted["folds"]
+        for fold in requested["folds"]
     ]
     tables = [
         read_table(path, perturbed_schema(classes)).with_columns(
             experiment=pl.lit(experiment),
             size=pl.lit(size),
             fold=pl.lit(fold),
-            order=pl.col("repeat") // orders.seeds_per_order,
+            order=pl.col("repeat") // protocol_settings.seeds_per_order,
         )
-        for experiment, fold, size, path in read
+        for experiment, fold, size, path in cell_paths
     ]
-    table = robustness_table(pl.concat(tables), settings, speaker_of, classes, orders.seed)
-    origin = table_origin(output.parent, __file__, [utterances, *(cell[-1] for cell in read)])
-    write_table(table, output, ROBUSTNESS, origin)
+    table = robustness_table(
+        pl.concat(tables), condition_settings, speaker_of, classes, protocol_settings.seed
+    )
+    provenance = table_provenance(
+        output.parent, __file__, [utterances, *(cell[-1] for cell in cell_paths)]
+    )
+    write_table(table, output, ROBUSTNESS, provenance)
     write_csv(table, output.with_suffix(".csv"))
 
 

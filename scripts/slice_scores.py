@@ -1,4 +1,4 @@
-"""Score every experiment by groups of the tested utterances, at its largest training size."""
+"""Score every experiment by groups of test utterances, at its largest training size."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import click
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
-from emoscale.evaluation.groups import groups_of_tests
-from emoscale.evaluation.runs import predictions_of_study
+from emoscale.evaluation.groups import group_test_utterances
+from emoscale.evaluation.runs import study_predictions_schema
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
 from emoscale.reporting.figures import largest_sizes
 from emoscale.runtime.command import file_option, files_argument, labels_option, report_user_errors
@@ -17,21 +17,21 @@ from emoscale.tables.parquet import (
     read_fold,
     read_table,
     read_utterances,
-    table_origin,
+    table_provenance,
     write_csv,
     write_table,
 )
 
 
 @click.command(help=__doc__)
-@file_option("--predictions")
-@file_option("--scores")
-@file_option("--utterances")
-@file_option("--texts")
+@file_option("--predictions", "Table of all predictions.")
+@file_option("--scores", "Table of scores.")
+@file_option("--utterances", "Utterance table.")
+@file_option("--texts", "Table of transcripts.")
 @labels_option
-@click.option("--seed", required=True, type=int)
-@file_option("--acoustics")
-@file_option("--output", "Folder of tables.")
+@click.option("--seed", required=True, type=int, help="Seed of the bootstrap.")
+@file_option("--acoustics", "Table of estimated signal-to-noise ratios.")
+@file_option("--output", "Folder for the tables.")
 @files_argument("folds")
 @report_user_errors
 def main(
@@ -45,27 +45,27 @@ def main(
     output: Path,
     folds: tuple[Path, ...],
 ) -> None:
-    classes = parse_settings(LabelSettings, labels, "--labels")
+    label_settings = parse_settings(LabelSettings, labels, "--labels")
     corpus = read_utterances(utterances, texts)
-    groups = groups_of_tests(
+    groups = group_test_utterances(
         {path.stem: read_fold(path) for path in folds},
         corpus,
-        {name: classes.class_of(name) for name in corpus["corpus"].unique()},
+        {name: label_settings.class_of(name) for name in corpus["corpus"].unique()},
         read_table(acoustics, ACOUSTICS),
     )
-    names = sorted(classes.classes)
+    classes = sorted(label_settings.classes)
     largest = largest_sizes(read_any_table(scores)).select("experiment", "size")
-    answers = read_table(predictions, predictions_of_study(names)).join(
+    largest_predictions = read_table(predictions, study_predictions_schema(classes)).join(
         largest, on=["experiment", "size"], maintain_order="right"
     )
-    tables = slice_tables(answers, groups, corpus, names, seed)
-    origin = table_origin(
+    tables = slice_tables(largest_predictions, groups, corpus, classes, seed)
+    provenance = table_provenance(
         output, __file__, [predictions, scores, utterances, texts, acoustics, *folds]
     )
     for name, table, schema in zip(
         ("slices", "slice_gaps"), tables, (SLICES, SLICE_GAPS), strict=True
     ):
-        write_table(table, output / f"{name}.parquet", schema, origin)
+        write_table(table, output / f"{name}.parquet", schema, provenance)
         write_csv(table, output / f"{name}.csv")
 
 

@@ -1,4 +1,4 @@
-"""Predict a trained run's test utterances as heard under every condition."""
+"""Predict the test utterances of a trained run under the clean and every perturbed condition."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,34 +12,35 @@ from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.memory import explain_out_of_memory
 from emoscale.store.index import FeatureStore
-from emoscale.tables.parquet import read_fold, table_origin, write_table
+from emoscale.tables.parquet import read_fold, table_provenance, write_table
 from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.saved_run import SavedRun, read_run
 
-# Besides the test utterances' features: libraries, a batch, and what of a shard is being read.
-_OTHERWISE_MEGABYTES = 1500
+# Memory for everything but the features: libraries, a batch, and the block of a shard in reading.
+_OVERHEAD_MEGABYTES = 1500
 
 
 @click.command(help=__doc__)
-@file_option("--run", "Folder of a training.")
-@file_option("--protocol", "Its fold.")
+@file_option("--run", "Folder of the trained run.")
+@file_option("--protocol", "Table of the run's fold.")
 @click.option(
     "--features",
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Index of a representation's features; once for each that the run reads.",
+    help="Index of a representation's features; once for each representation that the run reads.",
 )
 @click.option(
     "--perturbed",
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="The same of changed audio: <condition>/<representation>/index.parquet.",
+    help="Index of features of perturbed audio: <condition>/<representation>/index.parquet; "
+    "once for each condition and representation.",
 )
-@file_option("--output")
+@file_option("--output", "Table of predictions to write.")
 @computing_options
-@click.option("--memory", type=click.IntRange(min=2000), help="Megabytes that the job may take.")
+@click.option("--memory", type=click.IntRange(min=2000), help="Memory limit of the job, megabytes.")
 @report_user_errors
 def main(
     run: Path,
@@ -53,27 +54,35 @@ def main(
 ) -> None:
     torch.set_num_threads(threads)
     saved = read_run(run)
-    clean = _stores(saved, features)
-    conditions: dict[str, list[Path]] = {}
+    clean_stores = _feature_stores(saved, features)
+    indices_of: dict[str, list[Path]] = {}
     for index in perturbed:
-        conditions.setdefault(index.parent.parent.name, []).append(index)
-    heard = {name: _stores(saved, (*features, *own)) for name, own in conditions.items()}
-    room = None if memory is None else (memory - _OTHERWISE_MEGABYTES) * 1_000_000
+        indices_of.setdefault(index.parent.parent.name, []).append(index)
+    perturbed_stores = {
+        condition: _feature_stores(saved, (*features, *indices))
+        for condition, indices in indices_of.items()
+    }
+    memory_bytes = None if memory is None else (memory - _OVERHEAD_MEGABYTES) * 1_000_000
     fold = read_fold(protocol)
-    with explain_out_of_memory(f"{saved.name} under changed conditions"):
-        table = predict_conditions(saved, fold, clean, heard, choose_device(device), room)
-    sources = [run / "model.safetensors", protocol, *features, *perturbed]
-    origin = table_origin(output.parent, __file__, sources)
-    write_table(table, output, perturbed_schema(saved.classes), origin)
+    with explain_out_of_memory(f"{saved.name} under perturbed conditions"):
+        table = predict_conditions(
+            saved, fold, clean_stores, perturbed_stores, choose_device(device), memory_bytes
+        )
+    inputs = [run / "model.safetensors", protocol, *features, *perturbed]
+    provenance = table_provenance(output.parent, __file__, inputs)
+    write_table(table, output, perturbed_schema(saved.classes), provenance)
 
 
-def _stores(run: SavedRun, indices: Iterable[Path]) -> list[FeatureStore]:
-    """Of each input of the run; of two indices of a representation the later is taken."""
+def _feature_stores(run: SavedRun, indices: Iterable[Path]) -> list[FeatureStore]:
+    """Open the store of each input; of two indices of a representation the later one is used."""
     index_of = {index.parent.name: index for index in indices}
-    for each in run.inputs:
-        if each.name not in index_of:
-            raise StoreError(f"{run.name} reads {each.name}; name its index with --features")
-    return [FeatureStore(index_of[each.name], each.layer) for each in run.inputs]
+    for record in run.inputs:
+        if record.name not in index_of:
+            raise StoreError(
+                f"{run.name} reads the representation {record.name}; name the index of its "
+                "features with --features"
+            )
+    return [FeatureStore(index_of[record.name], record.layer) for record in run.inputs]
 
 
 if __name__ == "__main__":

@@ -22,31 +22,35 @@ from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.parquet import read_fold
 from emoscale.training.cell import train_cell
-from emoscale.training.memory import settings_that_help
+from emoscale.training.memory import memory_advice
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName
 
-# Of a training besides its features: libraries, a batch, and what of a shard is being read.
-_OTHERWISE_MEGABYTES = 1500
+# Memory of a training besides its features: libraries, a batch, and the shard being read.
+_BASE_MEMORY_MEGABYTES = 1500
 
 
 @click.command(help=__doc__)
-@click.option("--settings", required=True, help="Model, training and seed, as JSON.")
-@click.option("--experiment", required=True)
-@click.option("--fold", required=True)
-@click.option("--size", required=True, help="A total, a number-per-class, or all.")
-@file_option("--protocol", "The fold's table.")
+@click.option(
+    "--settings",
+    required=True,
+    help="Settings of the cell, as JSON.",
+)
+@click.option("--experiment", required=True, help="Name of the experiment.")
+@click.option("--fold", required=True, help="Name of the fold.")
+@click.option("--size", required=True, help="Training size: a total, a number-per-class, or all.")
+@file_option("--protocol", "Protocol table of the fold.")
 @click.option(
     "--prediction",
     default="{}",
-    help="What predict.py is to know: audio checks, checkpoints and their cache, as JSON.",
+    help="Settings for predict.py, as JSON: audio checks, checkpoints and their cache.",
 )
-@file_option("--output", "Folder.")
+@file_option("--output", "Folder of the run.")
 @computing_options
 @click.option(
     "--memory",
     type=click.IntRange(min=2000),
-    help="Megabytes that the job may take; features beyond it are mapped from temporary files.",
+    help="Memory limit of the job in megabytes; further features are memory-mapped files.",
 )
 @files_argument("features")
 @report_user_errors
@@ -63,7 +67,7 @@ def main(
     memory: int | None,
     features: tuple[Path, ...],
 ) -> None:
-    """FEATURES: the index of each representation's features, in the model's order."""
+    """FEATURES: index of each representation's features, in the order of the model's inputs."""
     torch.set_num_threads(threads)
     parsed: CellSettings = parse_settings(CellSettings, settings, "--settings")
     stores = [
@@ -80,13 +84,13 @@ def main(
     )
     budget = MemoryBudget()
     if memory is not None:
-        budget = MemoryBudget((memory - _OTHERWISE_MEGABYTES) * 1_000_000)
-    advice = settings_that_help(parsed.model.kind, parsed.training.batch_size, stores)
+        budget = MemoryBudget((memory - _BASE_MEMORY_MEGABYTES) * 1_000_000)
+    advice = memory_advice(parsed.model.kind, parsed.training.batch_size, stores)
     with explain_out_of_memory(f"{experiment}, {fold}, size {size}", advice):
-        done = train_cell(cell, output, choose_device(device), budget)
-    for path in done.damaged:
-        click.echo(f"{path} is damaged: it was not used, and that training was done again")
-    click.echo(f"trainings: {done.cached} from the cache, {done.trained} trained")
+        summary = train_cell(cell, output, choose_device(device), budget)
+    for path in summary.damaged:
+        click.echo(f"{path} is damaged and was not used; its training was repeated")
+    click.echo(f"trainings: {summary.cached} from the cache, {summary.trained} trained")
 
 
 if __name__ == "__main__":

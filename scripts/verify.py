@@ -1,6 +1,6 @@
-"""Check a study's results, file by file, against the digests that they carry of one another.
+"""Check the files of a study's results against the digests that the results record.
 
-Ends with status 1 where anything is wrong. Nothing is changed.
+Exits with status 1 if there are errors. No file is changed.
 """
 
 import sys
@@ -14,16 +14,16 @@ from emoscale.runtime.command import report_user_errors
 
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--quick", is_flag=True, help="Read no shard of features.")
+@click.option("--quick", is_flag=True, help="Do not read the shards of features.")
 @report_user_errors
 def main(folder: Path, quick: bool) -> None:
-    found = verify_study(folder, quick)
-    for sentence in found.wrong:
-        click.echo(sentence)
-    for part, count in found.checked.items():
-        click.echo(f"{part}: {count:,} files checked")
-    click.echo(f"{len(found.wrong)} wrong" if found.wrong else "everything is as it was written")
-    sys.exit(bool(found.wrong))
+    result = verify_study(folder, quick)
+    for error in result.errors:
+        click.echo(error)
+    for name, count in result.checked.items():
+        click.echo(f"{name}: {count:,} files checked")
+    click.echo(f"errors: {len(result.errors)}")
+    sys.exit(bool(result.errors))
 
 
 if __name__ == "__main__":

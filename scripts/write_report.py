@@ -1,4 +1,4 @@
-"""Write the page that says what a study found, how sure that is, and where it came from."""
+"""Write the report page of a study: results, their uncertainty and their provenance."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,11 @@ from emoscale.runtime.command import file_option, files_argument, report_user_er
 
 @click.command(help=__doc__)
 @files_argument("tables")
-@file_option("--checks", "Protocol checks.")
-@click.option("--settings", default="{}", help="JSON: parts of the study's configuration to show.")
-@file_option("--output", "The page.")
+@file_option("--checks", "File of the protocol checks, JSON.")
+@click.option(
+    "--settings", default="{}", help="Sections of the study's configuration to show, as JSON."
+)
+@file_option("--output", "HTML file of the report.")
 @report_user_errors
 def main(tables: tuple[Path, ...], checks: Path, settings: str, output: Path) -> None:
     write_report(read_study(tables, checks, json.loads(settings)), output)

@@ -1,4 +1,4 @@
-"""Write workflow/schemas/study.schema.json from the library's models, for editors and readers."""
+"""Write workflow/schemas/study.schema.json, the JSON schema of the configuration, for editors."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ PATH = Path(__file__).resolve().parent.parent / "workflow" / "schemas" / "study.
 
 
 def schema_text() -> str:
-    """The JSON schema of a study's configuration."""
+    """Return the JSON schema of the configuration."""
     return json.dumps(Study.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What many tests need: a place for audio, and real speech where it is at hand."""
+"""Shared fixtures: generated audio files, EMO-DB if available, and Hypothesis settings."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from hypothesis import HealthCheck, settings
 PROJECT = Path(__file__).resolve().parent.parent
 
 torch.set_num_threads(1)
-os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks a model hub
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test accesses a model hub
 settings.register_profile(
-    "fixed seed",  # a busy machine makes no test fail, nor does another draw
+    "fixed seed",  # neither a slow machine nor random examples make a test fail
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("fixed seed")
 
-collect_ignore_glob = ["representations/make_*_references.py"]  # they run beside fairseq
+collect_ignore_glob = ["representations/make_*_references.py"]  # they need fairseq
 
 WriteWav = Callable[..., Path]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole studies come first: with --no-loadscope-reorder no worker ends long after the other."""
+    """Run whole studies first, so that parallel workers end at about the same time."""
     items.sort(key=lambda item: item.path.parent != PROJECT / "tests" / "workflow")
 
 
 @pytest.fixture
 def project() -> Path:
-    """The root of the repository."""
+    """Return the root of the repository."""
     return PROJECT
 
 
 @pytest.fixture
 def write_wav(tmp_path: Path) -> WriteWav:
-    """Writes a tone with noise, `seconds` long, under the test's folder."""
+    """Return a function that writes a tone with noise to the test's folder."""
 
     def write(
         name: str = "tone.wav",
@@ -67,7 +67,7 @@ def write_wav(tmp_path: Path) -> WriteWav:
 
 @pytest.fixture(scope="session")
 def emodb_root() -> Path:
-    """A folder with EMO-DB's recordings; the test is skipped where there is none."""
+    """Return the folder of EMO-DB's recordings; skip the test if it is missing."""
     candidates = [
         Path(os.environ.get("EMOSCALE_EMODB", PROJECT / "data" / "emodb")),
         PROJECT.parent / "shared" / "data" / "emodb",
@@ -75,4 +75,4 @@ def emodb_root() -> Path:
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    pytest.skip("EMO-DB is not here: set EMOSCALE_EMODB to the folder of its recordings")
+    pytest.skip("EMO-DB is missing: set EMOSCALE_EMODB to the folder of its recordings")

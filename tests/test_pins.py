@@ -1,4 +1,4 @@
-"""Versions are pinned once, and every environment states the same."""
+"""Versions are pinned once, and every environment uses the same pins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load_script(project: Path, name: str) -> ModuleType:
     return module
 
 
-def test_the_conda_environment_states_the_same_pins(project: Path) -> None:
+def test_the_conda_environment_has_the_same_pins(project: Path) -> None:
     script = load_script(project, "pin_environment")
     assert (project / "envs" / "workflow.yaml").read_text() == script.environment(), "make schema"
 
@@ -29,10 +29,10 @@ def test_the_conda_environment_states_the_same_pins(project: Path) -> None:
 def test_every_dependency_is_pinned_exactly(project: Path) -> None:
     pinned = load_script(project, "pin_environment").pinned_versions()
     meta = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    wanted = list(meta["dependencies"])
+    requirements = list(meta["dependencies"])
     for extra in meta["optional-dependencies"].values():
-        wanted += extra
-    for requirement in map(Requirement, wanted):
+        requirements += extra
+    for requirement in map(Requirement, requirements):
         if requirement.name == meta["name"]:  # an extra that names another extra
             continue
         assert re.fullmatch(r"[\w.]+", pinned[requirement.name])
@@ -48,9 +48,9 @@ def test_no_file_names_a_registry_or_a_local_path(project: Path) -> None:
         str(path.relative_to(project))
         for path in (project / "envs").iterdir()  # an unpacked archive has no git
     ]
-    # Put together from parts, or this file would name them too.
-    parts = ["find-" + "links", "index-" + "url", "/root" + "/", "/work" + "/", "file:" + "//"]
-    forbidden = re.compile("|".join(parts))
+    # Concatenated, because this file is searched as well.
+    fragments = ["find-" + "links", "index-" + "url", "/root" + "/", "/work" + "/", "file:" + "//"]
+    forbidden = re.compile("|".join(fragments))
     for name in names:
         text = (project / name).read_text(encoding="utf-8", errors="replace")
         assert not forbidden.search(text), name

@@ -1,4 +1,4 @@
-"""Sound that is like speech in what these tests ask of it: loud parts, soft parts and pauses."""
+"""Synthetic speech-like signals and measures of their level."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from emoscale.representations.contract import Waveform
 
 
 def speech_like(seconds: float = 2.0, seed: int = 0) -> Waveform:
-    """[samples] of noise at 16 kHz whose loudness changes every 100 ms; every fourth is a pause."""
+    """Noise [samples] at 16 kHz with a new level every 100 ms, every fourth of them a pause."""
     generator = np.random.default_rng(seed)
     samples = round(seconds * 16_000)
-    loudness = np.repeat(generator.uniform(0.02, 0.2, samples // 1600 + 1), 1600)[:samples]
-    loudness[(np.arange(samples) // 1600) % 4 == 3] = 1e-4
-    return (loudness * generator.standard_normal(samples)).astype(np.float32)
+    amplitude = np.repeat(generator.uniform(0.02, 0.2, samples // 1600 + 1), 1600)[:samples]
+    amplitude[(np.arange(samples) // 1600) % 4 == 3] = 1e-4
+    return (amplitude * generator.standard_normal(samples)).astype(np.float32)
 
 
 def decibels(ratio: float) -> float:
-    """Of a ratio of amplitudes."""
+    """Ratio of amplitudes in dB."""
     return float(20 * np.log10(ratio))
 
 

@@ -1,4 +1,4 @@
-"""Whatever a header says: samples, or a sentence; it costs neither memory nor time."""
+"""Damaged audio headers are decoded or refused with a message, at bounded memory and time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from emoscale.audio.decoding import check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
-from tests.damage import damaged_bytes, is_read
+from tests.damage import check_reading, damaged_bytes
 
-FORMS = {
+CONTAINERS = {
     "wav": ("WAV", "PCM_16"),
     "wavex": ("WAVEX", "FLOAT"),
     "rf64": ("RF64", "PCM_24"),
@@ -34,23 +34,26 @@ def read(path: Path) -> None:
     read_recording(path, 0.1, 0.2)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_damaged_headers(tmp_path: Path, form: str) -> None:
-    container, subtype = FORMS[form]
-    path = tmp_path / f"tone.{form}"
+@pytest.mark.parametrize("extension", CONTAINERS)
+def test_damaged_headers(tmp_path: Path, extension: str) -> None:
+    container, subtype = CONTAINERS[extension]
+    path = tmp_path / f"tone.{extension}"
     tone = 0.3 * np.sin(np.arange(4_000) / 6)
     soundfile.write(path, np.stack([tone] * 2, axis=1), 16_000, subtype, format=container)
-    whole = path.read_bytes()
+    intact = path.read_bytes()
     read(path)
-    near = damaged_bytes(whole, 1100 if form == "sph" else 96)
+    header_damage = damaged_bytes(intact, 1100 if extension == "sph" else 96)
 
     @settings(max_examples=60)
-    @given(content=near | damaged_bytes(whole), nothing=st.sampled_from([0, 0, 0, 0, 1 << 22]))
-    def read_damaged(content: bytes, nothing: int) -> None:
+    @given(
+        content=header_damage | damaged_bytes(intact),
+        sparse_bytes=st.sampled_from([0, 0, 0, 0, 1 << 22]),
+    )
+    def read_damaged(content: bytes, sparse_bytes: int) -> None:
         path.write_bytes(content)
-        if nothing:  # much of it, which costs no room on the disk
+        if sparse_bytes:  # a large sparse file, which takes no disk space
             with open(path, "r+b") as file:
-                file.truncate(nothing)
-        is_read(tmp_path, lambda: read(path), [path.name])
+                file.truncate(sparse_bytes)
+        check_reading(tmp_path, lambda: read(path), [path.name])
 
     read_damaged()

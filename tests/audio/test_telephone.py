@@ -1,3 +1,5 @@
+"""Codec and frequency response of the telephone channel."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,55 +8,55 @@ import numpy as np
 import pytest
 import soundfile
 
-from emoscale.audio.channels import mu_law, over_telephone
-from emoscale.audio.speech_level import active_level
+from emoscale.audio.channels import apply_telephone_channel, mu_law_codec
+from emoscale.audio.speech_level import active_speech_rms
 from tests.audio.signals import speech_like
 
 
-def test_the_codec_is_that_of_libsndfile(tmp_path: Path) -> None:
-    """libsndfile keeps 14 of the 16 bits before it looks the code up, so some differ by a step."""
+def test_codec_matches_libsndfile(tmp_path: Path) -> None:
+    """libsndfile rounds to 14 of the 16 bits before coding, so some samples differ by a step."""
     pcm = np.arange(-32_768, 32_768).astype(np.int16)
     soundfile.write(tmp_path / "coded.wav", pcm, 8000, subtype="ULAW")
     reference, _ = soundfile.read(tmp_path / "coded.wav", dtype="int16")
-    ours = np.rint(mu_law(pcm / 32_768) * 32_768).astype(int)
-    assert set(ours) == set(reference.astype(int))  # the same 255 levels
-    assert np.mean(ours == reference) > 0.98
+    actual = np.rint(mu_law_codec(pcm / 32_768) * 32_768).astype(int)
+    assert set(actual) == set(reference.astype(int))  # the same 255 levels
+    assert np.mean(actual == reference) > 0.98
 
 
-def test_quantising_again_changes_nothing() -> None:
-    once = mu_law(np.linspace(-1, 1, 1001))
-    assert (mu_law(once) == once).all()
-    assert np.abs(mu_law(np.array([1e-3, 0.1, 0.9])) / [1e-3, 0.1, 0.9] - 1).max() < 0.07
+def test_codec_is_idempotent() -> None:
+    coded = mu_law_codec(np.linspace(-1, 1, 1001))
+    assert (mu_law_codec(coded) == coded).all()
+    assert np.abs(mu_law_codec(np.array([1e-3, 0.1, 0.9])) / [1e-3, 0.1, 0.9] - 1).max() < 0.07
 
 
-def test_what_is_outside_of_the_band_is_gone_and_what_is_inside_stays() -> None:
+def test_passband_is_flat_and_stopbands_are_attenuated() -> None:
     noise = np.random.default_rng(8).standard_normal(160_000, dtype=np.float32)
-    heard = over_telephone(noise)
+    output = apply_telephone_channel(noise)
     frequency = np.fft.rfftfreq(len(noise), 1 / 16_000)
-    power = np.abs(np.fft.rfft(heard)) ** 2
+    power = np.abs(np.fft.rfft(output)) ** 2
 
     def mean_db(low: float, high: float) -> float:
         return float(10 * np.log10(power[(frequency >= low) & (frequency < high)].mean()))
 
-    inside = mean_db(500, 3000)
+    passband_db = mean_db(500, 3000)
     assert abs(mean_db(400, 600) - mean_db(2500, 3000)) < 1
     for low, high in ((20, 150), (4100, 8000)):
-        assert mean_db(low, high) < inside - 25
-    assert mean_db(290, 310) == pytest.approx(inside - 6, abs=1.5)
+        assert mean_db(low, high) < passband_db - 25
+    assert mean_db(290, 310) == pytest.approx(passband_db - 6, abs=1.5)
 
 
-def test_it_is_as_long_as_loud_and_not_delayed() -> None:
+def test_telephone_speech_keeps_length_level_and_timing() -> None:
     for samples in (32_001, 4001):
         speech = speech_like(3.0)[:samples]
-        heard = over_telephone(speech)
-        assert heard.dtype == np.float32
-        assert len(heard) == samples
-        assert active_level(heard) == pytest.approx(active_level(speech), rel=1e-5)
-        shifts = [np.dot(heard[s : s + 3900], speech[50:3950]) for s in range(100)]
-        assert int(np.argmax(shifts)) == 50
+        output = apply_telephone_channel(speech)
+        assert output.dtype == np.float32
+        assert len(output) == samples
+        assert active_speech_rms(output) == pytest.approx(active_speech_rms(speech), rel=1e-5)
+        correlations = [np.dot(output[lag : lag + 3900], speech[50:3950]) for lag in range(100)]
+        assert int(np.argmax(correlations)) == 50
 
 
-def test_the_level_of_the_recording_does_not_matter() -> None:
+def test_channel_is_independent_of_the_input_level() -> None:
     speech = speech_like(1.0)
-    soft = over_telephone((speech / 64).astype(np.float32))
-    assert 64 * soft == pytest.approx(over_telephone(speech), abs=1e-4)
+    quiet = apply_telephone_channel((speech / 64).astype(np.float32))
+    assert 64 * quiet == pytest.approx(apply_telephone_channel(speech), abs=1e-4)

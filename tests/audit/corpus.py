@@ -1,4 +1,4 @@
-"""A clean labelled corpus as tables, without any audio."""
+"""Tables of a labelled corpus without defects, and functions that plant defects."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
-from emoscale.audit.same_recordings import SAME_RECORDINGS
+from emoscale.audit.duplicates import DUPLICATE_PAIRS
 from emoscale.tables.parquet import dataframe_of
 from tests.corpus.checked import UTTERANCES_WITH_TEXTS
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 
 
-def clean_utterances(sessions: int = 5, each: int = 24) -> pl.DataFrame:
-    """Every speaker says every class equally often, each utterance with words of its own."""
+def clean_utterances(sessions: int = 5, utterances_per_speaker: int = 24) -> pl.DataFrame:
+    """Utterance table with balanced speakers and classes, and a different text per utterance."""
     generator = np.random.default_rng(4)
     rows: list[dict[str, object]] = [
         {
@@ -37,13 +37,13 @@ def clean_utterances(sessions: int = 5, each: int = 24) -> pl.DataFrame:
         }
         for session in range(sessions)
         for sex in "FM"
-        for number in range(each)
+        for number in range(utterances_per_speaker)
     ]
     return dataframe_of(rows, UTTERANCES_WITH_TEXTS)
 
 
 def changed(table: pl.DataFrame, where: pl.Expr, **values: object) -> pl.DataFrame:
-    """The table with other values in some rows."""
+    """Replace values in the rows where a condition holds."""
     return table.with_columns(
         pl.when(where).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
         for name, value in values.items()
@@ -51,7 +51,7 @@ def changed(table: pl.DataFrame, where: pl.Expr, **values: object) -> pl.DataFra
 
 
 def clean_acoustics(utterances: pl.DataFrame) -> pl.DataFrame:
-    """Nothing clipped, little silence, little noise."""
+    """Acoustic measures without clipping, with little silence and little noise."""
     rows: list[dict[str, object]] = [
         {
             "utterance": name,
@@ -69,7 +69,7 @@ def clean_acoustics(utterances: pl.DataFrame) -> pl.DataFrame:
 
 
 def pairs(*names: tuple[str, str], how: str = "near") -> pl.DataFrame:
-    """These were found to be one recording."""
+    """Table of pairs that are the same recording."""
     rows: list[dict[str, object]] = [
         {
             "utterance": one,
@@ -81,4 +81,4 @@ def pairs(*names: tuple[str, str], how: str = "near") -> pl.DataFrame:
         }
         for one, other in names
     ]
-    return dataframe_of(rows, SAME_RECORDINGS)
+    return dataframe_of(rows, DUPLICATE_PAIRS)

@@ -1,4 +1,4 @@
-"""Sounds that are built like speech, each of its own, and what may become of a copy."""
+"""Synthetic speech-like signals, modified copies of them, and small corpora of recordings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from emoscale.config.corpus import AudioChecks, CsvCorpus
-from emoscale.corpus.reading import read_corpus
+from emoscale.corpus.readers import read_corpus
 from tests.corpus.checked import check_recordings
 
 RATE = 16_000
@@ -20,11 +20,11 @@ Wave = NDArray[np.float32]
 
 
 def speech(seed: int, seconds: float = 1.5, noise_db: float = -50.0) -> Wave:
-    """[samples]: syllables of harmonics under two moving formants, with pauses, over noise."""
+    """Waveform [samples] of syllables (harmonics with two formants), with pauses and noise."""
     generator = np.random.default_rng([7, seed])
     wave = np.zeros(round(seconds * RATE))
-    place = 0.1
-    while place < seconds - 0.3:
+    onset = 0.1
+    while onset < seconds - 0.3:
         length = generator.uniform(0.1, 0.28)
         time = np.arange(round(length * RATE)) / RATE
         pitch = generator.uniform(90, 300) * (1 + generator.uniform(-0.3, 0.3) * time / length)
@@ -32,29 +32,29 @@ def speech(seed: int, seconds: float = 1.5, noise_db: float = -50.0) -> Wave:
         formants = generator.uniform([300, 900], [800, 2800])
         syllable = np.zeros(len(time))
         for harmonic in range(1, 30):
-            height = harmonic * float(pitch.mean())
-            gain = float(np.exp(-(((height - formants) / 200) ** 2)).sum()) + 0.01
+            frequency = harmonic * float(pitch.mean())
+            gain = float(np.exp(-(((frequency - formants) / 200) ** 2)).sum()) + 0.01
             syllable += gain * np.sin(harmonic * phase + generator.uniform(0, 6))
         syllable *= np.hanning(len(time)) * generator.uniform(0.3, 1.0)
-        first = round(place * RATE)
+        first = round(onset * RATE)
         wave[first : first + len(time)] += syllable[: len(wave) - first]
-        place += length + generator.choice([0.02, 0.15])
+        onset += length + generator.choice([0.02, 0.15])
     wave *= 0.5 / np.abs(wave).max()
     wave += generator.normal(size=len(wave)) * 0.1 * 10 ** (noise_db / 20)
     return wave.astype(np.float32)
 
 
 def with_noise(wave: Wave, snr_db: float, seed: int = 1) -> Wave:
-    """White noise, at this ratio of the mean powers."""
+    """Add white noise at a signal-to-noise ratio of mean powers."""
     noise = np.random.default_rng([8, seed]).normal(size=len(wave))
     power = float(np.mean(np.square(wave, dtype=np.float64)))
     return np.asarray(wave + noise * np.sqrt(power / 10 ** (snr_db / 10)), np.float32)
 
 
 def resampled(wave: Wave, rate: int) -> Wave:
-    """There and back."""
-    there = soxr.resample(wave, RATE, rate)
-    return np.asarray(soxr.resample(there, rate, RATE), np.float32)
+    """Resample to another sample rate and back."""
+    converted = soxr.resample(wave, RATE, rate)
+    return np.asarray(soxr.resample(converted, rate, RATE), np.float32)
 
 
 COPIES: dict[str, Callable[[Wave], Wave]] = {
@@ -62,7 +62,7 @@ COPIES: dict[str, Callable[[Wave], Wave]] = {
     "100 ms of silence before it": lambda wave: np.pad(wave, (1600, 0)),
     "both": lambda wave: np.pad(0.25 * wave, (1600, 0)),
     "a second before and half a second after it": lambda wave: np.pad(wave, (16_000, 8_000)),
-    "turned upside down": lambda wave: -wave,
+    "inverted polarity": lambda wave: -wave,
     "8 bits": lambda wave: (np.round(wave * 127) / 127).astype(np.float32),
     "through 8 kHz": lambda wave: resampled(wave, 8_000),
     "through 44.1 kHz": lambda wave: resampled(wave, 44_100),
@@ -70,11 +70,11 @@ COPIES: dict[str, Callable[[Wave], Wave]] = {
     "noise 10 dB below it": lambda wave: with_noise(wave, 10),
     "all at once": lambda wave: with_noise(np.pad(0.3 * resampled(wave, 8_000), (1600, 4000)), 20),
 }
-"""What makes another file of the same recording."""
+"""Modifications that leave a copy of the same recording."""
 
 
 def write_corpus(root: Path, rows: list[dict[str, Any]]) -> CsvCorpus:
-    """A folder with a table; a row has `file`, `wave` and the table's columns, perhaps `rate`."""
+    """Write a CSV corpus; rows have `file`, `wave`, columns of the table, and optionally `rate`."""
     columns = sorted({key for row in rows for key in row} - {"wave", "rate", "subtype"})
     lines = [",".join(columns)]
     for row in rows:
@@ -89,5 +89,5 @@ def write_corpus(root: Path, rows: list[dict[str, Any]]) -> CsvCorpus:
 
 
 def recordings_of(corpus: CsvCorpus) -> Any:
-    """The table of its recordings."""
+    """Return the table of the recordings of a corpus."""
     return check_recordings(read_corpus(corpus), Path(corpus.root), AudioChecks())[0]

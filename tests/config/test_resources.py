@@ -1,4 +1,4 @@
-"""What steps ask for grows with their work and attempt."""
+"""Requested run time and memory grow with the amount of work and with each attempt."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ def seconds(experiment: str = "mfcc", size: str = "8", **changes: Any) -> float:
     return training_seconds(study(**changes))[experiment, size]
 
 
-def test_a_training_is_as_long_as_its_steps_repeats_and_trials() -> None:
-    start = seconds(training={"maximum_steps": 1})
-    one = seconds(training={"maximum_steps": 1000}) - start
+def test_training_time_is_proportional_to_steps_repeats_and_trials() -> None:
+    overhead = seconds(training={"maximum_steps": 1})
+    one = seconds(training={"maximum_steps": 1000}) - overhead
     repeats = {**STUDY["protocol"], "repeats": 4}
-    twice = seconds(training={"maximum_steps": 1000}, protocol=repeats) - start
+    twice = seconds(training={"maximum_steps": 1000}, protocol=repeats) - overhead
     assert twice == pytest.approx(2 * one, rel=0.01)
     searched = {**STUDY["experiments"]["mfcc"], "search": {"training.learning_rate": [0.1, 0.01]}}
     both = seconds(training={"maximum_steps": 1000}, experiments={"mfcc": searched})
-    assert both - start == pytest.approx(2 * one, rel=0.01)
+    assert both - overhead == pytest.approx(2 * one, rel=0.01)
 
 
-def test_labels_and_parts_count() -> None:
+def test_training_time_grows_with_labels_and_branches() -> None:
     assert seconds("svm", "8") < seconds("svm", "8-per-class") < seconds("svm", "all")
     assert seconds("late") > seconds("mfcc")
 
 
-def test_every_cell_of_the_study_is_expected_to_take_some_time() -> None:
-    found = study()
-    cells = {(name, size) for name in found.experiments for size in found.sizes_of(name)}
-    assert training_seconds(found).keys() == cells
+def test_every_cell_has_an_expected_training_time() -> None:
+    parsed = study()
+    cells = {(name, size) for name in parsed.experiments for size in parsed.sizes_of(name)}
+    assert training_seconds(parsed).keys() == cells
 
 
-def test_extraction_is_as_long_as_the_audio() -> None:
+def test_extraction_time_grows_with_the_audio() -> None:
     mfcc, network = (study().representations[name] for name in ("mfcc", "wav2vec"))
     hour = extraction_seconds(network, 3600.0)
     assert extraction_seconds(mfcc, 3600.0) < hour < extraction_seconds(network, 7200.0)
@@ -81,23 +81,23 @@ def test_extraction_is_as_long_as_the_audio() -> None:
     assert reading_seconds(3600.0) > reading_seconds(0.0)
 
 
-def test_more_is_asked_for_at_every_attempt() -> None:
+def test_each_attempt_requests_more() -> None:
     assert 5 <= minutes(0.0) <= 15
     assert [minutes(600.0, attempt) for attempt in (1, 2, 3)] == [50, 100, 200]
     assert [megabytes(2000, attempt) for attempt in (1, 2, 3)] == [2000, 4000, 8000]
 
 
-def test_limits_of_steps_that_share_a_job_add_up_to_little_more_than_their_work() -> None:
-    assert minutes(0.0, shares_a_job=True) < minutes(0.0)
-    assert 40 * minutes(15.0, shares_a_job=True) < 10 * 40 * 15 / 60
+def test_grouped_steps_add_little_to_their_time_limits() -> None:
+    assert minutes(0.0, in_group=True) < minutes(0.0)
+    assert 40 * minutes(15.0, in_group=True) < 10 * 40 * 15 / 60
 
 
-def test_long_trainings_have_a_job_of_their_own() -> None:
+def test_long_trainings_are_not_grouped() -> None:
     assert bucket_of(BUCKETS[-1] + 1) is None
     assert [bucket_of(bucket) for bucket in BUCKETS] == list(BUCKETS)
     assert bucket_of(0.0) == BUCKETS[0]
 
 
-def test_trainings_share_jobs_by_their_mean() -> None:
+def test_trainings_are_grouped_by_their_mean_time() -> None:
     assert training_bucket({("a", "8"): 10.0, ("a", "all"): 100.0}) == 60
     assert training_bucket({("a", "8"): 10.0, ("a", "all"): 1000.0}) is None

@@ -1,3 +1,5 @@
+"""Which experiments and training sizes are tested on perturbed audio."""
+
 from __future__ import annotations
 
 import json
@@ -34,11 +36,11 @@ def study_with(robustness: Any, **others: Any) -> Study:
     )
 
 
-def test_nothing_is_tested_unless_it_is_asked_for() -> None:
+def test_the_default_tests_no_experiment() -> None:
     assert parse_study(BASE).robustness_sizes() == {}
 
 
-def test_all_are_those_that_read_audio_at_their_largest_size() -> None:
+def test_all_selects_audio_experiments_at_their_largest_size() -> None:
     study = study_with({"experiments": "all"})
     assert study.robustness_sizes() == {"mfcc": ["all"], "both": ["10"]}
     assert study.audio_of("both") == ["logmel"]
@@ -50,26 +52,29 @@ def test_all_are_those_that_read_audio_at_their_largest_size() -> None:
     }
 
 
-def test_the_largest_size_counts_labels() -> None:
+def test_sizes_per_class_are_compared_by_their_total() -> None:
     config = {**BASE, "sizes": [500, "200-per-class", 30], "robustness": {"experiments": ["mfcc"]}}
     assert parse_study(config).robustness_sizes() == {"mfcc": ["500"]}  # of two classes
     config["sizes"] = ["300-per-class", 500]
     assert parse_study(config).robustness_sizes() == {"mfcc": ["300-per-class"]}
 
 
-def test_sizes_may_be_named() -> None:
+def test_sizes_may_be_listed() -> None:
     study = study_with({"experiments": ["mfcc"], "sizes": [10, "all"]})
     assert study.robustness_sizes() == {"mfcc": ["10", "all"]}
 
 
 @pytest.mark.parametrize(
-    ("robustness", "sentence"),
+    ("robustness", "message"),
     [
-        ({"experiments": ["mfc"]}, "robustness: there is no experiment mfc"),
-        ({"experiments": ["words"]}, "words reads text only, which changed audio leaves as it is"),
+        ({"experiments": ["mfc"]}, "robustness: mfc is not listed under experiments"),
+        (
+            {"experiments": ["words"]},
+            "words reads text only, which perturbed audio does not change",
+        ),
         (
             {"experiments": ["both"], "sizes": ["all"]},
-            r"both is not trained at the size all \(it is at 10\)",
+            r"both is not trained at the size all \(available: 10\)",
         ),
         (
             {"conditions": {"quiet": {"loudness": 3}}},
@@ -83,13 +88,13 @@ def test_sizes_may_be_named() -> None:
         ),
         (
             {"conditions": {"clean": {"band": "telephone"}}},
-            "clean is the audio as it is; give the condition another name",
+            "clean is the name of the unperturbed audio; rename the condition",
         ),
         ({"conditions": {"a/b": {"band": "telephone"}}}, "should match pattern"),
         ({"conditions": {"room": {"reverberation_seconds": 0}}}, "greater than or equal to 0.05"),
         ({"conditions": {}}, "at least 1 item"),
     ],
 )
-def test_mistakes_are_sentences(robustness: Any, sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
+def test_mistakes_are_reported(robustness: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         study_with(robustness)

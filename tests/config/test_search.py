@@ -1,4 +1,4 @@
-"""The trials of a small grid."""
+"""Grid search: the trials of a search grid."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ MODEL = PooledSettings(kind="pooled", projection_size=16)
 TRAINING = TrainingSettings(maximum_steps=7, augmentation=AugmentationSettings(time_mask=0.1))
 
 
-def test_without_a_search_there_is_one_trial_of_the_settings_as_they_are() -> None:
+def test_without_a_search_one_trial_has_the_unchanged_settings() -> None:
     (trial,) = trials_of(MODEL, TRAINING, {})
     assert (trial.number, trial.choices) == (0, {})
     assert (trial.model, trial.training) == (MODEL, TRAINING)
 
 
-def test_the_last_key_changes_fastest_and_numbers_follow() -> None:
+def test_the_last_key_varies_fastest() -> None:
     search = {"training.learning_rate": [0.1, 0.01], "model.dropout": [0.0, 0.2, 0.4]}
     trials = trials_of(MODEL, TRAINING, search)
     assert [trial.number for trial in trials] == list(range(6))
-    pairs = [(rate, share) for rate in (0.1, 0.01) for share in (0.0, 0.2, 0.4)]
-    for trial, (rate, share) in zip(trials, pairs, strict=True):
-        assert trial.choices == {"training.learning_rate": rate, "model.dropout": share}
+    pairs = [(rate, dropout) for rate in (0.1, 0.01) for dropout in (0.0, 0.2, 0.4)]
+    for trial, (rate, dropout) in zip(trials, pairs, strict=True):
+        assert trial.choices == {"training.learning_rate": rate, "model.dropout": dropout}
         assert list(trial.choices) == list(search)
         assert trial.training == TRAINING.model_copy(update={"learning_rate": rate})
-        assert trial.model == MODEL.model_copy(update={"dropout": share})
+        assert trial.model == MODEL.model_copy(update={"dropout": dropout})
 
 
-def test_values_stand_in_the_order_of_the_configuration() -> None:
+def test_values_keep_the_order_of_the_configuration() -> None:
     trials = trials_of(MODEL, TRAINING, {"model.projection_size": [64, 8, 32]})
     assert [trial.model.projection_size for trial in trials] == [64, 8, 32]
 
 
-def test_settings_within_settings() -> None:
+def test_nested_settings() -> None:
     trials = trials_of(MODEL, TRAINING, {"training.augmentation.mixup": [0.0, 0.3]})
     assert [trial.training.augmentation for trial in trials] == [
         AugmentationSettings(time_mask=0.1),
@@ -52,7 +52,7 @@ def test_settings_within_settings() -> None:
     assert TRAINING.augmentation.mixup == 0.0
 
 
-def test_lists_and_nulls_are_values_too() -> None:
+def test_lists_and_nulls_are_values() -> None:
     model = ConvolutionalSettings(kind="convolutional")
     search: dict[str, list[Any]] = {
         "model.layers": [[[8, 1]], [[8, 3], [4, 1]]],
@@ -67,18 +67,18 @@ def test_lists_and_nulls_are_values_too() -> None:
     ]
 
 
-def test_an_estimators_settings() -> None:
+def test_estimator_settings() -> None:
     model = EstimatorSettings(kind="estimator")
     trials = trials_of(model, TRAINING, {"model.method": ["linear_svm", "rbf_svm"]})
     assert [trial.model.method for trial in trials] == ["linear_svm", "rbf_svm"]
 
 
 @pytest.mark.parametrize(
-    ("search", "sentence"),
+    ("search", "message"),
     [
         (
             {"model.projection_sise": [1]},
-            r"search\.model\.projection_sise is no setting .* those are model\.projection_size,",
+            r"search\.model\.projection_sise is no setting .* one of model\.projection_size,",
         ),
         ({"widht": [1]}, r"search\.widht is no setting"),
         ({"model": [{}]}, r"search\.model is no setting"),
@@ -92,11 +92,11 @@ def test_an_estimators_settings() -> None:
         ({"model.kind": ["pooled"]}, r"search\.model\.kind is no setting"),
         (
             {"model.projection_size": []},
-            r"search\.model\.projection_size must list different values, one at least",
+            r"search\.model\.projection_size must list one or more different values",
         ),
         (
             {"model.projection_size": [8, 8]},
-            r"search\.model\.projection_size must list different values",
+            r"search\.model\.projection_size must list one or more different values",
         ),
         (
             {"model.projection_size": [0]},
@@ -107,34 +107,34 @@ def test_an_estimators_settings() -> None:
         ({"training.augmentation": [{"mixup": "a"}]}, r"search: training.*augmentation\.mixup"),
     ],
 )
-def test_a_mistake_is_a_sentence(search: dict[str, list[Any]], sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
+def test_mistakes_are_reported(search: dict[str, list[Any]], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         trials_of(MODEL, TRAINING, search)
 
 
-def test_the_kind_is_not_offered() -> None:
+def test_the_kind_is_not_among_the_suggestions() -> None:
     with pytest.raises(ConfigurationError) as raised:
         trials_of(MODEL, TRAINING, {"model.projection_sise": [1]})
     assert "model.kind" not in str(raised.value)
     assert "training.learning_rate" in str(raised.value)
 
 
-def test_the_parts_of_a_fusion_are_set_as_a_whole() -> None:
-    part = PooledSettings(kind="pooled", projection_size=4)
-    model = LateFusionSettings(kind="late_fusion", branches=(part, part))
+def test_fusion_branches_are_searched_as_a_list() -> None:
+    branch = PooledSettings(kind="pooled", projection_size=4)
+    model = LateFusionSettings(kind="late_fusion", branches=(branch, branch))
     with pytest.raises(
         ConfigurationError, match=r"search\.model\.branches\.0\.projection_size is no setting"
     ):
         trials_of(model, TRAINING, {"model.branches.0.projection_size": [4, 8]})
-    parts = [
+    branch_lists = [
         [{"kind": "pooled", "projection_size": w}, {"kind": "pooled", "projection_size": 4}]
         for w in (4, 8)
     ]
-    trials = trials_of(model, TRAINING, {"model.branches": parts})
+    trials = trials_of(model, TRAINING, {"model.branches": branch_lists})
     assert [trial.model.branches[0].projection_size for trial in trials] == [4, 8]
 
 
-def test_a_grid_that_is_too_large() -> None:
+def test_a_too_large_grid_is_refused() -> None:
     rates = [10.0**-power for power in range(1, 9)]
     widths = list(range(1, 9))
     search: dict[str, list[Any]] = {
@@ -142,5 +142,5 @@ def test_a_grid_that_is_too_large() -> None:
         "model.projection_size": widths,
     }
     assert len(trials_of(MODEL, TRAINING, search)) == LARGEST_GRID == 64
-    with pytest.raises(ConfigurationError, match="search has 72 combinations; 64 are the most"):
+    with pytest.raises(ConfigurationError, match="search has 72 combinations, more than 64"):
         trials_of(MODEL, TRAINING, {**search, "model.projection_size": [*widths, 9]})

@@ -1,3 +1,5 @@
+"""Parsing of a study: names, settings passed to each step, and errors."""
+
 from __future__ import annotations
 
 import copy
@@ -26,15 +28,15 @@ BASE: dict[str, Any] = {
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     config = copy.deepcopy(BASE)
-    place = config
+    node = config
     *parents, last = path.split(".")
     for parent in parents:
-        place = place.setdefault(parent, {})
-    place[last] = value
+        node = node.setdefault(parent, {})
+    node[last] = value
     return config
 
 
-def test_names_of_files() -> None:
+def test_folder_and_file_names() -> None:
     study = parse_study(BASE)
     assert study.folder == "results/small"
     assert study.size_names() == ["10", "5-per-class", "all"]
@@ -42,28 +44,28 @@ def test_names_of_files() -> None:
     assert study.shard_names()[0] == "00"
 
 
-def test_what_is_asked_of_the_curves_trains_nothing_again() -> None:
+def test_evidence_settings_are_no_part_of_training_settings() -> None:
     plain = parse_study(BASE)
-    asked = parse_study(changed("evidence", {"reference": "mfcc", "target_ua": [0.7]}))
-    assert asked.evidence_settings() != plain.evidence_settings()
+    with_evidence = parse_study(changed("evidence", {"reference": "mfcc", "target_ua": [0.7]}))
+    assert with_evidence.evidence_settings() != plain.evidence_settings()
     for name in ("training_settings", "prediction_settings"):
-        assert getattr(asked, name)("mfcc") == getattr(plain, name)("mfcc")
-    assert asked.protocol_settings() == plain.protocol_settings()
+        assert getattr(with_evidence, name)("mfcc") == getattr(plain, name)("mfcc")
+    assert with_evidence.protocol_settings() == plain.protocol_settings()
 
 
-def test_evidence_knows_what_an_experiment_reads() -> None:
+def test_evidence_settings_describe_each_experiment() -> None:
     layered = {"kind": "transformers_audio", "model": "wavlm", "layer": [0, 6]}
     config = changed("representations.wavlm", layered)
-    for name, reference in (("weighed", "wavlm"), ("sixth", "wavlm/6")):
+    for name, reference in (("weighted", "wavlm"), ("sixth", "wavlm/6")):
         config["experiments"][name] = {"representations": [reference], "model": "mean"}
     experiments = json.loads(parse_study(config).evidence_settings())["experiments"]
     read = {name: each["representations"][0] for name, each in experiments.items()}
-    assert (read["weighed"]["layer"], read["sixth"]["layer"]) == ("several", 6)
+    assert (read["weighted"]["layer"], read["sixth"]["layer"]) == ("several", 6)
     assert read["mfcc"]["kind"] == "mfcc"
     assert experiments["mfcc"]["model"]["kind"] == "pooled"
 
 
-def test_a_model_keeps_where_its_own_weights_came_from() -> None:
+def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
     config = changed("representations.text", {"kind": "transformers_text", "model": "bert"})
     config["checkpoints"] = {
         "bert": {"hub": "google-bert/bert-base-uncased"},
@@ -72,22 +74,22 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
     config["experiments"]["text"] = {"representations": ["text"], "model": "mean"}
     config["audio"] = {"minimum_seconds": 0.5}
     study = parse_study(config)
-    kept = json.loads(study.prediction_settings("text"))
-    assert list(kept["checkpoints"]) == ["bert"]
-    assert kept["audio"]["minimum_seconds"] == 0.5
+    prediction = json.loads(study.prediction_settings("text"))
+    assert list(prediction["checkpoints"]) == ["bert"]
+    assert prediction["audio"]["minimum_seconds"] == 0.5
     assert json.loads(study.prediction_settings("mfcc"))["checkpoints"] == {}
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "sentence"),
+    ("path", "value", "message"),
     [
         ("sizs", [1], "unknown key sizs"),
         ("corpus.reader", "iemocop", "iemocop is not known; choose one of"),
-        ("corpus.root", "", "corpus.emodb.root"),
+        ("corpus.root", "", "corpus.root"),
         ("corpus.colour", "red", "unknown key colour"),
         ("labels.classes", {"anger": ["anger"]}, "at least 2"),
-        ("labels.classes", {"a": ["x"], "b": ["x"]}, "label x stands in the classes a and b"),
-        ("labels.classes", {"a": ["x"], "b": []}, "class b gathers no label"),
+        ("labels.classes", {"a": ["x"], "b": ["x"]}, "label x is in the classes a and b"),
+        ("labels.classes", {"a": ["x"], "b": []}, "class b has no label"),
         ("labels.classes", {"a": ["x"], "../b": ["y"]}, "pattern"),
         ("labels.styles", ["spontaneous"], "'improvised' or 'scripted'"),
         ("representations.mfcc.kind", "mfc", "mfc is not known; choose one of logmel, mfcc"),
@@ -101,19 +103,31 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
                 "backend": "fairseq",
                 "precision": "bfloat16",
             },
-            "backend fairseq computes in float32, not bfloat16",
+            "backend: fairseq computes in float32, not bfloat16",
         ),
         (
             "representations.mfcc",
             {"kind": "wav2vec", "checkpoint": "a", "backend": "fairseq"},
-            "mfcc: backend fairseq needs a Python .* name it under execution.fairseq_python",
+            "mfcc: backend: fairseq needs a Python .* name it in execution.fairseq_python",
         ),
-        ("representations.mfcc.coefficients", 100, "100 coefficients cannot come from 80 mel"),
-        ("protocol.folds", 1, "folds is 1, so nothing would be left to train on"),
+        (
+            "representations.mfcc.coefficients",
+            100,
+            r"coefficients \(100\) is larger than mel_bands \(80\)",
+        ),
+        ("protocol.folds", 1, "folds is 1, so no training data is left"),
         ("protocol.repeats", 0, "greater than or equal to 1"),
-        ("protocol.seeds_per_order", 2, "repeats is 3 and seeds_per_order 2, .* make repeats a"),
-        ("protocol", {"fold_unit": "corpus", "folds": 2}, "there is one corpus only; name several"),
-        ("protocol.test_units", ["03"], "so fold_unit must be session or corpus"),
+        (
+            "protocol.seeds_per_order",
+            2,
+            r"repeats is 3, which is no multiple of seeds_per_order \(2\)",
+        ),
+        (
+            "protocol",
+            {"fold_unit": "corpus", "folds": 2},
+            "the study has one corpus only; name several",
+        ),
+        ("protocol.test_units", ["03"], "test_units needs fold_unit: session or corpus"),
         (
             "protocol",
             {"fold_unit": "session", "folds": 2, "test_units": ["a", "b", "a"]},
@@ -122,13 +136,13 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
         (
             "protocol",
             {"fold_unit": "session", "folds": 2, "test_units": ["a"]},
-            "test_units lists 1 and folds is 2; make folds 1",
+            "test_units lists 1 units and folds is 2; set folds to 1",
         ),
-        ("protocol", {"fold_unit": "file", "folds": 2}, "fold_file is missing; name the table"),
-        ("protocol.fold_file", "f.csv", "fold_file means something only with fold_unit: file"),
-        ("protocol.allow_shared_speakers", True, "allow_shared_speakers means something only"),
-        ("protocol.ignore_unmatched", True, "ignore_unmatched means something only"),
-        ("protocol.development", "file", "it needs fold_unit: file"),
+        ("protocol", {"fold_unit": "file", "folds": 2}, "fold_file is missing; give the path"),
+        ("protocol.fold_file", "f.csv", "fold_file has an effect only with fold_unit: file"),
+        ("protocol.allow_shared_speakers", True, "allow_shared_speakers has an effect only"),
+        ("protocol.ignore_unmatched", True, "ignore_unmatched has an effect only"),
+        ("protocol.development", "file", "file needs fold_unit: file"),
         ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file' or"),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
@@ -150,7 +164,7 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
         ),
         ("experiments.mfcc.representations", ["mfcc", "logmel"], "reads 1 representation, not 2"),
         ("experiments.mfcc.model", "svm", "uses the model svm"),
-        ("experiments.mfcc.representations", ["mfcc/3"], "mfcc has one only; write mfcc"),
+        ("experiments.mfcc.representations", ["mfcc/3"], "mfcc has only one; write mfcc"),
         ("experiments.mfcc.representations", ["mfcc/x"], "pattern"),
         ("models.mean.kind", "waveform", "reads a representation of the kind waveform, and mfcc"),
         ("checkpoints.large", {"file": "a.pt"}, "needs one of the keys url, hub and untrained"),
@@ -161,19 +175,19 @@ def test_a_model_keeps_where_its_own_weights_came_from() -> None:
         ("experiments.mfcc.training", {"learning_rat": 1}, "mfcc.training: .*unknown key"),
     ],
 )
-def test_a_mistake_is_a_sentence(path: str, value: Any, sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
+def test_mistakes_are_reported(path: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         parse_study(changed(path, value))
 
 
-def test_a_missing_part_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"corpus\.emodb\.root: is missing"):
+def test_missing_keys_are_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"corpus\.root: is missing"):
         parse_study(changed("corpus", {"reader": "emodb"}))
     with pytest.raises(ConfigurationError, match="labels: is missing"):
         parse_study({key: value for key, value in BASE.items() if key != "labels"})
 
 
-def test_slices_hold_what_a_step_depends_on_and_nothing_else() -> None:
+def test_settings_of_a_step_hold_only_its_dependencies() -> None:
     base = parse_study(BASE)
     rate = parse_study(changed("training.learning_rate", 0.5))
     assert rate.training_settings("mfcc") != base.training_settings("mfcc")
@@ -187,9 +201,9 @@ def test_slices_hold_what_a_step_depends_on_and_nothing_else() -> None:
     assert device.training_settings("mfcc") == base.training_settings("mfcc")
 
 
-def test_a_slice_states_defaults_so_that_spelling_them_out_changes_nothing() -> None:
-    spelled = parse_study(changed("representations.mfcc.coefficients", 40))
-    assert spelled.representation_settings("mfcc") == parse_study(BASE).representation_settings(
+def test_a_default_written_out_changes_no_settings() -> None:
+    explicit = parse_study(changed("representations.mfcc.coefficients", 40))
+    assert explicit.representation_settings("mfcc") == parse_study(BASE).representation_settings(
         "mfcc"
     )
 
@@ -204,7 +218,7 @@ def layered(layer: Any, reference: str) -> dict[str, Any]:
     return config
 
 
-def test_an_experiment_reads_one_layer_or_lets_its_model_weigh_them() -> None:
+def test_an_experiment_reads_one_layer_or_a_weighted_sum() -> None:
     several: list[Any] = ["all", [0, 6], [-1, 6]]
     for layer in several:
         study = parse_study(layered(layer, "wavlm/6"))
@@ -214,10 +228,10 @@ def test_an_experiment_reads_one_layer_or_lets_its_model_weigh_them() -> None:
         assert json.loads(study.training_settings("mfcc"))["layers"] == [None]
     mistakes: list[tuple[Any, str, str]] = [
         ([0, 6], "wavlm/5", "wavlm has the layers 0, 6, not 5"),
-        (6, "wavlm/6", "names a layer and wavlm has one only"),
+        (6, "wavlm/6", "names a layer, and wavlm has only one"),
     ]
-    for layer, reference, sentence in mistakes:
-        with pytest.raises(ConfigurationError, match=sentence):
+    for layer, reference, message in mistakes:
+        with pytest.raises(ConfigurationError, match=message):
             parse_study(layered(layer, reference))
 
 
@@ -229,16 +243,16 @@ def experiment(model: dict[str, Any], development: str, **settings: Any) -> dict
 
 
 POOLED: dict[str, Any] = {"kind": "pooled"}
-MACHINE: dict[str, Any] = {"kind": "estimator"}
-FIXED: dict[str, Any] = {"training": {"early_stopping": False}}
+SVM: dict[str, Any] = {"kind": "estimator"}
+NO_EARLY_STOPPING: dict[str, Any] = {"training": {"early_stopping": False}}
 
 
 @pytest.mark.parametrize(
     ("model", "settings"),
-    [(POOLED, FIXED), ({**MACHINE, "C": [0.01]}, {})],
+    [(POOLED, NO_EARLY_STOPPING), ({**SVM, "C": [0.01]}, {})],
     ids=["network", "estimator"],
 )
-def test_without_a_development_set_nothing_is_chosen(
+def test_fixed_settings_need_no_development_set(
     model: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     study = parse_study(experiment(model, "none", **settings))
@@ -250,14 +264,14 @@ def test_without_a_development_set_nothing_is_chosen(
     [
         (POOLED, {}),
         (POOLED, {"training": {"early_stopping": True}}),
-        (POOLED, {**FIXED, "search": {"model.projection_size": [8, 16]}}),
-        (POOLED, {**FIXED, "search": {"training.early_stopping": [True]}}),
-        (MACHINE, {}),
-        (MACHINE, {"search": {"model.C": [[0.1], [0.2]]}}),
-        ({**MACHINE, "C": [0.01]}, {"search": {"model.C": [[0.1, 0.2]]}}),
+        (POOLED, {**NO_EARLY_STOPPING, "search": {"model.projection_size": [8, 16]}}),
+        (POOLED, {**NO_EARLY_STOPPING, "search": {"training.early_stopping": [True]}}),
+        (SVM, {}),
+        (SVM, {"search": {"model.C": [[0.1], [0.2]]}}),
+        ({**SVM, "C": [0.01]}, {"search": {"model.C": [[0.1, 0.2]]}}),
     ],
 )
-def test_what_would_be_chosen_without_a_development_set_is_refused(
+def test_model_selection_without_a_development_set_is_refused(
     model: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"development is none, so nothing can be chosen"):
@@ -266,29 +280,29 @@ def test_what_would_be_chosen_without_a_development_set_is_refused(
         parse_study(experiment(model, development, **settings))
 
 
-def test_a_searched_schedule_or_strength_counts_as_it_is_searched() -> None:
-    """A search of one value is no choice: it is what the experiment does."""
+def test_a_search_of_one_value_needs_no_development_set() -> None:
+    """A search of one value selects nothing: it sets the value."""
     fixed = experiment(POOLED, "none", search={"training.early_stopping": [False]})
     parse_study(fixed)
-    parse_study(experiment(MACHINE, "none", search={"model.C": [[0.1]]}))
+    parse_study(experiment(SVM, "none", search={"model.C": [[0.1]]}))
 
 
-def test_votes_are_refused_where_labels_are_permuted() -> None:
+def test_votes_are_refused_with_permuted_labels() -> None:
     config = changed("protocol.shuffle_labels", True)
     parse_study(config)
-    sentence = "votes are not permuted, so protocol.shuffle_labels would control nothing"
+    message = "votes are not permuted by protocol.shuffle_labels"
     for settings in (
         {"training": {"targets": "votes"}},
         {"search": {"training.targets": ["majority", "votes"]}},
     ):
         config["experiments"]["mfcc"] = {**BASE["experiments"]["mfcc"], **settings}
-        with pytest.raises(ConfigurationError, match=sentence):
+        with pytest.raises(ConfigurationError, match=message):
             parse_study(config)
     config["protocol"]["shuffle_labels"] = False
     parse_study(config)
 
 
-def test_checkpoints_by_name() -> None:
+def test_named_checkpoints() -> None:
     config = changed("checkpoints", {"codes": {"url": "https://a/b.pt"}, "unused": {"hub": "a/b"}})
     config["representations"]["roberta"] = {
         "kind": "code_roberta",
@@ -310,37 +324,37 @@ def test_an_experiment_overrides_training() -> None:
     assert study.training_of("mfcc").patience == study.training.patience
 
 
-def test_the_schema_is_in_step_with_the_models(project: Path) -> None:
+def test_the_json_schema_is_up_to_date(project: Path) -> None:
     path = project / "workflow" / "schemas" / "study.schema.json"
     assert path.read_text() == load_script(project, "write_schema").schema_text(), "make schema"
 
 
-def test_every_key_says_what_it_means(project: Path) -> None:
+def test_every_key_has_a_description(project: Path) -> None:
     schema = json.loads((project / "workflow" / "schemas" / "study.schema.json").read_text())
-    silent = [
-        f"{part}.{key}"
-        for part, model in [("Study", schema), *schema["$defs"].items()]
+    undocumented = [
+        f"{name}.{key}"
+        for name, model in [("Study", schema), *schema["$defs"].items()]
         for key, value in model.get("properties", {}).items()
         if "description" not in value and "const" not in value and key != "kind"
     ]
-    assert silent == []
+    assert undocumented == []
 
 
 @pytest.mark.parametrize("name", ["demo", "emodb", "iemocap", "crosscorpus"])
-def test_the_studies_that_come_with_the_project_are_valid(project: Path, name: str) -> None:
+def test_the_studies_of_the_project_are_valid(project: Path, name: str) -> None:
     config = yaml.safe_load((project / "config" / f"{name}.yaml").read_text())
     assert parse_study(config).study == name
 
 
-def test_an_estimator_cannot_weigh_layers() -> None:
+def test_an_estimator_cannot_weight_layers() -> None:
     config = layered("all", "wavlm")
     config["models"]["mean"] = {"kind": "estimator"}
     config["training"] = {}
-    with pytest.raises(ConfigurationError, match="cannot weigh layers and wavlm has several"):
+    with pytest.raises(ConfigurationError, match="cannot weight layers, and wavlm has several"):
         parse_study(config)
 
 
-def test_an_experiment_may_have_fewer_sizes() -> None:
+def test_an_experiment_may_use_fewer_sizes() -> None:
     config = copy.deepcopy(BASE)
     config["experiments"]["mfcc"]["sizes"] = ["all"]
     assert parse_study(config).sizes_of("mfcc") == ["all"]
@@ -349,21 +363,21 @@ def test_an_experiment_may_have_fewer_sizes() -> None:
         parse_study(config)
 
 
-def test_an_estimator_does_not_pass_over_votes() -> None:
+def test_an_estimator_refuses_votes() -> None:
     config = changed("training.targets", "votes")
     config["models"]["mean"] = {"kind": "estimator"}
-    with pytest.raises(ConfigurationError, match="learns classes, not the shares of votes"):
+    with pytest.raises(ConfigurationError, match="cannot learn from votes"):
         parse_study(config)
 
 
-def test_corpora_that_are_tested_are_among_the_several() -> None:
-    own = {"reader": "csv", "root": "own"}
+def test_test_units_are_among_the_corpora() -> None:
+    second = {"reader": "csv", "root": "own"}
     config = changed(
         "corpus",
         {
             "reader": "several",
             "root": "data",
-            "corpora": {"emodb": {"reader": "emodb", "root": "emodb"}, "own": own},
+            "corpora": {"emodb": {"reader": "emodb", "root": "emodb"}, "own": second},
         },
     )
     config["protocol"] = {
@@ -380,37 +394,38 @@ def test_corpora_that_are_tested_are_among_the_several() -> None:
         parse_study(config)
 
 
-def test_the_examples_of_the_protocol_page_are_valid(project: Path) -> None:
-    page = (project / "docs" / "protocol.md").read_text()
-    examples = [yaml.safe_load(text.split("```")[0]) for text in page.split("```yaml\n")[1:]]
-    given, across = (parse_study({**BASE, **example}).protocol for example in examples)
-    assert (given.fold_file, given.development) == ("folds.csv", "file")
-    assert across.test_units == ["emodb"]
+def test_the_examples_of_the_documentation_are_valid(project: Path) -> None:
+    pages = ("explanation/protocol.md", "how-to/cross-corpus.md")
+    text = "".join((project / "docs" / page).read_text() for page in pages)
+    examples = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
+    file, corpora = (parse_study({**BASE, **example}).protocol for example in examples)
+    assert (file.fold_file, file.development) == ("folds.csv", "file")
+    assert corpora.test_units == ["emodb"]
     assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
 
 
-@pytest.mark.parametrize("part", ["representations", "experiments"])
-def test_names_that_differ_by_case_only_are_refused(project: Path, part: str) -> None:
+@pytest.mark.parametrize("section", ["representations", "experiments"])
+def test_names_that_differ_by_case_only_are_refused(project: Path, section: str) -> None:
     config = yaml.safe_load((project / "config" / "demo.yaml").read_text())
-    config[part]["MFCC"] = config[part]["mfcc"]
-    with pytest.raises(ConfigurationError, match=f"{part} has mfcc and MFCC, .* rename one"):
+    config[section]["MFCC"] = config[section]["mfcc"]
+    with pytest.raises(ConfigurationError, match=f"{section} has mfcc and MFCC, .* rename one"):
         parse_study(config)
 
 
 @pytest.mark.parametrize(
-    ("root", "says"),
+    ("root", "message"),
     [
-        ("raw", "would be replaced by the generated corpus; name a folder in results"),
+        ("raw", "would be replaced by the generated corpus; name a folder inside results"),
         ("results", "would be replaced"),
-        ("results/tiny", "keeps files of its own; name another folder, such as"),
-        ("results/tiny/corpus", "keeps files of its own"),
-        ("results/tiny/runs/mfcc", "keeps files of its own"),
+        ("results/tiny", "contains other files of the study; name another folder, such as"),
+        ("results/tiny/corpus", "contains other files of the study"),
+        ("results/tiny/runs/mfcc", "contains other files of the study"),
     ],
 )
-def test_a_corpus_is_generated_where_nothing_else_lies(root: str, says: str) -> None:
+def test_a_corpus_is_generated_into_a_separate_folder(root: str, message: str) -> None:
     corpus = {"reader": "demo", "root": root}
     config = {**_demo_like(), "corpus": corpus}
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=message):
         parse_study(config)
     parse_study({**config, "corpus": {**corpus, "root": "results/tiny/generated"}})
 

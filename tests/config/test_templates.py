@@ -1,4 +1,4 @@
-"""No way to write Snakemake's key for templates gets past the check."""
+"""Configurations with YTE templates, which Snakemake would execute, are refused in any spelling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emoscale.config.configuration_file import read_configuration_file
 from emoscale.runtime.errors import ConfigurationError
 
-WAYS = {
+TEMPLATES = {
     "plain": "__use_yte__: true\n",
     "escaped": '"\\x5f_use_yte__": true\n',
     "as an alias": "name: &key __use_yte__\n*key : true\n",
@@ -26,21 +26,21 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("text", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("text", TEMPLATES.values(), ids=TEMPLATES)
 def test_a_template_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=r"__use_yte__ makes Snakemake run"):
+    with pytest.raises(ConfigurationError, match=r"__use_yte__ makes Snakemake execute"):
         read_configuration_file(path)
 
 
-def test_it_is_an_ordinary_key_elsewhere(tmp_path: Path) -> None:
+def test_the_key_is_allowed_below_the_top_level(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("part: {__use_yte__: true}\n")
     assert read_configuration_file(path) == {"part": {"__use_yte__": True}}
 
 
-PIECES = (
+TOKENS = (
     "__use_yte__",
     '"\\x5f_use_yte__"',
     "&a ",
@@ -68,18 +68,18 @@ PIECES = (
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400)
-@example(pieces=["? ", "\n", "\ufeff"])
-@given(pieces=st.lists(st.sampled_from(PIECES), max_size=14))
-def test_what_is_accepted_is_no_template_for_snakemake(tmp_path: Path, pieces: list[str]) -> None:
+@example(tokens=["? ", "\n", "\ufeff"])
+@given(tokens=st.lists(st.sampled_from(TOKENS), max_size=14))
+def test_accepted_files_are_no_templates_to_snakemake(tmp_path: Path, tokens: list[str]) -> None:
     path = tmp_path / "study.yaml"
-    path.write_text("".join(pieces), encoding="utf-8")
+    path.write_text("".join(tokens), encoding="utf-8")
     try:
         read_configuration_file(path)
     except ConfigurationError:
         return
     with open(path, encoding="utf-8") as file:
         try:
-            as_snakemake_reads_it = yaml.load(file, Loader=yaml.FullLoader)
-        except yaml.YAMLError:  # stricter than ours, in C, with a byte order mark within
+            snakemake_config = yaml.load(file, Loader=yaml.FullLoader)
+        except yaml.YAMLError:  # the C parser refuses a byte order mark within the text
             return
-    assert "__use_yte__" not in as_snakemake_reads_it
+    assert "__use_yte__" not in snakemake_config

@@ -7,18 +7,20 @@ import pytest
 
 from emoscale.config.corpus import CsvCorpus
 from emoscale.corpus.csv_table import read
-from emoscale.corpus.reading import Reading
+from emoscale.corpus.readers import CorpusManifest
 from emoscale.runtime.errors import CorpusError
 
 
-def read_text(root: Path, text: str, table: str = "utterances.csv", **options: Any) -> Reading:
+def read_text(
+    root: Path, text: str, table: str = "utterances.csv", **options: Any
+) -> CorpusManifest:
     (root / table).write_text(text, encoding="utf-8")
     return read(CsvCorpus(reader="csv", root=str(root), table=table, **options))
 
 
-def test_the_three_needed_columns(tmp_path: Path) -> None:
-    reading = read_text(tmp_path, "file,speaker,emotion\na/one.wav,anna,happy\n")
-    (utterance,) = reading.utterances
+def test_the_three_required_columns(tmp_path: Path) -> None:
+    manifest = read_text(tmp_path, "file,speaker,emotion\na/one.wav,anna,happy\n")
+    (utterance,) = manifest.utterances
     assert (utterance.utterance, utterance.audio) == ("a/one", "a/one.wav")
     assert (utterance.speaker, utterance.emotion) == ("anna", "happy")
     assert (utterance.session, utterance.sex, utterance.start) == (None, None, None)
@@ -67,15 +69,15 @@ def test_a_row_that_cannot_be_used_is_rejected_with_its_line(
     tmp_path: Path, row: str, reason: str
 ) -> None:
     header = "file,speaker,emotion,start,end,sex\ngood.wav,anna,happy,,,\n"
-    reading = read_text(tmp_path, header + row + "\n", emotions=["happy", "sad"])
-    assert len(reading.utterances) == 1
-    assert [(r.reason, r.location, r.file) for r in reading.rejected] == [
+    manifest = read_text(tmp_path, header + row + "\n", emotions=["happy", "sad"])
+    assert len(manifest.utterances) == 1
+    assert [(r.reason, r.location, r.file) for r in manifest.rejected] == [
         (reason, "line 3", "utterances.csv")
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "sentence"),
+    ("text", "options", "message"),
     [
         ("file,speaker\na.wav,b\n", {}, "has no column emotion"),
         ("", {}, "has no column file"),
@@ -88,14 +90,14 @@ def test_a_row_that_cannot_be_used_is_rejected_with_its_line(
     ],
 )
 def test_a_table_that_cannot_be_used(
-    tmp_path: Path, text: str, options: dict[str, Any], sentence: str
+    tmp_path: Path, text: str, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(CorpusError, match=sentence):
+    with pytest.raises(CorpusError, match=message):
         read_text(tmp_path, text, **options)
 
 
-def test_no_table_and_no_text(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"utterances\.csv does not exist: looked for"):
+def test_a_missing_table_and_a_table_that_is_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"utterances\.csv does not exist: expected a table"):
         read(CsvCorpus(reader="csv", root=str(tmp_path)))
     (tmp_path / "utterances.csv").write_bytes(b"file,speaker,emotion\n\xff.wav,a,b\n")
     with pytest.raises(CorpusError, match="byte 21 is not UTF-8"):

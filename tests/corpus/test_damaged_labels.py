@@ -1,4 +1,4 @@
-"""Whatever label files, tables and names of files hold: a corpus, or a sentence."""
+"""Damaged label files, tables and file names: a corpus or an error message, never a traceback."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings
-from emoscale.corpus.reading import read_corpus
-from emoscale.corpus.recordings import check_shard, gather_recordings, texts_of
+from emoscale.corpus.readers import read_corpus
+from emoscale.corpus.recordings import check_shard, merge_shards, texts_table
 from emoscale.tables.parquet import write_csv, write_table
 from emoscale.tables.schemas import RECORDINGS, TEXTS
-from tests.damage import WORDS, damaged_text, is_read
+from tests.damage import HOSTILE_STRINGS, check_reading, damaged_text
 
 TABLE = """utterance,file,speaker,emotion,sex,style,session,start,end,transcript
 u1,one.wav,anna,happy,F,scripted,s1,,,"Well, ""no""."
@@ -48,23 +48,23 @@ Total score:   -1608384
 }
 
 
-def tone(path: Path) -> None:
+def write_tone(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, 0.3 * np.sin(np.arange(4_000) / 3), 8_000)
 
 
-def use(reader: str, root: Path) -> None:
-    """Read a corpus as the steps do, and write its tables."""
+def read_and_write(reader: str, root: Path) -> None:
+    """Read a corpus as the workflow does, and write its tables."""
     corpus = parse_settings(CorpusSettings, {"reader": reader, "root": str(root)}, "corpus")
     reading = read_corpus(corpus)
     for utterance in reading.utterances:
         audio = os.path.normpath(root / utterance.audio)
         assert audio.startswith(f"{root}/"), audio
     usable, rejected = check_shard(reading.utterances, root, AudioChecks())
-    write_table(texts_of(reading.utterances, usable), root / "texts.parquet", TEXTS)
-    recordings, left_out = gather_recordings(reading, root, usable, rejected)
+    write_table(texts_table(reading.utterances, usable), root / "texts.parquet", TEXTS)
+    recordings, all_rejected = merge_shards(reading, root, usable, rejected)
     write_table(recordings, root / "recordings.parquet", RECORDINGS)
-    write_csv(left_out, root / "rejected.csv")
+    write_csv(all_rejected, root / "rejected.csv")
 
 
 @settings(max_examples=60)
@@ -72,10 +72,10 @@ def use(reader: str, root: Path) -> None:
 @example(text=TABLE.replace("one.wav", "../one.wav").encode())
 @given(text=damaged_text(TABLE))
 def test_damaged_tables(tmp_path: Path, text: bytes) -> None:
-    tone(tmp_path / "one.wav")
-    tone(tmp_path / "deep" / "two.wav")
+    write_tone(tmp_path / "one.wav")
+    write_tone(tmp_path / "deep" / "two.wav")
     (tmp_path / "utterances.csv").write_bytes(text)
-    is_read(tmp_path, lambda: use("csv", tmp_path))
+    check_reading(tmp_path, lambda: read_and_write("csv", tmp_path))
 
 
 @settings(max_examples=60)
@@ -87,25 +87,25 @@ def test_damaged_tables(tmp_path: Path, text: bytes) -> None:
 def test_damaged_files_of_iemocap(tmp_path: Path, files: dict[str, bytes]) -> None:
     session = tmp_path / "Session1"
     for who in "FM":
-        tone(session / f"sentences/wav/Ses01F_impro01/Ses01F_impro01_{who}000.wav")
+        write_tone(session / f"sentences/wav/Ses01F_impro01/Ses01F_impro01_{who}000.wav")
     for name, text in IEMOCAP.items():
         (session / name).parent.mkdir(parents=True, exist_ok=True)
         (session / name).write_bytes(files.get(name, text.encode()))
-    is_read(tmp_path, lambda: use("iemocap", tmp_path))
+    check_reading(tmp_path, lambda: read_and_write("iemocap", tmp_path))
 
 
 @settings(max_examples=60)
 @given(
     stem=st.sampled_from(["", "03a01F", "08b02Wb", "14a05"]),
-    word=st.sampled_from(WORDS),
+    word=st.sampled_from(HOSTILE_STRINGS),
     ending=st.sampled_from([".wav", ".flac", "", "\udcff.wav"]),
     kind=st.sampled_from(["link", "loop", "folder", "pipe", "copy", "copy"]),
 )
 def test_hostile_names(tmp_path: Path, stem: str, word: str, ending: str, kind: str) -> None:
-    """EMO-DB's labels are the names of its files."""
+    """EMO-DB's metadata is in its file names."""
     root = tmp_path / "emodb"
     shutil.rmtree(root, ignore_errors=True)
-    tone(root / "03a01Fa.wav")
+    write_tone(root / "03a01Fa.wav")
     word = word.replace("/", "∕").replace("\0", "").replace("\ud800", "\udcff")[:60]
     path = root / f"{stem}{word or 'x'}{ending}"
     match kind:
@@ -119,4 +119,4 @@ def test_hostile_names(tmp_path: Path, stem: str, word: str, ending: str, kind: 
             os.mkfifo(path)
         case _:
             shutil.copy(root / "03a01Fa.wav", path)
-    is_read(root, lambda: use("emodb", root))
+    check_reading(root, lambda: read_and_write("emodb", root))

@@ -1,4 +1,4 @@
-"""The generated corpus: in IEMOCAP's layout, the same every time, with what real copies have."""
+"""The demo corpus: IEMOCAP's layout, reproducible, with the defects of real copies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from emoscale.config.corpus import AudioChecks, DemoCorpus
-from emoscale.corpus.demo import speak
+from emoscale.corpus.demo import text_to_speech
 from emoscale.corpus.demo.release import generate_demo
 from emoscale.corpus.demo.script import plan_session
 from emoscale.corpus.iemocap import EMOTIONS
-from emoscale.corpus.reading import Reading, read_corpus
+from emoscale.corpus.readers import CorpusManifest, read_corpus
 from tests.corpus.checked import check_recordings
 
 
@@ -28,7 +28,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reading(corpus: Path) -> Reading:
+def manifest(corpus: Path) -> CorpusManifest:
     return read_corpus(settings_for(corpus))
 
 
@@ -46,8 +46,8 @@ def test_equal_settings_give_equal_bytes(corpus: Path, tmp_path: Path) -> None:
     assert tree_digest(again) == tree_digest(corpus)
 
 
-def test_it_has_what_iemocap_has(reading: Reading) -> None:
-    utterances = reading.utterances
+def test_it_has_the_metadata_of_iemocap(manifest: CorpusManifest) -> None:
+    utterances = manifest.utterances
     assert len(utterances) == 100
     assert {u.speaker for u in utterances} == {"Ses01F", "Ses01M", "Ses02F", "Ses02M"}
     assert {u.style for u in utterances} == {"improvised", "scripted"}
@@ -59,11 +59,11 @@ def test_it_has_what_iemocap_has(reading: Reading) -> None:
     assert sum(u.words is None for u in utterances) == 2
 
 
-def test_scripts_repeat_between_sessions(reading: Reading) -> None:
+def test_scripts_repeat_between_sessions(manifest: CorpusManifest) -> None:
     texts = {
         session: {
             u.transcript
-            for u in reading.utterances
+            for u in manifest.utterances
             if u.session == session and u.style == "scripted"
         }
         for session in ("Ses01", "Ses02")
@@ -71,15 +71,15 @@ def test_scripts_repeat_between_sessions(reading: Reading) -> None:
     assert len(texts["Ses01"] & texts["Ses02"]) >= len(texts["Ses01"]) // 2
 
 
-def test_words_lie_within_the_recording(corpus: Path, reading: Reading) -> None:
-    usable, _ = check_recordings(reading, corpus, AudioChecks(), threads=2)
+def test_word_times_are_within_the_recording(corpus: Path, manifest: CorpusManifest) -> None:
+    usable, _ = check_recordings(manifest, corpus, AudioChecks(), threads=2)
     for row in usable.iter_rows(named=True):
         for word in row["words"] or []:
             assert 0 < word["start"] < word["end"] <= row["seconds"] + 0.02
 
 
-def test_its_faults_are_found(corpus: Path, reading: Reading) -> None:
-    usable, rejected = check_recordings(reading, corpus, AudioChecks(), threads=2)
+def test_its_defects_are_rejected(corpus: Path, manifest: CorpusManifest) -> None:
+    usable, rejected = check_recordings(manifest, corpus, AudioChecks(), threads=2)
     reasons = sorted(rejected["reason"])
     assert reasons == sorted(
         ["missing", "silent", "truncated", "empty", *["no label", "not an utterance"] * 2]
@@ -89,7 +89,7 @@ def test_its_faults_are_found(corpus: Path, reading: Reading) -> None:
     assert sorted(usable["channels"].unique()) == [1, 2]
 
 
-def test_the_plan_needs_no_speech_and_depends_on_the_seed(tmp_path: Path) -> None:
+def test_the_script_depends_on_the_seed(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
     other = settings.model_copy(update={"seed": 2})
     first = [(turn.text, turn.label) for turn in plan_session(settings, 1)]
@@ -97,7 +97,7 @@ def test_the_plan_needs_no_speech_and_depends_on_the_seed(tmp_path: Path) -> Non
     assert first != [(turn.text, turn.label) for turn in plan_session(other, 1)]
 
 
-def test_the_speaking_program_needs_nothing_of_the_library() -> None:
-    source = Path(speak.__file__).read_text()
+def test_the_text_to_speech_program_does_not_import_the_library() -> None:
+    source = Path(text_to_speech.__file__).read_text()
     assert "import emoscale" not in source
     assert "from emoscale" not in source

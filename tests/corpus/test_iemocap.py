@@ -1,4 +1,4 @@
-"""The reader against every oddity of the release, on a tree made by hand."""
+"""The IEMOCAP reader on a small release with every irregularity of the real one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from emoscale.config.corpus import IemocapCorpus
 from emoscale.corpus.iemocap import EMOTIONS, read
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
-from emoscale.corpus.reading import Reading, Utterance
+from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.runtime.errors import CorpusError
 
 LABELS = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
@@ -70,18 +70,18 @@ def make_release(root: Path, line_end: str = "\n") -> Path:
     return root
 
 
-def read_release(root: Path) -> Reading:
+def read_release(root: Path) -> CorpusManifest:
     return read(IemocapCorpus(reader="iemocap", root=str(root)))
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_an_utterance_with_everything(tmp_path: Path, line_end: str) -> None:
-    reading = read_release(make_release(tmp_path, line_end))
-    assert [u.utterance for u in reading.utterances] == [
+def test_an_utterance_with_all_fields(tmp_path: Path, line_end: str) -> None:
+    manifest = read_release(make_release(tmp_path, line_end))
+    assert [u.utterance for u in manifest.utterances] == [
         "Ses01F_impro01_F000",
         "Ses01F_impro01_M000",
     ]
-    assert reading.utterances[0] == Utterance(
+    assert manifest.utterances[0] == Utterance(
         utterance="Ses01F_impro01_F000",
         audio="Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav",
         speaker="Ses01F",
@@ -109,16 +109,16 @@ def test_an_utterance_with_everything(tmp_path: Path, line_end: str) -> None:
     )
 
 
-def test_the_speaker_is_the_last_letter_and_ratings_off_the_scale_are_none(tmp_path: Path) -> None:
+def test_the_last_letter_is_the_speaker_and_ratings_off_the_scale_are_none(tmp_path: Path) -> None:
     second = read_release(make_release(tmp_path)).utterances[1]
     assert (second.speaker, second.sex) == ("Ses01M", "M")
     assert (second.valence, second.activation, second.dominance) == (None, None, None)
     assert second.words is None
 
 
-@pytest.mark.parametrize("write", [str, str.lower, str.upper])
-def test_votes_are_in_the_codes_of_the_consensus(
-    tmp_path: Path, write: Callable[[str], str]
+@pytest.mark.parametrize("change_case", [str, str.lower, str.upper])
+def test_votes_use_the_codes_of_the_consensus_labels(
+    tmp_path: Path, change_case: Callable[[str], str]
 ) -> None:
     codes = {
         "Neutral": "neu",
@@ -132,33 +132,33 @@ def test_votes_are_in_the_codes_of_the_consensus(
         "Disgust": "dis",
         "Other": "oth",
     }
-    words = "; ".join(map(write, codes))
+    labels = "; ".join(map(change_case, codes))
     make_release(tmp_path)
     path = tmp_path / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
-    path.write_text(LABELS.replace("C-E2:\tNeutral;", f"C-E2:\t{words};", 1))
+    path.write_text(LABELS.replace("C-E2:\tNeutral;", f"C-E2:\t{labels};", 1))
     votes = read_release(tmp_path).utterances[0].votes
     assert votes is not None
     assert [vote["label"] for vote in votes if vote["rater"] == "E2"] == list(codes.values())
     assert set(codes.values()) == EMOTIONS - {"xxx"}
 
 
-def test_a_vote_in_an_unknown_word_is_kept_as_written_and_has_a_row(tmp_path: Path) -> None:
+def test_an_unknown_vote_is_stored_unchanged_and_reported(tmp_path: Path) -> None:
     make_release(tmp_path)
     path = tmp_path / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
     path.write_text(LABELS.replace("C-E4:\tNeutral;", "C-E4:\tNeutral state; Sadness;", 1))
-    reading = read_release(tmp_path)
-    votes = reading.utterances[0].votes
+    manifest = read_release(tmp_path)
+    votes = manifest.utterances[0].votes
     assert votes is not None
     assert votes[3:5] == [
         {"rater": "E4", "label": "Neutral state"},
         {"rater": "E4", "label": "sad"},
     ]
-    (row,) = [row for row in reading.rejected if row.reason == "unknown vote"]
+    (row,) = [row for row in manifest.rejected if row.reason == "unknown vote"]
     assert (row.utterance, row.location) == ("Ses01F_impro01_F000", "line 6")
-    assert row.detail.startswith("E4 voted Neutral state, which is none of neutral, happiness")
+    assert row.detail.startswith("E4 voted Neutral state, which is not one of neutral, happiness")
 
 
-def test_everything_left_out_has_a_row(tmp_path: Path) -> None:
+def test_every_rejected_entry_has_a_row(tmp_path: Path) -> None:
     rejected = read_release(make_release(tmp_path)).rejected
     assert {(row.reason, row.utterance, row.location) for row in rejected} == {
         ("unknown label", "Ses01F_impro01_M001", "line 15"),
@@ -187,28 +187,28 @@ def test_irregular_names(tmp_path: Path, name: str, speaker: str, dialog: str, s
     assert utterance.transcript is None
 
 
-def test_a_name_that_is_none_and_a_key_that_stands_twice(tmp_path: Path) -> None:
+def test_an_invalid_name_and_a_duplicate_key_are_rejected(tmp_path: Path) -> None:
     folder = tmp_path / "Session1" / "dialog" / "EmoEvaluation"
     folder.mkdir(parents=True)
     (folder.parent / "transcriptions").mkdir()
     line = "[0.1 - 0.2]\tSes01F_impro01_F000\tang\t[2.0, 3.0, 4.0]\n"
     (folder / "a.txt").write_text(line + line.replace("ang", "sad"))
     (folder / "b.txt").write_text(line.replace("Ses01F_impro01_F000", "Ses01_what_F000"))
-    reading = read_release(tmp_path)
-    assert [u.emotion for u in reading.utterances] == ["ang"]
-    assert [row.reason for row in reading.rejected] == ["duplicate key", "name not understood"]
-    assert "line 1" in reading.rejected[0].detail
+    manifest = read_release(tmp_path)
+    assert [u.emotion for u in manifest.utterances] == ["ang"]
+    assert [row.reason for row in manifest.rejected] == ["duplicate key", "name not understood"]
+    assert "line 1" in manifest.rejected[0].detail
 
 
-def test_a_session_that_lacks_a_part_is_not_lost_silently(tmp_path: Path) -> None:
+def test_a_session_without_label_files_is_reported(tmp_path: Path) -> None:
     make_release(tmp_path)
     (tmp_path / "Session1").rename(tmp_path / "Session2")
     make_release(tmp_path)
     shutil.rmtree(tmp_path / "Session2" / "dialog" / "EmoEvaluation")
-    reading = read_release(tmp_path)
-    assert len(reading.utterances) == 2
-    lost = [row for row in reading.rejected if row.file.startswith("Session2")]
-    assert {(row.reason, row.utterance) for row in lost} == {
+    manifest = read_release(tmp_path)
+    assert len(manifest.utterances) == 2
+    rejected = [row for row in manifest.rejected if row.file.startswith("Session2")]
+    assert {(row.reason, row.utterance) for row in rejected} == {
         ("missing", None),
         ("not an utterance", None),
         ("no label", "Ses01F_impro01_F000"),
@@ -218,42 +218,42 @@ def test_a_session_that_lacks_a_part_is_not_lost_silently(tmp_path: Path) -> Non
     }
 
 
-def test_two_texts_for_one_utterance(tmp_path: Path) -> None:
+def test_two_transcripts_of_one_utterance(tmp_path: Path) -> None:
     make_release(tmp_path)
     path = tmp_path / "Session1" / "dialog" / "transcriptions" / "Ses01F_impro01.txt"
     path.write_text(TRANSCRIPTS + "Ses01F_impro01_F000 [006.2901-008.2357]: Something else.\n")
-    reading = read_release(tmp_path)
-    assert reading.utterances[0].transcript == "Excuse me: [LAUGHTER] now?"
-    assert "duplicate transcript" in {row.reason for row in reading.rejected}
+    manifest = read_release(tmp_path)
+    assert manifest.utterances[0].transcript == "Excuse me: [LAUGHTER] now?"
+    assert "duplicate transcript" in {row.reason for row in manifest.rejected}
 
 
-def test_the_parent_folder_will_do(tmp_path: Path) -> None:
+def test_the_root_may_be_the_parent_folder(tmp_path: Path) -> None:
     make_release(tmp_path / "IEMOCAP_full_release")
     (first, _) = read_release(tmp_path).utterances
     assert first.audio.startswith("IEMOCAP_full_release/Session1/")
 
 
-@pytest.mark.parametrize("make", [False, True])
-def test_a_root_that_is_something_else(tmp_path: Path, make: bool) -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_root_that_is_not_a_release_is_an_error(tmp_path: Path, exists: bool) -> None:
     root = tmp_path / "elsewhere"
-    if make:
+    if exists:
         (root / "Session1").mkdir(parents=True)
-    with pytest.raises(CorpusError, match="looked for Session1/dialog/EmoEvaluation"):
+    with pytest.raises(CorpusError, match="expected Session1/dialog/EmoEvaluation"):
         read_release(root)
 
 
-def test_an_alignment_that_cannot_be_read_costs_the_words_only(tmp_path: Path) -> None:
+def test_an_invalid_alignment_only_removes_the_word_times(tmp_path: Path) -> None:
     make_release(tmp_path)
     path = next(tmp_path.rglob("*.wdseg"))
     path.write_text(WORDS.replace("13    39", "39    13"))
-    reading = read_release(tmp_path)
-    assert len(reading.utterances) == 2
-    assert reading.utterances[0].words is None
-    (row,) = [row for row in reading.rejected if row.reason == "alignment not understood"]
+    manifest = read_release(tmp_path)
+    assert len(manifest.utterances) == 2
+    assert manifest.utterances[0].words is None
+    (row,) = [row for row in manifest.rejected if row.reason == "alignment not understood"]
     assert row.location == "line 3"
     with pytest.raises(AlignmentError, match="not a row"):
         read_word_segments(["   1  two  -3 WORD", " Total score: -3"])
-    with pytest.raises(AlignmentError, match="cut off"):
+    with pytest.raises(AlignmentError, match="truncated"):
         read_word_segments(WORDS.split("\n")[:4])
-    with pytest.raises(AlignmentError, match="cut off"):
+    with pytest.raises(AlignmentError, match="truncated"):
         read_word_segments([])

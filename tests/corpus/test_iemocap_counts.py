@@ -1,4 +1,4 @@
-"""A tree with the published counts is read to exactly those counts.
+"""The IEMOCAP reader returns the published counts for label files with those counts.
 
 The counts are those of the release (10,039 utterances in 151 dialogs; 5,531 in the usual four
 classes), as public parsers report them. The tree holds label files only: counting needs no audio.
@@ -14,7 +14,7 @@ import pytest
 
 from emoscale.config.corpus import IemocapCorpus, LabelSettings
 from emoscale.corpus.iemocap import read
-from emoscale.corpus.labels import give_labels
+from emoscale.corpus.labels import add_labels
 
 FOUR_CLASSES = {  # session: neu, ang, sad, hap, exc
     1: (384, 229, 194, 135, 143),
@@ -39,7 +39,7 @@ POOLS = {  # the other sessions' anger, happiness (with excited), neutral, sadne
 
 
 def dialog_names(session: int) -> tuple[list[str], list[str]]:
-    """Improvised and scripted dialogs of a session, some irregular; as many as there are."""
+    """Improvised and scripted dialogs of a session, as many as in the release, some irregular."""
     improvised = [f"Ses{session:02d}{sex}_impro0{n}" for sex in "FM" for n in range(1, 8)]
     if session == 3:
         improvised += [f"Ses03M_impro0{name}" for name in ("5a", "5b", "8a", "8b")]
@@ -57,7 +57,7 @@ def dialog_names(session: int) -> tuple[list[str], list[str]]:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("IEMOCAP_full_release")
-    improvised_left = dict(IMPROVISED)
+    improvised_remaining = dict(IMPROVISED)
     others = [code for code, count in OTHERS.items() for _ in range(count)]
     for session, counts in FOUR_CLASSES.items():
         four = [
@@ -69,19 +69,19 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rest = [others.pop() for _ in range(SENTENCES[session] - len(four))]
         improvised, scripted = dialog_names(session)
         turns: dict[str, list[str]] = {name: [] for name in improvised + scripted}
-        spoken: Counter[tuple[str, str]] = Counter()
+        turn_counts: Counter[tuple[str, str]] = Counter()
         used: Counter[bool] = Counter()
         for number, code in enumerate(four + rest):
             sex = sexes[number] if number < len(four) else "FM"[number % 2]
             spontaneous = number % 2 == 0
             if number < len(four):
-                spontaneous = improvised_left[code] > 0
-                improvised_left[code] -= spontaneous
+                spontaneous = improvised_remaining[code] > 0
+                improvised_remaining[code] -= spontaneous
             names = improvised if spontaneous else scripted
             dialog = names[used[spontaneous] % len(names)]
             used[spontaneous] += 1
-            turn = f"{dialog}_{sex}{spoken[dialog, sex]:03d}"
-            spoken[dialog, sex] += 1
+            turn = f"{dialog}_{sex}{turn_counts[dialog, sex]:03d}"
+            turn_counts[dialog, sex] += 1
             turns[dialog].append(
                 f"[1.0 - 2.0]\t{turn}\t{code}\t[2.5, 2.5, 2.5]\nC-E1:\tOther;\t()\n"
             )
@@ -115,7 +115,7 @@ def labelled(utterances: pl.DataFrame) -> pl.DataFrame:
         "neutral": ["neu"],
         "sadness": ["sad"],
     }
-    return give_labels(utterances, LabelSettings(classes=classes)).drop_nulls("label")
+    return add_labels(utterances, LabelSettings(classes=classes)).drop_nulls("label")
 
 
 def counts(table: pl.DataFrame, *columns: str) -> dict[tuple[object, ...], int]:

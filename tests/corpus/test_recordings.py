@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emoscale.config.corpus import AudioChecks
-from emoscale.corpus.reading import Reading, Utterance, text_key
+from emoscale.corpus.readers import CorpusManifest, Utterance, text_key
 from emoscale.runtime.errors import CorpusError
 from emoscale.tables.parquet import dataframe_of, read_table, write_table
 from emoscale.tables.schemas import RECORDINGS, REJECTED
@@ -23,17 +23,17 @@ def test_each_utterance_is_in_exactly_one_table(tmp_path: Path, write_wav: Write
     write_wav("good.wav", rate=8_000, channels=2)
     write_wav("silent.wav", level=0.0)
     (tmp_path / "empty.wav").touch()
-    reading = Reading("csv")
+    manifest = CorpusManifest("csv")
     words: list[dict[str, str | float]] = [{"word": "No", "start": 0.1, "end": 0.2}]
-    reading.add(utterance("good", transcript="No, [LAUGHTER] NO!", words=words), "table")
+    manifest.add(utterance("good", transcript="No, [LAUGHTER] NO!", words=words), "table")
     for name in ("silent", "empty", "missing"):
-        reading.add(utterance(name), "table")
-    reading.reject("table", "no label", "why", utterance="other")
-    usable, rejected = check_recordings(reading, tmp_path, AudioChecks(), threads=2)
-    said = usable.select(RECORDINGS.names)
-    write_table(said, tmp_path / "a.parquet", RECORDINGS)
+        manifest.add(utterance(name), "table")
+    manifest.reject("table", "no label", "why", utterance="other")
+    usable, rejected = check_recordings(manifest, tmp_path, AudioChecks(), threads=2)
+    recordings = usable.select(RECORDINGS.names)
+    write_table(recordings, tmp_path / "a.parquet", RECORDINGS)
     write_table(rejected, tmp_path / "b.parquet", REJECTED)
-    assert read_table(tmp_path / "a.parquet", RECORDINGS).equals(said)
+    assert read_table(tmp_path / "a.parquet", RECORDINGS).equals(recordings)
     (row,) = usable.to_dicts()
     assert (row["utterance"], row["sample_rate"], row["channels"]) == ("good", 8_000, 2)
     assert row["seconds"] == pytest.approx(0.5)
@@ -48,24 +48,24 @@ def test_each_utterance_is_in_exactly_one_table(tmp_path: Path, write_wav: Write
 
 def test_a_corpus_without_any_usable_recording_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "utterances.csv").touch()
-    reading = Reading("csv")
-    reading.add(utterance("missing"), "table")
+    manifest = CorpusManifest("csv")
+    manifest.add(utterance("missing"), "table")
     with pytest.raises(CorpusError, match=r"none of 1 recordings can be used.*no such file"):
-        check_recordings(reading, tmp_path, AudioChecks())
+        check_recordings(manifest, tmp_path, AudioChecks())
 
 
-def test_a_corpus_that_is_gone_leaves_out_no_recording(tmp_path: Path) -> None:
-    """Its recordings would stay out when it is back: nothing of them would have changed."""
+def test_an_unavailable_corpus_is_an_error(tmp_path: Path) -> None:
+    """Otherwise its recordings would stay rejected when it is available again."""
     (tmp_path / "mount").mkdir()
-    reading = Reading("csv")
-    reading.add(utterance("good"), "table")
+    manifest = CorpusManifest("csv")
+    manifest.add(utterance("good"), "table")
     for root in (tmp_path / "mount", tmp_path / "nowhere"):
-        with pytest.raises(CorpusError, match="the corpus is not there any more; mount or copy"):
-            check_recordings(reading, root, AudioChecks())
+        with pytest.raises(CorpusError, match="the corpus is no longer available; mount or copy"):
+            check_recordings(manifest, root, AudioChecks())
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
-def test_a_disk_that_fails_is_no_reason_to_leave_a_recording_out(
+def test_a_failing_disk_is_an_error_and_not_a_rejection(
     number: int, tmp_path: Path, write_wav: WriteWav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(path: Path) -> int:
@@ -73,19 +73,19 @@ def test_a_disk_that_fails_is_no_reason_to_leave_a_recording_out(
 
     write_wav("good.wav")
     monkeypatch.setattr("emoscale.audio.decoding.missing_bytes", fail)
-    reading = Reading("csv")
-    reading.add(utterance("good"), "table")
-    with pytest.raises(CorpusError, match=rf"good.wav: {os.strerror(number)}; mend the disk or"):
-        check_recordings(reading, tmp_path, AudioChecks())
+    manifest = CorpusManifest("csv")
+    manifest.add(utterance("good"), "table")
+    with pytest.raises(CorpusError, match=rf"good.wav: {os.strerror(number)}; check the disk or"):
+        check_recordings(manifest, tmp_path, AudioChecks())
 
 
 def test_a_name_that_is_not_unicode_is_rejected(tmp_path: Path) -> None:
-    reading = Reading("emodb")
+    manifest = CorpusManifest("emodb")
     name = os.fsdecode(b"k\xe4se")
-    reading.add(utterance(name), f"{name}.wav")
-    assert reading.utterances == []
-    assert reading.rejected[0].file == "k\\xe4se.wav"
-    write_table(dataframe_of([vars(reading.rejected[0])], REJECTED), tmp_path / "a", REJECTED)
+    manifest.add(utterance(name), f"{name}.wav")
+    assert manifest.utterances == []
+    assert manifest.rejected[0].file == "k\\xe4se.wav"
+    write_table(dataframe_of([vars(manifest.rejected[0])], REJECTED), tmp_path / "a", REJECTED)
 
 
 @pytest.mark.parametrize(

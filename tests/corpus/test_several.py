@@ -11,9 +11,9 @@ import pytest
 
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings, parts_of
-from emoscale.corpus.labels import give_labels
-from emoscale.corpus.reading import modules_of, read_corpus
-from emoscale.corpus.votes import give_vote_shares
+from emoscale.corpus.labels import add_labels
+from emoscale.corpus.readers import read_corpus, reader_modules
+from emoscale.corpus.votes import add_vote_shares
 from emoscale.runtime.errors import ConfigurationError, CorpusError
 from emoscale.tables.parquet import write_table
 from emoscale.tables.schemas import RECORDINGS
@@ -22,7 +22,7 @@ from tests.corpus.checked import check_recordings
 
 
 @pytest.fixture
-def together(tmp_path: Path, write_wav: WriteWav) -> Callable[..., Any]:
+def combined_settings(tmp_path: Path, write_wav: WriteWav) -> Callable[..., Any]:
     """Settings of EMO-DB files (in `german/wav`) and a table (in `own`) that share a key."""
     for number, name in enumerate(("03a01Fa", "03a01Wa", "16b10Wb")):
         write_wav(f"german/wav/{name}.wav", frequency=200.0 + 50 * number, rate=8_000)
@@ -42,9 +42,11 @@ def together(tmp_path: Path, write_wav: WriteWav) -> Callable[..., Any]:
     return settings
 
 
-def test_names_have_the_corpus_before_them(tmp_path: Path, together: Callable[..., Any]) -> None:
-    reading = read_corpus(together())
-    usable, rejected = check_recordings(reading, tmp_path, AudioChecks())
+def test_names_are_prefixed_with_the_corpus(
+    tmp_path: Path, combined_settings: Callable[..., Any]
+) -> None:
+    manifest = read_corpus(combined_settings())
+    usable, rejected = check_recordings(manifest, tmp_path, AudioChecks())
     write_table(usable.select(RECORDINGS.names), tmp_path / "recordings.parquet", RECORDINGS)
     assert usable.select("utterance", "corpus", "audio", "speaker", "session").rows() == [
         ("emodb:03a01Fa", "emodb", "german/wav/03a01Fa.wav", "emodb:03", None),
@@ -58,18 +60,20 @@ def test_names_have_the_corpus_before_them(tmp_path: Path, together: Callable[..
     ]
 
 
-def test_what_readers_reject_has_its_place(tmp_path: Path, together: Callable[..., Any]) -> None:
+def test_rejected_entries_have_prefixed_names_and_paths(
+    tmp_path: Path, combined_settings: Callable[..., Any]
+) -> None:
     (tmp_path / "german" / "wav" / "hello.wav").touch()
     (tmp_path / "german" / "wav" / "03a01Xa.wav").touch()
     (unknown, name) = sorted(
-        read_corpus(together()).rejected, key=lambda row: row.reason, reverse=True
+        read_corpus(combined_settings()).rejected, key=lambda row: row.reason, reverse=True
     )
     assert (unknown.file, unknown.utterance) == ("german/wav/03a01Xa.wav", "emodb:03a01Xa")
     assert (name.file, name.utterance) == ("german/wav/hello.wav", None)
 
 
-def test_a_corpus_that_is_not_there_is_named(together: Callable[..., Any]) -> None:
-    settings = together(third={"reader": "iemocap", "root": "nowhere"})
+def test_a_missing_corpus_is_named(combined_settings: Callable[..., Any]) -> None:
+    settings = combined_settings(third={"reader": "iemocap", "root": "nowhere"})
     with pytest.raises(
         CorpusError, match=r"corpora\.third \(whose root .*\): .*/nowhere does not ex"
     ):
@@ -77,46 +81,54 @@ def test_a_corpus_that_is_not_there_is_named(together: Callable[..., Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("corpora", "sentence"),
+    ("corpora", "message"),
     [
         (
             {"a": {"reader": "demo", "root": "a"}},
-            "a has the reader demo, which cannot be one of sev",
+            "a has the reader demo, which several does not accept",
         ),
-        ({"a": {"reader": "several", "root": "a"}}, "a has the reader several, which cannot be"),
+        (
+            {"a": {"reader": "several", "root": "a"}},
+            "a has the reader several, which several does not",
+        ),
         (
             {"a": {"reader": "csv", "root": "/data/a"}},
-            r"root of a \(/data/a\) must lie in corpus.root",
+            r"root of a \(/data/a\) must be a path relative to corpus.root",
         ),
-        ({"a": {"reader": "csv", "root": "../a"}}, r"root of a \(\.\./a\) must lie in corpus.root"),
+        (
+            {"a": {"reader": "csv", "root": "../a"}},
+            r"root of a \(\.\./a\) must be a path relative to",
+        ),
         ({"a:b": {"reader": "csv", "root": "a"}}, "pattern"),
     ],
 )
-def test_corpora_that_cannot_be(
-    together: Callable[..., Any], corpora: dict[str, Any], sentence: str
+def test_invalid_corpora(
+    combined_settings: Callable[..., Any], corpora: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
-        together(**corpora)
+    with pytest.raises(ConfigurationError, match=message):
+        combined_settings(**corpora)
 
 
-def test_the_roots_and_modules_of_all_of_them(tmp_path: Path, together: Callable[..., Any]) -> None:
-    settings = together()
+def test_roots_and_reader_modules_of_all_corpora(
+    tmp_path: Path, combined_settings: Callable[..., Any]
+) -> None:
+    settings = combined_settings()
     assert [part.root for part in parts_of(settings)] == [
         str(tmp_path / "german"),
         str(tmp_path / "own"),
     ]
-    assert modules_of(settings) == [
+    assert reader_modules(settings) == [
         "emoscale.corpus.csv_table",
         "emoscale.corpus.emodb",
         "emoscale.corpus.several",
     ]
-    alone = parse_settings(CorpusSettings, {"reader": "emodb", "root": "x"}, "corpus")
-    assert parts_of(alone) == [alone]
-    assert modules_of(alone) == ["emoscale.corpus.emodb"]
+    single = parse_settings(CorpusSettings, {"reader": "emodb", "root": "x"}, "corpus")
+    assert parts_of(single) == [single]
+    assert reader_modules(single) == ["emoscale.corpus.emodb"]
 
 
 VOTES = [{"rater": "E1", "label": "up"}, {"rater": "E2", "label": "calm"}]
-RECORDED = pl.DataFrame(
+RECORDINGS_TABLE = pl.DataFrame(
     {
         "corpus": ["a", "b", "a", "b"],
         "emotion": ["up", "up", "calm", "calm"],
@@ -126,22 +138,22 @@ RECORDED = pl.DataFrame(
 )
 
 
-def test_a_word_may_mean_something_else_in_another_corpus() -> None:
+def test_a_label_may_be_in_another_class_in_another_corpus() -> None:
     settings = LabelSettings(classes={"joy": ["up"], "anger": ["b:up"], "calm": ["calm"]})
-    labelled = give_labels(RECORDED, settings)
+    labelled = add_labels(RECORDINGS_TABLE, settings)
     assert labelled["label"].to_list() == ["joy", "anger", "calm", "calm"]
-    first, second, *_ = give_vote_shares(labelled, settings)["vote_shares"].to_list()
+    first, second, *_ = add_vote_shares(labelled, settings)["vote_shares"].to_list()
     assert {share["label"] for share in first} == {"joy", "calm"}
     assert {share["label"] for share in second} == {"anger", "calm"}
     of_one = LabelSettings(classes={"joy": ["a:up"], "calm": ["calm"]})
-    assert give_labels(RECORDED, of_one)["label"].to_list() == ["joy", None, "calm", "calm"]
+    assert add_labels(RECORDINGS_TABLE, of_one)["label"].to_list() == ["joy", None, "calm", "calm"]
 
 
 @pytest.mark.parametrize("label", ["b:upp", "c:up"])
-def test_a_label_of_one_corpus_that_it_does_not_have(label: str) -> None:
+def test_a_corpus_specific_label_that_does_not_occur_is_an_error(label: str) -> None:
     settings = LabelSettings(classes={"joy": ["a:up", label], "calm": ["calm"]})
-    sentence = (
-        rf"class joy: no utterance has the label {label} \(there: a:calm, a:up, b:calm, b:up\)"
+    message = (
+        rf"class joy: no utterance has the label {label} \(available: a:calm, a:up, b:calm, b:up\)"
     )
-    with pytest.raises(CorpusError, match=sentence):
-        give_labels(RECORDED, settings)
+    with pytest.raises(CorpusError, match=message):
+        add_labels(RECORDINGS_TABLE, settings)

@@ -13,143 +13,164 @@ from emoscale.evaluation.comparisons import (
     comparison_table,
     holm,
     mcnemar,
-    sign_flips,
+    sign_flip_test,
 )
-from emoscale.evaluation.speakers import Answers
+from emoscale.evaluation.speakers import PredictionCounts
 from emoscale.tables.parquet import read_table, write_table
 
 CLASSES = ["anger", "neutral"]
 SPEAKERS = tuple("abcdef")
 
 
-def answers_of(right: list[list[int]], folds: tuple[str, ...] = ()) -> Answers:
-    """Of [repeats][speakers] right answers to 10 utterances of anger; neutral is always right."""
-    confusions = np.zeros((len(right), len(right[0]), 2, 2), np.int64)
-    for repeat, row in enumerate(right):
+def counts_of(correct: list[list[int]], folds: tuple[str, ...] = ()) -> PredictionCounts:
+    """Return counts from numbers of correct predictions of anger, [repeats][speakers].
+
+    Every speaker has 10 utterances of each class; neutral is always correct.
+    """
+    confusions = np.zeros((len(correct), len(correct[0]), 2, 2), np.int64)
+    for repeat, row in enumerate(correct):
         for speaker, count in enumerate(row):
             confusions[repeat, speaker] = [[count, 10 - count], [0, 10]]
-    return Answers(SPEAKERS[: len(right[0])], confusions, folds)
+    return PredictionCounts(SPEAKERS[: len(correct[0])], confusions, folds)
 
 
-def test_with_a_speaker_a_fold_it_is_the_paired_t_test_over_speakers() -> None:
-    one, other = [[9, 8, 7, 9, 6, 8]], [[5, 7, 4, 6, 6, 5]]
-    found = compare(answers_of(one, SPEAKERS), answers_of(other, SPEAKERS), seed=1)
-    by_hand = stats.ttest_rel(np.array(one[0]) / 20, np.array(other[0]) / 20)
-    assert found.value == pytest.approx(np.mean(np.subtract(one[0], other[0])) / 20)
-    assert found.p_value == pytest.approx(by_hand.pvalue)
-    assert (found.low, found.high) == pytest.approx(tuple(by_hand.confidence_interval()))
-    assert found.effect_size == pytest.approx(by_hand.statistic / np.sqrt(6))
-    assert found.degrees_of_freedom == 5
-    # Signs: of 64 flips, 4 reach the sum (the fifth speaker's difference is 0).
-    assert found.p_permutation == 4 / 64
+def test_one_speaker_per_fold_is_the_paired_t_test_over_speakers() -> None:
+    correct, other_correct = [9, 8, 7, 9, 6, 8], [5, 7, 4, 6, 6, 5]
+    difference = compare(
+        counts_of([correct], SPEAKERS), counts_of([other_correct], SPEAKERS), seed=1
+    )
+    expected = stats.ttest_rel(np.array(correct) / 20, np.array(other_correct) / 20)
+    assert difference.value == pytest.approx(np.mean(np.subtract(correct, other_correct)) / 20)
+    assert difference.p_value == pytest.approx(expected.pvalue)
+    assert (difference.low, difference.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert difference.effect_size == pytest.approx(expected.statistic / np.sqrt(6))
+    assert difference.degrees_of_freedom == 5
+    # 4 of 64 sign flips reach the sum (the fifth speaker's difference is 0).
+    assert difference.p_permutation == 4 / 64
 
 
-def test_it_does_not_matter_who_stands_first() -> None:
-    one, other = answers_of([[9, 8, 7, 9, 6, 8]] * 2), answers_of([[5, 7, 4, 6, 6, 5]] * 2)
-    here, there = compare(one, other, seed=1), compare(other, one, seed=1)
-    assert (there.value, there.low, there.high) == (-here.value, -here.high, -here.low)
-    assert there.p_value == pytest.approx(here.p_value)
-    assert (there.effect_low, there.effect_high) == pytest.approx(
-        (-(here.effect_high or 0), -(here.effect_low or 0))
+def test_comparison_is_antisymmetric() -> None:
+    counts, other_counts = counts_of([[9, 8, 7, 9, 6, 8]] * 2), counts_of([[5, 7, 4, 6, 6, 5]] * 2)
+    difference = compare(counts, other_counts, seed=1)
+    reverse = compare(other_counts, counts, seed=1)
+    assert (reverse.value, reverse.low, reverse.high) == (
+        -difference.value,
+        -difference.high,
+        -difference.low,
+    )
+    assert reverse.p_value == pytest.approx(difference.p_value)
+    assert (reverse.effect_low, reverse.effect_high) == pytest.approx(
+        (-(difference.effect_high or 0), -(difference.effect_low or 0))
     )
 
 
-def test_what_trainings_add_widens_the_interval() -> None:
-    """The same means over repeats, once from repeats that agree, once from others that do not."""
+def test_variance_of_trainings_widens_the_interval() -> None:
+    """Equal means over repeats, from similar and from different repeats."""
     folds = ("f1", "f1", "f2", "f2", "f3", "f3")
-    agreeing = [[8, 6, 7, 5, 9, 8], [8, 6, 7, 5, 9, 7]]
-    differing = [[10, 8, 5, 3, 10, 10], [6, 4, 9, 7, 8, 5]]
-    other = answers_of([[5, 5, 5, 5, 5, 5], [5, 5, 5, 5, 5, 5]], folds)
-    narrow = compare(answers_of(agreeing, folds), other, seed=1)
-    wide = compare(answers_of(differing, folds), other, seed=1)
+    similar = [[8, 6, 7, 5, 9, 8], [8, 6, 7, 5, 9, 7]]
+    different = [[10, 8, 5, 3, 10, 10], [6, 4, 9, 7, 8, 5]]
+    other_counts = counts_of([[5, 5, 5, 5, 5, 5], [5, 5, 5, 5, 5, 5]], folds)
+    narrow = compare(counts_of(similar, folds), other_counts, seed=1)
+    wide = compare(counts_of(different, folds), other_counts, seed=1)
     assert narrow.value == pytest.approx(wide.value)
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
     assert wide.clusters == "speakers"
 
 
-def test_where_repeats_do_not_differ_folds_are_the_clusters() -> None:
+def test_folds_are_the_clusters_if_repeats_are_identical() -> None:
     folds = ("f1", "f1", "f2", "f2", "f3", "f3")
-    one, other = [9, 8, 7, 9, 6, 8], [5, 7, 4, 6, 6, 5]
-    for repeats in (1, 2):  # one training, and two of a method that always gives the same
-        found = compare(
-            answers_of([one] * repeats, folds), answers_of([other] * repeats, folds), seed=1
+    correct, other_correct = [9, 8, 7, 9, 6, 8], [5, 7, 4, 6, 6, 5]
+    for repeats in (1, 2):  # a single training, and two of a deterministic method
+        difference = compare(
+            counts_of([correct] * repeats, folds),
+            counts_of([other_correct] * repeats, folds),
+            seed=1,
         )
-        by_hand = stats.ttest_1samp(np.subtract(one, other).reshape(3, 2).mean(axis=1), 0.0)
-        assert (found.clusters, found.degrees_of_freedom) == ("folds", 2)
-        assert found.p_value == pytest.approx(by_hand.pvalue)
+        expected = stats.ttest_1samp(
+            np.subtract(correct, other_correct).reshape(3, 2).mean(axis=1), 0.0
+        )
+        assert (difference.clusters, difference.degrees_of_freedom) == ("folds", 2)
+        assert difference.p_value == pytest.approx(expected.pvalue)
 
 
-def test_alike_experiments_have_p_values_of_one() -> None:
-    one = answers_of([[9, 8, 7, 9, 6, 8]])
-    found = compare(one, one, seed=1)
-    assert (found.value, found.p_value, found.p_permutation, found.effect_size) == (0, 1, 1, 0)
-    assert found.effect_low is None
+def test_identical_experiments_have_p_values_of_one() -> None:
+    counts = counts_of([[9, 8, 7, 9, 6, 8]])
+    difference = compare(counts, counts, seed=1)
+    assert (difference.value, difference.effect_size) == (0, 0)
+    assert (difference.p_value, difference.p_permutation) == (1, 1)
+    assert difference.effect_low is None
 
 
-def test_a_difference_without_any_spread_has_the_p_value_of_the_flips() -> None:
-    found = compare(answers_of([[9] * 6]), answers_of([[7] * 6]), seed=1)
-    assert found.p_value == found.p_permutation == 2 / 64
-    assert (found.low, found.high) == pytest.approx((0.1, 0.1))
+def test_differences_without_variance_have_the_permutation_p_value() -> None:
+    difference = compare(counts_of([[9] * 6]), counts_of([[7] * 6]), seed=1)
+    assert difference.p_value == difference.p_permutation == 2 / 64
+    assert (difference.low, difference.high) == pytest.approx((0.1, 0.1))
 
 
-def test_one_speaker_says_nothing_of_others() -> None:
-    """Two repeats of one tested speaker: a difference, but no interval and no winner."""
-    one, other = answers_of([[9], [8]], ("f",)), answers_of([[5], [2]], ("f",))
-    found = compare(one, other, seed=1)
-    assert found.value == pytest.approx(5 / 20)
-    assert np.isnan([found.low, found.high]).all()
-    assert (found.effect_low, found.effect_high) == (None, None)
-    assert (found.p_value, found.p_permutation, found.degrees_of_freedom) == (1.0, 1.0, 0)
+def test_single_speaker_has_no_interval_and_no_significance() -> None:
+    """Two repeats of one tested speaker."""
+    counts, other_counts = counts_of([[9], [8]], ("f",)), counts_of([[5], [2]], ("f",))
+    difference = compare(counts, other_counts, seed=1)
+    assert difference.value == pytest.approx(5 / 20)
+    assert np.isnan([difference.low, difference.high]).all()
+    assert (difference.effect_low, difference.effect_high) == (None, None)
+    assert (difference.p_value, difference.p_permutation) == (1.0, 1.0)
+    assert difference.degrees_of_freedom == 0
 
 
-def test_the_effects_interval_is_that_of_the_noncentral_t_distribution() -> None:
-    one, other = answers_of([[9, 8, 7, 9, 6, 8]]), answers_of([[5, 7, 4, 6, 6, 5]])
-    found = compare(one, other, seed=1)
-    t = found.effect_size * np.sqrt(6)
-    assert found.effect_low is not None
-    assert found.effect_high is not None
-    assert stats.nct.sf(t, 5, found.effect_low * np.sqrt(6)) == pytest.approx(0.025, abs=1e-4)
-    assert stats.nct.cdf(t, 5, found.effect_high * np.sqrt(6)) == pytest.approx(0.025, abs=1e-4)
+def test_effect_interval_is_that_of_the_noncentral_t_distribution() -> None:
+    counts, other_counts = counts_of([[9, 8, 7, 9, 6, 8]]), counts_of([[5, 7, 4, 6, 6, 5]])
+    difference = compare(counts, other_counts, seed=1)
+    t = difference.effect_size * np.sqrt(6)
+    assert difference.effect_low is not None
+    assert difference.effect_high is not None
+    assert stats.nct.sf(t, 5, difference.effect_low * np.sqrt(6)) == pytest.approx(0.025, abs=1e-4)
+    assert stats.nct.cdf(t, 5, difference.effect_high * np.sqrt(6)) == pytest.approx(
+        0.025, abs=1e-4
+    )
 
 
-def test_an_effect_with_hardly_any_spread_has_an_interval_too() -> None:
-    many = np.zeros((1, 6, 2, 2), np.int64)
+def test_effect_interval_with_very_small_variance() -> None:
+    high = np.zeros((1, 6, 2, 2), np.int64)
     for speaker in range(6):
-        many[0, speaker] = [[10**6 - (speaker == 0), speaker == 0], [0, 10**6]]
-    none = np.zeros_like(many)
-    none[0, :] = [[0, 10**6], [10**6, 0]]
-    found = compare(Answers(SPEAKERS, many), Answers(SPEAKERS, none), seed=1)
-    assert found.p_value < 1e-20
-    assert found.effect_low is not None
-    assert found.effect_high is not None
-    assert 0 < found.effect_low < found.effect_size < found.effect_high < np.inf
+        high[0, speaker] = [[10**6 - (speaker == 0), speaker == 0], [0, 10**6]]
+    zero = np.zeros_like(high)
+    zero[0, :] = [[0, 10**6], [10**6, 0]]
+    difference = compare(PredictionCounts(SPEAKERS, high), PredictionCounts(SPEAKERS, zero), seed=1)
+    assert difference.p_value < 1e-20
+    assert difference.effect_low is not None
+    assert difference.effect_high is not None
+    assert 0 < difference.effect_low < difference.effect_size < difference.effect_high < np.inf
 
 
-def test_flips_are_drawn_where_speakers_are_many() -> None:
+def test_random_flips_for_many_speakers() -> None:
     generator = np.random.default_rng(1)
     contributions = generator.normal(0.3, 1.0, 14)
-    exact = sign_flips(contributions, seed=1)
-    drawn = sign_flips(np.append(contributions, 0.0), seed=1)  # a speaker who changes nothing
-    assert drawn == pytest.approx(exact, abs=0.015)
-    assert sign_flips(np.ones(40), seed=1) == 1 / 20_001
+    exact = sign_flip_test(contributions, seed=1)
+    random = sign_flip_test(np.append(contributions, 0.0), seed=1)  # a speaker without effect
+    assert random == pytest.approx(exact, abs=0.015)
+    assert sign_flip_test(np.ones(40), seed=1) == 1 / 20_001
 
 
 def test_mcnemar_by_hand() -> None:
-    one = np.array([True] * 8 + [False] * 2 + [True] * 5)
-    other = np.array([False] * 8 + [True] * 2 + [True] * 5)
-    assert mcnemar(one, other) == pytest.approx(2 * 56 / 1024)  # (1 + 10 + 45) of 2^10, twice
-    assert mcnemar(one, one) == 1.0
+    correct = np.array([True] * 8 + [False] * 2 + [True] * 5)
+    other_correct = np.array([False] * 8 + [True] * 2 + [True] * 5)
+    assert mcnemar(correct, other_correct) == pytest.approx(2 * 56 / 1024)  # 2 (1 + 10 + 45) / 2^10
+    assert mcnemar(correct, correct) == 1.0
 
 
-def test_holm_as_in_its_paper() -> None:
+def test_holm_matches_r() -> None:
     # R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.005), "holm")
-    found = holm(np.array([0.01, 0.02, 0.03, 0.04, 0.005]))
-    assert found.tolist() == pytest.approx([0.04, 0.06, 0.06, 0.06, 0.025])
+    corrected = holm(np.array([0.01, 0.02, 0.03, 0.04, 0.005]))
+    assert corrected.tolist() == pytest.approx([0.04, 0.06, 0.06, 0.06, 0.025])
     assert holm(np.array([])).tolist() == []
 
 
 def study(better: float) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Scores, predictions and speakers of three experiments at two sizes; `good` is better."""
+    """Return scores, predictions and speakers of three experiments at two sizes.
+
+    The accuracy of `good` is higher by `better`.
+    """
     generator = np.random.default_rng(5)
     speaker_of = pl.DataFrame(
         {
@@ -160,9 +181,9 @@ def study(better: float) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     cells = [("good", "10"), ("poor", "10"), ("good", "all"), ("poor", "all"), ("late", "all")]
     predictions = []
     for name, size in cells:
-        share = 0.6 + (better if name == "good" else 0.0)
+        accuracy = 0.6 + (better if name == "good" else 0.0)
         for repeat in range(2):
-            right = generator.uniform(size=240) < share
+            correct = generator.uniform(size=240) < accuracy
             truth = np.arange(240) // 8 % 2
             predictions.append(
                 speaker_of.select(
@@ -175,7 +196,7 @@ def study(better: float) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
                     + pl.col("speaker").str.slice(1).cast(pl.Int32).floordiv(2).cast(pl.String),
                     label=pl.Series([CLASSES[number] for number in truth]),
                     predicted=pl.Series(
-                        [CLASSES[number] for number in np.where(right, truth, 1 - truth)]
+                        [CLASSES[number] for number in np.where(correct, truth, 1 - truth)]
                     ),
                 )
             )
@@ -189,7 +210,7 @@ def study(better: float) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     return scores, pl.concat(predictions), speaker_of
 
 
-def test_every_pair_at_every_size_that_both_have(tmp_path: Path) -> None:
+def test_all_pairs_at_every_common_size(tmp_path: Path) -> None:
     table = comparison_table(*study(better=0.3), CLASSES, seed=1)
     write_table(table, tmp_path / "comparisons.parquet", COMPARISONS)
     rows = read_table(tmp_path / "comparisons.parquet", COMPARISONS).to_dicts()
@@ -204,13 +225,13 @@ def test_every_pair_at_every_size_that_both_have(tmp_path: Path) -> None:
         assert row["difference"] == pytest.approx(row["ua"] - row["other_ua"])
         assert row["difference_low"] < row["difference"] < row["difference_high"]
         assert row["p_value"] <= row["p_holm"] <= min(1, 4 * row["p_value"])
-        # The interval of one difference and its own p-value say the same.
+        # The interval excludes 0 exactly if the uncorrected p-value is below 0.05.
         assert (row["difference_low"] > 0 or row["difference_high"] < 0) == (row["p_value"] < 0.05)
 
 
-def test_one_experiment_has_nothing_to_compare(tmp_path: Path) -> None:
+def test_single_experiment_has_no_comparisons(tmp_path: Path) -> None:
     scores, predictions, speaker_of = study(better=0.0)
-    alone = scores.filter(pl.col("experiment") == "late")
-    table = comparison_table(alone, predictions, speaker_of, CLASSES, seed=1)
+    single_experiment = scores.filter(pl.col("experiment") == "late")
+    table = comparison_table(single_experiment, predictions, speaker_of, CLASSES, seed=1)
     write_table(table, tmp_path / "comparisons.parquet", COMPARISONS)
     assert table.is_empty()

@@ -5,25 +5,25 @@ import polars as pl
 import pytest
 from sklearn.isotonic import isotonic_regression
 
-from emoscale.evaluation.curves import increasing, labels_needed, measured_curves
+from emoscale.evaluation.curves import isotonic, labels_needed, measured_curves
 
 
-def test_isotonic_regression_is_that_of_scikit_learn() -> None:
+def test_isotonic_regression_matches_scikit_learn() -> None:
     curves = np.random.default_rng(0).random((50, 6))
     expected = [isotonic_regression(curve) for curve in curves]
-    assert increasing(curves) == pytest.approx(np.array(expected), abs=1e-11)
+    assert isotonic(curves) == pytest.approx(np.array(expected), abs=1e-11)
 
 
-def test_labels_lie_on_a_line_over_their_logarithm() -> None:
+def test_labels_are_interpolated_linearly_in_their_logarithm() -> None:
     fitted = np.tile([0.4, 0.6, 0.6, 0.7], (6, 1))
-    wanted = np.array([0.4, 0.5, 0.6, 0.65, 0.39, 0.71])
-    least, most = labels_needed([100, 400, 800, 1600], fitted, wanted)
+    target = np.array([0.4, 0.5, 0.6, 0.65, 0.39, 0.71])
+    least, most = labels_needed([100, 400, 800, 1600], fitted, target)
     between = 800 * 2**0.5
     assert least == pytest.approx([100, 200, 400, between, 0, 1600])
     assert most == pytest.approx([100, 200, 400, between, 100, np.inf])
 
 
-def test_measured_curves_are_ordered_by_labels_and_drawn_alike() -> None:
+def test_measured_curves_are_sorted_by_labels_and_share_bootstrap_samples() -> None:
     classes = ["anger", "calm"]
     predictions = pl.DataFrame(
         [
@@ -31,14 +31,14 @@ def test_measured_curves_are_ordered_by_labels_and_drawn_alike() -> None:
                 "utterance": f"{speaker}{label}{number}",
                 "repeat": 0,
                 "label": label,
-                "predicted": label if number < right else classes[label == "anger"],
+                "predicted": label if number < correct else classes[label == "anger"],
                 "p_anger": 0.5,
                 "p_calm": 0.5,
                 "experiment": experiment,
                 "fold": "fold1",
                 "size": size,
             }
-            for experiment, size, right in (
+            for experiment, size, correct in (
                 ("one", "all", 3), ("one", "8", 2), ("other", "8", 2), ("other", "all", 4)
             )
             for speaker in "abc"
@@ -54,12 +54,12 @@ def test_measured_curves_are_ordered_by_labels_and_drawn_alike() -> None:
         }
     )
     speakers = predictions.select("utterance", speaker=pl.col("utterance").str.head(1)).unique()
-    one, other = measured_curves(scores, predictions, speakers, seed=1, draws=50)
+    one, other = measured_curves(scores, predictions, speakers, seed=1, samples=50)
     assert (one.experiment, one.sizes, one.speakers) == ("one", ("8", "all"), 3)
     assert one.labels.tolist() == [8.0, 16.0]
     assert one.ua == pytest.approx([0.5, 0.75])
     assert other.ua == pytest.approx([0.5, 1.0])
-    assert one.drawn is not None
-    assert other.drawn is not None
-    assert one.drawn.shape == (50, 2)
-    assert one.drawn[:, 0] == pytest.approx(other.drawn[:, 0])
+    assert one.bootstrap_ua is not None
+    assert other.bootstrap_ua is not None
+    assert one.bootstrap_ua.shape == (50, 2)
+    assert one.bootstrap_ua[:, 0] == pytest.approx(other.bootstrap_ua[:, 0])

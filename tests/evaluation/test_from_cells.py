@@ -1,4 +1,4 @@
-"""What real trainings leave behind, as tables."""
+"""Tables of cells that were trained."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from emoscale.config import parse_settings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
-from emoscale.evaluation.runs import Collected, collect_runs, runs_schema
+from emoscale.evaluation.runs import CollectedRuns, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.tables.parquet import write_table
@@ -32,21 +32,21 @@ FUSION = {
     "layers": [None, None],
     "seed": 1,
 }
-MACHINE = {"model": {"kind": "estimator", "C": [0.1, 1.0]}, "training": {}, "seed": 1}
+ESTIMATOR = {"model": {"kind": "estimator", "C": [0.1, 1.0]}, "training": {}, "seed": 1}
 PROTOCOL = ProtocolSettings(fold_unit="speakers", folds=2, repeats=2)
 
 
 def make_store(folder: Path, kind: str, layers: tuple[int, ...]) -> FeatureStore:
     generator = np.random.default_rng(len(layers))
-    states = (len(layers),) if layers else ()
-    frames = [
-        generator.normal(number % 2, 0.5, (*states, 3 + number % 4, 2))
+    layer_axis = (len(layers),) if layers else ()
+    features = [
+        generator.normal(number % 2, 0.5, (*layer_axis, 3 + number % 4, 2))
         for number in range(len(KEYS))
     ]
     header = ShardHeader(
         f'{{"kind":"{kind}","model":"it"}}', 2, 100.0, "code", "rows", layers=layers
     )
-    write_shard(folder / "00.h5", header, KEYS, frames, "float16")
+    write_shard(folder / "00.h5", header, KEYS, features, "float16")
     index_shards([folder / "00.h5"], folder / "index.parquet")
     return FeatureStore(folder / "index.parquet")
 
@@ -64,7 +64,7 @@ def make_fold() -> pl.DataFrame:
             "rank_0": ranks,
             "rank_1": ranks,
         },
-        schema_overrides={"votes": SHARES, "rank_0": pl.Int32, "rank_1": pl.Int32},
+        schema_overrides={"votes": VOTE_SHARES_DTYPE, "rank_0": pl.Int32, "rank_1": pl.Int32},
     )
 
 
@@ -79,25 +79,25 @@ def train(
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+def collected(tmp_path_factory: pytest.TempPathFactory) -> CollectedRuns:
     folder = tmp_path_factory.mktemp("study")
-    layered = make_store(folder / "wavlm", "transformers_audio", (6, 12))
-    plain = make_store(folder / "bert", "transformers_text", ())
+    all_layers = make_store(folder / "wavlm", "transformers_audio", (6, 12))
+    one_layer = make_store(folder / "bert", "transformers_text", ())
     cells = [
-        train(folder / "runs", "fusion", FUSION, [layered, plain]),
-        train(folder / "runs", "svm", MACHINE, [plain]),
+        train(folder / "runs", "fusion", FUSION, [all_layers, one_layer]),
+        train(folder / "runs", "svm", ESTIMATOR, [one_layer]),
     ]
-    collected = collect_runs(folder / "runs", cells, "study", "generated", "", PROTOCOL)
+    results = collect_runs(folder / "runs", cells, "study", "generated", "", PROTOCOL)
     for table, schema in (
-        (collected.runs, runs_schema(collected.classes)),
-        (collected.trials, TRIALS),
-        (collected.layer_weights, LAYER_WEIGHTS),
+        (results.runs, runs_schema(results.classes)),
+        (results.trials, TRIALS),
+        (results.layer_weights, LAYER_WEIGHTS),
     ):
-        write_table(table, folder / "table.parquet", schema)  # fits, or raises
-    return collected
+        write_table(table, folder / "table.parquet", schema)  # raises if it does not match
+    return results
 
 
-def test_a_run_says_what_it_learned_from_and_how(found: Collected) -> None:
+def test_runs_have_their_inputs_and_settings(collected: CollectedRuns) -> None:
     names = (
         "experiment",
         "repeat",
@@ -107,7 +107,7 @@ def test_a_run_says_what_it_learned_from_and_how(found: Collected) -> None:
         "trials",
         "stop_reason",
     )
-    assert found.runs.select(names).rows() == [
+    assert collected.runs.select(names).rows() == [
         ("fusion", 0, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
         ("fusion", 1, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
         ("svm", 0, "bert", "text", "estimator", 1, "fitted"),
@@ -115,23 +115,27 @@ def test_a_run_says_what_it_learned_from_and_how(found: Collected) -> None:
     ]
 
 
-def test_the_chosen_trial_is_the_best_on_the_development_set(found: Collected) -> None:
-    assert found.trials.select("experiment", "repeat", "trial").rows() == [
+def test_chosen_trial_has_the_best_development_ua(collected: CollectedRuns) -> None:
+    assert collected.trials.select("experiment", "repeat", "trial").rows() == [
         ("fusion", repeat, trial) for repeat in (0, 1) for trial in (0, 1)
     ]
-    for run in found.runs.filter(pl.col("experiment") == "fusion").to_dicts():
-        own = found.trials.filter(pl.col("repeat") == run["repeat"])
-        (chosen,) = own.filter("chosen").to_dicts()
-        assert chosen["development_ua"] == own["development_ua"].max() == run["best_development_ua"]
+    for run in collected.runs.filter(pl.col("experiment") == "fusion").to_dicts():
+        of_repeat = collected.trials.filter(pl.col("repeat") == run["repeat"])
+        (chosen,) = of_repeat.filter("chosen").to_dicts()
+        assert (
+            chosen["development_ua"]
+            == of_repeat["development_ua"].max()
+            == run["best_development_ua"]
+        )
         assert chosen["trial"] == run["chosen_trial"]
         rate = RATES[chosen["trial"]]
         assert chosen["choices"] == run["choices"] == f'{{"training.learning_rate":{rate}}}'
 
 
-def test_the_shares_of_the_layers_sum_to_one(found: Collected) -> None:
-    shares = found.layer_weights
-    assert shares.select("experiment", "representation", "repeat", "layer").rows() == [
+def test_layer_weights_sum_to_one(collected: CollectedRuns) -> None:
+    layer_weights = collected.layer_weights
+    assert layer_weights.select("experiment", "representation", "repeat", "layer").rows() == [
         ("fusion", "wavlm", repeat, layer) for repeat in (0, 1) for layer in (6, 12)
     ]
-    sums = shares.group_by("repeat").agg(pl.col("weight").sum())["weight"].to_list()
+    sums = layer_weights.group_by("repeat").agg(pl.col("weight").sum())["weight"].to_list()
     assert sums == pytest.approx([1.0, 1.0])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from emoscale.evaluation.groups import groups_of_tests
+from emoscale.evaluation.groups import group_test_utterances
 from emoscale.tables.parquet import dataframe_of
 from tests.corpus.checked import UTTERANCES_WITH_TEXTS
 
@@ -51,12 +51,12 @@ FOLDS = {
 
 
 def groups(name: str, snr_db: pl.DataFrame | None = None) -> dict[tuple[str, str], str]:
-    table = groups_of_tests(FOLDS, UTTERANCE_TABLE, CLASS_OF, snr_db).filter(slice=name)
+    table = group_test_utterances(FOLDS, UTTERANCE_TABLE, CLASS_OF, snr_db).filter(slice=name)
     rows = table.select("fold", "utterance", "group").iter_rows()
     return {(fold, key): group for fold, key, group in rows}
 
 
-def test_what_the_corpus_does_not_say_is_unknown() -> None:
+def test_missing_values_are_unknown() -> None:
     assert groups("sex") == {
         ("fold1", "a"): "F",
         ("fold1", "b"): "M",
@@ -65,24 +65,24 @@ def test_what_the_corpus_does_not_say_is_unknown() -> None:
     }
 
 
-def test_a_slice_of_one_group_or_none_is_left_out() -> None:
-    table = groups_of_tests(FOLDS, UTTERANCE_TABLE, CLASS_OF)
+def test_slices_of_a_single_group_are_left_out() -> None:
+    table = group_test_utterances(FOLDS, UTTERANCE_TABLE, CLASS_OF)
     assert set(table["slice"]) == {"sex", "text", "duration", "agreement"}
 
 
-def test_text_is_repeated_where_the_folds_training_has_it() -> None:
+def test_text_is_repeated_if_the_training_pool_of_the_fold_has_it() -> None:
     assert groups("text") == {
         ("fold1", "a"): "repeated",
         ("fold1", "b"): "new",
-        ("fold2", "c"): "unknown",  # nothing is said
+        ("fold2", "c"): "unknown",  # no transcript
         ("fold2", "d"): "repeated",
     }
     development = {"fold1": fold(a="test", b="test", d="dev")}
-    table = groups_of_tests(development, UTTERANCE_TABLE, CLASS_OF)
-    assert "text" not in set(table["slice"])  # both are new: development texts are not learned
+    table = group_test_utterances(development, UTTERANCE_TABLE, CLASS_OF)
+    assert "text" not in set(table["slice"])  # both are new: development texts do not count
 
 
-def test_durations_are_thirds_with_their_limits() -> None:
+def test_durations_are_tertiles_named_by_their_limits() -> None:
     assert list(groups("duration").values()) == [
         "up to 2.0 s",
         "up to 2.0 s",
@@ -91,15 +91,15 @@ def test_durations_are_thirds_with_their_limits() -> None:
     ]
 
 
-def test_votes_for_other_emotions_are_disagreement() -> None:
-    found = groups("agreement")
-    assert found["fold1", "a"] == "all votes"
-    assert found["fold1", "b"] == "less than 2/3 of the votes"
-    assert found["fold2", "c"] == "2/3 of the votes or more"
-    assert found["fold2", "d"] == "unknown"
+def test_votes_for_labels_outside_the_study_are_disagreement() -> None:
+    by_utterance = groups("agreement")
+    assert by_utterance["fold1", "a"] == "all votes"
+    assert by_utterance["fold1", "b"] == "less than 2/3 of the votes"
+    assert by_utterance["fold2", "c"] == "2/3 of the votes or more"
+    assert by_utterance["fold2", "d"] == "unknown"
 
 
-def test_noise_is_a_slice_where_it_was_measured() -> None:
+def test_noise_is_a_slice_if_it_was_estimated() -> None:
     snr_db = pl.DataFrame({"utterance": ["a", "b", "c"], "snr_db": [10.0, 20.0, 40.0]})
     assert groups("noise", snr_db) == {
         ("fold1", "a"): "up to 17 dB",
@@ -109,9 +109,9 @@ def test_noise_is_a_slice_where_it_was_measured() -> None:
     }
 
 
-def test_groups_have_an_order() -> None:
-    table = groups_of_tests(FOLDS, UTTERANCE_TABLE, CLASS_OF)
-    for name, order in (
+def test_groups_are_sorted() -> None:
+    table = group_test_utterances(FOLDS, UTTERANCE_TABLE, CLASS_OF)
+    for name, expected in (
         ("sex", ["F", "M", "unknown"]),
         ("duration", ["up to 2.0 s", "2.0 s to 3.0 s", "over 3.0 s"]),
         (
@@ -119,5 +119,5 @@ def test_groups_have_an_order() -> None:
             ["all votes", "2/3 of the votes or more", "less than 2/3 of the votes", "unknown"],
         ),
     ):
-        own = table.filter(slice=name).unique("group").sort("place")
-        assert own["group"].to_list() == order
+        ordered = table.filter(slice=name).unique("group").sort("position")
+        assert ordered["group"].to_list() == expected

@@ -10,31 +10,31 @@ import yaml
 
 from emoscale.config import parse_study
 from emoscale.config.evidence import StudyEvidence
-from emoscale.evaluation.published import PUBLISHED_TABLE, published_table, study_curves
+from emoscale.evaluation.published import PUBLISHED_TABLE, published_curves, published_table
 from emoscale.tables.parquet import write_table
 from tests.conftest import PROJECT
 
 
 @pytest.fixture(scope="module")
-def asked() -> StudyEvidence:
-    """Of the study of IEMOCAP that the project brings."""
+def evidence() -> StudyEvidence:
+    """Return the evidence settings of the configuration of IEMOCAP."""
     config = yaml.safe_load((PROJECT / "config" / "iemocap.yaml").read_text())
     return StudyEvidence(**json.loads(parse_study(config).evidence_settings()))
 
 
-def score(experiment: str, size: str, labels: float, weights: str = "", **other: Any) -> dict:
+def score(experiment: str, size: str, labels: float, pretrained: str = "", **changes: Any) -> dict:
     return {
         "corpus": "IEMOCAP",
         "experiment": experiment,
         "size": size,
         "training_utterances_mean": labels,
-        "pretrained_weights": weights,
+        "pretrained_weights": pretrained,
         "ua": 0.61,
         "wa": 0.62,
         "macro_f1": 0.60,
         "ua_low": 0.55,
         "ua_high": 0.66,
-        **other,
+        **changes,
     }
 
 
@@ -50,80 +50,80 @@ SCORES = pl.DataFrame(
 )
 
 
-def beside(table: pl.DataFrame, system: str, labels: int | None = None) -> list[dict]:
+def rows_of(table: pl.DataFrame, system: str, labels: int | None = None) -> list[dict]:
     same = pl.col("labels").is_null() if labels is None else pl.col("labels") == labels
     return table.filter(pl.col("system") == system, same).to_dicts()
 
 
-def test_the_studys_figures_are_the_published_ones() -> None:
-    hand, wav2vec = study_curves()
+def test_curves_are_the_published_ones() -> None:
+    hand, wav2vec = published_curves()
     assert hand.ua.tolist() == [0.516, 0.527, 0.557, 0.562]  # arXiv 2011.05585, figure
     assert wav2vec.ua.tolist() == [0.585, 0.591, 0.630, 0.643]
     assert wav2vec.labels.tolist() == [500, 1000, 2000, 4000]
 
 
-def test_of_another_corpus_the_figures_stand_alone_and_say_why(
-    asked: StudyEvidence, tmp_path: Path
-) -> None:
-    table = published_table(SCORES.with_columns(corpus=pl.lit("emodb")), asked)
+def test_other_corpora_are_not_comparable(evidence: StudyEvidence, tmp_path: Path) -> None:
+    table = published_table(SCORES.with_columns(corpus=pl.lit("emodb")), evidence)
     assert table["our_value"].null_count() == len(table)
     assert table["differences"].unique().to_list() == [
-        "the published figures are of IEMOCAP, and this study's corpus is emodb"
+        "the published results are on IEMOCAP, and this study's corpus is emodb"
     ]
     assert table["value"].is_between(0.4, 0.8).all()
     write_table(table, tmp_path / "published.parquet", PUBLISHED_TABLE)
 
 
-def test_other_classes_or_a_negative_control_are_not_compared(asked: StudyEvidence) -> None:
-    three = asked.model_copy(update={"classes": ["a", "b", "c"]})
+def test_other_classes_and_negative_controls_are_not_comparable(evidence: StudyEvidence) -> None:
+    three = evidence.model_copy(update={"classes": ["a", "b", "c"]})
     assert "this study has 3" in published_table(SCORES, three)["differences"][0]
-    shuffled = asked.model_copy(update={"protocol": {**asked.protocol, "shuffle_labels": True}})
+    shuffled = evidence.model_copy(
+        update={"protocol": {**evidence.protocol, "shuffle_labels": True}}
+    )
     assert "negative control" in published_table(SCORES, shuffled)["differences"][0]
 
 
-def test_the_same_representation_and_size_stand_beside(asked: StudyEvidence) -> None:
-    table = published_table(SCORES, asked)
-    hand = beside(table, "hand-engineered, best set", 1000)
+def test_same_representation_and_size_are_comparable(evidence: StudyEvidence) -> None:
+    table = published_table(SCORES, evidence)
+    hand = rows_of(table, "hand-engineered, best set", 1000)
     assert [row["experiment"] for row in hand] == ["mfcc", "compare_svm"]
-    (row,) = (row for row in beside(table, "wav2vec", 1000))
+    (row,) = (row for row in rows_of(table, "wav2vec", 1000))
     assert (row["value"], row["our_value"], row["our_low"], row["our_high"]) == (
         0.591, 0.61, 0.55, 0.66
     )  # fmt: skip
-    (nothing,) = beside(table, "wav2vec", 2000)
-    assert nothing["our_value"] is None
-    assert "no experiment of this study has this representation" in nothing["differences"]
+    (unmatched,) = rows_of(table, "wav2vec", 2000)
+    assert unmatched["our_value"] is None
+    assert "no experiment of this study has this representation" in unmatched["differences"]
 
 
-def test_the_same_head_and_metric_stand_beside(asked: StudyEvidence) -> None:
-    table = published_table(SCORES, asked)
-    superb = [row for row in beside(table, "wav2vec 2.0 base") if "SUPERB" in row["source"]]
+def test_same_model_and_metric_are_comparable(evidence: StudyEvidence) -> None:
+    table = published_table(SCORES, evidence)
+    superb = [row for row in rows_of(table, "wav2vec 2.0 base") if "SUPERB" in row["source"]]
     assert [(row["experiment"], row["our_value"]) for row in superb] == [("wav2vec2_superb", 0.64)]
     # The mean-pooling wav2vec of this study is not SUPERB's head.
-    assert [row["experiment"] for row in beside(table, "wav2vec")] == [None]
-    (fused,) = beside(table, "wav2vec and BERT, aligned by attention")
+    assert [row["experiment"] for row in rows_of(table, "wav2vec")] == [None]
+    (fused,) = rows_of(table, "wav2vec and BERT, aligned by attention")
     assert fused["experiment"] == "aligned"
 
 
-def test_differences_of_protocol_are_words(asked: StudyEvidence) -> None:
-    table = published_table(SCORES, asked)
+def test_differences_in_protocol_are_described(evidence: StudyEvidence) -> None:
+    table = published_table(SCORES, evidence)
     (row,) = (
-        row for row in beside(table, "wav2vec 2.0 base") if row["experiment"] == "wav2vec2_superb"
+        row for row in rows_of(table, "wav2vec 2.0 base") if row["experiment"] == "wav2vec2_superb"
     )
     assert "published a random 20 % of the training sessions" in row["differences"]
-    assert "here a random 6 % of the training sessions" in row["differences"]
+    assert "this study a random 6 % of the training sessions" in row["differences"]
     assert "folds" not in row["differences"]  # they are the same
 
 
-def test_a_name_within_a_longer_one_is_another_network(asked: StudyEvidence) -> None:
+def test_name_within_a_longer_name_is_another_network(evidence: StudyEvidence) -> None:
     tuned = SCORES.with_columns(
         pl.col("pretrained_weights").str.replace(
             "wav2vec2-base", "wav2vec2-base-960h", literal=True
         )
     )
-    rows = beside(published_table(tuned, asked), "wav2vec 2.0 base")
+    rows = rows_of(published_table(tuned, evidence), "wav2vec 2.0 base")
     assert [row["experiment"] for row in rows if "SUPERB" in row["source"]] == [None]
 
 
-def test_what_no_experiment_can_be_says_so(asked: StudyEvidence) -> None:
-    (row,) = beside(published_table(SCORES, asked), "emotion2vec")
-    assert row["differences"] == "no representation here reads emotion2vec"
+def test_unsupported_representations_are_reported(evidence: StudyEvidence) -> None:
+    (row,) = rows_of(published_table(SCORES, evidence), "emotion2vec")
+    assert row["differences"] == "emotion2vec is not a representation of this software"

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from emoscale.evaluation.slices import FEWEST_SPEAKERS, SLICE_GAPS, SLICES, slice_tables
+from emoscale.evaluation.slices import MINIMUM_SPEAKERS, SLICE_GAPS, SLICES, slice_tables
 
 CLASSES = ["anger", "neutral", "sadness"]
 SPEAKERS = [f"s{number:02d}" for number in range(12)]
@@ -15,14 +15,17 @@ Group = Callable[[str, int, str], str]
 
 def tables(
     group_of: Group,
-    chance_of_right: Callable[[str, int, str], float],
+    probability_correct: Callable[[str, int, str], float],
     repeats: int = 2,
     utterances: int = 30,
     absent: Callable[[str, str], bool] = lambda speaker, label: False,
     name: str = "slice",
     seed: int = 0,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The tables of a study whose answers are right with a chance, by speaker, number and label."""
+    """Return the tables of a simulated study.
+
+    A prediction is correct with a probability by speaker, utterance number and label.
+    """
     generator = np.random.default_rng(seed)
     rows, groups = [], []
     for speaker in SPEAKERS:
@@ -33,34 +36,34 @@ def tables(
             key = f"{speaker}_{number}"
             groups.append({"utterance": key, "group": group_of(speaker, number, label)})
             for repeat in range(repeats):
-                right = generator.random() < chance_of_right(speaker, number, label)
+                correct = generator.random() < probability_correct(speaker, number, label)
                 rows.append(
                     {
                         "utterance": key,
                         "repeat": repeat,
                         "label": label,
-                        "predicted": label if right else CLASSES[(number + 1) % 3],
+                        "predicted": label if correct else CLASSES[(number + 1) % 3],
                     }
                 )
-    cell = {"experiment": pl.lit("mfcc"), "size": pl.lit("all"), "fold": pl.lit("fold1")}
+    cell_columns = {"experiment": pl.lit("mfcc"), "size": pl.lit("all"), "fold": pl.lit("fold1")}
     table = pl.DataFrame(groups).with_columns(slice=pl.lit(name), fold=pl.lit("fold1"))
-    places = {group: place for place, group in enumerate(sorted(set(table["group"])))}
+    positions = {group: position for position, group in enumerate(sorted(set(table["group"])))}
     speaker_of = table.select("utterance", speaker=pl.col("utterance").str.head(3))
     return slice_tables(
-        pl.DataFrame(rows).with_columns(**cell),
-        table.with_columns(place=pl.col("group").replace_strict(places)),
+        pl.DataFrame(rows).with_columns(**cell_columns),
+        table.with_columns(position=pl.col("group").replace_strict(positions)),
         speaker_of,
         CLASSES,
         seed=1,
     )
 
 
-def half(speaker: str, number: int, label: str) -> str:
+def parity(speaker: str, number: int, label: str) -> str:
     return "even" if number % 2 else "odd"
 
 
-def test_scores_are_those_of_the_groups_own_answers() -> None:
-    scores, gaps = tables(half, lambda speaker, number, label: float(number % 2))
+def test_scores_of_groups() -> None:
+    scores, gaps = tables(parity, lambda speaker, number, label: float(number % 2))
     assert scores.columns == SLICES.names
     assert gaps.columns == SLICE_GAPS.names
     assert scores.select("group", "utterances", "speakers", "classes", "ua", "wa").rows() == [
@@ -72,10 +75,10 @@ def test_scores_are_those_of_the_groups_own_answers() -> None:
     ]
 
 
-def test_a_gap_of_shared_speakers_is_paired() -> None:
-    """Speakers differ a lot, and the gap is the same in each: it is known better than scores."""
+def test_gaps_between_groups_of_the_same_speakers_are_paired() -> None:
+    """Speakers differ much but have the same gap, so its interval is narrower than the scores'."""
     scores, gaps = tables(
-        half,
+        parity,
         lambda speaker, number, label: int(speaker[1:]) / 14 + (0.15 if number % 2 else 0.0),
         utterances=300,
     )
@@ -85,8 +88,8 @@ def test_a_gap_of_shared_speakers_is_paired() -> None:
     assert gaps["gap_low"][0] < 0.15 < gaps["gap_high"][0]
 
 
-def test_a_class_that_a_group_lacks_is_in_neither_side_of_the_gap() -> None:
-    """Speakers of the group a say nothing sad, which is what is always right."""
+def test_gaps_are_over_the_common_classes() -> None:
+    """Group a has no utterances of sadness, the only class that is always correct."""
     scores, gaps = tables(
         lambda speaker, number, label: "a" if speaker < "s06" else "b",
         lambda speaker, number, label: 1.0 if label == "sadness" else 0.0,
@@ -104,8 +107,8 @@ def test_groups_without_a_common_class_are_not_compared() -> None:
     assert gaps.is_empty()
 
 
-def test_few_speakers_have_no_interval() -> None:
-    few = SPEAKERS[FEWEST_SPEAKERS - 1]
+def test_groups_of_few_speakers_have_no_interval() -> None:
+    few = SPEAKERS[MINIMUM_SPEAKERS - 1]
     scores, gaps = tables(
         lambda speaker, number, label: "few" if speaker < few else "many", lambda *_: 0.6
     )
@@ -113,7 +116,7 @@ def test_few_speakers_have_no_interval() -> None:
     assert by_group["few"]["ua_low"] is None
     assert by_group["many"]["ua_low"] < by_group["many"]["ua"] < by_group["many"]["ua_high"]
     assert gaps["gap_low"][0] is None
-    # 4 of 12: all 12 draws are of the others with the chance (8/12)^12.
+    # 4 of 12 speakers: the probability that none of them is in a bootstrap sample is (8/12)^12.
     assert gaps["excluded_draws"][0] == pytest.approx((8 / 12) ** 12, abs=0.005)
 
 
@@ -125,14 +128,14 @@ def test_single_speakers_are_not_compared() -> None:
 
 
 def test_intervals_of_gaps_cover() -> None:
-    """Groups of six speakers each, whose skills scatter alike: the true gap is none."""
-    inside = 0
+    """Groups of six speakers with the same distribution of recalls: the true gap is 0."""
+    covered = 0
     for seed in range(40):
-        skill = dict(zip(SPEAKERS, np.random.default_rng(seed).uniform(0.4, 0.9, 12), strict=True))
+        recall = dict(zip(SPEAKERS, np.random.default_rng(seed).uniform(0.4, 0.9, 12), strict=True))
         _, gaps = tables(
             lambda speaker, *_: "a" if speaker < "s06" else "b",
-            lambda speaker, number, label, skill=skill: skill[speaker],  # type: ignore[misc]
+            lambda speaker, number, label, recall=recall: recall[speaker],  # type: ignore[misc]
             seed=seed,
         )
-        inside += gaps["gap_low"][0] <= 0 <= gaps["gap_high"][0]
-    assert inside >= 35
+        covered += gaps["gap_low"][0] <= 0 <= gaps["gap_high"][0]
+    assert covered >= 35

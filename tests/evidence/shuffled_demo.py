@@ -1,8 +1,11 @@
-"""The demo with permuted labels: every representation and every kind of model falls to chance.
+"""The demo study with permuted labels: every representation and kind of model is at chance.
 
-Trained through the workflow, at all labels; takes some minutes. The corpus is the demo's own. It
-ends with an error where chance is outside the interval of an experiment, at a level at which that
-happens to one in twenty such studies, or where a comparison names a winner.
+    python -m tests.evidence.shuffled_demo
+
+runs the workflow on the demo corpus at the size `all`, in some minutes. It ends with an error if
+chance is outside the interval of an experiment, with Bonferroni's correction for the number of
+experiments at 5 %, or if a comparison names a winner. The results are in
+docs/explanation/statistics.md.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ import polars as pl
 import yaml
 
 from emoscale.evaluation.comparisons import COMPARISONS
-from emoscale.evaluation.runs import predictions_of_study
+from emoscale.evaluation.runs import study_predictions_schema
 from emoscale.evaluation.speakers import (
-    count_answers,
-    draw_speakers,
-    drawn_unweighted_accuracy,
-    interval,
+    bootstrap_speakers,
+    bootstrap_unweighted_accuracy,
+    confidence_interval,
+    count_predictions,
     unweighted_accuracy,
 )
 from emoscale.tables.parquet import read_table
@@ -32,7 +35,7 @@ NAME = "demo_shuffled"
 
 
 def configuration() -> dict[str, Any]:
-    """The demo's, with permuted labels, at all labels only."""
+    """Return the configuration of the demo with permuted labels, at the size `all` only."""
     study: dict[str, Any] = yaml.safe_load((PROJECT / "config" / "demo.yaml").read_text())
     study |= {"study": NAME, "sizes": ["all"]}
     study["protocol"]["shuffle_labels"] = True
@@ -50,7 +53,7 @@ def main() -> None:
     path.write_text(yaml.safe_dump(study, sort_keys=False))
     tables = f"results/{NAME}/tables"
     snakemake = Path(sys.executable).with_name("snakemake")
-    wanted = [f"{tables}/comparisons.parquet", f"{tables}/scores.parquet"]
+    targets = [f"{tables}/comparisons.parquet", f"{tables}/scores.parquet"]
     subprocess.run(
         [
             str(snakemake),
@@ -61,7 +64,7 @@ def main() -> None:
             "--configfile",
             str(path),
             "--",
-            *wanted,
+            *targets,
         ],
         cwd=PROJECT,
         check=True,
@@ -69,28 +72,31 @@ def main() -> None:
     classes = sorted(study["labels"]["classes"])
     utterances = read_table(folder / "corpus" / "utterances.parquet", UTTERANCES)
     predictions = read_table(
-        PROJECT / tables / "predictions.parquet", predictions_of_study(classes)
+        PROJECT / tables / "predictions.parquet", study_predictions_schema(classes)
     )
-    chance, number = 1 / len(classes), len(study["experiments"])
-    level = 1 - 0.05 / number
-    print(f"permuted labels, {number} experiments; chance is {chance:.1%}")
-    print(f"| experiment | UA | 95 % interval | {level:.2%} interval |\n|---|---|---|---|")
-    outside, outside_one = [], 0
-    for (experiment,), own in predictions.group_by("experiment", maintain_order=True):
-        answers = count_answers(own, utterances, classes)
-        values = drawn_unweighted_accuracy(answers, draw_speakers(answers.speakers, study["seed"]))
-        low, high = interval(values, len(answers.speakers))
-        least, most = interval(values, len(answers.speakers), level)
-        print(
-            f"| {experiment} | {unweighted_accuracy(answers):.1%} | {low:.1%} to {high:.1%} "
-            f"| {least:.1%} to {most:.1%} |"
+    chance, experiments = 1 / len(classes), len(study["experiments"])
+    confidence = 1 - 0.05 / experiments
+    print(f"permuted labels, {experiments} experiments; chance is {chance:.1%}")
+    print(f"| experiment | UA | 95 % interval | {confidence:.2%} interval |\n|---|---|---|---|")
+    outside, outside_95 = [], 0
+    for (experiment,), table in predictions.group_by("experiment", maintain_order=True):
+        counts = count_predictions(table, utterances, classes)
+        bootstrap = bootstrap_speakers(counts.speakers, study["seed"])
+        bootstrap_ua = bootstrap_unweighted_accuracy(counts, bootstrap)
+        low, high = confidence_interval(bootstrap_ua, len(counts.speakers))
+        low_corrected, high_corrected = confidence_interval(
+            bootstrap_ua, len(counts.speakers), confidence
         )
-        outside_one += not low <= chance <= high
-        if not least <= chance <= most:
+        print(
+            f"| {experiment} | {unweighted_accuracy(counts):.1%} | {low:.1%} to {high:.1%} "
+            f"| {low_corrected:.1%} to {high_corrected:.1%} |"
+        )
+        outside_95 += not low <= chance <= high
+        if not low_corrected <= chance <= high_corrected:
             outside.append(str(experiment))
     comparisons = read_table(PROJECT / tables / "comparisons.parquet", COMPARISONS)
     winners = comparisons.filter(pl.col("winner") != "none")
-    print(f"chance is outside the 95 % interval of {outside_one} of {number}")
+    print(f"chance is outside the 95 % interval of {outside_95} of {experiments}")
     print(f"{len(winners)} of {len(comparisons)} comparisons name a winner")
     if outside or len(winners):
         sys.exit(f"not at chance: {', '.join(outside) or 'none'}; winners: {len(winners)}")

@@ -1,4 +1,4 @@
-"""A small study that is really trained, on labels that are really shuffled."""
+"""A small study trained on shuffled labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.evaluation.comparisons import comparison_table
 from emoscale.protocol.orders import make_fold, subset, training_labels
 
@@ -18,40 +18,40 @@ DIMENSIONS = {"few": 4, "more": 12, "many": 32, "most": 60}
 PROTOCOL = ProtocolSettings(
     fold_unit="session", folds=5, repeats=2, development="none", shuffle_labels=True
 )
-_SHARES = (0.3, 0.15, 0.3, 0.25)
+_CLASS_PROPORTIONS = (0.3, 0.15, 0.3, 0.25)
 
 
 def shuffled_comparisons(seed: int) -> pl.DataFrame:
-    """The comparisons of four experiments on ten speakers and 600 utterances.
+    """Return the comparisons of four experiments on ten speakers and 600 utterances.
 
-    The features tell the classes well: what keeps the scores at chance is that training is told
-    permuted labels. An experiment reads the first of an utterance's numbers, its own few or many.
+    The features separate the classes well: scores are at chance only because the training labels
+    are permuted. Each experiment uses a different number of the features' dimensions.
     """
     generator = np.random.default_rng([seed, 1])
     utterances, features = _corpus(generator)
-    place = {key: number for number, key in enumerate(utterances["utterance"])}
+    index_of = {key: index for index, key in enumerate(utterances["utterance"])}
     predictions: list[pl.DataFrame] = []
-    for number in range(PROTOCOL.folds):
-        fold = make_fold(utterances, PROTOCOL, number, seed)
+    for fold_number in range(PROTOCOL.folds):
+        fold = make_fold(utterances, PROTOCOL, fold_number, seed)
         test = fold.filter(pl.col("role") == "test")
-        tested = features[[place[key] for key in test["utterance"]]]
+        test_features = features[[index_of[key] for key in test["utterance"]]]
         for repeat in range(PROTOCOL.repeats):
-            told = dict(zip(fold["utterance"], training_labels(fold, repeat), strict=True))
+            label_of = dict(zip(fold["utterance"], training_labels(fold, repeat), strict=True))
             for size in SIZES:
                 keys = subset(fold, repeat, size)
-                learned = features[[place[key] for key in keys]]
+                training_features = features[[index_of[key] for key in keys]]
                 for name, dimension in DIMENSIONS.items():
                     model = LogisticRegression(C=0.1, max_iter=200)
-                    with threadpool_limits(1):  # threads take ten times as long for so little
-                        model.fit(learned[:, :dimension], [told[key] for key in keys])
+                    with threadpool_limits(1):  # ten times faster than several threads
+                        model.fit(training_features[:, :dimension], [label_of[key] for key in keys])
                     predictions.append(
                         test.select(
                             "utterance",
                             "label",
-                            predicted=pl.Series(model.predict(tested[:, :dimension])),
+                            predicted=pl.Series(model.predict(test_features[:, :dimension])),
                             repeat=pl.lit(repeat),
                             order=pl.lit(repeat),
-                            fold=pl.lit(f"fold{number}"),
+                            fold=pl.lit(f"fold{fold_number}"),
                             experiment=pl.lit(name),
                             size=pl.lit(size),
                         )
@@ -67,13 +67,13 @@ def shuffled_comparisons(seed: int) -> pl.DataFrame:
 
 
 def _corpus(generator: np.random.Generator) -> tuple[pl.DataFrame, np.ndarray]:
-    width = max(DIMENSIONS.values())
-    of_class = generator.normal(0, 1.0, (len(CLASSES), width))
+    dimensions = max(DIMENSIONS.values())
+    class_means = generator.normal(0, 1.0, (len(CLASSES), dimensions))
     rows, features = [], []
     for speaker in range(10):
-        voice = generator.normal(0, 1.0, width)
+        speaker_offset = generator.normal(0, 1.0, dimensions)
         for number in range(60):
-            label = generator.choice(len(CLASSES), p=_SHARES)
+            label = generator.choice(len(CLASSES), p=_CLASS_PROPORTIONS)
             rows.append(
                 {
                     "utterance": f"{speaker}-{number:02d}",
@@ -83,5 +83,9 @@ def _corpus(generator: np.random.Generator) -> tuple[pl.DataFrame, np.ndarray]:
                     "vote_shares": None,
                 }
             )
-            features.append(of_class[label] + voice + generator.normal(0, 1.5, width))
-    return pl.DataFrame(rows, schema_overrides={"vote_shares": SHARES}), np.array(features)
+            features.append(
+                class_means[label] + speaker_offset + generator.normal(0, 1.5, dimensions)
+            )
+    return pl.DataFrame(rows, schema_overrides={"vote_shares": VOTE_SHARES_DTYPE}), np.array(
+        features
+    )

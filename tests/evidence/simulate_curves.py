@@ -1,10 +1,11 @@
-"""Whether forecasts and factors hold what they say, on learning curves whose truth is known.
+"""Simulation of forecasts and efficiency factors on learning curves with a known true shape.
 
     python -m tests.evidence.simulate_curves
 
-prints how often the hidden last point is inside its interval and how wide that is, for each shape
-of curve and design, and how often the interval of a factor holds the true one; it ends with an
-error where one of them is outside its limits. What came out is in docs/efficiency.md.
+prints, for each shape of curve and each design, how often the held-out last point is in its
+prediction interval and how wide the interval is; and how often the interval of an efficiency factor
+covers the true one. It ends with an error if one of them is outside its limits. The results are in
+docs/explanation/efficiency.md.
 """
 
 from __future__ import annotations
@@ -14,23 +15,30 @@ from collections.abc import Callable, Sequence
 import click
 import numpy as np
 
-from emoscale.evaluation.curves import Curve
+from emoscale.evaluation.curves import LearningCurve
 from emoscale.evaluation.efficiency import efficiency_table
 from emoscale.evaluation.forecast import forecast_table, noise_of
 from emoscale.evaluation.speakers import (
-    Answers,
-    draw_speakers,
-    drawn_unweighted_accuracy,
+    PredictionCounts,
+    bootstrap_speakers,
+    bootstrap_unweighted_accuracy,
     unweighted_accuracy,
 )
 from emoscale.training.metrics import Floats
 
 CHANCE = 0.25
-INSIDE = 0.85
-"""Least share of hidden points inside their interval."""
+MINIMUM_FORECAST_COVERAGE = 0.85
+"""Least fraction of held-out points in their prediction interval."""
 
-WIDEST = {"5, each twice the last": 0.30, "4, each twice the last": 0.30, "published": 0.20}
-"""Most of the mean width of these intervals."""
+MINIMUM_FACTOR_COVERAGE = 0.9
+"""Least fraction of true factors in their interval."""
+
+MAXIMUM_WIDTH = {
+    "5, each twice the last": 0.30,
+    "4, each twice the last": 0.30,
+    "published": 0.20,
+}
+"""Largest mean width of the prediction intervals, by design."""
 
 Shape = Callable[[Floats], Floats]
 SHAPES: dict[str, Shape] = {
@@ -42,6 +50,8 @@ SHAPES: dict[str, Shape] = {
     "constant": lambda n: 0.5 + 0 * n,
     "at chance": lambda n: CHANCE + 0 * n,
 }
+"""True UA by number of labels."""
+
 DESIGNS = {
     "5, each twice the last": [50, 100, 200, 400, 800],
     "4, each twice the last": [100, 200, 400, 800],
@@ -49,65 +59,69 @@ DESIGNS = {
     "published": [500, 1000, 2000, 4000],
     "3, 20 to 356": [20, 80, 356],
 }
+"""Numbers of labels."""
 
 
-def measured(
-    truth: Sequence[Shape],
+def simulate_curves(
+    shapes: Sequence[Shape],
     labels: Floats,
     generator: np.random.Generator,
     speakers: int = 10,
     repeats: int = 3,
     utterances: int = 15,
-) -> list[Curve]:
-    """What studies of these true curves measure, on the same `utterances` a speaker and class.
+) -> list[LearningCurve]:
+    """Return measured curves of one study, with `utterances` per speaker and class.
 
-    A speaker is as easy at every size (6 points of deviation), and a little easier at some than at
-    others (2); a training is as lucky on all its test utterances (1.5 points); utterances are right
-    at random, half of which they share over sizes, trainings and curves.
+    UA varies between speakers, equally at all sizes (standard deviation 6 points) and by size (2),
+    and between trainings (1.5). Half of the variance of an utterance is shared by all sizes,
+    trainings and curves.
     """
     classes = 4
-    ease = generator.normal(0, 0.06, speakers)
-    known = generator.normal(size=(speakers, classes, utterances))
-    draws = draw_speakers([f"s{number:03d}" for number in range(speakers)], 1, draws=1000)
+    speaker_effect = generator.normal(0, 0.06, speakers)
+    shared_noise = generator.normal(size=(speakers, classes, utterances))
+    bootstrap = bootstrap_speakers([f"s{number:03d}" for number in range(speakers)], 1, 1000)
     curves = []
-    for place, shape in enumerate(truth):
-        points, drawn = [], []
-        for level in shape(labels):
-            own = generator.normal(0, 0.02, speakers)
-            luck = generator.normal(0, 0.015, repeats)
-            noise = generator.normal(size=(repeats, *known.shape))
-            threshold = np.sqrt(0.5) * known + np.sqrt(0.5) * noise
-            chances = np.clip(level + (ease + own) + luck[:, None], 0.02, 0.98)
-            right = (_normal(threshold) < chances[:, :, None, None]).sum(axis=-1)
+    for curve_number, shape in enumerate(shapes):
+        ua, bootstrap_ua = [], []
+        for expected_ua in shape(labels):
+            size_effect = generator.normal(0, 0.02, speakers)
+            training_effect = generator.normal(0, 0.015, repeats)
+            noise = generator.normal(size=(repeats, *shared_noise.shape))
+            difficulty = np.sqrt(0.5) * shared_noise + np.sqrt(0.5) * noise
+            probabilities = np.clip(
+                expected_ua + (speaker_effect + size_effect) + training_effect[:, None], 0.02, 0.98
+            )
+            correct = (_normal_cdf(difficulty) < probabilities[:, :, None, None]).sum(axis=-1)
             confusions = np.zeros((repeats, speakers, classes, classes), np.int64)
             for label in range(classes):
-                confusions[:, :, label, label] = right[:, :, label]
-                confusions[:, :, label, label - 1] = utterances - right[:, :, label]
-            answers = Answers(draws.speakers, confusions)
-            points.append(unweighted_accuracy(answers))
-            drawn.append(drawn_unweighted_accuracy(answers, draws))
+                confusions[:, :, label, label] = correct[:, :, label]
+                confusions[:, :, label, label - 1] = utterances - correct[:, :, label]
+            counts = PredictionCounts(bootstrap.speakers, confusions)
+            ua.append(unweighted_accuracy(counts))
+            bootstrap_ua.append(bootstrap_unweighted_accuracy(counts, bootstrap))
         sizes = tuple(f"{number:.0f}" for number in labels)
         curves.append(
-            Curve(
-                f"curve{place}",
+            LearningCurve(
+                f"curve{curve_number}",
                 sizes,
                 labels,
-                np.array(points),
-                np.stack(drawn, axis=1),
+                np.array(ua),
+                np.stack(bootstrap_ua, axis=1),
                 speakers,
             )
         )
     return curves
 
 
-def hidden_points(
+def forecast_held_out_points(
     shape: Shape, labels: Sequence[int], simulations: int, seed: int = 0
 ) -> dict[str, float]:
-    """Of hidden last points: share inside, mean width and error, and the noise that was seen."""
+    """Return coverage, mean width and mean error of held-out last points, and the estimated
+    noise."""
     generator = np.random.default_rng(seed)
     rows, noises = [], []
     for _ in range(simulations):
-        curves = measured([shape], np.array(labels, dtype=float), generator)
+        curves = simulate_curves([shape], np.array(labels, dtype=float), generator)
         rows += forecast_table(curves, CHANCE, [], [], seed).to_dicts()
         noises.append(noise_of(curves[0]))
     return {
@@ -118,13 +132,13 @@ def hidden_points(
     }
 
 
-def factors(
-    saving: float, labels: Sequence[int], simulations: int, seed: int = 0
+def estimate_factors(
+    true_factor: float, labels: Sequence[int], simulations: int, seed: int = 0
 ) -> dict[str, float]:
-    """Of a curve that needs `saving` times fewer labels than another at every size.
+    """Simulate a curve that needs `true_factor` times fewer labels than another at every size.
 
-    How often the interval holds that; how often it has two ends; the middle of the factors that
-    were measured (not a number where none was).
+    Returns the coverage of the interval, the fraction of intervals with two finite ends, and the
+    median of the measured factors (not a number if none was measured).
     """
     generator = np.random.default_rng(seed)
 
@@ -134,51 +148,54 @@ def factors(
     rows = []
     for _ in range(simulations):
         numbers = np.array(labels, dtype=float)
-        curves = measured([lambda n: slow(saving * n), slow], numbers, generator)
+        curves = simulate_curves([lambda n: slow(true_factor * n), slow], numbers, generator)
         table = efficiency_table(curves).filter("at_largest_size", experiment="curve0")
         rows.append(table.row(0, named=True))
-    found = [row["factor"] for row in rows if row["bound"] == "measured"]
+    measured = [row["factor"] for row in rows if row["bound"] == "measured"]
     return {
-        "held": float(np.mean([row["factor_low"] <= saving <= row["factor_high"] for row in rows])),
-        "closed": float(
+        "covered": float(
+            np.mean([row["factor_low"] <= true_factor <= row["factor_high"] for row in rows])
+        ),
+        "bounded": float(
             np.mean([row["factor_low"] > 0 and row["factor_high"] < np.inf for row in rows])
         ),
-        "median": float(np.median(found)) if found else float("nan"),
+        "median": float(np.median(measured)) if measured else float("nan"),
     }
 
 
-def _normal(values: Floats) -> Floats:
+def _normal_cdf(values: Floats) -> Floats:
     from scipy.special import ndtr
 
     return np.asarray(ndtr(values))
 
 
 @click.command(help=__doc__)
-@click.option("--simulations", default=100, show_default=True)
+@click.option("--simulations", default=100, show_default=True, help="Number of simulated studies.")
 def main(simulations: int) -> None:
-    wrong = []
-    click.echo(f"hidden last points, {simulations} simulated studies each: inside, width, error")
+    outside = []
+    click.echo(f"held-out last points, {simulations} simulated studies each: covered, width, error")
     for design, labels in DESIGNS.items():
         for name, shape in SHAPES.items():
-            found = hidden_points(shape, labels, simulations)
+            result = forecast_held_out_points(shape, labels, simulations)
             click.echo(
-                f"{design:28}{name:38}{found['inside']:5.0%}{100 * found['width']:7.1f}"
-                f"{100 * found['error']:6.1f}  (noise {100 * found['noise']:.1f} points)"
+                f"{design:28}{name:38}{result['covered']:5.0%}{100 * result['width']:7.1f}"
+                f"{100 * result['error']:6.1f}  (noise {100 * result['noise']:.1f} points)"
             )
-            too_wide = found["width"] > WIDEST.get(design, 1.0)
-            if found["covered"] < INSIDE or too_wide:
-                wrong.append(f"{design}, {name}")
-    click.echo("true factor: held by its interval, intervals with two ends, median where measured")
-    for saving in (1.0, 2.0, 4.0, 8.0):
+            too_wide = result["width"] > MAXIMUM_WIDTH.get(design, 1.0)
+            if result["covered"] < MINIMUM_FORECAST_COVERAGE or too_wide:
+                outside.append(f"{design}, {name}")
+    click.echo("true factor: covered by its interval, bounded intervals, median of the measured")
+    for factor in (1.0, 2.0, 4.0, 8.0):
         for design in ("5, each twice the last", "published"):
-            got = factors(saving, DESIGNS[design], simulations)
+            result = estimate_factors(factor, DESIGNS[design], simulations)
             click.echo(
-                f"{design:28}{saving:4.0f}{got['held']:7.0%}{got['closed']:7.0%}{got['median']:7.1f}"
+                f"{design:28}{factor:4.0f}{result['covered']:7.0%}{result['bounded']:7.0%}"
+                f"{result['median']:7.1f}"
             )
-            if got["held"] < 0.9:
-                wrong.append(f"factor {saving}, {design}")
-    if wrong:
-        raise click.ClickException("outside the limits: " + "; ".join(wrong))
+            if result["covered"] < MINIMUM_FACTOR_COVERAGE:
+                outside.append(f"factor {factor}, {design}")
+    if outside:
+        raise click.ClickException("outside the limits: " + "; ".join(outside))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""A short form of `make evidence`: fewer studies, so wider limits."""
+"""A shorter form of `make evidence`, with fewer simulated studies and wider limits."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.evidence.simulate_curves import DESIGNS, SHAPES, factors, hidden_points
+from tests.evidence.simulate_curves import (
+    DESIGNS,
+    SHAPES,
+    estimate_factors,
+    forecast_held_out_points,
+)
 
 
 @pytest.mark.parametrize(
@@ -15,14 +20,14 @@ from tests.evidence.simulate_curves import DESIGNS, SHAPES, factors, hidden_poin
         ("4, each twice the last", "sigmoid in log n, before its middle"),
     ],
 )
-def test_the_hidden_last_point_is_where_it_was_forecast(design: str, shape: str) -> None:
-    found = hidden_points(SHAPES[shape], DESIGNS[design], simulations=20)
-    assert found["covered"] >= 0.85
-    assert found["width"] < 0.35
-    assert found["error"] < found["width"] / 2
+def test_prediction_intervals_cover_hidden_points(design: str, shape: str) -> None:
+    result = forecast_held_out_points(SHAPES[shape], DESIGNS[design], simulations=20)
+    assert result["covered"] >= 0.85
+    assert result["width"] < 0.35
+    assert result["error"] < result["width"] / 2
 
 
-def test_the_interval_of_a_factor_holds_it() -> None:
-    found = factors(4.0, DESIGNS["5, each twice the last"], simulations=25)
-    assert found["held"] >= 0.85
-    assert 2.0 < found["median"] < 8.0
+def test_intervals_cover_the_true_factor() -> None:
+    result = estimate_factors(4.0, DESIGNS["5, each twice the last"], simulations=25)
+    assert result["covered"] >= 0.85
+    assert 2.0 < result["median"] < 8.0

@@ -1,4 +1,4 @@
-"""A short form of `make evidence`: fewer studies, so wider limits."""
+"""A shorter form of `make evidence`, with fewer simulated studies and wider limits."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ import pytest
 
 from tests.evidence.shuffled_study import shuffled_comparisons
 from tests.evidence.simulate_statistics import (
-    ALIKE,
+    DEFAULT_STUDY,
+    EQUAL_SEPARATIONS,
     EXPERIMENTS,
     SIZES,
-    USUAL,
     coverage,
-    winners,
+    winner_rates,
 )
-from tests.evidence.simulated_study import simulate, truth
+from tests.evidence.simulated_study import simulate, true_scores
 
 
-def test_the_truth_is_where_a_large_study_ends() -> None:
-    large = replace(USUAL, speakers=2000, folds=2000, repeats=1)
-    measured = [each.right[0].sum(axis=0) / each.there.sum(axis=0) for each in simulate(large, [1])]
-    ua = np.array(measured).mean(axis=1)
-    assert ua == pytest.approx(truth(USUAL)["UA"], abs=0.01)
+def test_large_studies_have_the_true_scores() -> None:
+    large = replace(DEFAULT_STUDY, speakers=2000, folds=2000, repeats=1)
+    recalls = [
+        counts.correct[0].sum(axis=0) / counts.support.sum(axis=0)
+        for counts in simulate(large, [1])
+    ]
+    ua = np.array(recalls).mean(axis=1)
+    assert ua == pytest.approx(true_scores(DEFAULT_STUDY)["UA"], abs=0.01)
 
 
-def test_intervals_hold_the_truth() -> None:
-    found = coverage(USUAL, simulations=40)
-    for what, share in found.items():
-        # Of 120 intervals of three experiments, which are not independent.
-        assert share >= 0.85, what
+def test_intervals_cover_the_true_scores() -> None:
+    for name, rate in coverage(DEFAULT_STUDY, simulations=40).items():
+        # 120 intervals of three experiments, which are not independent.
+        assert rate >= 0.85, name
 
 
-def test_no_winner_where_there_is_none() -> None:
-    for strengths in ALIKE.values():
-        study = replace(USUAL, strengths=strengths * EXPERIMENTS * SIZES)
-        declared, alone, _ = winners(study, simulations=25)
-        assert declared <= 0.12
-        assert alone <= 0.1
+def test_no_winner_without_a_true_difference() -> None:
+    for separations in EQUAL_SEPARATIONS.values():
+        study = replace(DEFAULT_STUDY, separations=separations * EXPERIMENTS * SIZES)
+        named, uncorrected, _ = winner_rates(study, simulations=25)
+        assert named <= 0.12
+        assert uncorrected <= 0.1
 
 
 def test_studies_trained_on_shuffled_labels_name_no_winner() -> None:

@@ -1,4 +1,4 @@
-"""Runs scripts/fairseq_backend.py in fairseq's own Python, which FAIRSEQ_PYTHON names."""
+"""Runs scripts/fairseq_backend.py in a Python with fairseq (environment: FAIRSEQ_PYTHON)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tests.conftest import PROJECT
 PYTHON = os.environ.get("FAIRSEQ_PYTHON", "")
 
 needs_fairseq = pytest.mark.skipif(
-    not PYTHON, reason="FAIRSEQ_PYTHON names no Python that has fairseq; make test-fairseq does"
+    not PYTHON,
+    reason="FAIRSEQ_PYTHON is not set to a Python with fairseq; make test-fairseq sets it",
 )
 
 
 def run_backend(
     checkpoint: Path, output: str, waveforms: Path, result: Path
 ) -> subprocess.CompletedProcess[str]:
-    """The program as the workflow calls it."""
+    """Run the program as the workflow does."""
     program = PROJECT / "scripts" / "fairseq_backend.py"
     files: list[str | Path] = [
         "--checkpoint",
@@ -41,13 +42,13 @@ def run_backend(
     )
 
 
-def features_by_fairseq(
+def extract_with_fairseq(
     checkpoint: Path, output: str, waveforms: Mapping[str, np.ndarray], folder: Path
 ) -> dict[str, np.ndarray]:
-    """What fairseq computes, by key."""
+    """Compute features with fairseq, by key."""
     arrays: dict[str, Any] = dict(waveforms)
     np.savez(folder / "in.npz", **arrays)
-    ran = run_backend(checkpoint, output, folder / "in.npz", folder / "out.npz")
-    assert ran.returncode == 0, ran.stderr
+    process = run_backend(checkpoint, output, folder / "in.npz", folder / "out.npz")
+    assert process.returncode == 0, process.stderr
     with np.load(folder / "out.npz") as result:
         return {key: result[key] for key in result.files}

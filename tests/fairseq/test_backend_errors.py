@@ -1,4 +1,4 @@
-"""What the program beside fairseq refuses, each in one sentence."""
+"""Errors of the program that runs fairseq, each a one-line message."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def waveforms(tmp_path: Path) -> Path:
     return path
 
 
-def refusal(checkpoint: Path, output: str, waveforms: Path, folder: Path) -> str:
-    """What it says; it has written nothing."""
+def error_message(checkpoint: Path, output: str, waveforms: Path, folder: Path) -> str:
+    """Return the error message of a run, which must not write any file."""
     before = set(folder.iterdir())
-    ran = run_backend(checkpoint, output, waveforms, folder / "out.npz")
-    assert ran.returncode == 1
+    process = run_backend(checkpoint, output, waveforms, folder / "out.npz")
+    assert process.returncode == 1
     assert set(folder.iterdir()) == before
-    (sentence,) = [line for line in ran.stderr.splitlines() if line.startswith("Error: ")]
-    assert "Traceback" not in ran.stderr
-    return sentence
+    (message,) = [line for line in process.stderr.splitlines() if line.startswith("Error: ")]
+    assert "Traceback" not in process.stderr
+    return message
 
 
 class Malicious:
-    """What a stranger's pickle may hold."""
+    """Object whose unpickling executes code."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
@@ -70,7 +70,7 @@ def torchscript(path: Path, pwned: Path) -> None:
         archive.writestr(f"{root}/constants.pkl", b"")
 
 
-def layers_that_run(path: Path, pwned: Path) -> None:
+def executable_layers(path: Path, pwned: Path) -> None:
     with torch.serialization.safe_globals([argparse.Namespace]):
         content = torch.load(CHECKPOINT, weights_only=True)
     content["args"].conv_feature_layers = f"__import__('os').mkdir({str(pwned)!r})"
@@ -78,42 +78,44 @@ def layers_that_run(path: Path, pwned: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("write", "sentence"),
+    ("write", "expected"),
     [
-        (bare_pickle, "is refused: it holds posix.mkdir"),
-        (saved_by_torch, "is refused: it holds posix.mkdir, and only weights and plain settings"),
-        (saved_by_old_torch, "is refused: it holds posix.mkdir"),
+        (bare_pickle, "is refused: it contains posix.mkdir"),
+        (saved_by_torch, "is refused: it contains posix.mkdir, but only weights and arguments"),
+        (saved_by_old_torch, "is refused: it contains posix.mkdir"),
         (torchscript, "is refused: it is a TorchScript program"),
-        (layers_that_run, "are not understood"),
+        (executable_layers, "are not supported"),
     ],
 )
-def test_malicious_files_are_refused_and_do_nothing(
-    tmp_path: Path, waveforms: Path, write: Callable[[Path, Path], None], sentence: str
+def test_malicious_files_are_not_executed(
+    tmp_path: Path, waveforms: Path, write: Callable[[Path, Path], None], expected: str
 ) -> None:
     write(tmp_path / "bad.pt", tmp_path / "pwned")
-    assert sentence in refusal(tmp_path / "bad.pt", "z", waveforms, tmp_path)
+    assert expected in error_message(tmp_path / "bad.pt", "z", waveforms, tmp_path)
 
 
 def test_other_files_are_refused(tmp_path: Path, waveforms: Path) -> None:
-    assert "no.pt does not exist" in refusal(tmp_path / "no.pt", "z", waveforms, tmp_path)
+    assert "no.pt does not exist" in error_message(tmp_path / "no.pt", "z", waveforms, tmp_path)
     (tmp_path / "cut.pt").write_bytes(CHECKPOINT.read_bytes()[:5_000])
-    assert "is damaged or no" in refusal(tmp_path / "cut.pt", "z", waveforms, tmp_path)
+    assert "is damaged or not" in error_message(tmp_path / "cut.pt", "z", waveforms, tmp_path)
     torch.save({"model": {}}, tmp_path / "other.pt")
-    assert "is no fairseq checkpoint" in refusal(tmp_path / "other.pt", "z", waveforms, tmp_path)
+    assert "is not a fairseq checkpoint" in error_message(
+        tmp_path / "other.pt", "z", waveforms, tmp_path
+    )
     with torch.serialization.safe_globals([argparse.Namespace]):
         content = torch.load(CHECKPOINT, weights_only=True)
     content["model"].pop("feature_extractor.conv_layers.0.0.weight")
     torch.save(content, tmp_path / "less.pt")
-    sentence = "less.pt holds another architecture: it lacks feature_extractor.conv_layers.0.0"
-    assert sentence in refusal(tmp_path / "less.pt", "z", waveforms, tmp_path)
+    expected = "less.pt is of another architecture: it lacks feature_extractor.conv_layers.0.0"
+    assert expected in error_message(tmp_path / "less.pt", "z", waveforms, tmp_path)
 
 
-def test_what_cannot_be_computed(tmp_path: Path, waveforms: Path) -> None:
-    assert "has no quantiser" in refusal(CHECKPOINT, "codes", waveforms, tmp_path)
+def test_invalid_outputs_and_waveforms(tmp_path: Path, waveforms: Path) -> None:
+    assert "has no quantiser" in error_message(CHECKPOINT, "codes", waveforms, tmp_path)
     np.savez(waveforms, long=np.zeros(465, np.float32), short=np.zeros(464, np.float32))
-    sentence = "short has 464 samples, fewer than the 465 of one frame"
-    assert sentence in refusal(CHECKPOINT, "z", waveforms, tmp_path)
+    expected = "short has 464 samples, fewer than the 465 of one frame"
+    assert expected in error_message(CHECKPOINT, "z", waveforms, tmp_path)
     np.savez(waveforms, double=np.zeros(465))
-    assert "double is no float32 waveform" in refusal(CHECKPOINT, "z", waveforms, tmp_path)
+    assert "double is not a float32 waveform" in error_message(CHECKPOINT, "z", waveforms, tmp_path)
     waveforms.write_text("no archive")
-    assert "in.npz cannot be read" in refusal(CHECKPOINT, "z", waveforms, tmp_path)
+    assert "in.npz cannot be read" in error_message(CHECKPOINT, "z", waveforms, tmp_path)

@@ -1,4 +1,4 @@
-"""The native backend against fairseq, on the same checkpoints; the differences are printed.
+"""The native backend compared with fairseq on the same checkpoints; prints the differences.
 
 FAIRSEQ_PYTHON=<a Python with fairseq> pytest -s tests/fairseq
 """
@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from emoscale.representations.checkpoints import (
+from emoscale.representations.fairseq_checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
     load_weights,
@@ -25,17 +25,17 @@ from emoscale.representations.quantiser import (
     Quantiser,
     QuantiserArchitecture,
     build_quantiser,
-    look_up,
+    code_vectors,
 )
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
-from tests.fairseq.backend import features_by_fairseq, needs_fairseq
+from tests.fairseq.backend import extract_with_fairseq, needs_fairseq
 
 pytestmark = needs_fairseq
 
 LARGEST_DIFFERENCE = 1e-4
 
 LARGE = {"log_compression": True, "skip_connections_agg": True, "residual_scale": 0.5}
-"""wav2vec_large's flags; its layers are those of a checkpoint that states none."""
+"""Flags of wav2vec_large; its layers are the defaults."""
 
 SMALL = {
     "conv_feature_layers": "[(16, 10, 5), (16, 8, 4)] + [(16, 4, 2)] * 3 + [(16, 1, 1)] * 2",
@@ -66,9 +66,9 @@ Rows = list[tuple[str, str, int, float]]
 
 @pytest.fixture(scope="module")
 def differences() -> Iterator[Rows]:
-    """Checkpoint, output, utterances, and the largest difference (of codes: the share that differ).
+    """Checkpoint, output, number of utterances, and the largest difference.
 
-    Printed when all have been seen.
+    For codes, the difference is the fraction of codes that differ. The rows are printed at the end.
     """
     rows: Rows = []
     yield rows
@@ -77,19 +77,19 @@ def differences() -> Iterator[Rows]:
         print(f"{name:34}{output:8}{utterances:10}{difference:20.1e}")
 
 
-def random_waveforms(count: int, longest: float) -> dict[str, np.ndarray]:
-    """Noises of 0.5 s to `longest` seconds at 16 kHz, of changing level."""
+def random_waveforms(count: int, max_seconds: float) -> dict[str, np.ndarray]:
+    """Noise of 0.5 s to `max_seconds` at 16 kHz, with random amplitudes."""
     generator = np.random.default_rng(count)
-    lengths = generator.integers(8_000, round(longest * 16_000), size=count)
-    levels = 10 ** generator.uniform(-2, -0.5, size=count)
+    lengths = generator.integers(8_000, round(max_seconds * 16_000), size=count)
+    amplitudes = 10 ** generator.uniform(-2, -0.5, size=count)
     return {
-        str(number): generator.normal(0.0, level, length).astype(np.float32)
-        for number, (length, level) in enumerate(zip(lengths, levels, strict=True))
+        str(number): generator.normal(0.0, amplitude, length).astype(np.float32)
+        for number, (length, amplitude) in enumerate(zip(lengths, amplitudes, strict=True))
     }
 
 
 def write_checkpoint(path: Path, arguments: dict[str, Any]) -> Path:
-    """Random weights in half precision, and an args Namespace: fairseq's form."""
+    """Write random weights in half precision and an args Namespace, as fairseq does."""
     torch.manual_seed(len(path.stem))
     architecture = Wav2VecArchitecture.from_arguments(arguments)
     model = Wav2Vec(architecture)
@@ -99,7 +99,7 @@ def write_checkpoint(path: Path, arguments: dict[str, Any]) -> Path:
         for parameter in quantiser.parameters():
             nn.init.normal_(parameter)
         model.vector_quantizer = quantiser
-    for parameter in model.parameters():  # norms and biases start at one and nought
+    for parameter in model.parameters():  # norms and biases are initialised to one and zero
         parameter.data += 0.1 * torch.randn_like(parameter)
     weights = {name: value.half() for name, value in model.state_dict().items()}
     namespace = argparse.Namespace(arch="wav2vec", prediction_steps=12, offset="auto", **arguments)
@@ -107,13 +107,13 @@ def write_checkpoint(path: Path, arguments: dict[str, Any]) -> Path:
     return path
 
 
-def wav2vec_of(checkpoint: FairseqCheckpoint) -> Wav2Vec:
+def load_wav2vec(checkpoint: FairseqCheckpoint) -> Wav2Vec:
     model = Wav2Vec(Wav2VecArchitecture.from_arguments(checkpoint.arguments))
     load_weights(model, checkpoint, ("vector_quantizer.",))
     return model.eval()
 
 
-def quantiser_of(checkpoint: FairseqCheckpoint) -> Quantiser:
+def load_quantiser(checkpoint: FairseqCheckpoint) -> Quantiser:
     channels = Wav2VecArchitecture.from_arguments(checkpoint.arguments).encoder[-1][0]
     quantiser = build_quantiser(
         QuantiserArchitecture.from_arguments(checkpoint.arguments, channels)
@@ -129,7 +129,7 @@ def quantiser_of(checkpoint: FairseqCheckpoint) -> Quantiser:
 
 
 def largest_difference(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> float:
-    """Over all frames of all utterances, which must be as many and must vary."""
+    """Largest absolute difference over all utterances, whose shapes must agree."""
     assert ours.keys() == theirs.keys()
     for key, frames in ours.items():
         assert frames.shape == theirs[key].shape
@@ -142,12 +142,12 @@ def largest_difference(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray
 def compare(
     name: str, path: Path, waveforms: dict[str, np.ndarray], differences: Rows, folder: Path
 ) -> None:
-    model = wav2vec_of(load_fairseq_checkpoint(path))
+    model = load_wav2vec(load_fairseq_checkpoint(path))
     z = {key: model.encode(torch.from_numpy(samples)[None]) for key, samples in waveforms.items()}
     outputs = {"z": z, "c": {key: model.contextualise(frames) for key, frames in z.items()}}
     for output, tensors in outputs.items():
         ours = {key: frames[0].T.numpy() for key, frames in tensors.items()}
-        theirs = features_by_fairseq(path, output, waveforms, folder)
+        theirs = extract_with_fairseq(path, output, waveforms, folder)
         difference = largest_difference(ours, theirs)
         differences.append((name, output, len(ours), difference))
         assert difference < LARGEST_DIFFERENCE
@@ -172,25 +172,25 @@ def test_quantisers(kind: str, differences: Rows, tmp_path: Path) -> None:
     arguments = SMALL | {"vq_vars": 40, "vq_groups": 2} | QUANTISERS[kind]
     path = write_checkpoint(tmp_path / "vq-wav2vec.pt", arguments)
     checkpoint = load_fairseq_checkpoint(path)
-    model, quantiser = wav2vec_of(checkpoint), quantiser_of(checkpoint)
+    model, quantiser = load_wav2vec(checkpoint), load_quantiser(checkpoint)
     waveforms = random_waveforms(5, 2.0)
     codes = {
         key: quantiser(model.encode(torch.from_numpy(samples)[None]))
         for key, samples in waveforms.items()
     }
-    theirs = features_by_fairseq(path, "codes", waveforms, tmp_path)
+    theirs = extract_with_fairseq(path, "codes", waveforms, tmp_path)
     np.testing.assert_array_equal(theirs.pop("codebook"), quantiser.codebook().numpy())
-    unequal = 0.0
+    difference_rate = 0.0
     for key, ours in codes.items():
         assert theirs[key].dtype == np.int16
         assert len(np.unique(theirs[key])) > 3
-        unequal = max(unequal, float(np.mean(ours[0].numpy() != theirs[key])))
-    differences.append((kind, "codes", len(codes), unequal))
-    assert unequal == 0
+        difference_rate = max(difference_rate, float(np.mean(ours[0].numpy() != theirs[key])))
+    differences.append((kind, "codes", len(codes), difference_rate))
+    assert difference_rate == 0
     contexts = {
-        key: model.contextualise(look_up(ours, quantiser.codebook()))[0].T.numpy()
+        key: model.contextualise(code_vectors(ours, quantiser.codebook()))[0].T.numpy()
         for key, ours in codes.items()
     }
-    difference = largest_difference(contexts, features_by_fairseq(path, "c", waveforms, tmp_path))
+    difference = largest_difference(contexts, extract_with_fairseq(path, "c", waveforms, tmp_path))
     differences.append((kind, "c", len(codes), difference))
     assert difference < LARGEST_DIFFERENCE

@@ -1,4 +1,4 @@
-"""fairseq's environment is stated twice, for pip and for conda, and must be the same."""
+"""fairseq's environment files for pip and conda must list the same packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 
-def test_pip_and_conda_install_the_same(project: Path) -> None:
+def test_pip_and_conda_install_the_same_packages(project: Path) -> None:
     environment = yaml.safe_load((project / "envs" / "fairseq.yaml").read_text())
     *interpreter, packages = environment["dependencies"]
     assert interpreter == ["python=3.10", "pip=24.0"]

@@ -1,4 +1,4 @@
-"""The rules of the fairseq backend, from the corpus to the feature store."""
+"""Rules of the fairseq backend in the workflow, from the corpus to the feature store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NATIVE: dict[str, dict[str, Any]] = {
 BACKENDS = {"native": "native", "original": "fairseq"}
 
 
-def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
+def test_stores_of_both_backends_agree(tmp_path: Path) -> None:
     shutil.copy(PROJECT / "Snakefile", tmp_path)
     for name in ("workflow", "scripts", "envs", "profiles"):
         shutil.copytree(PROJECT / name, tmp_path / name)
@@ -44,10 +44,10 @@ def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
         "experiments": {"any": {"representations": ["z_native"], "model": "mean"}},
     }
     features = Path("results/small/features")
-    wanted = [str(features / name / "index.parquet") for name in representations]
-    ran = Checkout(tmp_path).run("--cores", "2", *wanted, config=config)
-    assert ran.returncode == 0, ran.stdout
-    print("\n\nlargest difference of the stores, through the workflow")
+    targets = [str(features / name / "index.parquet") for name in representations]
+    process = Checkout(tmp_path).run("--cores", "2", *targets, config=config)
+    assert process.returncode == 0, process.stdout
+    print("\n\nlargest difference between the stores of the workflow")
     for name in NATIVE:
         for shard in ("00.h5", "01.h5"):
             paths = [tmp_path / features / f"{name}_{label}" / shard for label in BACKENDS]
@@ -55,10 +55,10 @@ def test_both_backends_fill_the_same_store(tmp_path: Path) -> None:
             headers = [read_header(path) for path in paths]
             assert ours.utterances == theirs.utterances
             assert len(ours.utterances) > 50
-            if name == "codes":  # rounding may choose the other of two vectors equally near
-                others = int((ours.frames != theirs.frames).sum())
-                print(f"  {name:6} {shard}  {others} of {ours.frames.size} codes are others")
-                assert others < ours.frames.size / 10_000
+            if name == "codes":  # rounding may select the other of two equally close vectors
+                unequal = int((ours.frames != theirs.frames).sum())
+                print(f"  {name:6} {shard}  {unequal} of {ours.frames.size} codes differ")
+                assert unequal < ours.frames.size / 10_000
             else:
                 difference = float(np.abs(np.subtract(ours.frames, theirs.frames)).max())
                 print(f"  {name:6} {shard}  {difference:.1e}")

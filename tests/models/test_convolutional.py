@@ -23,19 +23,19 @@ def frames_of(lengths: list[int]) -> torch.Tensor:
 def padded_convolution(
     frames: torch.Tensor, lengths: list[int], layer: PackedConvolution
 ) -> torch.Tensor:
-    """torch's own, of each utterance between zeros."""
+    """Convolve each utterance with zero padding by torch."""
     weight, bias = layer.convolution.weight, layer.convolution.bias
     return torch.cat(
         [
-            conv1d(part.T[None], weight, bias, padding=weight.shape[2] // 2)[0].T
-            for part in torch.split(frames, lengths)
+            conv1d(utterance.T[None], weight, bias, padding=weight.shape[2] // 2)[0].T
+            for utterance in torch.split(frames, lengths)
         ]
     )
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 9])
 @pytest.mark.parametrize("lengths", [[7, 1, 4, 12], [2], [1, 1]])
-def test_it_is_torchs_convolution_of_each_utterance(kernel: int, lengths: list[int]) -> None:
+def test_it_equals_torchs_convolution_of_each_utterance(kernel: int, lengths: list[int]) -> None:
     torch.manual_seed(0)
     layer = PackedConvolution(DIMENSION, 4, kernel)
     ours, theirs = frames_of(lengths), frames_of(lengths)
@@ -48,7 +48,7 @@ def test_it_is_torchs_convolution_of_each_utterance(kernel: int, lengths: list[i
 
 
 def test_the_network_of_pepino() -> None:
-    """Their public code: two kernels of a frame, 128 wide, with ReLU; mean over frames; linear."""
+    """Their public code: two convolutions of one frame with 128 channels and ReLU, mean, linear."""
     settings = ConvolutionalSettings(kind="convolutional", hidden_size=None)
     model = build_model(settings, [InputShape(DIMENSION)], CLASSES).eval()
     lengths, weights = [6, 3], model.state_dict()
@@ -58,13 +58,13 @@ def test_the_network_of_pepino() -> None:
         assert weights[f"{name}.weight"].shape[::2] == (128, 1)
         product = hidden @ weights[f"{name}.weight"][:, :, 0].T
         hidden = (product + weights[f"{name}.bias"]).clamp(min=0)
-    vectors = torch.stack([part.mean(dim=0) for part in torch.split(hidden, lengths)])
+    vectors = torch.stack([frames.mean(dim=0) for frames in torch.split(hidden, lengths)])
     expected = vectors @ weights["classify.weight"].T + weights["classify.bias"]
     torch.testing.assert_close(model(PackedFrames(frames_of(lengths), lengths)), expected)
 
 
-def test_a_kernel_without_a_middle() -> None:
-    with pytest.raises(ConfigurationError, match="odd number of frames"):
+def test_an_even_kernel_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="kernel size must be odd"):
         parse_settings(
             ConvolutionalSettings, {"kind": "convolutional", "layers": [[8, 4]]}, "model"
         )

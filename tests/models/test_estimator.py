@@ -18,7 +18,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from emoscale.config.models import EstimatorSettings
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.estimator import Estimator, Tried, utterance_vectors
+from emoscale.models.estimator import Estimator, GridResult, utterance_vectors
 from emoscale.runtime.errors import ConfigurationError, UserError
 
 Method = Literal["linear_svm", "rbf_svm", "logistic"]
@@ -27,11 +27,11 @@ DIMENSION = 6
 
 
 def draw_vectors(
-    utterances: int, classes: int, seed: int, apart: float = 1.0
+    utterances: int, classes: int, seed: int, separation: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     random = np.random.default_rng(seed)
     labels = random.integers(0, classes, utterances)
-    centres = np.random.default_rng(99).normal(size=(classes, DIMENSION)) * apart
+    centres = np.random.default_rng(99).normal(size=(classes, DIMENSION)) * separation
     vectors = centres[labels] + random.normal(size=(utterances, DIMENSION))
     return vectors * np.arange(1, DIMENSION + 1) + 3.0, labels
 
@@ -39,35 +39,35 @@ def draw_vectors(
 def fitted(
     method: Method,
     classes: int = 4,
-    strengths: tuple[float, ...] = (0.5,),
+    C: tuple[float, ...] = (0.5,),
     class_weights: bool = True,
     **others: Any,
-) -> tuple[Estimator, Tried]:
-    settings = EstimatorSettings(kind="estimator", method=method, C=strengths)
+) -> tuple[Estimator, GridResult]:
+    settings = EstimatorSettings(kind="estimator", method=method, C=C)
     estimator = Estimator(settings, [InputShape(DIMENSION)], classes)
     training = others.get("training", draw_vectors(80, classes, 1))
     development = others.get("development", draw_vectors(40, classes, 2))
-    tried = estimator.fit(
+    result = estimator.fit(
         training[0], training[1], development[0], development[1], class_weights, seed=2**40 + 7
     )
-    return estimator, tried
+    return estimator, result
 
 
-def sklearns(method: Method, weights: str | None = "balanced") -> Any:
-    """The same by scikit-learn alone."""
-    machines = {
+def sklearn_pipeline(method: Method, weights: str | None = "balanced") -> Any:
+    """Return the same classifier as a pipeline of scikit-learn."""
+    classifiers = {
         "linear_svm": LinearSVC(
             C=0.5, class_weight=weights, random_state=(2**40 + 7) % 2**32, max_iter=20_000
         ),
         "rbf_svm": SVC(C=0.5, class_weight=weights, break_ties=True),
         "logistic": LogisticRegression(C=0.5, class_weight=weights, max_iter=20_000),
     }
-    return make_pipeline(StandardScaler(), machines[method])
+    return make_pipeline(StandardScaler(), classifiers[method])
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("classes", [2, 3, 4])
-def test_a_restored_estimator_predicts_as_scikit_learn_does(
+def test_a_restored_estimator_predicts_as_scikit_learn(
     tmp_path: Path, method: Method, classes: int
 ) -> None:
     arrays, settings = fitted(method, classes)[0].state()
@@ -76,7 +76,7 @@ def test_a_restored_estimator_predicts_as_scikit_learn_does(
     restored = Estimator.from_state(load_file(tmp_path / "model.safetensors"), settings)
     vectors, _ = draw_vectors(200, classes, 3)
     probabilities = restored.probabilities(vectors)
-    reference = sklearns(method).fit(*draw_vectors(80, classes, 1))
+    reference = sklearn_pipeline(method).fit(*draw_vectors(80, classes, 1))
     assert probabilities.sum(axis=1) == pytest.approx(1.0)
     assert (probabilities.argmax(axis=1) == reference.predict(vectors)).all()
     if method == "logistic":
@@ -84,67 +84,72 @@ def test_a_restored_estimator_predicts_as_scikit_learn_does(
 
 
 @pytest.mark.parametrize("method", ["linear_svm", "rbf_svm"])
-def test_probabilities_of_a_machine_are_calibrated_as_scikit_learn_does(method: Method) -> None:
+def test_probabilities_of_an_svm_are_calibrated_as_by_scikit_learn(method: Method) -> None:
     estimator, _ = fitted(method, class_weights=False)
-    reference = sklearns(method, weights=None).fit(*draw_vectors(80, 4, 1))
+    reference = sklearn_pipeline(method, weights=None).fit(*draw_vectors(80, 4, 1))
     calibrated = CalibratedClassifierCV(FrozenEstimator(reference), method="temperature")
     calibrated.fit(*draw_vectors(40, 4, 2))
     vectors, _ = draw_vectors(50, 4, 3)
-    given, expected = estimator.probabilities(vectors), calibrated.predict_proba(vectors)
-    np.testing.assert_allclose(given, expected, atol=2e-3)
+    actual, expected = estimator.probabilities(vectors), calibrated.predict_proba(vectors)
+    np.testing.assert_allclose(actual, expected, atol=2e-3)
 
 
-def test_the_strength_is_chosen_on_the_development_set_and_ties_take_the_smaller() -> None:
-    strengths = (10.0, 1e-6, 0.1)
-    training, development = draw_vectors(60, 4, 1, apart=0.7), draw_vectors(300, 4, 2, apart=0.7)
-    tried = fitted("rbf_svm", strengths=strengths, training=training, development=development)[1]
-    scores = {}
-    for strength in strengths:
-        estimator, _ = fitted("rbf_svm", strengths=(strength,), training=training)
+def test_C_is_selected_on_the_development_set_and_ties_select_the_smallest() -> None:
+    C_values = (10.0, 1e-6, 0.1)
+    training, development = (
+        draw_vectors(60, 4, 1, separation=0.7),
+        draw_vectors(300, 4, 2, separation=0.7),
+    )
+    result = fitted("rbf_svm", C=C_values, training=training, development=development)[1]
+    expected = {}
+    for C in C_values:
+        estimator, _ = fitted("rbf_svm", C=(C,), training=training)
         predicted = estimator.probabilities(development[0]).argmax(axis=1)
         recalls = [(predicted[development[1] == each] == each).mean() for each in range(4)]
-        scores[strength] = np.mean(recalls)
-    assert tried.chosen == max(strengths, key=lambda strength: scores[strength])
-    assert list(tried.scores) == [1e-6, 0.1, 10.0]
-    assert tried.scores == pytest.approx(scores)
-    assert min(scores.values()) < max(scores.values())
-    easy = draw_vectors(80, 4, 1, apart=50.0)
-    alike = fitted("logistic", strengths=(10.0, 0.1, 1.0), training=easy, development=easy)
-    assert alike[1].chosen == 0.1
+        expected[C] = np.mean(recalls)
+    assert result.best_C == max(C_values, key=lambda C: expected[C])
+    assert list(result.development_ua) == [1e-6, 0.1, 10.0]
+    assert result.development_ua == pytest.approx(expected)
+    assert min(expected.values()) < max(expected.values())
+    easy = draw_vectors(80, 4, 1, separation=50.0)
+    _, result = fitted("logistic", C=(10.0, 0.1, 1.0), training=easy, development=easy)
+    assert result.best_C == 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_more_dimensions_than_utterances(method: Method) -> None:
-    """Linear machines are then fitted in the span of the training vectors."""
+    """Linear classifiers are then fitted in the span of the training vectors."""
     random = np.random.default_rng(5)
-    spread = random.normal(size=(DIMENSION, 90))
+    projection = random.normal(size=(DIMENSION, 90))
 
     def wide(utterances: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         vectors, labels = draw_vectors(utterances, 3, seed)
         noise = np.random.default_rng(seed).normal(size=(utterances, 90))
-        return vectors @ spread + 3.0 * noise, labels
+        return vectors @ projection + 3.0 * noise, labels
 
     estimator, _ = fitted(method, 3, training=wide(40, 1), development=wide(30, 2))
     vectors, _ = wide(200, 3)
-    reference = sklearns(method).fit(*wide(40, 1))
+    reference = sklearn_pipeline(method).fit(*wide(40, 1))
     predicted = estimator.probabilities(vectors).argmax(axis=1)
     assert (predicted == reference.predict(vectors)).all()
 
 
-def test_class_weights_help_the_rare_class() -> None:
-    vectors, labels = draw_vectors(300, 2, 1, apart=0.3)
-    kept = (labels == 0) | (np.arange(300) < 40)
-    shares = [
-        fitted("logistic", 2, class_weights=balanced, training=(vectors[kept], labels[kept]))[0]
+def test_class_weights_raise_the_probability_of_the_rare_class() -> None:
+    vectors, labels = draw_vectors(300, 2, 1, separation=0.3)
+    selected = (labels == 0) | (np.arange(300) < 40)
+    means = [
+        fitted(
+            "logistic", 2, class_weights=balanced, training=(vectors[selected], labels[selected])
+        )[0]
         .probabilities(draw_vectors(200, 2, 3)[0])[:, 1]
         .mean()
         for balanced in (False, True)
     ]
-    assert shares[1] > shares[0] + 0.1
+    assert means[1] > means[0] + 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_class_that_is_not_in_the_training_has_probability_0(method: Method) -> None:
+def test_a_class_without_training_utterances_has_probability_0(method: Method) -> None:
     vectors, labels = draw_vectors(80, 4, 1)
     estimator, _ = fitted(method, training=(vectors[labels != 1], labels[labels != 1]))
     probabilities = estimator.probabilities(vectors)
@@ -153,7 +158,7 @@ def test_a_class_that_is_not_in_the_training_has_probability_0(method: Method) -
     assert probabilities.sum(axis=1) == pytest.approx(1.0)
 
 
-def test_it_is_deterministic_and_a_constant_dimension_does_no_harm() -> None:
+def test_fitting_is_deterministic_and_a_constant_dimension_is_allowed() -> None:
     vectors, labels = draw_vectors(80, 4, 1)
     vectors[:, 2] = 5.0
     first, second = (
@@ -163,20 +168,20 @@ def test_it_is_deterministic_and_a_constant_dimension_does_no_harm() -> None:
     assert (first == second).all()
 
 
-def test_what_cannot_be_fitted() -> None:
+def test_errors_of_fitting() -> None:
     vectors, labels = draw_vectors(20, 4, 1)
     with pytest.raises(UserError, match="one class only"):
         fitted("logistic", training=(vectors, np.zeros_like(labels)))
-    nothing = vectors[:0], labels[:0]
-    with pytest.raises(UserError, match="no development set"):
-        fitted("logistic", strengths=(0.1, 1.0), development=nothing)
-    assert fitted("linear_svm", strengths=(0.1,), development=nothing)[1].chosen == 0.1
+    empty = vectors[:0], labels[:0]
+    with pytest.raises(UserError, match=r"no development set .* such as `C: \[0\.01\]`"):
+        fitted("logistic", C=(0.1, 1.0), development=empty)
+    assert fitted("linear_svm", C=(0.1,), development=empty)[1].best_C == 0.1
     settings = EstimatorSettings(kind="estimator")
     with pytest.raises(ConfigurationError, match="cannot weigh the 13 layers"):
         Estimator(settings, [InputShape(DIMENSION, 13)], 4)
 
 
-def test_vectors_of_utterances() -> None:
+def test_utterance_vectors() -> None:
     frames = torch.tensor([[1.0, 0.0], [3.0, 4.0], [7.0, 8.0]])
     assert utterance_vectors(PackedFrames(frames, [1, 1, 1]), statistics=False).tolist() == [
         [1.0, 0.0],

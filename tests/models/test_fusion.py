@@ -1,4 +1,4 @@
-"""What every model of two inputs promises."""
+"""Properties of every model with two inputs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.layers import Standardise
 from emoscale.models.registry import build_model
 
-RATE = 10.0
-SHAPES = [InputShape(5, frame_rate=RATE), InputShape(4)]
-LAYERED = [InputShape(5, layers=3, frame_rate=RATE), InputShape(4, layers=2)]
+FRAME_RATE = 10.0
+SHAPES = [InputShape(5, frame_rate=FRAME_RATE), InputShape(4)]
+LAYERED = [InputShape(5, layers=3, frame_rate=FRAME_RATE), InputShape(4, layers=2)]
 CLASSES = 3
 KINDS: dict[str, Any] = {
     "aligned": AlignedFusionSettings(kind="aligned_fusion", hidden_size=6, num_heads=3),
-    "confined": AlignedFusionSettings(
+    "aligned within words": AlignedFusionSettings(
         kind="aligned_fusion", hidden_size=6, num_heads=3, within_word=True
     ),
     "early": EarlyFusionSettings(
@@ -53,7 +53,7 @@ def build(kind: str, shapes: list[InputShape], classes: int = CLASSES) -> Classi
 def utterances_of(
     lengths: list[tuple[int, int]], shapes: list[InputShape]
 ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Frames, tokens and the tokens' times; the time of every third token is unknown."""
+    """Return frames, tokens and times of tokens; every third token has no known time."""
     random = torch.Generator().manual_seed(1)
     utterances = []
     for counts in lengths:
@@ -62,7 +62,7 @@ def utterances_of(
             for count, shape in zip(counts, shapes, strict=True)
         ]
         speech, text = (torch.randn(size, generator=random) for size in sizes)
-        times = torch.rand(counts[1], 2, generator=random) * counts[0] / RATE
+        times = torch.rand(counts[1], 2, generator=random) * counts[0] / FRAME_RATE
         times = times.sort(dim=1).values
         times[::3] = torch.nan
         utterances.append((speech, text, times))
@@ -88,11 +88,11 @@ def test_an_utterance_does_not_depend_on_its_batch(
     kind: str, shapes: list[InputShape], lengths: list[tuple[int, int]]
 ) -> None:
     model, utterances = build(kind, shapes), utterances_of(lengths, shapes)
-    together = model(*packed(utterances))
-    alone = torch.cat([model(*packed([utterance])) for utterance in utterances])
-    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
-    backwards = model(*packed(utterances[::-1]))
-    torch.testing.assert_close(together, backwards.flip(0), rtol=1e-5, atol=1e-5)
+    batched = model(*packed(utterances))
+    single = torch.cat([model(*packed([utterance])) for utterance in utterances])
+    torch.testing.assert_close(batched, single, rtol=1e-5, atol=1e-5)
+    reversed_batch = model(*packed(utterances[::-1]))
+    torch.testing.assert_close(batched, reversed_batch.flip(0), rtol=1e-5, atol=1e-5)
 
 
 @every_kind
@@ -100,9 +100,10 @@ def test_an_utterance_does_not_depend_on_its_batch(
 def test_every_parameter_learns(kind: str, shapes: list[InputShape]) -> None:
     model = build(kind, shapes).train()
     batch = packed(utterances_of([(20, 6), (9, 4), (30, 7)], shapes))
-    truth = torch.tensor([0, 1, 2])
+    labels = torch.tensor([0, 1, 2])
     losses = [
-        torch.nn.functional.cross_entropy(one, truth) for one in model.training_logits(*batch)
+        torch.nn.functional.cross_entropy(logits, labels)
+        for logits in model.training_logits(*batch)
     ]
     torch.stack(losses).sum().backward()
     for name, parameter in model.named_parameters():
@@ -113,22 +114,22 @@ def test_every_parameter_learns(kind: str, shapes: list[InputShape]) -> None:
 
 @every_kind
 @torch.no_grad()
-def test_frames_are_standardised_and_layers_weighed_first(kind: str) -> None:
+def test_frames_are_standardised_and_layers_averaged_first(kind: str) -> None:
     layered, single = build(kind, LAYERED), build(kind, SHAPES)
     batch = packed(utterances_of([(9, 4), (5, 3)], LAYERED))
     means = []
     for standardise, packed_input, shape in zip(layered.standardise, batch, LAYERED, strict=True):
         assert isinstance(standardise, Standardise)
-        mean, deviation = torch.randn(2, shape.layers or 0, shape.dimension).abs() + 0.5
-        standardise.set_statistics(mean, deviation)
-        weighed = ((packed_input.frames - mean) / deviation).mean(dim=1)  # equally, at first
-        means.append(replace(packed_input, frames=weighed))
+        mean, std = torch.randn(2, shape.layers or 0, shape.dimension).abs() + 0.5
+        standardise.set_statistics(mean, std)
+        averaged = ((packed_input.frames - mean) / std).mean(dim=1)  # initial weights are equal
+        means.append(replace(packed_input, frames=averaged))
     torch.testing.assert_close(layered(*batch), single(*means))
 
 
 @every_kind
 @torch.no_grad()
-def test_both_inputs_count(kind: str) -> None:
+def test_the_logits_depend_on_both_inputs(kind: str) -> None:
     model = build(kind, SHAPES)
     (speech, text, times), (other_speech, other_text, _) = utterances_of([(9, 4)] * 2, SHAPES)
     logits = model(*packed([(speech, text, times)]))
@@ -137,21 +138,21 @@ def test_both_inputs_count(kind: str) -> None:
 
 
 def two_bits(count: int, seed: int) -> tuple[PackedFrames, PackedFrames, torch.Tensor]:
-    """Utterances whose speech holds one bit and whose text another, in noise; and both bits."""
+    """Return utterances with one noisy bit in the speech and one in the text, and the bits."""
     random = torch.Generator().manual_seed(seed)
     bits = torch.randint(0, 2, (count, 2), generator=random)
     inputs = []
-    for place, (shape, longest) in enumerate(zip(SHAPES, (16, 6), strict=True)):
-        lengths = torch.randint(2, longest, (count,), generator=random)
+    for index, (shape, maximum_length) in enumerate(zip(SHAPES, (16, 6), strict=True)):
+        lengths = torch.randint(2, maximum_length, (count,), generator=random)
         frames = torch.randn(int(lengths.sum()), shape.dimension, generator=random)
-        frames[:, 0] += (4.0 * bits[:, place] - 2.0).repeat_interleave(lengths)
+        frames[:, 0] += (4.0 * bits[:, index] - 2.0).repeat_interleave(lengths)
         inputs.append(PackedFrames(frames, lengths.tolist()))
     return inputs[0], inputs[1], bits
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("aligned", 40), ("early", 80), ("late", 80)])
-def test_it_learns_what_neither_input_knows_alone(kind: str, steps: int) -> None:
-    """Whether the bits differ; late fusion, to which that is hidden: which two they are."""
+def test_it_learns_what_a_single_input_does_not_determine(kind: str, steps: int) -> None:
+    """Whether the bits differ; late fusion cannot learn that, so it learns both bits."""
     differ = kind != "late"
     model = build(kind, SHAPES, 2 if differ else 4).train()
     *inputs, bits = two_bits(250, seed=0)

@@ -15,23 +15,23 @@ def frames() -> torch.Tensor:
     return torch.randn(sum(LENGTHS), DIMENSION, generator=torch.Generator().manual_seed(0))
 
 
-def test_it_is_the_head_that_it_says() -> None:
+def test_it_equals_the_head_of_emobox() -> None:
     settings = PooledSettings(kind="pooled", projection_size=4)
     model = build_model(settings, [InputShape(DIMENSION)], CLASSES).eval()
     weights = model.state_dict()
     hidden = frames() @ weights["project.0.weight"].T + weights["project.0.bias"]
-    vectors = [part.mean(dim=0) for part in torch.split(hidden.clamp(min=0), LENGTHS)]
+    vectors = [utterance.mean(dim=0) for utterance in torch.split(hidden.clamp(min=0), LENGTHS)]
     expected = torch.stack(vectors) @ weights["classify.weight"].T + weights["classify.bias"]
     torch.testing.assert_close(model(PackedFrames(frames(), LENGTHS)), expected)
 
 
-def test_superbs_head() -> None:
+def test_it_equals_the_head_of_superb() -> None:
     """s3prl's downstream `emotion`: a linear projector, the mean of frames, a linear layer."""
     settings = PooledSettings(kind="pooled", projection_size=4, activation="none")
     model = build_model(settings, [InputShape(DIMENSION)], CLASSES).eval()
     weights = model.state_dict()
     projected = frames() @ weights["project.weight"].T + weights["project.bias"]
-    vectors = [part.mean(dim=0) for part in torch.split(projected, LENGTHS)]
+    vectors = [utterance.mean(dim=0) for utterance in torch.split(projected, LENGTHS)]
     expected = torch.stack(vectors) @ weights["classify.weight"].T + weights["classify.bias"]
     torch.testing.assert_close(model(PackedFrames(frames(), LENGTHS)), expected)
 

@@ -24,7 +24,7 @@ def build(pooling: config.Pooling) -> Pooling:
     return Pooling(pooling, DIMENSION)
 
 
-def test_mean_and_deviation() -> None:
+def test_mean_and_standard_deviation() -> None:
     frames = torch.tensor([[1.0, 0.0, 5.0], [3.0, 4.0, 5.0], [7.0, 8.0, 9.0]])
     assert build("mean")(frames, [2, 1]).tolist() == [[2.0, 2.0, 5.0], [7.0, 8.0, 9.0]]
     pooled = build("mean_std")(frames, [2, 1])
@@ -33,18 +33,18 @@ def test_mean_and_deviation() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["attention", "attentive_statistics"])
-def test_attention_is_okabes(pooling: config.Pooling) -> None:
-    """Section 3 of "Attentive statistics pooling" (arXiv 1803.10963), an utterance at a time."""
+def test_attention_equals_okabe(pooling: config.Pooling) -> None:
+    """Section 3 of "Attentive statistics pooling" (arXiv:1803.10963), for each utterance."""
     pool, lengths = build(pooling), [4, 1, 9]
     weights = pool.state_dict()
     expected = []
     for frames in torch.split(frames_of(lengths), lengths):
         hidden = torch.tanh(frames @ weights["score.0.weight"].T + weights["score.0.bias"])
-        shares = torch.softmax(hidden @ weights["score.2.weight"][0], dim=0)
-        mean = (shares[:, None] * frames).sum(0)
-        square = (shares[:, None] * frames**2).sum(0)
-        deviation = (square - mean**2 + 1e-6).sqrt()
-        expected.append(mean if pooling == "attention" else torch.cat([mean, deviation]))
+        attention_weights = torch.softmax(hidden @ weights["score.2.weight"][0], dim=0)
+        mean = (attention_weights[:, None] * frames).sum(0)
+        square = (attention_weights[:, None] * frames**2).sum(0)
+        std = (square - mean**2 + 1e-6).sqrt()
+        expected.append(mean if pooling == "attention" else torch.cat([mean, std]))
     pooled = pool(frames_of(lengths), lengths)
     torch.testing.assert_close(pooled, torch.stack(expected), rtol=1e-4, atol=1e-4)
 
@@ -55,23 +55,23 @@ def test_an_utterance_does_not_depend_on_its_batch(
     lengths: list[int], pooling: config.Pooling
 ) -> None:
     pool, frames = build(pooling), frames_of(lengths, scale=20.0)
-    together = pool(frames, lengths)
-    assert together.shape == (len(lengths), pool.dimension)
-    alone = [pool(part, [len(part)]) for part in torch.split(frames, lengths)]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+    batched = pool(frames, lengths)
+    assert batched.shape == (len(lengths), pool.output_size)
+    single = [pool(utterance, [len(utterance)]) for utterance in torch.split(frames, lengths)]
+    torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_gradients_are_right_and_finite_for_one_frame(pooling: config.Pooling) -> None:
+def test_gradients_are_correct_and_finite_for_one_frame(pooling: config.Pooling) -> None:
     pool = build(pooling).double()
     frames = frames_of([4, 1, 2]).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda given: pool(given, [4, 1, 2]), [frames])
+    assert torch.autograd.gradcheck(lambda values: pool(values, [4, 1, 2]), [frames])
     pool(frames, [4, 1, 2]).sum().backward()
     assert frames.grad is not None
     assert frames.grad.isfinite().all()
 
 
-def test_very_different_scores_do_not_overflow() -> None:
+def test_large_attention_logits_do_not_overflow() -> None:
     pool = build("attention")
     assert pool.score is not None
     with torch.no_grad():

@@ -35,10 +35,10 @@ def samples_of(lengths: list[int]) -> torch.Tensor:
 
 def test_hop_and_receptive_field() -> None:
     model = build()
-    assert (model.hop, model.field) == (8, 8 + 4 * 4 + 1 * 8)
-    usual = build_model(WaveformModelSettings(kind="waveform"), [InputShape(1)], CLASSES)
-    assert isinstance(usual, WaveformNetwork)
-    assert (usual.hop / 16, usual.field / 16) == (20.0, 58.75)  # milliseconds
+    assert (model.hop, model.receptive_field) == (8, 8 + 4 * 4 + 1 * 8)
+    default = build_model(WaveformModelSettings(kind="waveform"), [InputShape(1)], CLASSES)
+    assert isinstance(default, WaveformNetwork)
+    assert (default.hop / 16, default.receptive_field / 16) == (20.0, 58.75)  # milliseconds
 
 
 @settings(max_examples=60, deadline=None)
@@ -46,13 +46,13 @@ def test_hop_and_receptive_field() -> None:
 def test_an_utterance_does_not_depend_on_its_batch(lengths: list[int]) -> None:
     model, samples = build(), samples_of(lengths)
     with torch.inference_mode():
-        together = model(PackedFrames(samples, lengths))
-        alone = [model(PackedFrames(part, [len(part)])) for part in torch.split(samples, lengths)]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-6)
+        batched = model(PackedFrames(samples, lengths))
+        single = [model(PackedFrames(each, [len(each)])) for each in torch.split(samples, lengths)]
+    torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-6)
 
 
 @torch.inference_mode()
-def test_it_is_the_plain_network() -> None:
+def test_it_equals_torchs_layers() -> None:
     model, samples = build(), samples_of([100])
     frames = ((samples - 0.1) / 2.0).T[None]
     weights = model.state_dict()
@@ -79,13 +79,13 @@ def test_every_weight_learns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "says"),
+    ("layer", "message"),
     [
         ([0, 8, 4], "layers.0.0: Input should be greater than or equal to 1$"),
         ([4, 3, 4], "channels, kernel and stride"),
         ([4, 3, 0], "channels, kernel and stride"),
     ],
 )
-def test_layers_that_are_none(layer: list[int], says: str) -> None:
-    with pytest.raises(ConfigurationError, match=says):
+def test_invalid_layers_are_refused(layer: list[int], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         parse_settings(WaveformModelSettings, {"kind": "waveform", "layers": [layer]}, "model")

@@ -1,4 +1,4 @@
-"""A study made through the library, small enough to train in a second a cell."""
+"""A study whose cells train in a second each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from emoscale.config.corpus import AudioChecks, LabelSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings
 from emoscale.config.training import CellSettings
-from emoscale.corpus.labels import give_labels
-from emoscale.corpus.reading import Reading, Utterance
-from emoscale.corpus.survey import shard_of
-from emoscale.corpus.votes import give_vote_shares
+from emoscale.corpus.labels import add_labels
+from emoscale.corpus.readers import CorpusManifest, Utterance
+from emoscale.corpus.shards import shard_index
+from emoscale.corpus.votes import add_vote_shares
 from emoscale.protocol.orders import make_fold
 from emoscale.representations.registry import build_representation
 from emoscale.representations.weights.fetching import fetch_checkpoint
-from emoscale.representations.weights.placing import place_weights
+from emoscale.representations.weights.resolving import resolve_checkpoints
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.tables.parquet import write_table
@@ -37,7 +37,7 @@ from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName
 from tests.corpus.checked import check_recordings
 
-RATE = 22_050  # not what features are computed at
+SAMPLE_RATE = 22_050  # features are computed at another one
 BERT = UntrainedModel(untrained="bert", seed=3)
 REPRESENTATIONS: dict[str, Any] = {
     "mfcc": {"kind": "mfcc", "coefficients": 13, "deltas": 1},
@@ -51,7 +51,7 @@ MODELS: dict[str, tuple[list[str], dict[str, Any]]] = {
         {"kind": "pooled", "projection_size": 8}, {"kind": "recurrent", "hidden_size": 8},
     ]}),
     "aligned": (["mfcc", "bert/2"], {"kind": "aligned_fusion", "hidden_size": 8, "num_heads": 2}),
-    "confined": (
+    "aligned_within_words": (
         ["mfcc", "bert/2"],
         {"kind": "aligned_fusion", "hidden_size": 8, "num_heads": 2, "within_word": True},
     ),
@@ -61,7 +61,7 @@ SENTENCES = ("I am so [LAUGHTER] happy today!", "leave me alone now", "")
 
 @dataclass(frozen=True)
 class SmallStudy:
-    """Its results, and where its recordings are."""
+    """The study's folders: results, recordings and pre-trained weights."""
 
     folder: Path
     corpus: Path
@@ -70,54 +70,62 @@ class SmallStudy:
     def run_folder(self, experiment: str) -> Path:
         return self.folder / "runs" / experiment / "fold1" / "all"
 
-    def trained(self, experiment: str) -> pl.DataFrame:
-        """The predictions of the training itself."""
+    def predictions(self, experiment: str) -> pl.DataFrame:
+        """Return the predictions that the training wrote."""
         return pl.read_parquet(self.run_folder(experiment) / "predictions.parquet")
 
-    def tested(self) -> list[Path]:
-        """The recordings that were tested."""
-        keys = self.trained("pooled")["utterance"].unique().sort()
+    def test_recordings(self) -> list[Path]:
+        """Return the recordings of the test utterances."""
+        keys = self.predictions("pooled")["utterance"].unique().sort()
         return [self.corpus / f"{key}.wav" for key in keys]
 
 
-def _write_corpus(root: Path) -> Reading:
-    """Two classes: high and low tones, of three speakers; words that go with them, or none."""
-    reading = Reading("csv")
+def _write_corpus(root: Path) -> CorpusManifest:
+    """Write tones of two classes (high, low) and three speakers, most with words of the class."""
+    manifest = CorpusManifest("csv")
     for number in range(24):
         label, speaker = ("high", "low")[number % 2], f"speaker{number // 2 % 3}"
         generator = np.random.default_rng(number)
         seconds = generator.uniform(0.4, 1.2)
-        time = np.arange(round(seconds * RATE)) / RATE
+        time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
         pitch = {"high": 500.0, "low": 200.0}[label] + 30 * generator.normal()
         samples = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.05 * generator.normal(size=len(time))
-        soundfile.write(root / f"u{number:02d}.wav", samples, RATE, subtype="PCM_16")
+        soundfile.write(root / f"u{number:02d}.wav", samples, SAMPLE_RATE, subtype="PCM_16")
         transcript = SENTENCES[number % 2 if number % 5 else 2]
         (root / f"u{number:02d}.txt").write_text(transcript + "\n")
         words = [
-            {"word": word, "start": 0.05 * place, "end": 0.05 * place + 0.05}
-            for place, word in enumerate(transcript.split())
+            {"word": word, "start": 0.05 * index, "end": 0.05 * index + 0.05}
+            for index, word in enumerate(transcript.split())
         ]
-        reading.add(
+        manifest.add(
             Utterance(f"u{number:02d}", f"u{number:02d}.wav", speaker, label,
                       transcript=transcript, words=words or None),  # type: ignore[arg-type]
             "table",
         )  # fmt: skip
-    return reading
+    return manifest
 
 
 def _extract(recordings: pl.DataFrame, study: SmallStudy) -> None:
-    origin = fetch_checkpoint("tiny_bert", BERT, study.cache)
-    for name, given in REPRESENTATIONS.items():
-        settings = parse_settings(RepresentationSettings, given, name)
-        placed, phrase = place_weights(settings, [origin])
-        made = build_representation(placed)
+    checkpoint = fetch_checkpoint("tiny_bert", BERT, study.cache)
+    for name, mapping in REPRESENTATIONS.items():
+        settings = parse_settings(RepresentationSettings, mapping, name)
+        resolved, pretrained_weights = resolve_checkpoints(settings, [checkpoint])
+        representation = build_representation(resolved)
         shards = []
         for number in range(2):
             rows = recordings.select(EXTRACTION_INPUTS.names).filter(
-                pl.Series([shard_of(key, 2) == number for key in recordings["utterance"]])
+                pl.Series([shard_index(key, 2) == number for key in recordings["utterance"]])
             )
             shards.append(study.folder / "features" / name / f"{number:02d}.h5")
-            extract_shard(rows, study.corpus, settings, made, shards[-1], "code", phrase)
+            extract_shard(
+                rows,
+                study.corpus,
+                settings,
+                representation,
+                shards[-1],
+                "code",
+                pretrained_weights,
+            )
         index_shards(shards, shards[0].with_name("index.parquet"))
 
 
@@ -154,7 +162,7 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> SmallStudy:
     _extract(recordings, study)
     protocol = ProtocolSettings(fold_unit="speakers", folds=3, repeats=2)
     classes = LabelSettings(classes={name: [name] for name in recordings["emotion"].unique()})
-    labelled = give_vote_shares(give_labels(recordings, classes), classes)
+    labelled = add_vote_shares(add_labels(recordings, classes), classes)
     fold = make_fold(labelled, protocol, 0, 1)
     for experiment in MODELS:
         _train(study, fold, experiment)
@@ -166,16 +174,16 @@ ChangeRun = Callable[[str, Sequence[str], Any], Path]
 
 @pytest.fixture
 def change_run(small_study: SmallStudy, tmp_path: Path) -> ChangeRun:
-    """Copies a run with one value of its run.json changed; the new folder."""
+    """Return a function that copies a run with one value of its run.json changed."""
 
     def change(experiment: str, keys: Sequence[str], value: Any) -> Path:
         source, target = small_study.run_folder(experiment), tmp_path / "run"
         target.mkdir()
         run = json.loads((source / "run.json").read_text())
-        place = run
+        parent = run
         for key in keys[:-1]:
-            place = place[int(key) if key.isdigit() else key]
-        place[keys[-1]] = value
+            parent = parent[int(key) if key.isdigit() else key]
+        parent[keys[-1]] = value
         (target / "run.json").write_text(json.dumps(run))
         (target / "model.safetensors").write_bytes((source / "model.safetensors").read_bytes())
         return target

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from emoscale.audio.conditions import PerturbedReading
+from emoscale.audio.conditions import PerturbedReader
 from emoscale.config.representations import MfccSettings
 from emoscale.config.robustness import WhiteNoise
 from emoscale.prediction.perturbed import predict_conditions
@@ -23,9 +23,9 @@ CPU = torch.device("cpu")
 
 
 def fold_of(study: SmallStudy) -> pl.DataFrame:
-    """What of a fold is needed: who is tested, in the order of the training's predictions."""
-    tested = study.trained("pooled").filter(repeat=0).select("utterance", "label")
-    return tested.with_columns(role=pl.lit("test"))
+    """Return the test rows of the fold, in the order of the training's predictions."""
+    test = study.predictions("pooled").filter(repeat=0).select("utterance", "label")
+    return test.with_columns(role=pl.lit("test"))
 
 
 def clean_stores(study: SmallStudy, experiment: str) -> list[FeatureStore]:
@@ -37,55 +37,63 @@ def clean_stores(study: SmallStudy, experiment: str) -> list[FeatureStore]:
     return stores
 
 
-def heard(study: SmallStudy, folder: Path, snr_db: float, **settings: int) -> FeatureStore:
-    """The corpus's MFCCs in white noise."""
+def noisy_store(study: SmallStudy, folder: Path, snr_db: float, **settings: int) -> FeatureStore:
+    """Extract the corpus's MFCCs in white noise."""
     recordings = read_table(study.folder / "corpus" / "recordings.parquet", RECORDINGS)
     texts = read_table(study.folder / "corpus" / "texts.parquet", TEXTS)
-    given = MfccSettings.model_validate({**REPRESENTATIONS["mfcc"], **settings})
-    reading = PerturbedReading(WhiteNoise(noise="white", snr_db=snr_db), None, study.corpus)
+    mfcc_settings = MfccSettings.model_validate({**REPRESENTATIONS["mfcc"], **settings})
+    reader = PerturbedReader(WhiteNoise(noise="white", snr_db=snr_db), None, study.corpus)
     path = folder / str(snr_db) / "mfcc" / "00.h5"
     rows = recordings.join(texts, on="utterance").select(EXTRACTION_INPUTS.names)
-    made = build_representation(given)
-    extract_shard(rows, study.corpus, given, made, path, "code", heard=reading)
+    representation = build_representation(mfcc_settings)
+    extract_shard(
+        rows,
+        study.corpus,
+        mfcc_settings,
+        representation,
+        path,
+        "code",
+        waveform_reader=reader,
+    )
     index_shards([path], path.with_name("index.parquet"))
     return FeatureStore(path.with_name("index.parquet"))
 
 
-@pytest.mark.parametrize("experiment", ["pooled", "estimator", "late", "confined"])
-def test_clean_audio_gives_the_predictions_of_the_training(
+@pytest.mark.parametrize("experiment", ["pooled", "estimator", "late", "aligned_within_words"])
+def test_predictions_for_clean_audio_are_those_of_the_training(
     small_study: SmallStudy, tmp_path: Path, experiment: str
 ) -> None:
     run = read_run(small_study.run_folder(experiment))
     clean = clean_stores(small_study, experiment)
     conditions = {
-        name: [heard(small_study, tmp_path, snr_db), *clean[1:]]
-        for name, snr_db in (("hardly", 200.0), ("loud", -10.0))
+        name: [noisy_store(small_study, tmp_path, snr_db), *clean[1:]]
+        for name, snr_db in (("quiet", 200.0), ("loud", -10.0))
     }
     table = predict_conditions(run, fold_of(small_study), clean, conditions, CPU)
     write_table(table, tmp_path / "table.parquet", perturbed_schema(run.classes))
-    by_name = {name: table.filter(condition=name) for name in ("clean", "hardly", "loud")}
-    assert by_name["clean"].drop("condition").equals(small_study.trained(experiment))
-    apart = {
-        name: float((own["p_high"] - by_name["clean"]["p_high"]).abs().max())  # type: ignore[arg-type]
-        for name, own in by_name.items()
+    by_name = {name: table.filter(condition=name) for name in ("clean", "quiet", "loud")}
+    assert by_name["clean"].drop("condition").equals(small_study.predictions(experiment))
+    differences = {
+        name: float((each["p_high"] - by_name["clean"]["p_high"]).abs().max())  # type: ignore[arg-type]
+        for name, each in by_name.items()
     }
-    assert apart["hardly"] < 5e-3
-    assert apart["loud"] > 0.05
+    assert differences["quiet"] < 5e-3
+    assert differences["loud"] > 0.05
 
 
-def test_frames_of_changed_audio_are_as_many(small_study: SmallStudy, tmp_path: Path) -> None:
+def test_perturbed_audio_has_equally_many_frames(small_study: SmallStudy, tmp_path: Path) -> None:
     keys = fold_of(small_study)["utterance"].to_list()
     (clean,) = clean_stores(small_study, "pooled")
-    changed = heard(small_study, tmp_path, 0.0)
-    assert (changed.load(keys).lengths == clean.load(keys).lengths).all()
+    perturbed = noisy_store(small_study, tmp_path, 0.0)
+    assert (perturbed.load(keys).lengths == clean.load(keys).lengths).all()
 
 
 def test_features_of_other_settings_are_refused(small_study: SmallStudy, tmp_path: Path) -> None:
     run = read_run(small_study.run_folder("pooled"))
     fold, clean = fold_of(small_study), clean_stores(small_study, "pooled")
-    other = {"noise": [heard(small_study, tmp_path, 5.0, mel_bands=40)]}
+    other = {"noise": [noisy_store(small_study, tmp_path, 5.0, mel_bands=40)]}
     with pytest.raises(StoreError, match=r"mfcc/index\.parquet: was extracted with other settings"):
         predict_conditions(run, fold, clean, other, CPU)
     late = clean_stores(small_study, "late")[1:]
-    with pytest.raises(StoreError, match="was trained on other features than"):
+    with pytest.raises(StoreError, match="was trained on other features than those"):
         predict_conditions(run, fold, late, {}, CPU)

@@ -1,4 +1,4 @@
-"""The two programs by hand: what they write, what they say, and how they end."""
+"""The programs predict.py and draw_attention.py: files, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import pytest
 from click.testing import CliRunner, Result
 
 from emoscale.prediction.predictions import predict
-from emoscale.prediction.tables import predictions_of_files, write_predictions
+from emoscale.prediction.tables import recording_predictions_schema, write_predictions
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
 from emoscale.tables.parquet import read_table
 from emoscale.training.saved_run import read_run
 from tests.conftest import PROJECT
 from tests.prediction.conftest import SmallStudy
-from tests.prediction.test_predictions import maker_of
+from tests.prediction.test_predictions import build_extractor
 
 
 def run_program(name: str, *arguments: str | Path) -> Result:
-    """Runs a program of scripts/ in this process, which has its imports already."""
+    """Run a program of scripts/ in this process, which has already imported torch."""
     module = runpy.run_path(str(PROJECT / "scripts" / name))
     return CliRunner().invoke(module["main"], [str(argument) for argument in arguments])
 
 
-def test_every_form_holds_the_same(small_study: SmallStudy, tmp_path: Path) -> None:
+def test_every_format_holds_the_same_table(small_study: SmallStudy, tmp_path: Path) -> None:
     run = read_run(small_study.run_folder("text"))
-    files = small_study.tested()[:2]
-    maker, transcripts = maker_of(run), Transcripts()
-    table = predict(run, run.repeats, maker, files, transcripts, 30.0, lambda each: None)
-    for form in ("csv", "json", "parquet"):
-        write_predictions(table, run.classes, tmp_path / f"table.{form}")
-    kept = read_table(tmp_path / "table.parquet", predictions_of_files(run.classes))
-    assert kept.equals(table)
+    files = small_study.test_recordings()[:2]
+    extractor, transcripts = build_extractor(run), Transcripts()
+    table = predict(run, run.repeats, extractor, files, transcripts, 30.0, lambda skipped: None)
+    for suffix in ("csv", "json", "parquet"):
+        write_predictions(table, run.classes, tmp_path / f"table.{suffix}")
+    from_parquet = read_table(tmp_path / "table.parquet", recording_predictions_schema(run.classes))
+    assert from_parquet.equals(table)
     assert json.loads((tmp_path / "table.json").read_text()) == table.to_dicts()
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert list(rows[0]) == table.columns
@@ -45,43 +45,52 @@ def test_every_form_holds_the_same(small_study: SmallStudy, tmp_path: Path) -> N
         write_predictions(table, run.classes, tmp_path / "table.xlsx")
 
 
-def test_what_is_left_out_shows_in_the_exit_code(small_study: SmallStudy, tmp_path: Path) -> None:
-    model, good = small_study.run_folder("pooled"), small_study.tested()[0]
-    ran = run_program("predict.py", model, good)
-    assert ran.exit_code == 0, ran.stderr
-    assert ran.stdout.startswith("pooled/fold1/all: mean of 2 repeats\n")
-    assert str(good) in ran.stdout  # whole, however narrow the terminal
-    assert "left out" not in ran.stderr
+def test_skipped_recordings_set_the_exit_code(small_study: SmallStudy, tmp_path: Path) -> None:
+    model, good = small_study.run_folder("pooled"), small_study.test_recordings()[0]
+    result = run_program("predict.py", model, good)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("pooled/fold1/all: mean of 2 repeats\n")
+    assert str(good) in result.stdout  # not cut to the terminal's width
+    assert "skipped" not in result.stderr
     missing, output = tmp_path / "missing.wav", tmp_path / "table.csv"
-    ran = run_program("predict.py", model, missing, good, "--output", output)
-    assert ran.exit_code == 1
-    assert f"left out: {missing}: there is no such file\n" in ran.stderr
+    result = run_program("predict.py", model, missing, good, "--output", output)
+    assert result.exit_code == 1
+    assert f"skipped: {missing}: no such file\n" in result.stderr
     assert pl.read_csv(output)["file"].to_list() == [str(good)]
     output.unlink()
-    ran = run_program("predict.py", model, missing, "--output", output)
-    assert ran.exit_code == 1
-    assert ran.stderr.endswith("Error: none of 1 recordings could be predicted\n")
+    result = run_program("predict.py", model, missing, "--output", output)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("Error: none of 1 recordings could be predicted\n")
     assert not output.exists()
 
 
-def test_an_aligned_model_without_times_says_so(small_study: SmallStudy) -> None:
-    ran = run_program("predict.py", small_study.run_folder("confined"), small_study.tested()[0])
-    assert ran.exit_code == 0, ran.stderr
-    assert "note: in training each token saw the frames of its own word" in ran.stderr
+def test_a_note_for_attention_within_words_without_times(small_study: SmallStudy) -> None:
+    result = run_program(
+        "predict.py",
+        small_study.run_folder("aligned_within_words"),
+        small_study.test_recordings()[0],
+    )
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "note: in training, the attention of each token was restricted to the frames of its"
+        in result.stderr
+    )
 
 
-def test_a_map_is_drawn_with_its_numbers_beside(small_study: SmallStudy, tmp_path: Path) -> None:
+def test_a_figure_is_written_with_its_data(small_study: SmallStudy, tmp_path: Path) -> None:
     model = small_study.run_folder("aligned")
-    ran = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.png")
-    assert ran.exit_code == 0, ran.stderr
+    result = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.png")
+    assert result.exit_code == 0, result.stderr
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
-    numbers = pl.read_parquet(tmp_path / "map.parquet")
-    assert numbers["utterance"].unique().to_list() == ["u01"]
-    assert numbers["weight"].sum() == pytest.approx(2 * numbers["token"].n_unique())
-    ran = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.json")
-    assert ran.stdout == f"numbers: {tmp_path / 'map.json'}\n"
+    table = pl.read_parquet(tmp_path / "map.parquet")
+    assert table["utterance"].unique().to_list() == ["u01"]
+    assert table["weight"].sum() == pytest.approx(2 * table["token"].n_unique())
+    result = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.json")
+    assert result.stdout == f"attention weights: {tmp_path / 'map.json'}\n"
     assert "leave" in json.loads((tmp_path / "map.json").read_text())["tokens"]
     model = small_study.run_folder("pooled")
-    ran = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.svg")
-    assert ran.exit_code == 1
-    assert ran.stderr.startswith(f"Error: {model}: is a model of the kind pooled, which has no map")
+    result = run_program("draw_attention.py", model, "u01", "--output", tmp_path / "map.svg")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"Error: {model}: is a model of the kind pooled, which has no attention map"
+    )

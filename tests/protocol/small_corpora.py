@@ -1,4 +1,4 @@
-"""Random small corpora, several in one table, for the tests of protocols."""
+"""Small random corpora in one table, for the tests of protocols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.protocol.orders import make_fold
 
 CLASSES = ["anger", "neutral"]
@@ -19,8 +19,8 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
     """Three corpora of two sessions with two women and two men each.
 
     Each speaker has both classes; one utterance in seven is outside the study. `shared_text` is
-    the share of utterances with one of a few texts; of the others some have no transcript, some no
-    word, and the rest a text of their own.
+    the fraction of utterances with one of a few texts; of the others some have no transcript, some
+    an empty one, and the rest a unique text.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -53,7 +53,7 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
                             }
                         )
     schema: dict[str, Any] = {
-        "vote_shares": SHARES,
+        "vote_shares": VOTE_SHARES_DTYPE,
         "style": pl.String,
         "text_key": pl.String,
         "label": pl.String,
@@ -63,7 +63,7 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
 
 
 def write_fold_file(path: Path, rows: list[tuple[object, ...]], *header: str) -> str:
-    """A table of folds; its path."""
+    """Write a table of folds and return its path."""
     lines = [",".join(map(str, row)) for row in [header, *rows]]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(path)
@@ -77,5 +77,5 @@ def folds_of(
 
 
 def of_role(fold: pl.DataFrame, role: str, column: str = "utterance") -> set[str]:
-    """What the utterances of a role have in a column, without null."""
+    """Values of a column for the utterances of a role, without null."""
     return set(fold.filter(pl.col("role") == role)[column].drop_nulls())

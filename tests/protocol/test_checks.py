@@ -1,4 +1,4 @@
-"""Each planted defect is found before anything is trained."""
+"""Each planted defect is detected before training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.protocol.checks import check_folds, warnings_of
+from emoscale.protocol.checks import check_folds, protocol_warnings
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime.errors import ProtocolError
 from tests.protocol.test_orders import corpus
@@ -29,33 +29,33 @@ def folds(table: pl.DataFrame, protocol: ProtocolSettings = PROTOCOL) -> dict[st
     return {f"fold{n + 1}": make_fold(table, protocol, n, 1) for n in range(protocol.folds)}
 
 
-def set_role(fold: pl.DataFrame, chosen: pl.Expr, role: str) -> pl.DataFrame:
-    return fold.with_columns(role=pl.when(chosen).then(pl.lit(role)).otherwise(pl.col("role")))
+def set_role(fold: pl.DataFrame, selected: pl.Expr, role: str) -> pl.DataFrame:
+    return fold.with_columns(role=pl.when(selected).then(pl.lit(role)).otherwise(pl.col("role")))
 
 
 def test_a_sound_protocol_passes_without_warnings() -> None:
     report = check_folds(utterances(), folds(utterances()), ["10", "2-per-class", "all"], PROTOCOL)
-    assert warnings_of(report) == []
+    assert protocol_warnings(report) == []
     assert report["folds"]["fold1"]["speakers"]["test"] == ["s0F", "s0M"]
     assert report["identical_audio"] == []
 
 
 def test_a_speaker_in_two_roles() -> None:
-    made = folds(utterances())
-    made["fold1"] = set_role(made["fold1"], pl.col("utterance") == "s0F001", "train")
+    tampered = folds(utterances())
+    tampered["fold1"] = set_role(tampered["fold1"], pl.col("utterance") == "s0F001", "train")
     with pytest.raises(ProtocolError, match=r"fold1: speaker s0F is in the roles train and test"):
-        check_folds(utterances(), made, ["all"], PROTOCOL)
+        check_folds(utterances(), tampered, ["all"], PROTOCOL)
 
 
 def test_an_utterance_in_two_roles() -> None:
-    made = folds(utterances())
-    tested = made["fold1"].filter(pl.col("role") == "test")
+    tampered = folds(utterances())
+    tested = tampered["fold1"].filter(pl.col("role") == "test")
     again = tested.head(1).with_columns(role=pl.lit("dev"))
-    made["fold1"] = pl.concat([made["fold1"], again])
+    tampered["fold1"] = pl.concat([tampered["fold1"], again])
     with pytest.raises(
         ProtocolError, match=r"fold1: utterance s0F001 is in the roles dev and test"
     ):
-        check_folds(utterances(), made, ["all"], PROTOCOL)
+        check_folds(utterances(), tampered, ["all"], PROTOCOL)
 
 
 def test_identical_audio_in_two_roles() -> None:
@@ -75,7 +75,7 @@ def test_identical_audio_in_one_role_is_a_warning() -> None:
     table = table.with_columns(audio_sha256=twin.otherwise(pl.col("audio_sha256")))
     report = check_folds(table, folds(table), ["all"], PROTOCOL)
     assert report["identical_audio"] == [["s0F000", "s0M001"]]
-    assert "s0F000, s0M001" in warnings_of(report)[0]
+    assert "s0F000, s0M001" in protocol_warnings(report)[0]
 
 
 def test_a_class_that_is_missing_from_a_fold() -> None:
@@ -94,10 +94,10 @@ def test_a_size_that_is_too_large() -> None:
 
 
 def test_an_utterance_tested_twice() -> None:
-    made = folds(utterances())
-    made["fold2"] = made["fold1"]
+    tampered = folds(utterances())
+    tampered["fold2"] = tampered["fold1"]
     with pytest.raises(ProtocolError, match=r"is tested in more than one fold"):
-        check_folds(utterances(), made, ["all"], PROTOCOL)
+        check_folds(utterances(), tampered, ["all"], PROTOCOL)
 
 
 def test_repeated_text_is_reported_by_style() -> None:
@@ -108,7 +108,7 @@ def test_repeated_text_is_reported_by_style() -> None:
     )
     report = check_folds(table, folds(table), ["all"], PROTOCOL)
     assert report["folds"]["fold1"]["repeated_text"] == {"scripted": 1.0}
-    assert warnings_of(report) == [
+    assert protocol_warnings(report) == [
         "scripted: 100% of a fold's test utterances with a transcript have the same text "
         "in training"
     ]
@@ -117,7 +117,7 @@ def test_repeated_text_is_reported_by_style() -> None:
 def test_repeated_text_without_styles() -> None:
     table = utterances().with_columns(style=pl.lit(None, dtype=pl.String), text_key=pl.lit("one"))
     report = check_folds(table, folds(table), ["all"], PROTOCOL)
-    assert warnings_of(report)[0].startswith("100% of a fold's test utterances")
+    assert protocol_warnings(report)[0].startswith("100% of a fold's test utterances")
 
 
 def test_labels_that_follow_speakers_are_reported() -> None:
@@ -128,10 +128,10 @@ def test_labels_that_follow_speakers_are_reported() -> None:
     assert report["speaker_predicts_label"] == {"unweighted_accuracy": 1.0, "chance": 0.5}
 
 
-def test_a_random_development_set_and_shuffled_labels_are_said() -> None:
+def test_a_random_development_set_and_shuffled_labels_are_warnings() -> None:
     protocol = PROTOCOL.model_copy(update={"development": "random", "shuffle_labels": True})
     report = check_folds(utterances(), folds(utterances(), protocol), ["all"], protocol)
-    warnings = warnings_of(report)
+    warnings = protocol_warnings(report)
     assert any("negative control" in warning for warning in warnings)
     assert any("shares its speakers" in warning for warning in warnings)
 
@@ -139,23 +139,23 @@ def test_a_random_development_set_and_shuffled_labels_are_said() -> None:
 WITHOUT = PROTOCOL.model_copy(update={"development": "none"})
 
 
-def test_a_protocol_without_a_development_set_passes_and_says_so() -> None:
+def test_a_protocol_without_a_development_set_passes_with_a_warning() -> None:
     report = check_folds(utterances(), folds(utterances(), WITHOUT), ["10", "all"], WITHOUT)
-    assert warnings_of(report) == [
-        "there is no development set: nothing was chosen on development data, and every training "
-        "had the length that the configuration states"
+    assert protocol_warnings(report) == [
+        "no development set: nothing was selected on development data, and every training had the "
+        "fixed length set in the configuration"
     ]
     first = report["folds"]["fold1"]
     assert list(first["utterances"]) == list(first["speakers"]) == ["train", "test"]
     assert sum(first["utterances"].values()) == utterances()["label"].count()
 
 
-def test_leaks_are_found_without_a_development_set() -> None:
+def test_leakage_is_detected_without_a_development_set() -> None:
     table = utterances()
-    made = folds(table, WITHOUT)
-    made["fold1"] = set_role(made["fold1"], pl.col("utterance") == "s0F001", "train")
+    tampered = folds(table, WITHOUT)
+    tampered["fold1"] = set_role(tampered["fold1"], pl.col("utterance") == "s0F001", "train")
     with pytest.raises(ProtocolError, match=r"fold1: speaker s0F is in the roles train and test"):
-        check_folds(table, made, ["all"], WITHOUT)
+        check_folds(table, tampered, ["all"], WITHOUT)
     labelled = table.with_columns(label=pl.col("label").fill_null("anger"))
     twin = pl.when(pl.col("utterance").is_in(["s0F000", "s3M001"])).then(pl.lit("same"))
     labelled = labelled.with_columns(audio_sha256=twin.otherwise(pl.col("audio_sha256")))
@@ -169,30 +169,30 @@ def test_leaks_are_found_without_a_development_set() -> None:
 
 def test_a_class_that_is_missing_from_training() -> None:
     table = utterances()
-    made = folds(table, WITHOUT)
-    made["fold3"] = made["fold3"].filter(
+    tampered = folds(table, WITHOUT)
+    tampered["fold3"] = tampered["fold3"].filter(
         (pl.col("role") == "test") | (pl.col("label") != "sadness")
     )
     with pytest.raises(ProtocolError, match=r"fold3: the role train has no utterance of class sad"):
-        check_folds(table, made, ["all"], WITHOUT)
+        check_folds(table, tampered, ["all"], WITHOUT)
 
 
 @pytest.mark.parametrize(("protocol", "role"), [(WITHOUT, "dev"), (PROTOCOL, "validation")])
-def test_a_role_that_the_protocol_does_not_have(protocol: ProtocolSettings, role: str) -> None:
-    """No check between roles would look at it."""
-    made = folds(utterances(), protocol)
-    made["fold1"] = set_role(made["fold1"], pl.col("utterance") == "s0F001", role)
-    sentence = rf"fold1: s0F001 has the role {role}, which protocol.development: \w+ does not know"
-    with pytest.raises(ProtocolError, match=sentence):
-        check_folds(utterances(), made, ["all"], protocol)
+def test_a_role_that_does_not_exist_in_the_protocol(protocol: ProtocolSettings, role: str) -> None:
+    """No check between roles would cover it."""
+    tampered = folds(utterances(), protocol)
+    tampered["fold1"] = set_role(tampered["fold1"], pl.col("utterance") == "s0F001", role)
+    message = rf"fold1: s0F001 has the role {role}, which does not exist with protocol.development"
+    with pytest.raises(ProtocolError, match=message):
+        check_folds(utterances(), tampered, ["all"], protocol)
 
 
 def test_shuffled_labels_without_a_development_set() -> None:
     control = WITHOUT.model_copy(update={"shuffle_labels": True})
     fold = make_fold(utterances(), control, 0, 1)
-    trained = fold.filter(pl.col("role") == "train")
-    assert sorted(trained["training_label_0"]) == sorted(trained["label"])
-    assert not trained["training_label_0"].equals(trained["label"])
+    training = fold.filter(pl.col("role") == "train")
+    assert sorted(training["training_label_0"]) == sorted(training["label"])
+    assert not training["training_label_0"].equals(training["label"])
 
 
 def groups(*names: str) -> pl.DataFrame:
@@ -201,14 +201,14 @@ def groups(*names: str) -> pl.DataFrame:
 
 def test_the_same_recording_in_two_roles() -> None:
     table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
-    found = groups("s0F000", "s3M001")
-    sentence = r"s0F000 and s3M001 are the same recording and are in the roles test and train; .*"
-    with pytest.raises(ProtocolError, match=sentence + r"labels\.exclude"):
-        check_folds(table, folds(table), ["all"], PROTOCOL, found)
+    duplicates = groups("s0F000", "s3M001")
+    message = r"s0F000 and s3M001 are the same recording and are in the roles test and train; .*"
+    with pytest.raises(ProtocolError, match=message + r"labels\.exclude"):
+        check_folds(table, folds(table), ["all"], PROTOCOL, duplicates)
     excluded = table.with_columns(
         label=pl.when(pl.col("utterance") != "s3M001").then(pl.col("label"))
     )
-    report = check_folds(excluded, folds(excluded), ["all"], PROTOCOL, found)
+    report = check_folds(excluded, folds(excluded), ["all"], PROTOCOL, duplicates)
     assert report["identical_audio"] == []
 
 
@@ -216,12 +216,14 @@ def test_the_same_recording_in_one_role_is_a_warning() -> None:
     table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
     report = check_folds(table, folds(table), ["all"], PROTOCOL, groups("s0F000", "s0M001"))
     assert report["identical_audio"] == [["s0F000", "s0M001"]]
-    assert "s0F000, s0M001" in warnings_of(report)[0]
+    assert "s0F000, s0M001" in protocol_warnings(report)[0]
 
 
 def test_a_speaker_of_two_sexes() -> None:
     table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
-    wrong = pl.when(pl.col("utterance") == "s2F003").then(pl.lit("M")).otherwise(pl.col("sex"))
-    table = table.with_columns(sex=wrong)
-    with pytest.raises(ProtocolError, match=r"fold1: speaker s2F has two sexes \(s2F000 and s2F"):
+    conflicting = (
+        pl.when(pl.col("utterance") == "s2F003").then(pl.lit("M")).otherwise(pl.col("sex"))
+    )
+    table = table.with_columns(sex=conflicting)
+    with pytest.raises(ProtocolError, match=r"fold1: speaker s2F is labelled with two sexes"):
         check_folds(table, folds(table), ["all"], PROTOCOL)

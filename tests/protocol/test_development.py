@@ -1,4 +1,4 @@
-"""Development by session and by speakers."""
+"""Development sets of whole sessions and of whole speakers."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def test_with_session_folds_the_other_session_is_the_next_unit() -> None:
         assert all(one[name].equals(other[name]) for name in other)
 
 
-def test_a_whole_session_chooses_where_folds_test_speakers() -> None:
+def test_a_whole_session_is_the_development_set_if_folds_test_speakers() -> None:
     table = several_corpora()
     for unit in ("speakers", "stratified"):
         settings = protocol(fold_unit=unit, folds=12, development="session")
         for fold in folds_of(table, settings).values():
-            own = fold.join(table.select("utterance", "session"), on="utterance")
-            (session,) = of_role(own, "dev", "session")
-            assert session not in of_role(own, "test", "session")
-            assert set(own.filter(pl.col("session") == session)["role"]) == {"dev"}
+            joined = fold.join(table.select("utterance", "session"), on="utterance")
+            (session,) = of_role(joined, "dev", "session")
+            assert session not in of_role(joined, "test", "session")
+            assert set(joined.filter(pl.col("session") == session)["role"]) == {"dev"}
 
 
 def test_leave_one_speaker_out() -> None:
-    """As many folds as speakers; the next speaker chooses."""
+    """As many folds as speakers; the next speaker is the development set."""
     table = several_corpora().filter(pl.col("corpus") == "a")
     folds = folds_of(table, protocol(fold_unit="speakers", folds=8))
     for role in ("test", "dev"):
@@ -48,18 +48,18 @@ def test_leave_one_speaker_out() -> None:
         assert set.union(*chosen) == set(table["speaker"])
 
 
-def test_sessions_that_cannot_choose() -> None:
+def test_impossible_development_sessions() -> None:
     table = several_corpora()
     settings = protocol(fold_unit="speakers", folds=2, development="session")
-    with pytest.raises(ProtocolError, match=r"is session and 0 of 6 sessions have no tested utter"):
+    with pytest.raises(ProtocolError, match=r"is session and 0 of 6 sessions have no test utter"):
         make_fold(table, settings, 0, 1)
-    bare = table.with_columns(session=pl.lit(None, dtype=pl.String))
+    without_session = table.with_columns(session=pl.lit(None, dtype=pl.String))
     with pytest.raises(ProtocolError, match=r"has no session, so protocol.development cannot be"):
-        make_fold(bare, settings, 0, 1)
+        make_fold(without_session, settings, 0, 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_speakers_take_turns_over_the_folds(count: int) -> None:
+def test_development_speakers_rotate_over_the_folds(count: int) -> None:
     table = several_corpora()
     settings = protocol(
         fold_unit="session", folds=6, development="speakers", development_speakers=count
@@ -74,7 +74,7 @@ def test_speakers_take_turns_over_the_folds(count: int) -> None:
     assert len({frozenset(speakers) for speakers in chosen}) == 6
     uses = Counter(speaker for speakers in chosen for speaker in speakers)
     if count <= 2:
-        assert max(uses.values()) == 1  # 12 women and 12 men, of whom 6 folds need no more
+        assert max(uses.values()) == 1  # 12 women and 12 men suffice for 6 folds
     assert chosen == [
         of_role(fold, "dev", "speaker") for fold in folds_of(table, settings).values()
     ]
@@ -82,8 +82,8 @@ def test_speakers_take_turns_over_the_folds(count: int) -> None:
     assert chosen != others
 
 
-def test_pairs_differ_as_long_as_there_are_others() -> None:
-    """Ten speakers, as of EMO-DB and IEMOCAP: 24 pairs of those that are not tested, 10 folds."""
+def test_pairs_differ_as_long_as_others_are_available() -> None:
+    """Ten speakers, as in EMO-DB and IEMOCAP: 24 pairs of untested speakers, 10 folds."""
     table = several_corpora()
     ten = sorted(table["speaker"].unique())
     ten = [*[name for name in ten if name[-2] == "F"][:5], *[n for n in ten if n[-2] == "M"][:5]]
@@ -97,13 +97,13 @@ def test_pairs_differ_as_long_as_there_are_others() -> None:
     assert max(uses.values()) - min(uses.values()) <= 2
 
 
-def test_speakers_of_unknown_sex_choose_too() -> None:
+def test_speakers_of_unknown_sex_may_be_development_speakers() -> None:
     table = several_corpora().with_columns(sex=pl.lit(None, dtype=pl.String))
     settings = protocol(fold_unit="corpus", folds=3, development="speakers")
     assert len(of_role(make_fold(table, settings, 0, 1), "dev", "speaker")) == 2
 
 
-def test_more_speakers_than_are_left() -> None:
+def test_more_development_speakers_than_available() -> None:
     settings = protocol(
         fold_unit="corpus", folds=3, development="speakers", development_speakers=16
     )

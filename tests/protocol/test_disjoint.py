@@ -1,4 +1,4 @@
-"""No utterance, speaker, recording or forbidden text in two roles, whatever the protocol."""
+"""No utterance, speaker, recording or (if required) text is in two roles, in any protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.protocol.checks import check_fold, check_folds, warnings_of
+from emoscale.protocol.checks import check_fold, check_folds, protocol_warnings
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime.errors import ProtocolError
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora, write_fold_file
@@ -42,15 +42,15 @@ def protocol_of(unit: str, development: str, table: pl.DataFrame, folder: Path) 
     """Settings of a protocol; for fold files, with a file of whole sessions in `folder`."""
     protocol = {**UNITS[unit], "development": development, "repeats": 1}
     sessions = sorted(table["session"].unique())
-    place = {session: number for number, session in enumerate(sessions)}
+    index_of = {session: number for number, session in enumerate(sessions)}
     keys = list(table.select("utterance", "session").iter_rows())
     if unit == "numbers of a file":
-        rows: list[tuple[object, ...]] = [(key, place[session] + 1) for key, session in keys]
+        rows: list[tuple[object, ...]] = [(key, index_of[session] + 1) for key, session in keys]
         protocol["fold_file"] = write_fold_file(folder / "f.csv", rows, "utterance", "fold")
     elif unit == "roles of a file":
         role = ["test", "dev", "train", "train", "train", "train"]
         rows = [
-            (fold, key, role[(place[session] + fold) % 6])
+            (fold, key, role[(index_of[session] + fold) % 6])
             for key, session in keys
             for fold in (0, 1)
         ]
@@ -58,7 +58,7 @@ def protocol_of(unit: str, development: str, table: pl.DataFrame, folder: Path) 
     return protocol
 
 
-@pytest.mark.parametrize("text_disjoint", [True, False], ids=["texts apart", "as it is"])
+@pytest.mark.parametrize("text_disjoint", [True, False], ids=["text-disjoint", "texts shared"])
 @pytest.mark.parametrize(("unit", "development"), COMBINATIONS)
 @settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 10_000))
@@ -73,23 +73,23 @@ def test_roles_are_disjoint(unit: str, development: str, text_disjoint: bool, se
     roles = ["train", "test"] if development == "none" else ["train", "dev", "test"]
     tested: list[str] = []
     for fold in folds.values():
-        own = fold.drop("speaker", "label").join(table, on="utterance")
-        assert len(own) == len(fold) == fold["utterance"].n_unique()
+        joined = fold.drop("speaker", "label").join(table, on="utterance")
+        assert len(joined) == len(fold) == fold["utterance"].n_unique()
         assert set(fold["role"]) == set(roles)
         for one, other in combinations(roles, 2):
             random_pair = development == "random" and {one, other} == {"train", "dev"}
             for column in ("utterance", "audio_sha256", "speaker", "text_key"):
                 if column == "text_key" and not text_disjoint:
                     continue
-                shared = of_role(own, one, column) & of_role(own, other, column) - {""}
+                shared = of_role(joined, one, column) & of_role(joined, other, column) - {""}
                 assert not shared or (random_pair and column in ("speaker", "text_key"))
-        absent = set(labelled["utterance"]) - set(own["utterance"])
+        absent = set(labelled["utterance"]) - set(joined["utterance"])
         if not text_disjoint:
             assert not absent
-        elsewhere = of_role(own, "test", "text_key") | of_role(own, "dev", "text_key")
-        lost = labelled.filter(pl.col("utterance").is_in(absent))["text_key"]
-        assert "" not in lost
-        assert set(lost) <= elsewhere
+        other_texts = of_role(joined, "test", "text_key") | of_role(joined, "dev", "text_key")
+        absent_texts = labelled.filter(pl.col("utterance").is_in(absent))["text_key"]
+        assert "" not in absent_texts
+        assert set(absent_texts) <= other_texts
         tested += of_role(fold, "test")
     assert max(Counter(tested).values()) == 1
     if unit in ("session", "speakers", "stratified", "corpus", "numbers of a file"):
@@ -101,12 +101,12 @@ def test_roles_are_disjoint(unit: str, development: str, text_disjoint: bool, se
 SESSION = ProtocolSettings(fold_unit="session", folds=6, repeats=1)
 
 
-def moved(fold: pl.DataFrame, chosen: pl.Expr, role: str) -> pl.DataFrame:
-    return fold.with_columns(role=pl.when(chosen).then(pl.lit(role)).otherwise(pl.col("role")))
+def set_role(fold: pl.DataFrame, selected: pl.Expr, role: str) -> pl.DataFrame:
+    return fold.with_columns(role=pl.when(selected).then(pl.lit(role)).otherwise(pl.col("role")))
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"utterance": "again"}, r"fold1: utterance a:s1F1_00 is in the roles dev and test"),
         ({"speaker": "moved"}, r"fold1: speaker a:s1F1 is in the roles train and test"),
@@ -118,11 +118,13 @@ def moved(fold: pl.DataFrame, chosen: pl.Expr, role: str) -> pl.DataFrame:
             {"text_key": "same words"},
             r"fold1: the text of b:s1F1_00 is in the roles train and test",
         ),
-        ({"role": "lost"}, r"fold1: b:s1F1_00 has no role, and nothing says why"),
+        ({"role": "lost"}, r"fold1: b:s1F1_00 has no role for no known reason"),
     ],
 )
-def test_each_planted_violation_is_found_at_run_time(change: dict[str, str], sentence: str) -> None:
-    """Where a fold is made (`check_fold`), so that no training sees it."""
+def test_each_planted_violation_is_detected_when_the_fold_is_made(
+    change: dict[str, str], message: str
+) -> None:
+    """`check_fold` runs when a fold is made, so no training uses it."""
     table = several_corpora(shared_text=0.0)
     protocol = SESSION.model_copy(update={"text_disjoint": True})
     fold = make_fold(table, protocol, 0, 1)
@@ -131,7 +133,7 @@ def test_each_planted_violation_is_found_at_run_time(change: dict[str, str], sen
         tested = fold.filter(pl.col("utterance") == "a:s1F1_00")
         fold = pl.concat([fold, tested.with_columns(role=pl.lit("dev"))])
     elif column == "speaker":
-        fold = moved(fold, pl.col("utterance") == "a:s1F1_00", "train")
+        fold = set_role(fold, pl.col("utterance") == "a:s1F1_00", "train")
     elif column == "role":
         fold = fold.filter(pl.col("utterance") != "b:s1F1_00")
     else:
@@ -139,23 +141,23 @@ def test_each_planted_violation_is_found_at_run_time(change: dict[str, str], sen
         table = table.with_columns(
             pl.when(twins).then(pl.lit(value)).otherwise(pl.col(column)).alias(column)
         )
-    with pytest.raises(ProtocolError, match=sentence):
+    with pytest.raises(ProtocolError, match=message):
         check_fold("fold1", fold, table, protocol)
 
 
-def test_an_utterance_that_no_fold_tests_is_found() -> None:
+def test_an_utterance_that_no_fold_tests_is_an_error() -> None:
     table = several_corpora()
     without = SESSION.model_copy(update={"development": "none"})
     folds = folds_of(table, without)
-    folds["fold1"] = moved(folds["fold1"], pl.col("speaker") == "a:s1F1", "train")
+    folds["fold1"] = set_role(folds["fold1"], pl.col("speaker") == "a:s1F1", "train")
     with pytest.raises(ProtocolError, match=r"a:s1F1_\d\d is tested in no fold"):
         check_folds(table, folds, ["all"], without)
 
 
-def test_text_that_is_left_out_is_counted_and_said() -> None:
+def test_excluded_texts_are_counted_and_reported() -> None:
     protocol = SESSION.model_copy(update={"text_disjoint": True})
     table = several_corpora(shared_text=0.0)
-    # In fold1 the first two are tested, the next one chooses, and the others are learned from.
+    # In fold1 the first two are tested, the next is for development, the others for training.
     same = ["a:s1F1_00", "a:s1F2_00", "a:s2F1_00", "b:s1F1_00", "c:s2M2_00"]
     words = pl.when(pl.col("utterance").is_in(same)).then(pl.lit("okay")).otherwise("text_key")
     silent = pl.when(pl.col("utterance") == "b:s1F1_01").then(None).otherwise(pl.col("utterance"))
@@ -168,19 +170,19 @@ def test_text_that_is_left_out_is_counted_and_said() -> None:
     }
     counts = report["folds"]["fold1"]["utterances"]
     assert counts == {"train": 192 - 2, "dev": 48 - 1, "test": 48}
-    # Of fold4 nobody says it in the test or development set; of fold5 somebody in the latter.
+    # The text is in neither the test nor the development set of fold4; in the latter of fold5.
     assert report["folds"]["fold4"]["left_out"]["same_text"] == 0
     assert report["folds"]["fold5"]["left_out"]["same_text"] == 4
     assert report["folds"]["fold5"]["utterances"] == {"train": 192 - 4, "dev": 48, "test": 48}
     assert report["folds"]["fold3"]["left_out"]["without_words"] == 0
-    (warning,) = warnings_of(report)
+    (warning,) = protocol_warnings(report)
     assert warning == (
-        "text-disjoint: 0 to 4 of a fold's utterances are left out, because their words are in "
-        "another role; 0 to 1 without words stay"
+        "text-disjoint: 0 to 4 of a fold's utterances are excluded, because their text is in "
+        "another role; 0 to 1 without text are included"
     )
 
 
-def test_a_random_development_set_keeps_its_share_after_text_is_left_out() -> None:
+def test_a_random_development_set_keeps_its_fraction_after_texts_are_excluded() -> None:
     chosen = {"fold_unit": "session", "folds": 6, "development": "random", "text_disjoint": True}
     protocol = ProtocolSettings.model_validate({**chosen, "development_fraction": 0.5})
     for fold in folds_of(several_corpora(3), protocol).values():
@@ -188,7 +190,7 @@ def test_a_random_development_set_keeps_its_share_after_text_is_left_out() -> No
         assert abs(counts["dev"] - counts["train"]) <= 2
 
 
-def test_where_everyone_says_the_same_text_cannot_be_kept_apart() -> None:
+def test_equal_or_missing_texts_cannot_be_disjoint() -> None:
     protocol = SESSION.model_copy(update={"text_disjoint": True})
     table = several_corpora().with_columns(text_key=pl.lit("the same"))
     with pytest.raises(ProtocolError, match=r"leaves no utterance in the role train: each has the"):
@@ -200,19 +202,19 @@ def test_where_everyone_says_the_same_text_cannot_be_kept_apart() -> None:
         make_fold(silent, protocol, 0, 1)
 
 
-def test_a_size_that_text_leaves_no_room_for() -> None:
-    plain, apart = SESSION, SESSION.model_copy(update={"text_disjoint": True})
+def test_a_size_that_text_disjointness_makes_impossible() -> None:
+    shared, disjoint = SESSION, SESSION.model_copy(update={"text_disjoint": True})
     table = several_corpora(shared_text=0.9)
-    sizes = [str(len(of_role(make_fold(table, plain, 0, 1), "train")))]
-    check_folds(table, folds_of(table, plain), sizes, plain)
+    sizes = [str(len(of_role(make_fold(table, shared, 0, 1), "train")))]
+    check_folds(table, folds_of(table, shared), sizes, shared)
     with pytest.raises(ProtocolError, match=r"fold1: training size 192: this fold has only"):
-        check_folds(table, folds_of(table, apart), sizes, apart)
+        check_folds(table, folds_of(table, disjoint), sizes, disjoint)
 
 
 def test_a_class_that_one_corpus_lacks() -> None:
     table = several_corpora()
-    here = (pl.col("corpus") == "b") & (pl.col("label") == "neutral")
-    table = table.with_columns(label=pl.when(here).then(None).otherwise(pl.col("label")))
+    removed = (pl.col("corpus") == "b") & (pl.col("label") == "neutral")
+    table = table.with_columns(label=pl.when(removed).then(None).otherwise(pl.col("label")))
     both = ProtocolSettings(fold_unit="corpus", folds=3, development="none", repeats=1)
     fold = make_fold(table, both, 1, 1)
     with pytest.raises(
@@ -222,38 +224,38 @@ def test_a_class_that_one_corpus_lacks() -> None:
     only = ProtocolSettings(
         fold_unit="corpus", folds=1, test_units=["a"], development="none", repeats=1
     )
-    warnings = warnings_of(check_folds(table, folds_of(table, only), ["all"], only))
+    warnings = protocol_warnings(check_folds(table, folds_of(table, only), ["all"], only))
     assert warnings[1:3] == [
-        "only a is tested, the rest learned from",
-        "the corpus b has no utterance of neutral, so that class and corpus tell of each other",
+        "only a is tested; all other units are only used for training and development",
+        "the corpus b has no utterance of neutral, so class and corpus are confounded",
     ]
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"fold_unit": "corpus", "folds": 2}, r"has 3 corpora \(a, b, c\) and protocol.folds is 2"),
         (
             {"fold_unit": "corpus", "folds": 1, "test_units": ["d"]},
-            r"test_units lists d, which is none of the corpora with .* \(a, b, c\)",
+            r"test_units lists d, which is not among the corpora with .* \(a, b, c\)",
         ),
         (
             {"fold_unit": "session", "folds": 1, "test_units": ["s9"]},
-            r"test_units lists s9, which is none of the sessions",
+            r"test_units lists s9, which is not among the sessions",
         ),
     ],
 )
-def test_what_cannot_be_tested(change: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ProtocolError, match=sentence):
+def test_impossible_test_units(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
         make_fold(several_corpora(), ProtocolSettings.model_validate(change), 0, 1)
 
 
-def test_two_corpora_have_no_third_to_choose_on() -> None:
+def test_two_corpora_leave_none_for_development() -> None:
     table = several_corpora().filter(pl.col("corpus") != "c")
     two = ProtocolSettings(fold_unit="corpus", folds=2)
     with pytest.raises(ProtocolError, match=r"is unit and there are 2 corpora: nothing is left"):
         make_fold(table, two, 0, 1)
     one = table.filter(pl.col("corpus") == "a")
-    alone = ProtocolSettings(fold_unit="corpus", folds=1, test_units=["a"])
-    with pytest.raises(ProtocolError, match=r"there is one corpus only \(a\)"):
-        make_fold(one, alone, 0, 1)
+    single = ProtocolSettings(fold_unit="corpus", folds=1, test_units=["a"])
+    with pytest.raises(ProtocolError, match=r"there is only one corpus \(a\)"):
+        make_fold(one, single, 0, 1)

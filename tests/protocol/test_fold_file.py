@@ -1,4 +1,4 @@
-"""Folds that a table gives: what is read, what is refused, what is said beside the scores."""
+"""Folds from a table: accepted formats, errors, and warnings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.protocol.checks import check_fold, check_folds, warnings_of
+from emoscale.protocol.checks import check_fold, check_folds, protocol_warnings
 from emoscale.protocol.fold_file import read_fold_file
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime.errors import ProtocolError
@@ -26,7 +26,7 @@ def protocol(path: str, folds: int = 4, **settings: Any) -> ProtocolSettings:
 
 
 def numbered(names: list[str]) -> Rows:
-    """Two speakers a fold."""
+    """Two speakers per fold."""
     return [
         (key, names[PEOPLE.index(speaker) // 2])
         for key, speaker in TABLE.select("utterance", "speaker").iter_rows()
@@ -34,7 +34,7 @@ def numbered(names: list[str]) -> Rows:
 
 
 def with_roles(roles: list[str]) -> Rows:
-    """A role a speaker."""
+    """One role per speaker."""
     return [
         (key, roles[PEOPLE.index(speaker)])
         for key, speaker in TABLE.select("utterance", "speaker").iter_rows()
@@ -45,8 +45,8 @@ def with_roles(roles: list[str]) -> Rows:
     "names", [["0", "1", "2", "3"], ["8", "9", "10", "11"], ["a", "b", "c", "d"]]
 )
 @pytest.mark.parametrize("ending", ["csv", "tsv"])
-def test_a_number_an_utterance(tmp_path: Path, names: list[str], ending: str) -> None:
-    """A fold tests those of its number, by number or name; the next is the development unit."""
+def test_one_fold_number_per_utterance(tmp_path: Path, names: list[str], ending: str) -> None:
+    """A fold tests the utterances with its number or name; the next is the development unit."""
     path = write_fold_file(tmp_path / f"folds.{ending}", numbered(names), "utterance", "fold")
     if ending == "tsv":
         Path(path).write_text(Path(path).read_text().replace(",", "\t"))
@@ -57,11 +57,11 @@ def test_a_number_an_utterance(tmp_path: Path, names: list[str], ending: str) ->
         following = 2 * ((number + 1) % 4)
         assert of_role(fold, "dev", "speaker") == {*PEOPLE[following : following + 2]}
     report = check_folds(TABLE, folds, ["all"], settings)
-    assert not [w for w in warnings_of(report) if "fold file" in w]
+    assert not [w for w in protocol_warnings(report) if "fold file" in w]
 
 
 @pytest.mark.parametrize("word", ["dev", "Development", "validation", "val"])
-def test_one_division_by_role(tmp_path: Path, word: str) -> None:
+def test_a_single_split_by_role(tmp_path: Path, word: str) -> None:
     roles = ["Train", "train", word, "train", "train", "Test", word, "test"]
     path = write_fold_file(tmp_path / "f.csv", with_roles(roles), "utterance", "role")
     fold = make_fold(TABLE, protocol(path, 1, development="file"), 0, 1)
@@ -70,7 +70,7 @@ def test_one_division_by_role(tmp_path: Path, word: str) -> None:
 
 
 @pytest.mark.parametrize("development", ["speakers", "session", "random", "none"])
-def test_roles_without_dev_take_any_other_development(tmp_path: Path, development: str) -> None:
+def test_roles_without_dev_allow_any_other_development(tmp_path: Path, development: str) -> None:
     roles = ["test", "train", "train", "train", "train", "train", "train", "train"]
     path = write_fold_file(tmp_path / "f.csv", with_roles(roles), "utterance", "role")
     settings = protocol(path, 1, development=development)
@@ -80,37 +80,37 @@ def test_roles_without_dev_take_any_other_development(tmp_path: Path, developmen
     assert bool(of_role(fold, "dev")) is (development != "none")
 
 
-def test_what_only_one_of_both_has(tmp_path: Path) -> None:
-    """Utterances outside the study's classes may stand in the file or not."""
+def test_utterances_that_only_the_file_or_the_corpus_has(tmp_path: Path) -> None:
+    """Utterances outside the study's classes may be in the file or not."""
     rows = [row for row in numbered(["1", "2", "3", "4"]) if row[0] != "a:s1F1_06"]
     path = write_fold_file(tmp_path / "f.csv", rows, "utterance", "fold")
     make_fold(TABLE, protocol(path), 0, 1)
     fewer = rows[2:]
     path = write_fold_file(tmp_path / "f.csv", [*fewer, ("x", "1")], "utterance", "fold")
     with pytest.raises(
-        ProtocolError, match=r"1 of its 110 utterances are none of the corpus \(the f"
+        ProtocolError, match=r"1 of its 110 utterances are not in the corpus \(the f"
     ):
         make_fold(TABLE, protocol(path), 0, 1)
     path = write_fold_file(tmp_path / "f.csv", fewer, "utterance", "fold")
-    sentence = (
-        r"does not list 2 of 96 utterances of the study \(the first: a:s1F1_00\); mend it, or set"
+    message = (
+        r"does not list 2 of 96 utterances of the study \(the first: a:s1F1_00\); correct it, or"
     )
-    with pytest.raises(ProtocolError, match=sentence):
+    with pytest.raises(ProtocolError, match=message):
         make_fold(TABLE, protocol(path), 0, 1)
     path = write_fold_file(tmp_path / "f.csv", [*fewer, ("x", "1")], "utterance", "fold")
     settings = protocol(path, ignore_unmatched=True)
     folds = folds_of(TABLE, settings)
     assert all(len(fold) == 94 for fold in folds.values())
-    warnings = warnings_of(check_folds(TABLE, folds, ["all"], settings))
+    warnings = protocol_warnings(check_folds(TABLE, folds, ["all"], settings))
     assert warnings[:2] == [
         "2 of the study's utterances have no role in a fold, because the fold file does not list "
         "them",
-        "the fold file lists 1 utterances that the corpus does not have",
+        "the fold file lists 1 utterances that are not in the corpus",
     ]
 
 
-def test_speakers_that_a_file_shares_between_roles(tmp_path: Path) -> None:
-    """An error, or said beside every score; identical recordings stay an error."""
+def test_speakers_with_several_roles_in_the_file(tmp_path: Path) -> None:
+    """An error, or a warning if allowed; identical recordings are an error in any case."""
     rows: Rows = [(key, number % 3) for number, key in enumerate(TABLE["utterance"])]
     path = write_fold_file(tmp_path / "f.csv", rows, "utterance", "fold")
     fold = make_fold(TABLE, protocol(path, 3), 0, 1)
@@ -119,11 +119,11 @@ def test_speakers_that_a_file_shares_between_roles(tmp_path: Path) -> None:
     shared = protocol(path, 3, allow_shared_speakers=True)
     report = check_folds(TABLE, folds_of(TABLE, shared), ["all"], shared)
     assert report["folds"]["fold1"]["tested_speakers_known"] == PEOPLE
-    warnings = warnings_of(report)
+    warnings = protocol_warnings(report)
     assert warnings[0] == "the development set shares its speakers with training"
     assert warnings[1] == (
-        "24 of 24 tested speakers (counted fold by fold) are in training or development too, as "
-        "the fold file has it: no score is one for new speakers"
+        "24 of 24 test speakers (summed over folds) are also in training or development, as the "
+        "fold file assigns them: the scores are not speaker-independent"
     )
     twins = pl.col("utterance").is_in([rows[0][0], rows[1][0]])
     table = TABLE.with_columns(
@@ -134,30 +134,30 @@ def test_speakers_that_a_file_shares_between_roles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     [
         ("", r"f\.csv: its first line must name the columns utterance, and fold or role or both"),
-        ("utterance,part\na,1\n", r"\(there: utterance, part\)"),
-        ("utterance,fold\na,1\nb,1\na,2\n", r"line 4: a stands in line 2 already; keep one"),
+        ("utterance,part\na,1\n", r"\(actual columns: utterance, part\)"),
+        ("utterance,fold\na,1\nb,1\na,2\n", r"line 4: a is already listed in line 2; remove one"),
         ("utterance,fold\na,\n", r"line 2: the row has no fold; fill it in"),
         ("utterance,fold\na\n", r"line 2: the row has no fold; fill it in"),
         (
             "fold,utterance,role\n1,a,eval\n",
-            r"line 2: the role eval is not known; write train, dev",
+            r"line 2: unknown role eval; use train, dev",
         ),
-        ("fold,utterance,role\n1,a,dev\n\n1,a,test\n", r"line 4: a stands in line 2 already"),
+        ("fold,utterance,role\n1,a,dev\n\n1,a,test\n", r"line 4: a is already listed in line 2"),
         ('utterance,fold\n"a,1\n', r"f\.csv, line 2: .*look for a quote that is not closed"),
         (b"utterance,fold\n\xe4,1\n", r"byte 15 is not UTF-8; save the table as UTF-8"),
     ],
 )
-def test_a_file_that_is_none(tmp_path: Path, content: str | bytes, sentence: str) -> None:
+def test_an_invalid_file_is_an_error(tmp_path: Path, content: str | bytes, message: str) -> None:
     path = tmp_path / "f.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ProtocolError, match=sentence):
+    with pytest.raises(ProtocolError, match=message):
         read_fold_file(path)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ProtocolError, match=r"nowhere.csv does not exist; set protocol.fold_file"):
         read_fold_file(tmp_path / "nowhere.csv")
     with pytest.raises(ProtocolError, match=r"cannot be read: .*; set protocol.fold_file"):
@@ -165,23 +165,23 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("roles", "settings", "sentence"),
+    ("roles", "settings", "message"),
     [
-        (None, {"folds": 3}, r"has 4 folds \(1, 2, 3, 4\) and protocol.folds is 3; make it 4"),
+        (None, {"folds": 3}, r"has 4 folds \(1, 2, 3, 4\) and protocol.folds is 3; set it to 4"),
         (
             None,
             {"development": "file"},
             r"has no role dev and protocol.development is file; use spe",
         ),
-        (["test", "dev"], {"folds": 1}, r"has the role dev and protocol.development is unit; make"),
+        (["test", "dev"], {"folds": 1}, r"has the role dev and protocol.development is unit; set"),
         (["test", "train"], {"folds": 1}, r"has roles, so there is no next fold for .* unit; use"),
     ],
 )
-def test_a_file_and_settings_that_do_not_fit(
-    tmp_path: Path, roles: list[str] | None, settings: dict[str, Any], sentence: str
+def test_a_file_that_does_not_match_the_settings(
+    tmp_path: Path, roles: list[str] | None, settings: dict[str, Any], message: str
 ) -> None:
     rows = numbered(["1", "2", "3", "4"]) if roles is None else with_roles(roles * 4)
     header = "fold" if roles is None else "role"
     path = write_fold_file(tmp_path / "f.csv", rows, "utterance", header)
-    with pytest.raises(ProtocolError, match=sentence):
+    with pytest.raises(ProtocolError, match=message):
         make_fold(TABLE, protocol(path, **settings), 0, 1)

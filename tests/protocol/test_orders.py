@@ -14,12 +14,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from emoscale.config.protocol import ProtocolSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.protocol.folds import fold_groups
 from emoscale.protocol.orders import balanced_order, make_fold, subset, training_labels
 from emoscale.runtime.errors import ProtocolError
 from emoscale.tables.parquet import read_fold, write_table
-from emoscale.tables.schemas import protocol_schema
+from emoscale.tables.schemas import fold_schema
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
 
@@ -40,7 +40,7 @@ def corpus(sessions: int = 5, per_speaker: int = 24, seed: int = 0) -> pl.DataFr
         for sex in "FM"
         for number in range(per_speaker)
     ]
-    return pl.DataFrame(rows, schema_overrides={"vote_shares": SHARES})
+    return pl.DataFrame(rows, schema_overrides={"vote_shares": VOTE_SHARES_DTYPE})
 
 
 corpora = st.builds(corpus, st.integers(3, 6), st.integers(20, 40), st.integers(0, 1000))
@@ -80,29 +80,29 @@ def test_no_speaker_in_two_roles_and_everyone_tested_once(
 
 @settings(max_examples=15)
 @given(utterances=corpora, protocol=protocols, seed=st.integers(0, 10))
-def test_subsets_nest_and_are_balanced_as_long_as_every_class_lasts(
+def test_subsets_are_nested_and_balanced_until_a_class_is_exhausted(
     utterances: pl.DataFrame, protocol: ProtocolSettings, seed: int
 ) -> None:
     protocol = protocol.model_copy(update={"folds": utterances["session"].n_unique()})
     fold = make_fold(utterances, protocol, 0, seed)
     label_of = dict(fold.select("utterance", "label").iter_rows())
     pool = fold.filter(pl.col("role") == "train")
-    scarce = min(Counter(pool["label"]).values())
+    rarest = min(Counter(pool["label"]).values())
     for repeat in range(protocol.repeats):
         whole = subset(fold, repeat, "all")
         assert sorted(whole) == sorted(pool["utterance"])
-        for size in {*range(1, len(whole), 7), scarce * len(CLASSES), len(whole)}:
-            part = subset(fold, repeat, str(size))
-            assert part == whole[:size]
-            counts = [Counter(label_of[key] for key in part)[name] for name in CLASSES]
-            if size <= scarce * len(CLASSES):
+        for size in {*range(1, len(whole), 7), rarest * len(CLASSES), len(whole)}:
+            selected = subset(fold, repeat, str(size))
+            assert selected == whole[:size]
+            counts = [Counter(label_of[key] for key in selected)[name] for name in CLASSES]
+            if size <= rarest * len(CLASSES):
                 assert max(counts) - min(counts) <= 1
-        for size in (1, scarce):
-            part = subset(fold, repeat, f"{size}-per-class")
-            assert part == whole[: size * len(CLASSES)]
+        for size in (1, rarest):
+            selected = subset(fold, repeat, f"{size}-per-class")
+            assert selected == whole[: size * len(CLASSES)]
 
 
-def test_speakers_take_turns_within_a_class() -> None:
+def test_speakers_alternate_within_a_class() -> None:
     keys = [f"{speaker}{number}" for speaker in "abc" for number in range(10)]
     order = balanced_order(keys, ["x"] * 30, [key[0] for key in keys], np.random.default_rng(0))
     for size in range(1, 31):
@@ -120,14 +120,14 @@ def test_orders_differ_between_repeats_and_folds_and_follow_the_seed() -> None:
     assert subset(fold, 0, "all") != subset(make_fold(corpus(), protocol, 0, seed=2), 0, "all")
 
 
-def test_one_more_repeat_leaves_the_others_as_they_are() -> None:
+def test_one_more_repeat_does_not_change_the_others() -> None:
     two = ProtocolSettings(fold_unit="session", folds=5, repeats=2)
     three = two.model_copy(update={"repeats": 3})
     fewer, more = make_fold(corpus(), two, 0, 1), make_fold(corpus(), three, 0, 1)
     assert more.drop("rank_2").equals(fewer)
 
 
-def test_repeats_of_one_order_have_the_same_subsets_and_are_told_the_same() -> None:
+def test_repeats_of_one_order_share_subsets_and_training_labels() -> None:
     each = ProtocolSettings(fold_unit="session", folds=5, repeats=2, shuffle_labels=True)
     shared = each.model_copy(update={"repeats": 4, "seeds_per_order": 2})
     orders, fold = make_fold(corpus(), each, 0, 1), make_fold(corpus(), shared, 0, 1)
@@ -157,19 +157,20 @@ def test_shuffled_labels_are_a_permutation_of_training_and_development_only() ->
         .equals(fold.drop("votes", cs.starts_with("rank_")))
     )
     for repeat in range(control.repeats):
-        told = shuffled.with_columns(told=training_labels(shuffled, repeat))
+        table = shuffled.with_columns(training_label=training_labels(shuffled, repeat))
         for role in ("train", "dev", "test"):
-            part = told.filter(pl.col("role") == role)
-            assert Counter(part["label"]) == Counter(part["told"])
-            assert (part["label"] == part["told"]).all() == (role == "test")
-        few = told.filter(pl.col("utterance").is_in(subset(shuffled, repeat, "3-per-class")))
-        assert set(Counter(few["told"]).values()) == {3}
+            of_role = table.filter(pl.col("role") == role)
+            assert Counter(of_role["label"]) == Counter(of_role["training_label"])
+            unchanged = (of_role["label"] == of_role["training_label"]).all()
+            assert unchanged == (role == "test")
+        few = table.filter(pl.col("utterance").is_in(subset(shuffled, repeat, "3-per-class")))
+        assert set(Counter(few["training_label"]).values()) == {3}
     assert not (shuffled["training_label_0"] == shuffled["training_label_1"]).all()
     assert training_labels(fold, 0).equals(fold["label"])
 
 
 @pytest.mark.parametrize("voted", [True, False], ids=["votes", "no votes"])
-@pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "as it is"])
+@pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "unchanged"])
 @pytest.mark.parametrize("development", ["unit", "random", "none"])
 def test_a_fold_is_read_back(
     tmp_path: Path, development: Literal["unit", "random", "none"], shuffle: bool, voted: bool
@@ -179,14 +180,14 @@ def test_a_fold_is_read_back(
     )
     table = corpus()
     if not voted:
-        table = table.with_columns(vote_shares=pl.lit(None, dtype=SHARES))
+        table = table.with_columns(vote_shares=pl.lit(None, dtype=VOTE_SHARES_DTYPE))
     fold = make_fold(table, protocol, 0, 1)
     path = tmp_path / "fold1.parquet"
-    write_table(fold, path, protocol_schema(2, shuffle))
+    write_table(fold, path, fold_schema(2, shuffle))
     assert read_fold(path).equals(fold)
 
 
-def test_votes_go_with_their_utterances_and_are_not_there_where_labels_are_shuffled() -> None:
+def test_votes_belong_to_their_utterances_and_are_null_with_shuffled_labels() -> None:
     plain = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
     table = corpus()
     fold = make_fold(table, plain, 0, 1)
@@ -199,7 +200,7 @@ def test_votes_go_with_their_utterances_and_are_not_there_where_labels_are_shuff
     assert make_fold(table, control, 0, 1)["votes"].is_null().all()
 
 
-def test_without_a_development_set_everything_else_is_learned_from() -> None:
+def test_without_a_development_set_all_other_utterances_are_for_training() -> None:
     unit = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
     none = unit.model_copy(update={"development": "none"})
     for number in range(5):
@@ -218,7 +219,7 @@ def test_two_folds_are_enough_without_a_development_set() -> None:
     assert set(roles) == {"train", "test"}
 
 
-def test_a_size_that_is_too_large_says_what_can_be_done() -> None:
+def test_the_message_for_a_too_large_size_names_the_remedies() -> None:
     protocol = ProtocolSettings(fold_unit="session", folds=5, repeats=1)
     with pytest.raises(ProtocolError, match=r"make the development set smaller"):
         subset(make_fold(corpus(), protocol, 0, 1), 0, "5000")
@@ -228,16 +229,16 @@ def test_a_size_that_is_too_large_says_what_can_be_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
-        ({"folds": 4}, r"5 sessions \(s0, s1, s2, s3, s4\) and protocol.folds is 4; make it 5"),
+        ({"folds": 4}, r"5 sessions \(s0, s1, s2, s3, s4\) and protocol.folds is 4; set it to 5"),
         ({"fold_unit": "speakers", "folds": 11}, "10 speakers and protocol.folds is 11"),
         ({"fold_unit": "speakers", "folds": 2}, "nothing is left to train on"),
     ],
 )
-def test_folds_that_cannot_be(change: dict[str, object], sentence: str) -> None:
+def test_impossible_folds(change: dict[str, object], message: str) -> None:
     protocol = ProtocolSettings.model_validate({"fold_unit": "session", "folds": 5, **change})
-    with pytest.raises(ProtocolError, match=sentence):
+    with pytest.raises(ProtocolError, match=message):
         make_fold(corpus(), protocol, 0, 1)
 
 
@@ -249,7 +250,7 @@ def test_a_corpus_without_sessions() -> None:
 
 @settings(max_examples=20)
 @given(st.integers(1, 10_000))
-def test_a_size_that_a_fold_does_not_have(size: int) -> None:
+def test_a_size_larger_than_the_training_set(size: int) -> None:
     fold = make_fold(corpus(), ProtocolSettings(fold_unit="session", folds=5), 0, 1)
     pool = Counter(fold.filter(pl.col("role") == "train")["label"])
     assume(size > sum(pool.values()))

@@ -1,4 +1,4 @@
-"""Groups of speakers that are alike in the shares of the classes."""
+"""Groups of speakers with similar class proportions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.folds import fold_groups
-from emoscale.protocol.stratified import even_groups, unevenness
+from emoscale.protocol.stratified import imbalance, stratified_groups
 from tests.protocol.small_corpora import several_corpora
 
 
@@ -25,15 +25,15 @@ def cost(counts: np.ndarray, groups: list[list[int]]) -> float:
     group_of = np.zeros(len(counts), dtype=np.int64)
     for number, group in enumerate(groups):
         group_of[group] = number
-    return unevenness(counts / counts.sum(axis=0), group_of, len(groups))
+    return imbalance(counts / counts.sum(axis=0), group_of, len(groups))
 
 
 def groups_of_scikit_learn(counts: np.ndarray, groups: int, seed: int) -> list[list[int]]:
-    """What scikit-learn's StratifiedGroupKFold tests in each fold."""
+    """Test speakers of each fold of scikit-learn's StratifiedGroupKFold."""
     speaker, label = np.divmod(np.arange(counts.size), counts.shape[1])
     speaker, label = np.repeat(speaker, counts.ravel()), np.repeat(label, counts.ravel())
-    dealer = StratifiedGroupKFold(groups, shuffle=True, random_state=seed)
-    split = dealer.split(np.zeros(len(label)), label, speaker)
+    splitter = StratifiedGroupKFold(groups, shuffle=True, random_state=seed)
+    split = splitter.split(np.zeros(len(label)), label, speaker)
     return [sorted({*speaker[tested].tolist()}) for _, tested in split]
 
 
@@ -43,41 +43,41 @@ def test_each_speaker_is_in_one_group_and_none_is_empty(
     speakers: int, classes: int, groups: int, seed: int
 ) -> None:
     groups = min(groups, speakers)
-    dealt = even_groups(counts_of(speakers, classes, seed), groups, seed)
-    assert sorted(speaker for group in dealt for speaker in group) == list(range(speakers))
-    assert len(dealt) == groups
-    assert all(dealt)
+    result = stratified_groups(counts_of(speakers, classes, seed), groups, seed)
+    assert sorted(speaker for group in result for speaker in group) == list(range(speakers))
+    assert len(result) == groups
+    assert all(result)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_few_speakers_are_dealt_as_well_as_can_be(seed: int) -> None:
-    """Every way of dealing seven speakers to three groups is tried."""
+def test_few_speakers_are_grouped_optimally(seed: int) -> None:
+    """Compared with all assignments of seven speakers to three groups."""
     counts = counts_of(7, 3, seed)
-    shares = counts / counts.sum(axis=0)
-    ways = (np.array(way) for way in product(range(3), repeat=7) if len(set(way)) == 3)
-    least = min(unevenness(shares, way, 3) for way in ways)
-    assert cost(counts, even_groups(counts, 3, 1)) == pytest.approx(least, abs=1e-12)
+    fractions = counts / counts.sum(axis=0)
+    candidates = (np.array(c) for c in product(range(3), repeat=7) if len(set(c)) == 3)
+    least = min(imbalance(fractions, candidate, 3) for candidate in candidates)
+    assert cost(counts, stratified_groups(counts, 3, 1)) == pytest.approx(least, abs=1e-12)
 
 
 @pytest.mark.parametrize(("speakers", "groups"), [(10, 5), (24, 5), (60, 10)])
-def test_more_even_than_scikit_learn(speakers: int, groups: int) -> None:
+def test_less_imbalance_than_scikit_learn(speakers: int, groups: int) -> None:
     for seed in range(3):
         counts = counts_of(speakers, 4, seed)
-        ours = cost(counts, even_groups(counts, groups, 0))
+        ours = cost(counts, stratified_groups(counts, groups, 0))
         theirs = min(cost(counts, groups_of_scikit_learn(counts, groups, n)) for n in range(3))
         assert ours < theirs
 
 
-def test_folds_are_made_of_these_groups() -> None:
+def test_folds_use_these_groups() -> None:
     table = several_corpora(5).drop_nulls("label")
     protocol = ProtocolSettings(fold_unit="stratified", folds=4)
     groups = fold_groups(table, protocol, seed=3)
     assert sorted(name for group in groups for name in group) == sorted(table["speaker"].unique())
     assert groups == fold_groups(table.sample(fraction=1.0, shuffle=True, seed=9), protocol, seed=3)
     uneven = table.filter((table["label"] == "anger") | (table["sex"] == "F"))
-    shares = [
+    proportions = [
         uneven.filter(uneven["speaker"].is_in(group))["label"].value_counts(normalize=True)
         for group in fold_groups(uneven, protocol)
     ]
-    angry_shares = [dict(share.iter_rows())["anger"] for share in shares]
-    assert max(angry_shares) - min(angry_shares) < 1e-9
+    angry = [dict(table.iter_rows())["anger"] for table in proportions]
+    assert max(angry) - min(angry) < 1e-9

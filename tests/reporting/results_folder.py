@@ -1,4 +1,4 @@
-"""A small results folder with every table that a report may show."""
+"""A small results folder with every table of a report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from emoscale.tables.schemas import REJECTED
 CLASSES = ["anger", "calm"]
 SIZES = {"10": 10.0, "100": 100.0}
 AWKWARD = 'wav2vec <b>&"large"</script>'
-"""A name that no page may take for markup."""
+"""A name that must be escaped on every page."""
 
 UA = {"mfcc": (0.60, 0.70), AWKWARD: (0.72, 0.82), "fusion": (None, 0.85)}
 NOTE = "a note with <i>markup</i>"
@@ -41,7 +41,7 @@ def score_rows(
     weights: str = "untrained: random weights of seed 1",
     intervals: bool = True,
 ) -> pl.DataFrame:
-    """The table of scores of experiments with a UA a size; None: not trained at this size."""
+    """Return a table of scores; UA per experiment and size, None: not trained at this size."""
     rows = []
     for experiment, values in ua.items():
         for (size, labels), value in zip(SIZES.items(), values, strict=False):
@@ -73,36 +73,36 @@ def score_rows(
 
 
 def comparison_rows() -> list[dict[str, Any]]:
-    """Fusion is not beyond doubt better than wav2vec; both are better than mfcc."""
+    """Return comparisons: fusion and wav2vec are significantly better than mfcc only."""
     pairs = [("mfcc", AWKWARD, "10"), ("mfcc", AWKWARD, "100"), (AWKWARD, "fusion", "100")]
     rows = []
-    for (one, other, size), sure in zip(
+    for (experiment, other, size), significant in zip(
         [*pairs, ("mfcc", "fusion", "100")], (1, 1, 0, 1), strict=True
     ):
-        place = list(SIZES).index(size)
-        ua, other_ua = UA[one][place], UA[other][place]
+        index = list(SIZES).index(size)
+        ua, other_ua = UA[experiment][index], UA[other][index]
         assert ua is not None
         assert other_ua is not None
         difference = ua - other_ua
         rows.append(
             {
-                **{"size": size, "experiment": one, "other": other, "labels": SIZES[size]},
+                **{"size": size, "experiment": experiment, "other": other, "labels": SIZES[size]},
                 **{"ua": ua, "other_ua": other_ua, "difference": difference},
                 "difference_low": difference - 0.04,
                 "difference_high": difference + 0.04,
-                **{"p_value": 0.004, "p_holm": 0.012 if sure else 0.21},
+                **{"p_value": 0.004, "p_holm": 0.012 if significant else 0.21},
                 **{"p_permutation": 0.005, "p_mcnemar": 1e-9, "effect_size": -0.8},
                 **{"effect_low": -1.4, "effect_high": -0.2, "speakers": 6},
-                "winner": other if sure else "none",
+                "winner": other if significant else "none",
             }
         )
     return rows
 
 
 def efficiency_rows() -> list[dict[str, Any]]:
-    """A bound with an open interval, a measured factor, and one that is not reached."""
+    """Return bounds with unbounded intervals, and targets that are not reached."""
     names = ("experiment", "other", "other_size", "other_labels", "ua", "labels")
-    more = ("factor", "factor_low", "factor_high", "bound")
+    factor_names = ("factor", "factor_low", "factor_high", "bound")
     values: list[tuple[Any, ...]] = [
         (AWKWARD, "mfcc", "100", 100.0, 0.70, 10.0, 10.0, 4.2, math.inf, "at least"),
         (AWKWARD, "mfcc", "10", 10.0, 0.60, 10.0, 1.0, 0.6, math.inf, "at least"),
@@ -110,14 +110,14 @@ def efficiency_rows() -> list[dict[str, Any]]:
         ("mfcc", AWKWARD, "100", 100.0, 0.82, None, None, None, None, "not reached"),
     ]
     return [
-        dict(zip((*names, *more), row, strict=True))
-        | {"at_largest_size": row[2] == "100", "summary": "what the row says"}
+        dict(zip((*names, *factor_names), row, strict=True))
+        | {"at_largest_size": row[2] == "100", "summary": "a sentence"}
         for row in values
     ]
 
 
 def other_rows() -> dict[str, list[dict[str, Any]]]:
-    """The tables of the remaining sections."""
+    """Return the tables of the remaining sections."""
     experiments = ("mfcc", AWKWARD)
     ends = {"ua_low": 0.6, "ua_high": 0.8}
     return {
@@ -125,7 +125,7 @@ def other_rows() -> dict[str, list[dict[str, Any]]]:
             {"experiment": name, "kind": kind, "labels": 200.0, "labels_low": None}
             | {"labels_high": None, "ua": 0.75, **ends, "measured_ua": None, "covered": None}
             for name in experiments
-            for kind in ("forecast", "hidden", "wanted")
+            for kind in ("forecast", "held_out", "target")
         ],
         "slices": [
             {"experiment": name, "size": "100", "slice": "sex", "group": group, "utterances": 60}
@@ -154,7 +154,7 @@ def other_rows() -> dict[str, list[dict[str, Any]]]:
 
 
 def run_rows(number: int = 130) -> list[dict[str, Any]]:
-    """As many trainings as several pages hold."""
+    """Return enough trainings for several pages."""
     settings = '{"model":{"kind":"pooled"},"seed":1}'
     digests = {
         f"{name}_sha256": letter * 64
@@ -163,22 +163,22 @@ def run_rows(number: int = 130) -> list[dict[str, Any]]:
     return [
         {
             **{"study": "tiny", "corpus": "demo (synthetic speech)"},
-            **{"experiment": list(UA)[place % 3], "representations": "mfcc", "modality": "audio"},
+            **{"experiment": list(UA)[repeat % 3], "representations": "mfcc", "modality": "audio"},
             **{"pretrained_weights": "", "chunked_utterances": 0, "model": "pooled"},
-            **{"fold": f"fold{place % 3 + 1}", "size": "100", "repeat": place},
+            **{"fold": f"fold{repeat % 3 + 1}", "size": "100", "repeat": repeat},
             "training_utterances": 100,
             **{f"training_count_{name}": 50 for name in CLASSES},
             **{"training_speakers": 4, "development_utterances": 40, "test_utterances": 40},
-            **{"ua": 0.5 + place / 1000, "wa": 0.5, "macro_f1": 0.5},
+            **{"ua": 0.5 + repeat / 1000, "wa": 0.5, "macro_f1": 0.5},
             **{f"recall_{name}": 0.5 for name in CLASSES},
             **{"best_development_ua": None, "trials": 1, "chosen_trial": 0, "choices": "{}"},
-            **{"steps": 40, "best_step": 20, "stop_reason": "budget", "seconds": 0.5 + place},
+            **{"steps": 40, "best_step": 20, "stop_reason": "budget", "seconds": 0.5 + repeat},
             **{"cell_seconds": 2.0, "peak_memory_megabytes": 300.0, "device": "cpu"},
             **{"execution": "plain", "precision": "float32", "notes": NOTE, "settings": settings},
             **digests,
             "versions": '{"python": "3.11.7", "torch": "2.13.0"}',
         }
-        for place in range(number)
+        for repeat in range(number)
     ]
 
 
@@ -195,9 +195,9 @@ _ZERO = {pa.string(): "", pa.float64(): 0.0, pa.int32(): 0, pa.int64(): 0, pa.bo
 
 
 def filled(rows: list[dict[str, Any]], schema: pa.Schema) -> pl.DataFrame:
-    """Rows with what they do not say: null where that is allowed, otherwise zero or no text."""
-    unsaid = {field.name: None if field.nullable else _ZERO[field.type] for field in schema}
-    return dataframe_of([{**unsaid, **row} for row in rows], schema)
+    """Return rows with defaults for missing columns: null if allowed, otherwise zero or empty."""
+    defaults = {field.name: None if field.nullable else _ZERO[field.type] for field in schema}
+    return dataframe_of([{**defaults, **row} for row in rows], schema)
 
 
 CHECKS = {
@@ -222,7 +222,7 @@ CHECKS = {
 
 
 def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[Path]:
-    """Write the tables and `checks.json`; with `extras`, those of all sections. Their paths."""
+    """Write the tables, with `extras` those of all sections, and `checks.json`; return paths."""
     table = score_rows(**scores)
     write_table(
         filled(table.to_dicts(), scores_schema(CLASSES)),
@@ -254,20 +254,20 @@ def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[P
         "location": None,
         "reason": "silent",
     }
-    for name, rows, own in (
+    for name, rows, schema in (
         ("layer_weights", layers if extras else [], LAYER_WEIGHTS),
         ("trials", [], TRIALS),
-        ("rejected", [{**rejected, "detail": "nothing is heard"}], REJECTED),
+        ("rejected", [{**rejected, "detail": "digital silence"}], REJECTED),
     ):
-        write_table(dataframe_of(rows, own), folder / f"{name}.parquet", own)
+        write_table(dataframe_of(rows, schema), folder / f"{name}.parquet", schema)
     if extras:
         for name, rows in {
             "comparisons": comparison_rows(),
             "efficiency": efficiency_rows(),
             **other_rows(),
         }.items():
-            about = {"reference": "mfcc", "left_out": ""} if name == "efficiency" else {}
+            metadata = {"reference": "mfcc", "left_out": ""} if name == "efficiency" else {}
             path = folder / f"{name}.parquet"
-            write_table(filled(rows, SCHEMAS[name]), path, SCHEMAS[name], about)
+            write_table(filled(rows, SCHEMAS[name]), path, SCHEMAS[name], metadata)
     (folder / "checks.json").write_text(json.dumps(CHECKS), encoding="utf-8")
     return sorted(folder.glob("*.parquet"))

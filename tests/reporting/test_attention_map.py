@@ -23,7 +23,7 @@ def random_attention(tokens: int, frames: int) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("attention")
     attention = random_attention(len(TOKENS), FRAMES)
     draw_attention(
@@ -32,37 +32,37 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tables_of(page: Path) -> list[list[dict]]:
-    """What is drawn in each layer: the cells, and the times of words."""
-    found = re.search(r'"datasets": (\{.*\})\};\n', page.read_text())
-    assert found
-    return list(json.loads(found[1]).values())
+def layer_data(page: Path) -> list[list[dict]]:
+    """Return the data of each layer: the time bins, and the times of words."""
+    match = re.search(r'"datasets": (\{.*\})\};\n', page.read_text())
+    assert match
+    return list(json.loads(match[1]).values())
 
 
-def words_of(path: Path) -> list[str]:
+def text_elements(path: Path) -> list[str]:
     texts = re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), flags=re.DOTALL)
     return [re.sub(r"<[^>]*>", " ", text).strip() for text in texts]
 
 
-def test_it_says_what_it_shows(drawn: Path) -> None:
-    words = words_of(drawn / "map.svg")
-    assert [word for word in words if word in TOKENS] == TOKENS
-    for expected in ("seconds", "Ses01_F01", "mean over 2 heads; a cell is 100 ms", "outlined"):
-        assert expected in " ".join(words)
+def test_title_axis_and_subtitle_describe_the_map(figures: Path) -> None:
+    texts = text_elements(figures / "map.svg")
+    assert [text for text in texts if text in TOKENS] == TOKENS
+    for expected in ("seconds", "Ses01_F01", "mean over 2 heads; time bins of 100 ms", "outlined"):
+        assert expected in " ".join(texts)
 
 
-def test_a_cell_holds_the_attention_of_its_frames(drawn: Path) -> None:
-    cells, _ = tables_of(drawn / "map.html")
+def test_time_bins_sum_the_attention_of_their_frames(figures: Path) -> None:
+    bins, _ = layer_data(figures / "map.html")
     mean = random_attention(len(TOKENS), FRAMES).mean(axis=0)
     for row in range(len(TOKENS)):
-        shares = [cell["share"] for cell in cells if cell["row"] == row]
-        np.testing.assert_allclose(shares, mean[row].reshape(-1, 5).sum(axis=1), rtol=1e-5)
-        assert sum(shares) == pytest.approx(1.0, rel=1e-5)
-    assert [cells[0]["start"], cells[0]["end"], cells[-1]["end"]] == [0.0, 0.1, FRAMES / RATE]
+        weights = [time_bin["weight"] for time_bin in bins if time_bin["row"] == row]
+        np.testing.assert_allclose(weights, mean[row].reshape(-1, 5).sum(axis=1), rtol=1e-5)
+        assert sum(weights) == pytest.approx(1.0, rel=1e-5)
+    assert [bins[0]["start"], bins[0]["end"], bins[-1]["end"]] == [0.0, 0.1, FRAMES / RATE]
 
 
-def test_known_words_are_outlined_within_the_utterance(drawn: Path) -> None:
-    _, times = tables_of(drawn / "map.html")
+def test_known_words_are_outlined_within_the_utterance(figures: Path) -> None:
+    _, times = layer_data(figures / "map.html")
     assert times == [{"row": 1, "start": 1.0, "end": 1.5}, {"row": 3, "start": 9.5, "end": 10.0}]
 
 
@@ -70,8 +70,8 @@ def test_many_tokens_few_frames_and_no_times(tmp_path: Path) -> None:
     tokens = [f"word{number}" for number in range(60)]
     html, svg = tmp_path / "map.html", tmp_path / "map.svg"
     draw_attention("long", tokens, random_attention(60, 101), RATE, None, html, svg)
-    cells, times = tables_of(html)
-    assert len(cells) == 60 * 101
+    bins, times = layer_data(html)
+    assert len(bins) == 60 * 101
     assert times == []
-    assert set(tokens) <= set(words_of(svg))
+    assert set(tokens) <= set(text_elements(svg))
     assert "outlined" not in svg.read_text()

@@ -7,22 +7,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from emoscale.evaluation.curves import Curve
-from emoscale.evaluation.efficiency import efficiency_table, without_curve
+from emoscale.evaluation.curves import LearningCurve
+from emoscale.evaluation.efficiency import efficiency_table, single_size_note
 from emoscale.evaluation.forecast import forecast_table
 from emoscale.reporting.efficiency import draw_efficiency
 from emoscale.reporting.forecast import draw_forecast
 from emoscale.reporting.learning_curves import draw_learning_curves
 from tests.reporting.test_figures import SCORES as CURVE_SCORES
-from tests.reporting.test_figures import words_of
+from tests.reporting.test_figures import text_elements
 
 
-def curve(name: str, points: dict[int, float]) -> Curve:
+def curve(name: str, points: dict[int, float]) -> LearningCurve:
     generator = np.random.default_rng(len(name))
     ua = np.array(list(points.values()))
-    drawn = ua + generator.normal(0, 0.015, (300, len(ua)))
+    samples = ua + generator.normal(0, 0.015, (300, len(ua)))
     sizes = tuple(map(str, points))
-    return Curve(name, sizes, np.array([*points], dtype=float), ua, drawn, speakers=10)
+    return LearningCurve(name, sizes, np.array([*points], dtype=float), ua, samples, speakers=10)
 
 
 CURVES = [
@@ -48,69 +48,71 @@ SCORES = pl.DataFrame(
 )
 
 
-def test_what_is_saved_is_said_in_each_row(tmp_path: Path) -> None:
+def test_each_row_states_the_labels_saved(tmp_path: Path) -> None:
     html, svg = tmp_path / "efficiency.html", tmp_path / "efficiency.svg"
-    left_out = without_curve(CURVES)
+    left_out = single_size_note(CURVES)
     draw_efficiency(efficiency_table(CURVES), SCORES, "mfcc", left_out, html, svg)
-    words = words_of(svg)
-    assert [word for word in words if word in ("far", "better", "fused", "worse")] == [
+    texts = text_elements(svg)
+    assert [text for text in texts if text in ("far", "better", "fused", "worse")] == [
         "far", "better", "fused", "worse"
     ]  # fmt: skip
-    assert {"≥ 4× fewer", "2.5× fewer", "as many or fewer", "≥ 4× more"} <= set(words)
-    text = " ".join(words)
-    assert "against mfcc, which has a UA of 55.0 % with 400 labels" in text
+    assert {"≥ 4× fewer", "2.5× fewer", "as many or fewer", "≥ 4× more"} <= set(texts)
+    text = " ".join(texts)
+    assert "compared with mfcc, which has a UA of 55.0 % with 400 labels" in text
     assert "compared with but not counted: fused" in text
     assert "Weights of far: untrained: seed 1" in text
     assert not re.search(r"<script[^>]+src=", html.read_text())
 
 
-def test_one_experiment_saves_nothing_over_none(tmp_path: Path) -> None:
+def test_one_experiment_has_no_efficiency(tmp_path: Path) -> None:
     svg = tmp_path / "efficiency.svg"
     draw_efficiency(efficiency_table(CURVES[:1]), SCORES, "mfcc", "", svg)
-    assert "there are no two experiments to compare" in " ".join(words_of(svg))
-    draw_efficiency(efficiency_table(CURVES[4:]), SCORES, "", without_curve(CURVES[4:]), svg)
-    assert "not counted: fused" in " ".join(words_of(svg))
+    assert "there are no two experiments to compare" in " ".join(text_elements(svg))
+    draw_efficiency(efficiency_table(CURVES[4:]), SCORES, "", single_size_note(CURVES[4:]), svg)
+    assert "not counted: fused" in " ".join(text_elements(svg))
 
 
-def test_forecasts_have_a_panel_each_and_their_check(tmp_path: Path) -> None:
+def test_forecasts_have_a_panel_each_and_their_coverage(tmp_path: Path) -> None:
     table = forecast_table(CURVES, 0.25, None, [0.7], seed=1)
     draw_forecast(table, SCORES, tmp_path / "forecast.html", tmp_path / "forecast.svg")
-    words = words_of(tmp_path / "forecast.svg")
-    assert [word for word in words if word in ("mfcc", "better", "far", "worse", "fused")] == [
+    texts = text_elements(tmp_path / "forecast.svg")
+    assert [text for text in texts if text in ("mfcc", "better", "far", "worse", "fused")] == [
         "mfcc", "better", "far", "worse"
     ]  # fmt: skip
-    inside = table["covered"].sum()
-    assert f"inside it was what was measured: {inside} of 4" in " ".join(words)
+    covered = table["covered"].sum()
+    assert f"contains the measured UA in {covered} of 4" in " ".join(texts)
 
 
-def test_without_a_curve_the_forecast_says_why(tmp_path: Path) -> None:
+def test_a_forecast_without_curves_states_the_reason(tmp_path: Path) -> None:
     table = forecast_table(CURVES[4:], 0.25, None, [], seed=1)
     draw_forecast(table, SCORES, tmp_path / "forecast.svg")
-    assert "trained at one size" in " ".join(words_of(tmp_path / "forecast.svg"))
+    assert "trained at one size" in " ".join(text_elements(tmp_path / "forecast.svg"))
 
 
 def test_curves_have_the_intervals_of_the_scores(tmp_path: Path) -> None:
-    known = CURVE_SCORES.with_columns(
+    with_intervals = CURVE_SCORES.with_columns(
         ua_low=pl.col("ua") - 0.1, ua_high=pl.col("ua") + 0.1, chance_ua=pl.lit(0.25)
     )
     html, svg = tmp_path / "curves.html", tmp_path / "curves.svg"
-    draw_learning_curves(known, html, svg)
-    text = " ".join(words_of(svg))
-    assert "bars: 95 % interval, from drawing speakers and trainings again" in text
+    draw_learning_curves(with_intervals, html, svg)
+    text = " ".join(text_elements(svg))
+    assert "error bars: 95 % confidence interval (bootstrap over speakers and trainings)" in text
     assert "as published" not in text
-    alone = known.with_columns(ua_low=pl.lit(None, pl.Float64), ua_high=pl.lit(None, pl.Float64))
-    draw_learning_curves(alone, html, svg)  # one speaker: no interval is known
+    without_intervals = with_intervals.with_columns(
+        ua_low=pl.lit(None, pl.Float64), ua_high=pl.lit(None, pl.Float64)
+    )
+    draw_learning_curves(without_intervals, html, svg)  # one speaker: no interval
 
 
 @pytest.mark.parametrize(
-    ("corpus", "chance", "shown"),
+    ("corpus", "chance", "expected"),
     [("IEMOCAP", 0.25, True), ("IEMOCAP", 0.5, False), ("emodb", 0.25, False)],
 )
 def test_published_curves_are_drawn_on_their_own_corpus(
-    tmp_path: Path, corpus: str, chance: float, shown: bool
+    tmp_path: Path, corpus: str, chance: float, expected: bool
 ) -> None:
     scores = CURVE_SCORES.with_columns(corpus=pl.lit(corpus), chance_ua=pl.lit(chance))
     svg = tmp_path / "curves.svg"
     draw_learning_curves(scores, tmp_path / "curves.html", svg)
-    assert ("hand-engineered, best set" in words_of(svg)) is shown
-    assert ("arXiv 2011.05585" in " ".join(words_of(svg))) is shown
+    assert ("hand-engineered, best set" in text_elements(svg)) is expected
+    assert ("arXiv 2011.05585" in " ".join(text_elements(svg))) is expected

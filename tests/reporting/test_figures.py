@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from emoscale.reporting.confusion import draw_confusion
-from emoscale.reporting.figures import COLOURS, save, scales, weights_lines
+from emoscale.reporting.figures import COLOURS, colour_and_shape_scales, save, weights_lines
 from emoscale.reporting.layer_weights import draw_layer_weights
-from emoscale.reporting.learning_curves import draw_learning_curves, panels_of
+from emoscale.reporting.learning_curves import draw_learning_curves, panel_experiments
 
 SCORES = pl.DataFrame(
     [
@@ -44,41 +44,41 @@ CONFUSION = pl.DataFrame(
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
     draw_learning_curves(SCORES, folder / "curves.html", folder / "curves.svg")
     draw_confusion(CONFUSION, SCORES, folder / "confusion.html", folder / "confusion.svg")
     return folder
 
 
-def words_of(path: Path) -> list[str]:
+def text_elements(path: Path) -> list[str]:
     texts = re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), flags=re.DOTALL)
     return [" ".join(re.sub(r"<[^>]*>", " ", text).split()) for text in texts]
 
 
-def test_curves_say_what_they_show(drawn: Path) -> None:
-    words = " ".join(words_of(drawn / "curves.svg"))
+def test_the_title_describes_the_curves(figures: Path) -> None:
+    texts = " ".join(text_elements(figures / "curves.svg"))
     for expected in ("mfcc", "zlogmel", "synthetic", "unweighted accuracy", "first note", "dashed"):
-        assert expected in words
-    assert "Weights of zlogmel: untrained: seed 1" in words
+        assert expected in texts
+    assert "Weights of zlogmel: untrained: seed 1" in texts
 
 
-def test_confusion_shows_the_largest_size_in_the_studys_order(drawn: Path) -> None:
-    words = words_of(drawn / "confusion.svg")
-    panels = [word for word in words if "UA" in word]
+def test_confusion_shows_the_largest_size_in_the_studys_order(figures: Path) -> None:
+    texts = text_elements(figures / "confusion.svg")
+    panels = [text for text in texts if "UA" in text]
     assert panels == ["mfcc UA 70.0 %", "zlogmel UA 55.0 %"]
-    assert words.count("83%") == 2
+    assert texts.count("83%") == 2
 
 
-def test_pages_need_no_network(drawn: Path) -> None:
-    for page in drawn.glob("*.html"):
+def test_pages_need_no_network(figures: Path) -> None:
+    for page in figures.glob("*.html"):
         text = page.read_text()
         assert not re.search(r"<script[^>]+src=", text)
         assert not re.search(r"<link[^>]+href=", text)
 
 
-def test_colours_and_shapes_stay_apart() -> None:
-    for scale in scales([str(number) for number in range(len(COLOURS))]):
+def test_colours_and_shapes_are_distinct() -> None:
+    for scale in colour_and_shape_scales([str(number) for number in range(len(COLOURS))]):
         assert len(set(scale.to_dict()["range"])) == len(COLOURS) == 7
 
 
@@ -88,9 +88,9 @@ def study_of(**modalities: str) -> pl.DataFrame:
         SCORES.filter(pl.col("experiment") == "mfcc").with_columns(
             experiment=pl.lit(name),
             modality=pl.lit(modality),
-            ua=pl.col("ua") + 0.01 * place,
+            ua=pl.col("ua") + 0.01 * index,
         )
-        for place, (name, modality) in enumerate(modalities.items())
+        for index, (name, modality) in enumerate(modalities.items())
     )
 
 
@@ -104,8 +104,8 @@ MANY = {
 
 def test_a_panel_has_no_more_curves_than_colours() -> None:
     few = study_of(**{f"audio{number}": "audio" for number in range(6)}, words="text")
-    assert panels_of(few) == {"": [*(f"audio{number}" for number in range(6)), "words"]}
-    assert panels_of(study_of(**MANY)) == {
+    assert panel_experiments(few) == {"": [*(f"audio{number}" for number in range(6)), "words"]}
+    assert panel_experiments(study_of(**MANY)) == {
         "audio, 1 of 2": [f"audio{number}" for number in range(5)],
         "audio, 2 of 2": [*(f"audio{number}" for number in range(5, 9)), "audio_again"],
         "text": ["words"],
@@ -115,11 +115,11 @@ def test_a_panel_has_no_more_curves_than_colours() -> None:
 
 def test_many_curves_are_in_panels_with_legends_of_their_own(tmp_path: Path) -> None:
     draw_learning_curves(study_of(**MANY), tmp_path / "curves.html", tmp_path / "curves.svg")
-    words = words_of(tmp_path / "curves.svg")
-    for name in MANY:  # none is cut short, none stands in two legends
-        assert words.count(name) == 1
-    assert words.count("experiment") == 4
-    assert [word for word in words if word in panels_of(study_of(**MANY))] == [
+    texts = text_elements(tmp_path / "curves.svg")
+    for name in MANY:  # no name is truncated or in two legends
+        assert texts.count(name) == 1
+    assert texts.count("experiment") == 4
+    assert [text for text in texts if text in panel_experiments(study_of(**MANY))] == [
         "audio, 1 of 2",
         "audio, 2 of 2",
         "text",
@@ -127,20 +127,20 @@ def test_many_curves_are_in_panels_with_legends_of_their_own(tmp_path: Path) -> 
     ]
 
 
-def test_long_names_are_read_whole(tmp_path: Path) -> None:
-    name = "Mm" * 32  # as long as a study's names may be
+def test_long_names_are_not_truncated(tmp_path: Path) -> None:
+    name = "Mm" * 32  # the maximum length of a name
     html, svg = tmp_path / "figure.html", tmp_path / "figure.svg"
     scores = study_of(**{name: "audio"})
     draw_learning_curves(scores, html, svg)
-    assert name in words_of(svg)
+    assert name in text_elements(svg)
     draw_confusion(CONFUSION.with_columns(experiment=pl.lit(name)), scores, html, svg)
-    assert name in "".join(words_of(svg)).replace(" ", "")
-    shares = SHARES.with_columns(experiment=pl.lit(name), size=pl.lit("100"))
-    draw_layer_weights(shares, scores, html, svg)
-    assert name in "".join(words_of(svg)).replace(" ", "")
+    assert name in "".join(text_elements(svg)).replace(" ", "")
+    layer_weights = WEIGHTS.with_columns(experiment=pl.lit(name), size=pl.lit("100"))
+    draw_layer_weights(layer_weights, scores, html, svg)
+    assert name in "".join(text_elements(svg)).replace(" ", "")
 
 
-def test_weights_are_named_once_with_all_who_read_them() -> None:
+def test_each_source_of_weights_is_named_once_with_its_experiments() -> None:
     scores = pl.DataFrame(
         {
             "experiment": ["wavlm", "wavlm", "mfcc", "fusion"],
@@ -153,7 +153,7 @@ def test_weights_are_named_once_with_all_who_read_them() -> None:
     ]
 
 
-SHARES = pl.DataFrame(
+WEIGHTS = pl.DataFrame(
     [
         {
             "experiment": "zlogmel",
@@ -162,44 +162,44 @@ SHARES = pl.DataFrame(
             "repeat": 0,
             "representation": "wavlm",
             "layer": layer,
-            "weight": share if size == "10" else 0.5,
+            "weight": weight if size == "10" else 0.5,
         }
         for size in ("10", "5")
-        for fold, shares in (("fold1", (0.2, 0.8)), ("fold2", (0.4, 0.6)))
-        for layer, share in zip((6, 12), shares, strict=True)
+        for fold, weights in (("fold1", (0.2, 0.8)), ("fold2", (0.4, 0.6)))
+        for layer, weight in zip((6, 12), weights, strict=True)
     ]
 )
 
 
-def test_layer_weights_are_means_of_the_largest_size_with_their_spread(tmp_path: Path) -> None:
+def test_layer_weights_are_means_of_the_largest_size_with_their_std(tmp_path: Path) -> None:
     smaller = SCORES.filter(pl.col("experiment") == "zlogmel").with_columns(
         size=pl.lit("5"), training_utterances_mean=pl.lit(5.0)
     )
     html, svg = tmp_path / "layers.html", tmp_path / "layers.svg"
-    draw_layer_weights(SHARES, pl.concat([smaller, SCORES]), html, svg)
-    found = re.search(r'"datasets": (\{.*\})\};\n', html.read_text())
-    assert found
-    drawn = {
+    draw_layer_weights(WEIGHTS, pl.concat([smaller, SCORES]), html, svg)
+    match = re.search(r'"datasets": (\{.*\})\};\n', html.read_text())
+    assert match
+    means = {
         row["layer"]: (row["weight"], row["low"], row["high"], row["models"])
-        for table in json.loads(found[1]).values()
+        for table in json.loads(match[1]).values()
         for row in table
         if "layer" in row
     }
-    spread = 0.1 * 2**0.5  # of two values that are 0.2 apart, with one degree of freedom
-    assert drawn == {
-        6: pytest.approx((0.3, 0.3 - spread, 0.3 + spread, 2)),
-        12: pytest.approx((0.7, 0.7 - spread, 0.7 + spread, 2)),
+    std = 0.1 * 2**0.5  # of two values with a difference of 0.2, one degree of freedom
+    assert means == {
+        6: pytest.approx((0.3, 0.3 - std, 0.3 + std, 2)),
+        12: pytest.approx((0.7, 0.7 - std, 0.7 + std, 2)),
     }
-    words = words_of(svg)
-    assert {"zlogmel", "layers of wavlm", "6", "12"} <= set(words)
-    assert "mfcc" not in words
-    assert "Weights of zlogmel: untrained: seed 1" in " ".join(words)
+    texts = text_elements(svg)
+    assert {"zlogmel", "layers of wavlm", "6", "12"} <= set(texts)
+    assert "mfcc" not in texts
+    assert "Weights of zlogmel: untrained: seed 1" in " ".join(texts)
 
 
-def test_without_layer_weights_the_figure_says_why(tmp_path: Path) -> None:
+def test_without_layer_weights_the_figure_states_the_reason(tmp_path: Path) -> None:
     html, svg = tmp_path / "layers.html", tmp_path / "layers.svg"
-    draw_layer_weights(SHARES.clear(), SCORES, html, svg)
-    assert "no experiment of this study weighs the layers" in " ".join(words_of(svg))
+    draw_layer_weights(WEIGHTS.clear(), SCORES, html, svg)
+    assert "no experiment of this study has layer weights" in " ".join(text_elements(svg))
     assert html.stat().st_size > 100_000
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from emoscale.reporting.forest import draw_forest, pairs_with
+from emoscale.reporting.forest import comparisons_with, draw_forest
 
 
 def pair(
@@ -52,38 +52,41 @@ COMPARISONS = pl.DataFrame(
 )
 
 
-def words_of(path: Path) -> list[str]:
+def text_elements(path: Path) -> list[str]:
     texts = re.findall(r"<text[^>]*>(.*?)</text>", path.read_text(), flags=re.DOTALL)
     return [" ".join(re.sub(r"<[^>]*>", " ", text).split()) for text in texts]
 
 
-def test_each_stands_against_the_best_at_the_largest_size_of_both() -> None:
-    found = pairs_with("best", COMPARISONS, SCORES)
-    assert found.select("experiment", "size", "difference").rows() == [
+def test_each_is_compared_with_the_best_at_the_largest_size_of_both() -> None:
+    differences = comparisons_with("best", COMPARISONS, SCORES)
+    assert differences.select("experiment", "size", "difference").rows() == [
         ("few", "10", pytest.approx(-10.0)),
         ("mfcc", "all", pytest.approx(-20.0)),
     ]
-    few, mfcc = found.to_dicts()
-    # Turned round, the ends change places.
+    few, mfcc = differences.to_dicts()
+    # Negation swaps the ends.
     assert (few["difference_low"], few["difference_high"]) == pytest.approx((-14.0, -5.0))
     assert (mfcc["difference_low"], mfcc["difference_high"]) == pytest.approx((-25.0, -16.0))
-    assert [row["kind"].split(",")[0] for row in (few, mfcc)] == ["not shown to differ", "differs"]
+    assert [row["kind"] for row in (few, mfcc)] == [
+        "not significant",
+        "significant after Holm's correction",
+    ]
 
 
-def test_it_says_what_it_shows(tmp_path: Path) -> None:
+def test_title_and_labels_state_the_differences(tmp_path: Path) -> None:
     html, svg = tmp_path / "forest.html", tmp_path / "forest.svg"
     draw_forest(COMPARISONS, SCORES, html, svg)
-    words = words_of(svg)
-    assert "How far the others are from best" in words
-    assert "−20.0 (−25.0 to −16.0), 100 labels" in words
-    assert {"mfcc", "few"} <= set(words)
-    assert "5 comparisons" in " ".join(words)
+    texts = text_elements(svg)
+    assert "Differences to the best experiment, best" in texts
+    assert "−20.0 (−25.0 to −16.0), 100 labels" in texts
+    assert {"mfcc", "few"} <= set(texts)
+    assert "5 comparisons" in " ".join(texts)
     assert not re.search(r"<script[^>]+src=", html.read_text())
 
 
-def test_many_experiments_and_long_names_are_read_whole(tmp_path: Path) -> None:
+def test_many_experiments_and_long_names_are_not_truncated(tmp_path: Path) -> None:
     names = [f"{number:02d}" + "Mm" * 18 for number in range(22)]
-    scores = scores_of(*((name, "all", 0.5 + place / 100) for place, name in enumerate(names)))
+    scores = scores_of(*((name, "all", 0.5 + index / 100) for index, name in enumerate(names)))
     pairs = [
         pair(one, other, "all", (i - j) / 100)
         for i, one in enumerate(names)
@@ -91,13 +94,13 @@ def test_many_experiments_and_long_names_are_read_whole(tmp_path: Path) -> None:
         if i < j
     ]
     draw_forest(pl.DataFrame(pairs), scores, tmp_path / "forest.svg")
-    words = words_of(tmp_path / "forest.svg")
-    assert [word for word in words if word in names] == names[-2::-1]
+    texts = text_elements(tmp_path / "forest.svg")
+    assert [text for text in texts if text in names] == names[-2::-1]
 
 
-def test_without_pairs_the_figure_says_so(tmp_path: Path) -> None:
+def test_without_pairs_the_figure_states_the_reason(tmp_path: Path) -> None:
     draw_forest(COMPARISONS.clear(), SCORES, tmp_path / "forest.svg")
-    assert "There is nothing to compare" in " ".join(words_of(tmp_path / "forest.svg"))
-    apart = COMPARISONS.filter(pl.col("other") != "best", pl.col("experiment") != "best")
-    draw_forest(apart, SCORES, tmp_path / "forest.svg")
-    assert "There is nothing to compare" in " ".join(words_of(tmp_path / "forest.svg"))
+    assert "There is nothing to compare" in " ".join(text_elements(tmp_path / "forest.svg"))
+    without_best = COMPARISONS.filter(pl.col("other") != "best", pl.col("experiment") != "best")
+    draw_forest(without_best, SCORES, tmp_path / "forest.svg")
+    assert "There is nothing to compare" in " ".join(text_elements(tmp_path / "forest.svg"))

@@ -6,7 +6,7 @@ import polars as pl
 
 from emoscale.reporting.robustness import draw_robustness
 from emoscale.reporting.slices import draw_slices
-from tests.reporting.test_figures import SCORES, words_of
+from tests.reporting.test_figures import SCORES, text_elements
 
 
 def slices_of(groups: dict[str, list[str]]) -> pl.DataFrame:
@@ -26,21 +26,21 @@ def slices_of(groups: dict[str, list[str]]) -> pl.DataFrame:
                 "wa": 0.6,
             }
             for experiment, size in (("mfcc", "100"), ("zlogmel", "10"))
-            for name, own in groups.items()
-            for group in own
+            for name, values in groups.items()
+            for group in values
         ]
     )
 
 
-def test_slices_have_a_panel_an_experiment_and_a_row_a_group(tmp_path: Path) -> None:
+def test_slices_have_one_panel_per_experiment_and_one_row_per_group(tmp_path: Path) -> None:
     html, svg = tmp_path / "slices.html", tmp_path / "slices.svg"
     table = slices_of({"sex": ["F", "M"], "speaker": [f"s{number}" for number in range(30)]})
     draw_slices(table, SCORES, html, svg)
-    words = words_of(svg)
+    texts = text_elements(svg)
     for expected in ("mfcc", "zlogmel", "sex: F", "sex: M"):
-        assert words.count(expected) == 1
-    assert "speaker: s1" not in words
-    assert "in the table only, having many groups: speaker" in " ".join(words)
+        assert texts.count(expected) == 1
+    assert "speaker: s1" not in texts
+    assert "In the table only, because of many groups: speaker" in " ".join(texts)
     assert html.stat().st_size > 100_000
 
 
@@ -61,29 +61,29 @@ def robustness_of(experiments: list[str]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def test_robustness_has_a_panel_a_kind_with_levels_from_mild_to_hard(tmp_path: Path) -> None:
+def test_robustness_has_one_panel_per_kind_with_the_mildest_level_first(tmp_path: Path) -> None:
     html, svg = tmp_path / "robustness.html", tmp_path / "robustness.svg"
     draw_robustness(robustness_of(["mfcc", "zlogmel"]), SCORES, html, svg)
-    words = words_of(svg)
-    titles = [word for word in words if "ratio" in word or "RT60" in word or "band" in word]
+    texts = text_elements(svg)
+    titles = [text for text in texts if "ratio" in text or "RT60" in text or "band" in text]
     assert titles == [
         "white noise: signal-to-noise ratio, dB",
         "reverberation time (RT60), s",
         "telephone band",
     ]
-    assert words.count("clean") == 3
-    levels = [word for word in words if word in ("20", "5", "0.3", "phone")]
+    assert texts.count("clean") == 3
+    levels = [text for text in texts if text in ("20", "5", "0.3", "phone")]
     assert levels == ["20", "5", "0.3", "phone"]
-    assert "Weights of zlogmel: untrained: seed 1" in " ".join(words)
+    assert "Weights of zlogmel: untrained: seed 1" in " ".join(texts)
 
 
-def test_many_experiments_are_in_rows_with_legends_of_their_own(tmp_path: Path) -> None:
+def test_many_experiments_are_in_rows_with_separate_legends(tmp_path: Path) -> None:
     names = [f"audio{number}" for number in range(9)]
     scores = pl.concat(
         SCORES.filter(experiment="mfcc").with_columns(experiment=pl.lit(name)) for name in names
     )
     svg = tmp_path / "robustness.svg"
     draw_robustness(robustness_of(names), scores, tmp_path / "robustness.html", svg)
-    words = words_of(svg)
+    texts = text_elements(svg)
     for name in names:
-        assert words.count(name) == 1
+        assert texts.count(name) == 1

@@ -17,9 +17,9 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.models.roberta import RobertaModel
 
-HERE = Path(__file__).parent
-FOLDER = HERE / "code_roberta_references"
-CODES = HERE / "wav2vec_references" / "vq_kmeans_shared.npz"
+TEST_FOLDER = Path(__file__).parent
+FOLDER = TEST_FOLDER / "code_roberta_references"
+CODES = TEST_FOLDER / "wav2vec_references" / "vq_kmeans_shared.npz"
 SMALL = {
     "encoder_layers": 2,
     "encoder_embed_dim": 16,
@@ -40,14 +40,14 @@ class Task:
 
 def dictionary():
     """Symbols as vq-wav2vec's are written; one pair in five is not among them."""
-    made = Dictionary()
+    dictionary = Dictionary()
     for first in range(20):
         for second in range(20):
             if (first + second) % 5:
-                made.add_symbol(f"{first}-{second}", n=1000 - first)
-    made.save(str(FOLDER / "dict.txt"))
-    made.add_symbol("<mask>")  # as the masked language model's task does, after loading
-    return made
+                dictionary.add_symbol(f"{first}-{second}", n=1000 - first)
+    dictionary.save(str(FOLDER / "dict.txt"))
+    dictionary.add_symbol("<mask>")  # as the masked language model's task does, after loading
+    return dictionary
 
 
 def as_in_2019(weights):

@@ -73,11 +73,11 @@ def main():
             source = torch.nn.functional.layer_norm(source, source.shape)
         entered = []
         first = model.encoder.layers[0]
-        first.register_forward_pre_hook(lambda _, given, into=entered: into.append(given[0]))
+        first.register_forward_pre_hook(lambda _, inputs, into=entered: into.append(inputs[0]))
         with torch.no_grad():
             result = model.extract_features(source[None], padding_mask=None)
         layers = [output[:, 0].numpy() for output, _, _ in result["layer_results"]]
-        entering = entered[0][: len(layers[0]), 0].numpy()  # fairseq adds a frame to odd numbers
+        inputs = entered[0][: len(layers[0]), 0].numpy()  # fairseq adds a frame to odd numbers
         if name in IN_NEW_FORM:
             settings = {
                 "model": {"_name": "wav2vec2", **stated},
@@ -88,7 +88,7 @@ def main():
             arguments = argparse.Namespace(arch="wav2vec2", normalize=normalise, **stated)
             checkpoint = {"args": arguments, "model": weights}
         torch.save(checkpoint, FOLDER / f"{name}.pt")
-        states = np.stack([entering, *layers])
+        states = np.stack([inputs, *layers])
         np.savez(FOLDER / f"{name}.npz", states=states, final=result["x"][0].numpy())
 
 

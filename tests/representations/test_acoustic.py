@@ -1,4 +1,4 @@
-"""Log-mel and MFCC against scipy's definitions and in batches, and the samples themselves."""
+"""Log-mel and MFCC against scipy, independence of the batch, raw samples, external classes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def noise(seconds: float, seed: int = 1) -> np.ndarray:
 
 
 def mel_filters(bands: int, bins: int) -> np.ndarray:
-    """[bins, bands] triangular filters on the HTK mel scale (Young et al., The HTK Book)."""
+    """Return triangular filters ``[bins, bands]`` on the HTK mel scale (The HTK Book)."""
     mel = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), bands + 2)
     edges = 700 * (10 ** (mel / 2595) - 1)
     frequencies = np.linspace(0, 8000, bins)[:, None]
@@ -39,7 +39,7 @@ def mel_filters(bands: int, bins: int) -> np.ndarray:
     return np.maximum(0, np.minimum(rising, falling))
 
 
-def test_log_mel_is_the_textbook_one() -> None:
+def test_log_mel_against_the_definition() -> None:
     waveform = noise(0.5).astype(np.float64)
     padded = np.pad(waveform, 256, mode="reflect")
     window = np.zeros(512)
@@ -47,8 +47,8 @@ def test_log_mel_is_the_textbook_one() -> None:
     frames = np.lib.stride_tricks.sliding_window_view(padded, 512)[::160]
     power = np.abs(np.fft.rfft(frames * window)) ** 2
     expected = np.log(power @ mel_filters(80, 257) + 1e-6)
-    (given_frames,) = LOGMEL.extract([waveform.astype(np.float32)])
-    np.testing.assert_allclose(given_frames.astype(np.float64), expected, atol=0.01)
+    (actual,) = LOGMEL.extract([waveform.astype(np.float32)])
+    np.testing.assert_allclose(actual.astype(np.float64), expected, atol=0.01)
 
 
 def test_mfcc_is_the_cosine_transform_of_log_mel() -> None:
@@ -66,27 +66,28 @@ def test_mfcc_is_the_cosine_transform_of_log_mel() -> None:
 def test_an_utterance_does_not_depend_on_its_batch(
     representation: Representation, lengths: list[int], seed: int
 ) -> None:
-    batch = [noise(length / 16_000, seed + place) for place, length in enumerate(lengths)]
-    batch = [waveform * 10.0 ** (place - 2) for place, waveform in enumerate(batch)]
-    together = representation.extract(batch)
-    for waveform, frames in zip(batch, together, strict=True):
-        (alone,) = representation.extract([waveform])
+    batch = [noise(length / 16_000, seed + index) for index, length in enumerate(lengths)]
+    batch = [waveform * 10.0 ** (index - 2) for index, waveform in enumerate(batch)]
+    batched = representation.extract(batch)
+    for waveform, frames in zip(batch, batched, strict=True):
+        (single,) = representation.extract([waveform])
         assert frames.dtype == np.float16
         assert frames.shape == (len(waveform) // 160 + 1, representation.dimension)
-        assert np.array_equal(frames, alone)
+        assert np.array_equal(frames, single)
 
 
 def test_dimensions_and_rates() -> None:
     for deltas in (0, 1, 2):
-        made = build_representation(MfccSettings(kind="mfcc", coefficients=13, deltas=deltas))
-        assert made.dimension == 13 * (deltas + 1)
-        assert made.extract([noise(0.3)])[0].shape[1] == made.dimension
-    slow = build_representation(LogMelSettings(kind="logmel", hop_seconds=0.02, mel_bands=40))
-    assert (slow.frame_rate, slow.dimension) == (50.0, 40)
+        settings = MfccSettings(kind="mfcc", coefficients=13, deltas=deltas)
+        mfcc = build_representation(settings)
+        assert mfcc.dimension == 13 * (deltas + 1)
+        assert mfcc.extract([noise(0.3)])[0].shape[1] == mfcc.dimension
+    logmel = build_representation(LogMelSettings(kind="logmel", hop_seconds=0.02, mel_bands=40))
+    assert (logmel.frame_rate, logmel.dimension) == (50.0, 40)
 
 
 class Loudness:
-    """A representation as somebody else may write it."""
+    """External representation with an option."""
 
     modality = "audio"
     dimension = 1
@@ -101,47 +102,47 @@ class Loudness:
         return [self.scale * hop.reshape(-1, 160, 1).mean(axis=1) for hop in hops]
 
 
-def test_a_representation_from_outside() -> None:
-    made = build_representation(
+def test_an_external_representation() -> None:
+    representation = build_representation(
         ExternalSettings(kind=f"{Loudness.__module__}:Loudness", options={"scale": 2.0})
     )
-    assert made.extract([noise(0.1)])[0].shape == (10, 1)
+    assert representation.extract([noise(0.1)])[0].shape == (10, 1)
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "sentence"),
+    ("kind", "options", "message"),
     [
         ("no.such.module:Class", {}, "No module named"),
         ("emoscale.audio.decoding:Nothing", {}, "no attribute 'Nothing'"),
         ("emoscale.audio.decoding:Recording", {"colour": 1}, "unexpected keyword argument"),
-        ("pathlib:Path", {}, "lacks a part of the contract"),
+        ("pathlib:Path", {}, "does not implement the interface"),
     ],
 )
-def test_what_is_no_representation_is_a_sentence(
-    kind: str, options: dict[str, object], sentence: str
+def test_an_invalid_external_class_is_reported(
+    kind: str, options: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=sentence):
+    with pytest.raises(ConfigurationError, match=message):
         build_representation(ExternalSettings(kind=kind, options=options))
 
 
-def test_cepstral_mean_normalisation_takes_a_constant_filter_out() -> None:
-    made = build_representation(
+def test_cepstral_mean_normalisation_removes_a_constant_gain() -> None:
+    representation = build_representation(
         MfccSettings(kind="mfcc", cepstral_mean_normalisation=True, deltas=1)
     )
-    quiet, loud = made.extract([noise(1.0), 4 * noise(1.0)])
+    quiet, loud = representation.extract([noise(1.0), 4 * noise(1.0)])
     np.testing.assert_allclose(quiet[:, :40].astype(float).mean(axis=0), 0, atol=0.01)
     np.testing.assert_allclose(quiet.astype(float), loud.astype(float), atol=0.05)
 
 
 @given(st.lists(st.integers(-32_767, 32_767), min_size=1, max_size=200))
-def test_sixteen_bits_come_back_to_the_bit(samples: list[int]) -> None:
+def test_16_bit_samples_are_reproduced_exactly(samples: list[int]) -> None:
     waveform = (np.array(samples, dtype=np.float64) / 32_767).astype(np.float32)
     (frames,) = RAW.extract([waveform])
     assert frames.dtype == np.int16
     assert frames[:, 0].tolist() == samples
 
 
-def test_what_is_too_loud_is_clipped() -> None:
+def test_samples_beyond_full_scale_are_clipped() -> None:
     (frames,) = RAW.extract([np.array([1.5, -1.5, 0.0], dtype=np.float32)])
     assert frames[:, 0].tolist() == [32_767, -32_767, 0]
     assert (RAW.dimension, RAW.frame_rate) == (1, 16_000.0)

@@ -1,4 +1,4 @@
-"""fairseq's wav2vec 2.0 files against fairseq's numbers (see make_wav2vec2_references.py)."""
+"""Converted wav2vec 2.0 checkpoints compared with fairseq (see make_wav2vec2_references.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 from emoscale.representations.fairseq_wav2vec2 import (
     load_fairseq_wav2vec2,
-    transformers_settings,
+    wav2vec2_config_options,
 )
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.runtime.errors import CheckpointError
@@ -31,7 +31,7 @@ def waveform() -> np.ndarray:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @torch.inference_mode()
-def test_every_hidden_state_is_fairseqs(variant: str) -> None:
+def test_hidden_states_equal_fairseqs(variant: str) -> None:
     model, normalise, sha256 = load_fairseq_wav2vec2(REFERENCES / f"{variant}.pt")
     expected = np.load(REFERENCES / f"{variant}.npz")
     assert normalise == (variant == "large")
@@ -40,8 +40,8 @@ def test_every_hidden_state_is_fairseqs(variant: str) -> None:
     if normalise:
         values = (values - values.mean()) / torch.sqrt(values.var(unbiased=False) + 1e-5)
     outputs = model(values[None], output_hidden_states=True)
-    # In models with the layer norm first, transformers' last hidden state is that of the last
-    # layer, which the encoder's output differs from by one more norm; so it is in fairseq.
+    # If the layer norm comes first, the last hidden state is the output of the last layer, and the
+    # encoder's output is its norm, both in transformers and in fairseq.
     states = torch.cat([*outputs.hidden_states, outputs.last_hidden_state]).numpy()
     theirs = np.concatenate([expected["states"], expected["final"][None]])
     assert theirs.shape == (4, 13, 16)
@@ -50,13 +50,13 @@ def test_every_hidden_state_is_fairseqs(variant: str) -> None:
     assert (variant == "large") != np.allclose(theirs[-1], theirs[-2])
 
 
-def test_what_a_file_does_not_state_has_fairseqs_default() -> None:
+def test_missing_arguments_have_fairseqs_defaults() -> None:
     """fairseq 0.12.2's Wav2Vec2Model(Wav2Vec2Config()) has 94,371,712 weights without project_q
     and final_proj; transformers' defaults are those of facebook/wav2vec2-base."""
     import_torchaudio()
     import transformers
 
-    config = transformers.Wav2Vec2Config(**transformers_settings({}))
+    config = transformers.Wav2Vec2Config(**wav2vec2_config_options({}))
     assert config.to_dict() == transformers.Wav2Vec2Config().to_dict()
     with torch.device("meta"):
         model = transformers.Wav2Vec2Model(config)
@@ -72,32 +72,32 @@ def arguments_of(content: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         (lambda c: c["model"].pop("encoder.layers.1.fc1.bias"), "another architecture: it lacks"),
         (lambda c: c["model"].pop("mask_emb"), "it lacks masked_spec_embed"),
         (lambda c: c["model"].update(extra=torch.zeros(1)), "it has extra, which its"),
         (lambda c: arguments_of(c).update(encoder_layers=3), "it lacks encoder.layers.2"),
         (lambda c: arguments_of(c).update(encoder_embed_dim=24), "of shape"),
-        (lambda c: arguments_of(c).update(encoder_attention_heads=3), "not understood"),
-        (lambda c: arguments_of(c).update(encoder_layers="many"), "not understood"),
+        (lambda c: arguments_of(c).update(encoder_attention_heads=3), "not supported"),
+        (lambda c: arguments_of(c).update(encoder_layers="many"), "not supported"),
         (lambda c: arguments_of(c).update(extractor_mode="conformer"), "extractor_mode conformer"),
         (lambda c: arguments_of(c).update(activation_fn="swish"), "activation_fn swish"),
-        (lambda c: arguments_of(c).update(conv_feature_layers="f()"), "not understood"),
+        (lambda c: arguments_of(c).update(conv_feature_layers="f()"), "not supported"),
         (lambda c: arguments_of(c).update(pos_conv_depth=5), "has pos_conv_depth 5"),
-        (lambda c: arguments_of(c).update(arch="hubert"), "of the kind hubert"),
+        (lambda c: arguments_of(c).update(arch="hubert"), "of type hubert"),
         (
             lambda c: c.update(model={f"w2v_encoder.{k}": v for k, v in c["model"].items()}),
-            "is fine-tuned for recognition; name the pre-trained file",
+            "is fine-tuned for speech recognition; name the pre-trained",
         ),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, change: Change, sentence: str) -> None:
+def test_other_architectures_are_refused(tmp_path: Path, change: Change, message: str) -> None:
     with torch.serialization.safe_globals([argparse.Namespace]):
         content = torch.load(REFERENCES / "base.pt", weights_only=True)
     change(content)
     torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match=sentence) as caught:
+    with pytest.raises(CheckpointError, match=message) as caught:
         load_fairseq_wav2vec2(tmp_path / "other.pt")
     assert str(tmp_path / "other.pt") in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -105,19 +105,19 @@ def test_other_files_are_refused(tmp_path: Path, change: Change, sentence: str) 
 
 def test_wav2vec_1_is_refused() -> None:
     path = REFERENCES.parent / "wav2vec_references" / "large.pt"
-    with pytest.raises(CheckpointError, match="of the kind wav2vec; of fairseq's files"):
+    with pytest.raises(CheckpointError, match="of type wav2vec; of fairseq's models"):
         load_fairseq_wav2vec2(path)
 
 
-def test_settings_of_omegaconf_are_refused_with_the_way_out(
+def test_omegaconf_is_refused_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = types.ModuleType("omegaconf.dictconfig")
-    stranger = type("DictConfig", (dict,), {"__module__": "omegaconf.dictconfig"})
-    module.__dict__["DictConfig"] = stranger
+    dict_config = type("DictConfig", (dict,), {"__module__": "omegaconf.dictconfig"})
+    module.__dict__["DictConfig"] = dict_config
     monkeypatch.setitem(sys.modules, "omegaconf", types.ModuleType("omegaconf"))
     monkeypatch.setitem(sys.modules, "omegaconf.dictconfig", module)
-    torch.save({"cfg": stranger(model={}), "model": {}}, tmp_path / "new.pt")
-    sentence = r"its settings are an omegaconf\.dictconfig\.DictConfig.*OmegaConf\.to_container"
-    with pytest.raises(CheckpointError, match=sentence):
+    torch.save({"cfg": dict_config(model={}), "model": {}}, tmp_path / "new.pt")
+    message = r"its cfg is of type omegaconf\.dictconfig\.DictConfig.*OmegaConf\.to_container"
+    with pytest.raises(CheckpointError, match=message):
         load_fairseq_wav2vec2(tmp_path / "new.pt")

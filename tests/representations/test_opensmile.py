@@ -1,3 +1,5 @@
+"""openSMILE features: dimensions, independence of the batch, and the optional dependency."""
+
 from __future__ import annotations
 
 import subprocess
@@ -12,9 +14,9 @@ from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import ConfigurationError
 from tests.representations.test_acoustic import noise
 
-opensmile = pytest.importorskip("opensmile", reason="openSMILE is an extra, for research only")
+opensmile = pytest.importorskip("opensmile", reason="openSMILE is optional, for research only")
 
-KINDS = [
+FEATURE_SETS = [
     ("eGeMAPSv02", "frames", 25),
     ("eGeMAPSv02", "functionals", 88),
     ("ComParE_2016", "frames", 65),
@@ -22,30 +24,31 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("feature_set", "level", "dimension"), KINDS)
-def test_sets_and_levels(feature_set: str, level: str, dimension: int) -> None:
+@pytest.mark.parametrize(("feature_set", "feature_level", "dimension"), FEATURE_SETS)
+def test_feature_sets_and_levels(feature_set: str, feature_level: str, dimension: int) -> None:
     settings = OpensmileSettings.model_validate(
-        {"kind": "opensmile", "feature_set": feature_set, "feature_level": level}
+        {"kind": "opensmile", "feature_set": feature_set, "feature_level": feature_level}
     )
-    made = build_representation(settings)
+    representation = build_representation(settings)
     batch = [noise(1.0, 1), 5 * noise(0.1, 2), noise(2.5, 3)]
-    together = made.extract(batch)
-    assert made.dimension == dimension
-    for waveform, frames in zip(batch, together, strict=True):
-        (alone,) = made.extract([waveform])
-        assert np.array_equal(frames, alone)  # nothing is carried from one utterance to the next
+    batched = representation.extract(batch)
+    assert representation.dimension == dimension
+    for waveform, frames in zip(batch, batched, strict=True):
+        (single,) = representation.extract([waveform])
+        assert np.array_equal(frames, single)  # no state is carried over between utterances
         assert frames.dtype == np.float32
         assert np.isfinite(frames.astype(float)).all()
         assert frames.shape[1] == dimension
-        assert (len(frames) == 1) == (level == "functionals")
+        assert (len(frames) == 1) == (feature_level == "functionals")
 
 
-def test_pitch_and_loudness_are_in_it() -> None:
-    made = build_representation(OpensmileSettings(kind="opensmile"))
+def test_pitch_and_loudness_follow_the_signal() -> None:
+    representation = build_representation(OpensmileSettings(kind="opensmile"))
     time = np.arange(32_000) / 16_000
-    orders = np.arange(1, 20)[:, None]
-    buzz = (np.sin(2 * np.pi * 220 * orders * time) / orders).sum(axis=0)
-    quiet, loud = made.extract([(0.01 * buzz).astype(np.float32), (0.2 * buzz).astype(np.float32)])
+    harmonics = np.arange(1, 20)[:, None]
+    sawtooth = (np.sin(2 * np.pi * 220 * harmonics * time) / harmonics).sum(axis=0)
+    batch = [(gain * sawtooth).astype(np.float32) for gain in (0.01, 0.2)]
+    quiet, loud = representation.extract(batch)
     names = list(opensmile.Smile("eGeMAPSv02", "lld").feature_names)
     pitch = names.index("F0semitoneFrom27.5Hz_sma3nz")
     expected = 12 * np.log2(220 / 27.5)
@@ -54,18 +57,18 @@ def test_pitch_and_loudness_are_in_it() -> None:
     assert loud[:, loudness].astype(float).mean() > 2 * quiet[:, loudness].astype(float).mean()
 
 
-def test_without_the_package_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opensmile", None)
     with pytest.raises(ConfigurationError, match=r"licensed for research only; install it with"):
         opensmile_features.Opensmile(OpensmileSettings(kind="opensmile"))
 
 
-def test_everything_else_works_without_it() -> None:
+def test_other_representations_work_without_the_package() -> None:
     program = (
         "import sys; sys.modules['opensmile'] = None\n"
         "from emoscale.config.representations import MfccSettings\n"
         "from emoscale.representations.registry import build_representation\n"
         "build_representation(MfccSettings(kind='mfcc'))"
     )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its family: small models of the true architectures, with random weights."""
+"""wav2vec 2.0 and related models: small networks of each architecture with random weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.representations.contract import Extracted
+from emoscale.representations.contract import UtteranceFeatures
 from emoscale.representations.registry import build_representation
 from emoscale.representations.torchaudio_guard import import_torchaudio
-from emoscale.representations.transformers_audio import EXACT_IN_BATCHES, TransformersAudio
+from emoscale.representations.transformers_audio import BATCH_INVARIANT_TYPES, TransformersAudio
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.runtime.errors import AudioError, CheckpointError
 from tests.representations.test_acoustic import noise
@@ -60,34 +60,34 @@ WHISPER = transformers.WhisperConfig(
 def save_model(folder: Path, name: str, normalise: bool = True) -> Path:
     torch.manual_seed(1)
     model = transformers.AutoModel.from_config(CONFIGS[name])
-    for parameter in model.parameters():  # norms and biases start at one and nought
+    for parameter in model.parameters():  # norms and biases are initialised to one and zero
         parameter.data += 0.05 * torch.randn_like(parameter)
     model.save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=normalise).save_pretrained(folder)
     return folder
 
 
-def build(folder: Path, layer: Any = -1, **others: Any) -> TransformersAudio:
-    made = build_representation(
+def build(folder: Path, layer: Any = -1, **settings: Any) -> TransformersAudio:
+    representation = build_representation(
         TransformersAudioSettings(
             kind="transformers_audio",
             model=str(folder),
             layer=layer,
             storage_dtype="float32",
-            **others,
+            **settings,
         )
     )
-    assert isinstance(made, TransformersAudio)
-    return made
+    assert isinstance(representation, TransformersAudio)
+    return representation
 
 
-def frames_of(extracted: Extracted) -> np.ndarray:
-    assert extracted.chunks == 1
-    return np.asarray(extracted.frames)
+def unchunked_frames(features: UtteranceFeatures) -> np.ndarray:
+    assert features.chunks == 1
+    return np.asarray(features.frames)
 
 
-def plain_states(folder: Path, waveform: np.ndarray) -> list[np.ndarray]:
-    """Hidden states as the model itself gives them; the last is its output."""
+def reference_states(folder: Path, waveform: np.ndarray) -> list[np.ndarray]:
+    """Compute the hidden states by transformers; the last one is the model's output."""
     model = transformers.AutoModel.from_pretrained(folder).eval()
     normalised = (waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)
     with torch.inference_mode():
@@ -97,101 +97,110 @@ def plain_states(folder: Path, waveform: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("layer", [0, 1, -1])
-def test_a_hidden_state_is_the_models(tmp_path: Path, name: str, layer: int) -> None:
-    made = build(save_model(tmp_path, name), layer)
+def test_hidden_states_against_transformers(tmp_path: Path, name: str, layer: int) -> None:
+    representation = build(save_model(tmp_path, name), layer)
     waveform: Any = noise(0.7)
-    frames = frames_of(made.extract([waveform])[0])
-    np.testing.assert_allclose(frames, plain_states(tmp_path, waveform)[layer], atol=2e-5)
-    assert (made.dimension, made.frame_rate, made.layers) == (16, 50.0, ())
+    frames = unchunked_frames(representation.extract([waveform])[0])
+    np.testing.assert_allclose(frames, reference_states(tmp_path, waveform)[layer], atol=2e-5)
+    assert (representation.dimension, representation.frame_rate, representation.layers) == (
+        16,
+        50.0,
+        (),
+    )
 
 
-@pytest.mark.parametrize(("layer", "numbers"), [("all", (0, 1, 2)), ([-1, 0], (0, 2)), ([1], (1,))])
-def test_several_layers(tmp_path: Path, layer: Any, numbers: tuple[int, ...]) -> None:
-    made = build(save_model(tmp_path, "wav2vec2-large"), layer)
+@pytest.mark.parametrize(("layer", "indices"), [("all", (0, 1, 2)), ([-1, 0], (0, 2)), ([1], (1,))])
+def test_several_layers(tmp_path: Path, layer: Any, indices: tuple[int, ...]) -> None:
+    representation = build(save_model(tmp_path, "wav2vec2-large"), layer)
     waveform: Any = noise(0.7)
-    frames = frames_of(made.extract([waveform])[0])
-    states = plain_states(tmp_path, waveform)
-    assert made.layers == numbers
-    expected = np.stack([states[number] for number in numbers])
+    frames = unchunked_frames(representation.extract([waveform])[0])
+    states = reference_states(tmp_path, waveform)
+    assert representation.layers == indices
+    expected = np.stack([states[index] for index in indices])
     np.testing.assert_allclose(frames, expected, atol=2e-5)
 
 
-def test_stored_in_half_precision_unless_asked_otherwise(tmp_path: Path) -> None:
+def test_the_default_storage_dtype_is_float16(tmp_path: Path) -> None:
     settings = TransformersAudioSettings(
         kind="transformers_audio", model=str(save_model(tmp_path, "hubert"))
     )
-    made: Any = build_representation(settings)
-    assert made.dtype == "float16"
-    assert made.extract([noise(0.5)])[0].frames.dtype == np.float16
+    representation: Any = build_representation(settings)
+    assert representation.dtype == "float16"
+    assert representation.extract([noise(0.5)])[0].frames.dtype == np.float16
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_an_utterance_does_not_depend_on_its_batch(tmp_path: Path, name: str) -> None:
-    made = build(save_model(tmp_path, name), "all")
+    representation = build(save_model(tmp_path, name), "all")
     batch: list[Any] = [noise(0.4, 1), 3 * noise(1.1, 2), noise(0.1, 3), noise(1.1, 4)]
-    together = made.extract(batch) if CONFIGS[name].model_type in EXACT_IN_BATCHES else []
-    for waveform, extracted in zip(batch, together, strict=False):
-        alone = frames_of(made.extract([waveform])[0])
-        frames = frames_of(extracted)
-        assert frames.shape == alone.shape == (3, (len(waveform) - 400) // 320 + 1, 16)
-        assert np.linalg.norm(frames - alone) / np.linalg.norm(alone) < 1e-5
-    assert bool(together) == (name != "data2vec")
+    batched = (
+        representation.extract(batch) if CONFIGS[name].model_type in BATCH_INVARIANT_TYPES else []
+    )
+    for waveform, features in zip(batch, batched, strict=False):
+        single = unchunked_frames(representation.extract([waveform])[0])
+        frames = unchunked_frames(features)
+        assert frames.shape == single.shape == (3, (len(waveform) - 400) // 320 + 1, 16)
+        assert np.linalg.norm(frames - single) / np.linalg.norm(single) < 1e-5
+    assert bool(batched) == (name != "data2vec")
 
 
-def test_what_is_not_exact_in_a_batch_is_not_batched(tmp_path: Path) -> None:
-    """data2vec: five convolutions see beyond the end; padded, the last frames differ."""
-    made = build(save_model(tmp_path, "data2vec"))
+def test_model_types_that_depend_on_padding_are_not_batched(tmp_path: Path) -> None:
+    """Five convolutions of data2vec read beyond the end, so padding changes the last frames."""
+    representation = build(save_model(tmp_path, "data2vec"))
     short: Any = noise(0.5, 1)
-    together = frames_of(made.extract([short, noise(1.0, 2)])[0])
-    alone = frames_of(made.extract([short])[0])
-    assert np.abs(together - alone).max() > 1e-3
-    made.to("cpu")
-    assert made.batch_seconds == 0.0
+    batched = unchunked_frames(representation.extract([short, noise(1.0, 2)])[0])
+    single = unchunked_frames(representation.extract([short])[0])
+    assert np.abs(batched - single).max() > 1e-3
+    representation.to("cpu")
+    assert representation.batch_seconds == 0.0
 
 
-def test_long_utterances_are_computed_in_windows(tmp_path: Path) -> None:
+def test_long_utterances_are_computed_in_chunks(tmp_path: Path) -> None:
     folder = save_model(tmp_path, "wav2vec2-large", normalise=False)
-    made = build(folder, [1, 2], chunk_seconds=5.0)
+    representation = build(folder, [1, 2], chunk_seconds=5.0)
     waveform: Any = noise(12.3)
-    (extracted,) = made.extract([waveform])
+    (features,) = representation.extract([waveform])
     whole = build(folder, [1, 2]).extract([waveform])[0]
-    assert (extracted.chunks, whole.chunks) == (4, 1)
-    assert extracted.frames.shape == whole.frames.shape == (2, 614, 16)
-    # The first frames see their own window only, so they are what it gives by itself.
-    first = made.extract([waveform[: 5 * 16_000 + 80]])[0]
-    np.testing.assert_allclose(extracted.frames[:, :180], first.frames[:, :180], atol=1e-5)
-    assert not np.allclose(extracted.frames, whole.frames, atol=1e-3)
-    # A window is what goes beyond the limit; what fits is whole.
-    assert made.extract([noise(5.0)])[0].chunks == 1
+    assert (features.chunks, whole.chunks) == (4, 1)
+    assert features.frames.shape == whole.frames.shape == (2, 614, 16)
+    # The first frames are taken from the first chunk.
+    first = representation.extract([waveform[: 5 * 16_000 + 80]])[0]
+    np.testing.assert_allclose(features.frames[:, :180], first.frames[:, :180], atol=1e-5)
+    assert not np.allclose(features.frames, whole.frames, atol=1e-3)
+    # An utterance of exactly the limit is not chunked.
+    assert representation.extract([noise(5.0)])[0].chunks == 1
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_precision(tmp_path: Path, precision: Any) -> None:
     folder = save_model(tmp_path, "wav2vec2-base")
     waveform: Any = noise(1.0)
-    exact = frames_of(build(folder).extract([waveform])[0])
-    frames = frames_of(build(folder, precision=precision).extract([waveform])[0])
+    exact = unchunked_frames(build(folder).extract([waveform])[0])
+    frames = unchunked_frames(build(folder, precision=precision).extract([waveform])[0])
     error = np.linalg.norm(frames - exact) / np.linalg.norm(exact)
     assert error == 0 if precision == "float32" else 1e-4 < error < 0.05
 
 
-def test_the_models_own_preprocessing_is_honoured(tmp_path: Path) -> None:
-    plain = build(save_model(tmp_path / "plain", "wav2vec2-large", normalise=False))
+def test_the_preprocessing_of_the_model_is_applied(tmp_path: Path) -> None:
+    unnormalised = build(save_model(tmp_path / "unnormalised", "wav2vec2-large", normalise=False))
     normalised = build(save_model(tmp_path / "normalised", "wav2vec2-large", normalise=True))
     quiet: Any = 0.01 * noise(0.5)
-    one, other = frames_of(plain.extract([quiet])[0]), frames_of(normalised.extract([quiet])[0])
-    assert not np.allclose(one, other, atol=0.05)
-    assert plain.checkpoint_sha256 != normalised.checkpoint_sha256
+    frames = unchunked_frames(unnormalised.extract([quiet])[0])
+    normalised_frames = unchunked_frames(normalised.extract([quiet])[0])
+    assert not np.allclose(frames, normalised_frames, atol=0.05)
+    assert unnormalised.checkpoint_sha256 != normalised.checkpoint_sha256
 
 
-def test_the_digest_is_of_the_weights(tmp_path: Path) -> None:
-    one = build(save_model(tmp_path / "one", "hubert"))
-    assert one.checkpoint_sha256 == build(save_model(tmp_path / "two", "hubert")).checkpoint_sha256
+def test_the_digest_depends_on_the_weights(tmp_path: Path) -> None:
+    first = build(save_model(tmp_path / "one", "hubert"))
+    assert (
+        first.checkpoint_sha256 == build(save_model(tmp_path / "two", "hubert")).checkpoint_sha256
+    )
     path = tmp_path / "two" / "model.safetensors"
     weights = load_file(path)
     weights["encoder.layers.0.attention.k_proj.bias"] += 1
     save_file(weights, path, metadata={"format": "pt"})
-    assert one.checkpoint_sha256 != build(tmp_path / "two").checkpoint_sha256
+    assert first.checkpoint_sha256 != build(tmp_path / "two").checkpoint_sha256
 
 
 def test_half_precision_weights_are_computed_in_float32(tmp_path: Path) -> None:
@@ -200,13 +209,13 @@ def test_half_precision_weights_are_computed_in_float32(tmp_path: Path) -> None:
     halved = {name: value.half() for name, value in load_file(path).items()}
     save_file(halved, path, metadata={"format": "pt"})
     transformers.AutoModel.from_pretrained(folder, dtype="float16").save_pretrained(folder)
-    made = build(folder)
-    frames = frames_of(made.extract([noise(0.5)])[0])
+    representation = build(folder)
+    frames = unchunked_frames(representation.extract([noise(0.5)])[0])
     assert frames.dtype == np.float32
     assert not np.array_equal(frames, frames.astype(np.float16))
 
 
-def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
     path = save_model(tmp_path, "wav2vec2-base") / "model.safetensors"
     weights = load_file(path)
     del weights["encoder.layers.1.attention.k_proj.weight"]
@@ -215,11 +224,13 @@ def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
         build(tmp_path)
 
 
-def test_damaged_and_other_weights_are_refused(tmp_path: Path) -> None:
+def test_damaged_and_mismatched_weights_are_refused(tmp_path: Path) -> None:
     folder = save_model(tmp_path, "wav2vec2-base")
     path = folder / "model.safetensors"
     content = path.read_bytes()
-    weights = {name: value.clone() for name, value in load_file(path).items()}  # not its mapping
+    weights = {
+        name: value.clone() for name, value in load_file(path).items()
+    }  # copies, because the file is overwritten
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CheckpointError, match="cannot be loaded as a speech model"):
         build(folder)
@@ -228,33 +239,33 @@ def test_damaged_and_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=f"lacks weights of its model: {name}"):
         build(folder)
     path.unlink()
-    torch.save({"args": Path("a pickle may hold anything")}, folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match="damaged or holds more than weights"):
+    torch.save({"args": Path("not a tensor")}, folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="damaged or contains more than weights"):
         build(folder)
 
 
-def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+def test_unusable_models_are_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="deep does not exist; name the folder of a speech"):
-        build(tmp_path / "nothing" / "here" / "deep")
+        build(tmp_path / "missing" / "folder" / "deep")
     save_model(tmp_path / "hubert", "hubert")
     for layer in (3, -4, [0, 3]):
-        with pytest.raises(CheckpointError, match=r"hidden states 0 to 2; layer .* is none"):
+        with pytest.raises(CheckpointError, match=r"hidden states 0 to 2; there is no layer"):
             build(tmp_path / "hubert", layer=layer)
     (tmp_path / "hubert" / "preprocessor_config.json").unlink()
     with pytest.raises(CheckpointError, match="cannot be loaded as a speech model"):
         build(tmp_path / "hubert")
     transformers.BertConfig(hidden_size=8, num_attention_heads=2).save_pretrained(tmp_path / "bert")
     with pytest.raises(
-        CheckpointError, match=r"of the type bert; transformers_audio takes wav2vec2"
+        CheckpointError, match=r"of the type bert; transformers_audio supports wav2vec2"
     ):
         build(tmp_path / "bert")
 
 
-def test_too_short(tmp_path: Path) -> None:
-    made = build(save_model(tmp_path, "wav2vec2-base"))
-    assert frames_of(made.extract([noise(400 / 16_000)])[0]).shape == (1, 16)
+def test_an_utterance_that_is_too_short_is_reported(tmp_path: Path) -> None:
+    representation = build(save_model(tmp_path, "wav2vec2-base"))
+    assert unchunked_frames(representation.extract([noise(400 / 16_000)])[0]).shape == (1, 16)
     with pytest.raises(AudioError, match="399 samples are fewer than the 400 of one frame"):
-        made.extract([noise(399 / 16_000)])
+        representation.extract([noise(399 / 16_000)])
 
 
 @pytest.fixture(scope="module")
@@ -267,38 +278,40 @@ def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_whisper(folder: Path, layer: Any = -1) -> WhisperEncoder:
-    made = build_representation(
+    representation = build_representation(
         TransformersAudioSettings(
             kind="transformers_audio", model=str(folder), layer=layer, storage_dtype="float32"
         )
     )
-    assert isinstance(made, WhisperEncoder)
-    return made
+    assert isinstance(representation, WhisperEncoder)
+    return representation
 
 
 @pytest.mark.parametrize("layer", [0, 1, -1, [0, 1], [1, 2], "all"])
-def test_whispers_encoder(whisper_folder: Path, layer: Any) -> None:
-    made = build_whisper(whisper_folder, layer)
+def test_whisper_encoder_against_transformers(whisper_folder: Path, layer: Any) -> None:
+    representation = build_whisper(whisper_folder, layer)
     waveform: Any = noise(0.51)
-    (extracted,) = made.extract([waveform])
+    (features,) = representation.extract([waveform])
     model = transformers.WhisperModel.from_pretrained(whisper_folder).eval()
     extractor = transformers.WhisperFeatureExtractor.from_pretrained(whisper_folder)
-    features = extractor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
+    inputs = extractor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
     with torch.inference_mode():
-        output = model.encoder(features, output_hidden_states=True)
-    states = [state[0, :26].numpy() for state in output.hidden_states]  # 0.51 s begin 26 frames
-    numbers = [0, 1, 2] if layer == "all" else layer
-    expected = np.stack(states)[numbers]
-    np.testing.assert_allclose(extracted.frames, expected, atol=2e-5)
-    assert (made.dimension, made.frame_rate, extracted.chunks) == (16, 50.0, 1)
+        output = model.encoder(inputs, output_hidden_states=True)
+    states = [
+        state[0, :26].numpy() for state in output.hidden_states
+    ]  # 0.51 s, rounded up to 26 frames
+    indices = [0, 1, 2] if layer == "all" else layer
+    expected = np.stack(states)[indices]
+    np.testing.assert_allclose(features.frames, expected, atol=2e-5)
+    assert (representation.dimension, representation.frame_rate, features.chunks) == (16, 50.0, 1)
 
 
-def test_whisper_sees_30_seconds_at_a_time(whisper_folder: Path) -> None:
-    made = build_whisper(whisper_folder)
+def test_whisper_computes_chunks_of_30_seconds(whisper_folder: Path) -> None:
+    representation = build_whisper(whisper_folder)
     waveform: Any = noise(31.0)
-    (extracted,) = made.extract([waveform])
-    assert (extracted.chunks, len(extracted.frames)) == (2, 1550)
-    (rest,) = made.extract([waveform[30 * 16_000 :]])
-    np.testing.assert_allclose(extracted.frames[1500:], rest.frames, atol=1e-5)
-    both = made.extract([waveform[:8000], waveform[30 * 16_000 :]])
-    np.testing.assert_allclose(both[1].frames, rest.frames, atol=1e-5)
+    (features,) = representation.extract([waveform])
+    assert (features.chunks, len(features.frames)) == (2, 1550)
+    (remainder,) = representation.extract([waveform[30 * 16_000 :]])
+    np.testing.assert_allclose(features.frames[1500:], remainder.frames, atol=1e-5)
+    batched = representation.extract([waveform[:8000], waveform[30 * 16_000 :]])
+    np.testing.assert_allclose(batched[1].frames, remainder.frames, atol=1e-5)

@@ -1,4 +1,4 @@
-"""wav2vec against fairseq's numbers (see make_wav2vec_references.py), and hostile checkpoints."""
+"""wav2vec compared with fairseq (see make_wav2vec_references.py), and malicious checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from emoscale.config.representations import Wav2VecSettings
 from emoscale.representations import wav2vec, wav2vec_long
-from emoscale.representations.checkpoints import load_fairseq_checkpoint, load_weights
+from emoscale.representations.fairseq_checkpoints import load_fairseq_checkpoint, load_weights
 from emoscale.representations.registry import build_representation
 from emoscale.representations.wav2vec import Wav2VecFeatures
 from emoscale.representations.wav2vec_model import (
@@ -37,21 +37,21 @@ def reference_waveform() -> np.ndarray:
     return np.random.default_rng(5).normal(0.0, 0.1, 4_000).astype(np.float32)
 
 
-def model_of(path: Path) -> Wav2Vec:
+def load_model(path: Path) -> Wav2Vec:
     checkpoint = load_fairseq_checkpoint(path)
     model = Wav2Vec(Wav2VecArchitecture.from_arguments(checkpoint.arguments))
     load_weights(model, checkpoint, ("wav2vec_predictions.",))
     return model.eval()
 
 
-def test_there_is_a_reference_for_every_flag() -> None:
+def test_every_flag_has_a_reference() -> None:
     assert VARIANTS == ["gelu", "large", "no_bias", "plain", "skip_feat", "widening", "zero_pad"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @torch.inference_mode()
-def test_z_and_c_are_fairseqs(variant: str) -> None:
-    model = model_of(REFERENCES / f"{variant}.pt")
+def test_z_and_c_equal_fairseqs(variant: str) -> None:
+    model = load_model(REFERENCES / f"{variant}.pt")
     expected = np.load(REFERENCES / f"{variant}.npz")
     z = model.encode(torch.from_numpy(reference_waveform())[None])
     c = model.contextualise(z)
@@ -61,7 +61,7 @@ def test_z_and_c_are_fairseqs(variant: str) -> None:
 
 
 @torch.inference_mode()
-def test_the_public_models_architecture() -> None:
+def test_architecture_of_the_public_model() -> None:
     arguments = {"log_compression": True, "skip_connections_agg": True, "residual_scale": 0.5}
     model = Wav2Vec(Wav2VecArchitecture.from_arguments(arguments))
     assert sum(parameter.numel() for parameter in model.parameters()) == 29_390_848
@@ -73,41 +73,41 @@ def test_the_public_models_architecture() -> None:
 
 
 @pytest.mark.parametrize("output", ["z", "c"])
-def test_as_a_representation(output: str) -> None:
+def test_representation_attributes_and_frames(output: str) -> None:
     path = REFERENCES / "large.pt"
-    made = build_representation(
+    representation = build_representation(
         Wav2VecSettings.model_validate(
             {"kind": "wav2vec", "checkpoint": str(path), "output": output}
         )
     )
-    assert (made.dimension, made.frame_rate) == (8, 100.0)
-    (frames,) = made.extract([reference_waveform()])
+    assert (representation.dimension, representation.frame_rate) == (8, 100.0)
+    (frames,) = representation.extract([reference_waveform()])
     expected = np.load(REFERENCES / "large.npz")[output]
     assert frames.dtype == np.float16
     np.testing.assert_allclose(frames.astype(float), expected, atol=0.003)
     with pytest.raises(AudioError, match="464 samples are fewer than the 465 of one frame"):
-        made.extract([noise(464 / 16_000)])
+        representation.extract([noise(464 / 16_000)])
 
 
-def build(variant: str, output: str = "c", **others: Any) -> Wav2VecFeatures:
-    made = build_representation(
+def build(variant: str, output: str = "c", **options: Any) -> Wav2VecFeatures:
+    representation = build_representation(
         Wav2VecSettings.model_validate(
             {
                 "kind": "wav2vec",
                 "checkpoint": str(REFERENCES / f"{variant}.pt"),
                 "output": output,
                 "storage_dtype": "float32",
-                **others,
+                **options,
             }
         )
     )
-    assert isinstance(made, Wav2VecFeatures)
-    return made
+    assert isinstance(representation, Wav2VecFeatures)
+    return representation
 
 
-def error_of(given: Any, expected: Any) -> float:
-    """Relative, over the whole array."""
-    return float(np.linalg.norm(given - expected) / np.linalg.norm(expected))
+def relative_error(actual: Any, expected: Any) -> float:
+    """Relative error in the Euclidean norm over the whole array."""
+    return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
 
 
 @settings(max_examples=25)
@@ -116,49 +116,45 @@ def error_of(given: Any, expected: Any) -> float:
     variant=st.sampled_from([name for name in VARIANTS if name != "skip_feat"]),
     output=st.sampled_from(["z", "c"]),
 )
-def test_an_utterance_does_not_depend_on_its_batch(
-    lengths: list[int], variant: str, output: str
-) -> None:
-    made = build(variant, output)
+def test_frames_are_independent_of_the_batch(lengths: list[int], variant: str, output: str) -> None:
+    representation = build(variant, output)
     batch = [noise(length / 16_000, seed) for seed, length in enumerate(lengths)]
-    for waveform, frames in zip(batch, made.extract(batch), strict=True):
-        (alone,) = made.extract([waveform])
-        assert frames.shape == alone.shape
-        assert error_of(frames, alone) < 1e-5
+    for waveform, frames in zip(batch, representation.extract(batch), strict=True):
+        (single,) = representation.extract([waveform])
+        assert frames.shape == single.shape
+        assert relative_error(frames, single) < 1e-5
 
 
 @pytest.mark.parametrize("output", ["z", "c"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_piece_by_piece_is_the_same(
+def test_computation_in_blocks_gives_the_same_frames(
     variant: str, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, waveform = build(variant, output), noise(2.03)
-    (whole,) = made.extract([waveform])
+    representation, waveform = build(variant, output), noise(2.03)
+    (expected,) = representation.extract([waveform])
     monkeypatch.setattr(wav2vec, "LONG_SECONDS", 1.0)
-    for pieces in (7, 50, 100_000):
-        monkeypatch.setattr(wav2vec_long, "_PIECE_FRAMES", pieces)
-        (frames,) = made.extract([waveform])
-        assert frames.shape == whole.shape
-        assert error_of(frames, whole) < 1e-5
+    for block_frames in (7, 50, 100_000):
+        monkeypatch.setattr(wav2vec_long, "_BLOCK_FRAMES", block_frames)
+        (frames,) = representation.extract([waveform])
+        assert frames.shape == expected.shape
+        assert relative_error(frames, expected) < 1e-5
 
 
-def test_bfloat16_is_near() -> None:
+def test_error_of_bfloat16() -> None:
     waveform = reference_waveform()
     exact = build("large").extract([waveform])[0]
     (frames,) = build("large", precision="bfloat16").extract([waveform])
-    assert 1e-4 < error_of(frames, exact) < 0.05
+    assert 1e-4 < relative_error(frames, exact) < 0.05
 
 
 class Malicious:
-    """What a stranger's pickle may hold."""
+    """Object whose unpickling executes code."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("pwned",)
 
 
-def test_a_malicious_pickle_is_refused_and_does_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_malicious_pickle_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open("bad.pt", "wb") as file:
         pickle.dump({"args": Malicious(), "model": {}}, file, protocol=2)
@@ -170,16 +166,16 @@ def test_a_malicious_pickle_is_refused_and_does_nothing(
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     [
-        ({"model": {}}, "is no fairseq checkpoint"),
-        ([1, 2], "is no fairseq checkpoint"),
-        ({"args": argparse.Namespace(a=1), "model": {}}, "is no fairseq checkpoint"),
+        ({"model": {}}, "is not a fairseq checkpoint"),
+        ([1, 2], "is not a fairseq checkpoint"),
+        ({"args": argparse.Namespace(a=1), "model": {}}, "is not a fairseq checkpoint"),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, content: Any, sentence: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: Any, message: str) -> None:
     torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match=sentence):
+    with pytest.raises(CheckpointError, match=message):
         load_fairseq_checkpoint(tmp_path / "other.pt")
 
 
@@ -199,7 +195,7 @@ def load_content() -> dict[str, Any]:
     return content
 
 
-def changed(tmp_path: Path, **flags: Any) -> Wav2VecSettings:
+def settings_of_changed_checkpoint(tmp_path: Path, **flags: Any) -> Wav2VecSettings:
     content = load_content()
     for name, value in flags.items():
         setattr(content["args"], name, value)
@@ -208,29 +204,29 @@ def changed(tmp_path: Path, **flags: Any) -> Wav2VecSettings:
 
 
 @pytest.mark.parametrize(
-    ("flags", "sentence"),
+    ("flags", "message"),
     [
         ({"conv_aggregator_layers": "[(8, 2, 1)]"}, "its architecture does not"),
         ({"conv_aggregator_layers": "[(8, 2, 1)] * 5"}, "of shape|lacks"),
-        ({"aggregator": "gru"}, "aggregator gru is not computed here"),
-        ({"activation": "tanh"}, "activation tanh is not computed here"),
-        ({"conv_feature_layers": "__import__('os').mkdir('pwned')"}, "are not understood"),
+        ({"aggregator": "gru"}, "aggregator gru is not supported"),
+        ({"activation": "tanh"}, "activation tanh is not supported"),
+        ({"conv_feature_layers": "__import__('os').mkdir('pwned')"}, "are not supported"),
     ],
 )
-def test_another_architecture_is_one_sentence(
-    tmp_path: Path, flags: dict[str, Any], sentence: str
+def test_message_for_another_architecture(
+    tmp_path: Path, flags: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=sentence):
-        build_representation(changed(tmp_path, **flags))
+    with pytest.raises(CheckpointError, match=message):
+        build_representation(settings_of_changed_checkpoint(tmp_path, **flags))
 
 
 @pytest.mark.parametrize("text", ["[]", "[(1, 2)]", "[(0, 1, 1)]", "x", "[(1,1,1)] * 10**9", "("])
-def test_layers_that_are_none(text: str) -> None:
-    with pytest.raises(ArchitectureError, match="are not understood"):
+def test_invalid_layers(text: str) -> None:
+    with pytest.raises(ArchitectureError, match="are not supported"):
         parse_layers(text)
 
 
-def test_a_checkpoint_that_would_unpack_to_far_more_is_refused(tmp_path: Path) -> None:
+def test_zip_bomb_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.pt"
     with (
         zipfile.ZipFile(REFERENCES / "plain.pt") as original,

@@ -1,4 +1,4 @@
-"""Digests of files' content are read once for a path, size and time."""
+"""Cached digests of files: each file is read once per path, size and modification time."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_content_counts_and_times_do_not(tmp_path: Path, files: list[Path]) -> None:
+def test_digest_depends_on_content_not_on_times(tmp_path: Path, files: list[Path]) -> None:
     digests = FileDigests(tmp_path / "cache.json")
-    first = digests.of_tree(tmp_path / "corpus")
+    first = digests.path_digest(tmp_path / "corpus")
     os.utime(files[0], ns=(10, 10))
-    assert digests.of_tree(tmp_path / "corpus") == first
+    assert digests.path_digest(tmp_path / "corpus") == first
     shutil.copytree(tmp_path / "corpus", tmp_path / "copy")
-    assert digests.of_tree(tmp_path / "copy") == first
-    files[1].write_text("other")
-    assert digests.of_tree(tmp_path / "corpus") != first
-    (tmp_path / "copy" / "c.wav").write_text("one more")
-    assert digests.of_tree(tmp_path / "copy") != first
-    assert digests.of_tree(files[0]) != digests.of_tree(tmp_path / "nothing")
+    assert digests.path_digest(tmp_path / "copy") == first
+    files[1].write_text("changed")
+    assert digests.path_digest(tmp_path / "corpus") != first
+    (tmp_path / "copy" / "c.wav").write_text("additional")
+    assert digests.path_digest(tmp_path / "copy") != first
+    assert digests.path_digest(files[0]) != digests.path_digest(tmp_path / "nothing")
 
 
-def test_a_file_is_read_once(
+def test_file_is_read_once(
     tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[Path] = []
+    read_paths: list[Path] = []
 
-    def counted(path: Path) -> str:
-        read.append(path)
+    def counting_sha256(path: Path) -> str:
+        read_paths.append(path)
         return file_sha256(path)
 
-    monkeypatch.setattr(file_digests, "file_sha256", counted)
-    found = FileDigests(tmp_path / "cache.json").of(files)
-    assert sorted(read) == files
-    assert [each and each.sha256 for each in found] == [file_sha256(path) for path in files]
-    assert FileDigests(tmp_path / "cache.json").of(files) == found
-    assert sorted(read) == files
+    monkeypatch.setattr(file_digests, "file_sha256", counting_sha256)
+    computed = FileDigests(tmp_path / "cache.json").compute(files)
+    assert sorted(read_paths) == files
+    assert [file and file.sha256 for file in computed] == [file_sha256(path) for path in files]
+    assert FileDigests(tmp_path / "cache.json").compute(files) == computed
+    assert sorted(read_paths) == files
     os.utime(files[0], ns=(10, 10))
-    assert FileDigests(tmp_path / "cache.json").of(files) == found
-    assert sorted(read) == sorted([*files, files[0]])
+    assert FileDigests(tmp_path / "cache.json").compute(files) == computed
+    assert sorted(read_paths) == sorted([*files, files[0]])
 
 
-@pytest.mark.parametrize("kept", ["", "[]", '{"a": 1}', '{"a": [1, 2]}'])
-def test_a_damaged_cache_is_empty(tmp_path: Path, files: list[Path], kept: str) -> None:
-    (tmp_path / "cache.json").write_text(kept)
-    assert FileDigests(tmp_path / "cache.json").of(files)[0] is not None
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": [1, 2]}'])
+def test_damaged_cache_counts_as_empty(tmp_path: Path, files: list[Path], content: str) -> None:
+    (tmp_path / "cache.json").write_text(content)
+    assert FileDigests(tmp_path / "cache.json").compute(files)[0] is not None
 
 
-def test_what_cannot_be_read_has_no_digest(tmp_path: Path) -> None:
+def test_unreadable_files_have_no_digest(tmp_path: Path) -> None:
     digests = FileDigests(tmp_path / "cache.json")
-    assert digests.of([tmp_path / "missing", Path("zero\0byte")]) == [None, None]
+    assert digests.compute([tmp_path / "missing", Path("zero\0byte")]) == [None, None]

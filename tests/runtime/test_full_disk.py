@@ -1,4 +1,4 @@
-"""A disk that takes no more: a sentence, nothing under the file's name, no crash."""
+"""A full disk: a one-line message, no partial file, no crash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from emoscale.prediction.tables import predictions_of_files, write_predictions
+from emoscale.prediction.tables import recording_predictions_schema, write_predictions
 from emoscale.reporting.figures import save
 from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import DiskError
@@ -27,12 +27,12 @@ from emoscale.store.writer import write_shard
 from emoscale.tables.parquet import dataframe_of, write_csv, write_table
 from emoscale.tables.schemas import schema_field
 from emoscale.training.cache import TrainingCache
-from emoscale.training.tasks import Trained
-from emoscale.training.trainer import Training
+from emoscale.training.tasks import TrainedModel
+from emoscale.training.trainer import TrainingResult
 from tests.conftest import PROJECT
 
 LIMITS = {"shard of many": 64_100, "picture": 16_384, "predictions, parquet": 16_384}
-"""Bytes that a file may have, where 65,536 are too many."""
+"""Limit on the file size in bytes, where it must be less than 65,536."""
 
 NUMBERS = pa.schema([schema_field("number", pa.float64(), "anything")])
 TABLE = pl.DataFrame({"number": np.random.default_rng(0).random(50_000)})
@@ -40,10 +40,10 @@ CHART = alt.Chart(TABLE.head(3_000)).mark_point().encode(x="number:Q")
 
 
 @contextlib.contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """What a full disk is to a process: a write that is refused half-way."""
+def limited_file_size(size_bytes: int) -> Iterator[None]:
+    """Simulate a full disk: writing beyond the limit fails."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
         yield
     finally:
@@ -59,18 +59,19 @@ def predictions(path: Path) -> None:
     row = {"file": "a" * 80, "segments": 1, "start": 0.0, "end": 1.0, "seconds": 1.0}
     row |= {"predicted": "x", "p_x": 1.0, "model": "m", "repeats": "0", "pretrained_weights": ""}
     rows = [{**row, "segment": number, "file": f"{number}"} for number in range(4_000)]
-    rows = [{**each, "p_x": float(p)} for each, p in zip(rows, TABLE["number"], strict=False)]
-    write_predictions(dataframe_of(rows, predictions_of_files(["x"])), ["x"], path)
+    rows = [{**row, "p_x": float(p)} for row, p in zip(rows, TABLE["number"], strict=False)]
+    write_predictions(dataframe_of(rows, recording_predictions_schema(["x"])), ["x"], path)
 
 
 def training(path: Path) -> None:
-    trained = Trained({"weights": torch.rand(50_000)}, Training([], 1, 1, "budget", 1.0), "")
+    result = TrainingResult([], 1, 1, "budget", 1.0)
+    trained = TrainedModel({"weights": torch.rand(50_000)}, result, "")
     TrainingCache(path.parent).put(path.stem, trained)
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "shard": ("00.h5", shard),
-    "shard of many": ("00.h5", lambda path: shard(path, 8_000)),  # refused after the frames
+    "shard of many": ("00.h5", lambda path: shard(path, 8_000)),  # fails after the frames
     "table": ("a.parquet", lambda path: write_table(TABLE, path, NUMBERS)),
     "csv": ("a.csv", lambda path: write_csv(TABLE, path)),
     "json": ("a.json", lambda path: write_json(path, TABLE["number"].to_list())),
@@ -84,64 +85,67 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
 }
 
 
-@pytest.mark.parametrize("what", WRITERS)
-def test_what_is_refused_is_a_sentence_and_leaves_nothing(what: str, tmp_path: Path) -> None:
-    name, write = WRITERS[what]
+@pytest.mark.parametrize("writer", WRITERS)
+def test_failed_write_has_a_message_and_leaves_no_file(writer: str, tmp_path: Path) -> None:
+    name, write = WRITERS[writer]
     path = tmp_path / "folder" / name
     with (
-        files_of_at_most(LIMITS.get(what, 65_536)),
-        pytest.raises(DiskError, match=r"larger than a file") as caught,
+        limited_file_size(LIMITS.get(writer, 65_536)),
+        pytest.raises(DiskError, match=r"exceed the limit on file sizes") as caught,
     ):
         write(path)
     assert str(caught.value).startswith(f"{path} was not written: ")
     assert list(path.parent.iterdir()) == []
 
 
-def test_what_was_there_before_stays(tmp_path: Path) -> None:
+def test_failed_write_preserves_the_previous_file(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
     shard(path, 10)
     before = path.read_bytes()
-    with files_of_at_most(65_536), pytest.raises(DiskError):
+    with limited_file_size(65_536), pytest.raises(DiskError):
         shard(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
-    ("number", "says"),
+    ("number", "message"),
     [
-        (errno.ENOSPC, r"the disk is full \([\d.,]+ MB free in .*\); make room there, then run"),
-        (errno.EDQUOT, "your quota of the disk is used up"),
+        (
+            errno.ENOSPC,
+            r"the disk is full \([\d.,]+ MB free in .*\); free some space there, then run",
+        ),
+        (errno.EDQUOT, "your disk quota is used up"),
         (errno.EROFS, "the disk is read-only"),
-        (errno.EIO, "the disk reports an error"),
-        (errno.EACCES, "you may not write there"),
+        (errno.EIO, "the disk reports an input/output error"),
+        (errno.EACCES, "writing there is not permitted"),
     ],
 )
-def test_each_reason_has_its_way_out(number: int, says: str, tmp_path: Path) -> None:
-    with pytest.raises(DiskError, match=says), atomic_path(tmp_path / "a.json"):
-        raise OSError(number, "as the system says it")
+def test_message_of_each_disk_error(number: int, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DiskError, match=message), atomic_path(tmp_path / "a.json"):
+        raise OSError(number, "message of the system")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_another_file_is_the_reason_of_is_not_said_of_this_one(tmp_path: Path) -> None:
+def test_errors_of_other_files_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), atomic_path(tmp_path / "a.json"):
         raise PermissionError(errno.EACCES, "denied", "/elsewhere/recording.wav")
 
 
-def test_a_program_says_it_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_program_reports_a_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
     import click
 
     @click.command()
     @report_user_errors
     def program() -> None:
         with open("/dev/full", "w") as file:
-            file.write("much")
+            file.write("text")
 
     with pytest.raises(SystemExit):
         program.main([])
-    said = capsys.readouterr().err
-    assert said.startswith("Error: the disk is full (")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("Error: the disk is full (")
+    assert message.count("\n") == 1
 
 
 WRITE_SHARD = """
@@ -159,29 +163,29 @@ except UserError as error:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
     try:
         mounted = subprocess.run(mount, capture_output=True).returncode == 0
     except FileNotFoundError:
         mounted = False
     if not mounted:
-        pytest.skip("mounting a small file system needs more rights than this user has")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+        pytest.skip("mounting a small file system requires permissions that this user lacks")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_shard_on_a_disk_that_is_full(small_disk: Path) -> None:
-    """In a process of its own: HDF5 used to crash it."""
-    for frames in (20_000, 40_000):  # while the shard is put together, and before
-        ran = subprocess.run(
+def test_shard_on_a_full_disk(small_disk: Path) -> None:
+    """In a separate process, since HDF5 can crash on a full disk."""
+    for frames in (20_000, 40_000):  # fails while the shard is assembled, and before
+        process = subprocess.run(
             [sys.executable, "-c", WRITE_SHARD, str(small_disk / "00.h5"), str(frames)],
             cwd=PROJECT,
             capture_output=True,
             text=True,
         )
-        assert ran.returncode == 1, ran.stderr
-        assert "00.h5 was not written: the disk is full (" in ran.stderr
-        assert ran.stderr.count("\n") == 1
+        assert process.returncode == 1, process.stderr
+        assert "00.h5 was not written: the disk is full (" in process.stderr
+        assert process.stderr.count("\n") == 1
         assert list(small_disk.iterdir()) == []

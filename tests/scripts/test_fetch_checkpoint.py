@@ -1,4 +1,4 @@
-"""scripts/fetch_checkpoint.py, as a workflow and as a person run it."""
+"""`scripts/fetch_checkpoint.py` writes checkpoints to the cache and records of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from emoscale.config.checkpoints import DownloadedFile, HubModel, UntrainedModel
-from emoscale.representations.weights.origin import read_stamp
-from emoscale.representations.weights.placing import find_weights
+from emoscale.representations.weights.local_checkpoint import read_checkpoint_record
+from emoscale.representations.weights.resolving import find_checkpoints
 from emoscale.runtime.errors import CheckpointError
 from tests.conftest import PROJECT
 from tests.representations.weights.file_server import FileServer, serving
@@ -53,60 +53,62 @@ def test_a_file_is_downloaded_and_described(tmp_path: Path) -> None:
     assert written == {
         "name": "speech",
         "sha256": sha256,
-        "weights": f"weights.pt, sha256 {sha256[:8]}…",
+        "pretrained_weights": f"weights.pt, sha256 {sha256[:8]}…",
     }
 
 
-def test_a_model_of_the_hub(tmp_path: Path) -> None:
+def test_a_hub_model(tmp_path: Path) -> None:
     files = {"config.json": b"{}", "model.safetensors": b"weights"}
     with serving_hub(ModelHub(files)) as hub:
         ran = run(tmp_path, '{"hub": "lab/model"}', HF_ENDPOINT=hub.endpoint, HF_HUB_OFFLINE="0")
     assert ran.returncode == 0, ran.stderr
-    stamp = tmp_path / "results" / "speech.json"
-    assert read_stamp(stamp).weights == "lab/model at 0123abcd"
-    (origin,) = find_weights([stamp], {"speech": HubModel(hub="lab/model")}, tmp_path / "cache")
-    assert {path.name: path.read_bytes() for path in origin.path.iterdir()} == files
+    record = tmp_path / "results" / "speech.json"
+    assert read_checkpoint_record(record).pretrained_weights == "lab/model at 0123abcd"
+    (checkpoint,) = find_checkpoints(
+        [record], {"speech": HubModel(hub="lab/model")}, tmp_path / "cache"
+    )
+    assert {path.name: path.read_bytes() for path in checkpoint.path.iterdir()} == files
 
 
 UNTRAINED = UntrainedModel(untrained="wav2vec", seed=7)
 
 
-def test_weights_are_compared_with_what_was_fetched(tmp_path: Path) -> None:
+def test_cached_weights_are_compared_with_the_record(tmp_path: Path) -> None:
     ran = run(tmp_path, UNTRAINED.model_dump_json(), "--offline")
     assert (ran.returncode, ran.stderr) == (0, "")
-    stamp = tmp_path / "results" / "speech.json"
-    (origin,) = find_weights([stamp], {"speech": UNTRAINED}, tmp_path / "cache")
-    assert origin.weights == "untrained: random weights of seed 7"
-    assert origin.path.is_absolute()
-    # Another cache is another place of the same.
-    (moved,) = find_weights([stamp], {"speech": UNTRAINED}, tmp_path / "elsewhere")
-    assert moved.sha256 == origin.sha256
-    assert moved.path != origin.path
-    origin.path.write_bytes(origin.path.read_bytes() + b"more")
-    with pytest.raises(CheckpointError, match=r"checkpoints\.speech: .*when it was fetched: where"):
-        find_weights([stamp], {"speech": UNTRAINED}, tmp_path / "cache")
+    record = tmp_path / "results" / "speech.json"
+    (checkpoint,) = find_checkpoints([record], {"speech": UNTRAINED}, tmp_path / "cache")
+    assert checkpoint.pretrained_weights == "untrained: random weights of seed 7"
+    assert checkpoint.path.is_absolute()
+    # The same checkpoint may be in another cache.
+    (moved,) = find_checkpoints([record], {"speech": UNTRAINED}, tmp_path / "elsewhere")
+    assert moved.sha256 == checkpoint.sha256
+    assert moved.path != checkpoint.path
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes() + b"more")
+    with pytest.raises(CheckpointError, match=r"checkpoints\.speech: .*when it was fetched; if"):
+        find_checkpoints([record], {"speech": UNTRAINED}, tmp_path / "cache")
 
 
-def test_weights_that_went_are_fetched_again_by_hand(tmp_path: Path) -> None:
+def test_missing_weights_are_reported(tmp_path: Path) -> None:
     run(tmp_path, UNTRAINED.model_dump_json())
-    stamp = tmp_path / "results" / "speech.json"
-    gone = DownloadedFile(url="https://example.org/w.pt")
+    record = tmp_path / "results" / "speech.json"
+    missing = DownloadedFile(url="https://example.org/w.pt")
     with pytest.raises(CheckpointError, match=r"; to fetch it again, remove .*speech\.json"):
-        find_weights([stamp], {"speech": gone}, tmp_path / "cache")
+        find_checkpoints([record], {"speech": missing}, tmp_path / "cache")
 
 
-def test_what_was_not_written_whole_is_not_read(tmp_path: Path) -> None:
+def test_damaged_records_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "speech.json"
     with pytest.raises(CheckpointError, match=r"speech\.json does not exist; run again$"):
-        read_stamp(path)
+        read_checkpoint_record(path)
     for content in ("{", "[]", '{"path": "/"}', '{"name": "speech"}'):
         path.write_text(content)
         with pytest.raises(CheckpointError, match=r"speech\.json is damaged; remove it and run"):
-            read_stamp(path)
+            read_checkpoint_record(path)
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "message"),
     [
         (
             '{"url": "http://127.0.0.1/w.pt"}',
@@ -115,14 +117,14 @@ def test_what_was_not_written_whole_is_not_read(tmp_path: Path) -> None:
         ),
         (
             '{"hub": "lab/model"}',
-            "Error: checkpoints.speech: lab/model (main) is not whole in ",
+            "Error: checkpoints.speech: lab/model (main) is not complete in ",
         ),
         ("{", "Error: --settings: Invalid JSON"),
     ],
 )
-def test_a_mistake_is_a_sentence(tmp_path: Path, settings: str, sentence: str) -> None:
+def test_mistakes_are_reported(tmp_path: Path, settings: str, message: str) -> None:
     ran = run(tmp_path, settings, "--offline")
     assert ran.returncode == 1
-    assert ran.stderr.startswith(sentence)
+    assert ran.stderr.startswith(message)
     assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "results").exists()

@@ -1,4 +1,4 @@
-"""Every program in scripts/ works by hand, and ends a mistake with a sentence."""
+"""Every program in scripts/ runs from the command line and reports mistakes in one message."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
+from emoscale.audit.duplicates import DUPLICATES
 from emoscale.audit.finding import AUDIT
-from emoscale.audit.same_recordings import DUPLICATES
 from emoscale.tables.parquet import dataframe_of, read_fold, write_table
 from emoscale.tables.schemas import RECORDINGS, TEXTS
 from tests.conftest import PROJECT, WriteWav
 
-ELSEWHERE = "fairseq_backend.py"  # runs in another Python, beside fairseq
+FAIRSEQ_BACKEND = "fairseq_backend.py"  # runs in a separate Python that has fairseq
 PROGRAMS = sorted((PROJECT / "scripts").glob("*.py"))
 
-
-OF_A_SHARD = ["--shard", "0", "--shards", "1", "--recordings", "a", "--rejected", "b"]
+SHARD_OPTIONS = ["--shard", "0", "--shards", "1", "--recordings", "a", "--rejected", "b"]
 
 
 def run(name: str, *arguments: str | int | Path) -> subprocess.CompletedProcess:
@@ -30,8 +29,8 @@ def run(name: str, *arguments: str | int | Path) -> subprocess.CompletedProcess:
     return subprocess.run(program, capture_output=True, text=True)
 
 
-def run_here(name: str, *arguments: str) -> Result:
-    """The same in this process, which has imported what takes long."""
+def invoke(name: str, *arguments: str) -> Result:
+    """Run a program in this process, which saves the time of imports."""
     spec = importlib.util.spec_from_file_location(
         name.removesuffix(".py"), PROJECT / "scripts" / name
     )
@@ -43,24 +42,24 @@ def run_here(name: str, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PROGRAMS if path.name != ELSEWHERE], ids=lambda path: path.name
+    "path", [path for path in PROGRAMS if path.name != FAIRSEQ_BACKEND], ids=lambda path: path.name
 )
-def test_it_says_what_it_does(path: Path) -> None:
-    ran = run_here(path.name, "--help")
+def test_help_is_printed(path: Path) -> None:
+    ran = invoke(path.name, "--help")
     assert ran.exit_code == 0
     assert ran.stdout.startswith("Usage: ")
     assert not ran.stderr
 
 
-def test_the_fairseq_backend_says_where_it_runs() -> None:
-    ran = run(ELSEWHERE, "--help")
+def test_the_fairseq_backend_needs_fairseq() -> None:
+    ran = run(FAIRSEQ_BACKEND, "--help")
     assert ran.returncode == 1
-    assert "has no fairseq; make its environment" in ran.stderr
+    assert "has no fairseq; create its environment" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-def test_no_program_hides_a_module_that_a_library_imports() -> None:
-    """A script's folder comes first on its path: scripts/tabulate.py would hide tabulate."""
+def test_no_program_shadows_a_module() -> None:
+    """A script's folder comes first on sys.path: scripts/tabulate.py would shadow tabulate."""
     import importlib.metadata
 
     installed = importlib.metadata.packages_distributions()
@@ -68,25 +67,25 @@ def test_no_program_hides_a_module_that_a_library_imports() -> None:
     assert [path.name for path in PROGRAMS if path.stem in known] == []
 
 
-def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -> None:
+def test_programs_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -> None:
     for number in range(4):
         write_wav(f"{number}.wav", frequency=200.0 + 100 * number)
     rows = [f"{n}.wav,speaker{n % 2},{'happy' if n < 2 else 'sad'}" for n in range(4)]
     (tmp_path / "utterances.csv").write_text("\n".join(["file,speaker,emotion", *rows, ""]))
     recordings, rejected = tmp_path / "recordings.parquet", tmp_path / "rejected.parquet"
     corpus = json.dumps({"reader": "csv", "root": str(tmp_path)})
-    shard, left_out = tmp_path / "00.parquet", tmp_path / "rejected" / "00.parquet"
+    shard, rejected_shard = tmp_path / "00.parquet", tmp_path / "rejected" / "00.parquet"
     checked = run(
         "read_shard.py", "--corpus", corpus, "--shard", 0, "--shards", 1,
-        "--recordings", shard, "--rejected", left_out,
+        "--recordings", shard, "--rejected", rejected_shard,
     )  # fmt: skip
-    assert checked.stdout == "4 utterances can be used; 0 cannot\n", checked.stderr
+    assert checked.stdout == "4 usable utterances, 0 rejected\n", checked.stderr
     read = run(
         "read_corpus.py", "--corpus", corpus, "--recordings", recordings, "--rejected", rejected,
-        shard, left_out,
+        shard, rejected_shard,
     )  # fmt: skip
     assert read.returncode == 0, read.stderr
-    assert read.stdout.startswith("4 utterances can be used; 0 rows")
+    assert read.stdout.startswith("4 usable utterances; 0 rejected")
     labels = json.dumps({"classes": {"up": ["happy"], "down": ["sad"]}})
     table = tmp_path / "utterances.parquet"
     labelled = run(
@@ -106,7 +105,7 @@ def test_by_hand_from_a_table_to_features(tmp_path: Path, write_wav: WriteWav) -
     assert indexed.returncode == 0, indexed.stderr
 
 
-def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) -> None:
+def test_programs_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {
             **dict.fromkeys(RECORDINGS.names),
@@ -141,16 +140,16 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
     write_table(dataframe_of([], DUPLICATES), duplicates, DUPLICATES)
     texts = tmp_path / "texts.parquet"
     write_table(dataframe_of([], TEXTS), texts, TEXTS)
-    weak: dict[str, object] = {
-        "finding": "clipping", "severity": "weakens", "subject": "all", "other": "", "value": 1.0,
+    finding: dict[str, object] = {
+        "finding": "clipping", "severity": "warning", "subject": "all", "other": "", "value": 1.0,
         "detail": "all are clipped",
     }  # fmt: skip
-    write_table(dataframe_of([weak], AUDIT), audit, AUDIT)
-    made = run(
+    write_table(dataframe_of([finding], AUDIT), audit, AUDIT)
+    fold_run = run(
         "make_fold.py", "--protocol", protocol, "--fold", "fold1", "--utterances", table,
         "--duplicates", duplicates, "--output", fold,
     )  # fmt: skip
-    assert made.stdout == "fold1: test 2\nfold1: train 2\n", made.stderr
+    assert fold_run.stdout == "fold1: test 2\nfold1: train 2\n", fold_run.stderr
     votes = dict(read_fold(fold).select("utterance", "votes").iter_rows())
     both = [{"label": "anger", "share": 0.5}, {"label": "calm", "share": 0.5}]
     assert votes == {
@@ -164,12 +163,12 @@ def test_by_hand_from_votes_to_a_fold_without_a_development_set(tmp_path: Path) 
         "--utterances", table, "--texts", texts, "--duplicates", duplicates, "--audit", audit,
         "--output", checks, fold,
     )  # fmt: skip
-    assert "warning: there is no development set: nothing was chosen" in checked.stdout
+    assert "warning: no development set: nothing was selected" in checked.stdout
     assert checked.stdout.endswith("warning: all are clipped\n")
     assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
 
 
-def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> None:
+def test_results_of_many_experiments_fit_the_terminal(tmp_path: Path) -> None:
     names = [*(f"experiment{number}" for number in range(16)), "alike" + "_" * 59]
     scores = pl.DataFrame(
         [
@@ -203,16 +202,16 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
     others = 2 * (len(names) - 1)
     assert [row[1:4] for row in rows[: others + 2]] == sizes * len(names)
     assert [row[0] for row in rows[:others:2]] == names[:-1]
-    assert "".join(row[0] for row in rows[others:]) == names[-1]  # folded, not cut
+    assert "".join(row[0] for row in rows[others:]) == names[-1]  # wrapped, not truncated
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "sentence"),
+    ("name", "arguments", "message"),
     [
-        ("read_shard.py", ["--corpus", "{", *OF_A_SHARD], "Error: --corpus: Invalid JSON"),
+        ("read_shard.py", ["--corpus", "{", *SHARD_OPTIONS], "Error: --corpus: Invalid JSON"),
         (
             "read_shard.py",
-            ["--corpus", '{"reader": "csv", "root": "no"}', *OF_A_SHARD],
+            ["--corpus", '{"reader": "csv", "root": "no"}', *SHARD_OPTIONS],
             "Error: no/utterances.csv does not exist",
         ),
         (
@@ -242,7 +241,7 @@ def test_results_of_many_experiments_stay_within_the_page(tmp_path: Path) -> Non
         ("show_results.py", ["nothing"], "Error: nothing/tables/scores.parquet does not exist"),
     ],
 )
-def test_a_mistake_is_a_sentence(name: str, arguments: list[str], sentence: str) -> None:
-    ran = run_here(name, *arguments)
+def test_mistakes_are_reported(name: str, arguments: list[str], message: str) -> None:
+    ran = invoke(name, *arguments)
     assert ran.exit_code == 1
-    assert ran.stderr.startswith(sentence)
+    assert ran.stderr.startswith(message)

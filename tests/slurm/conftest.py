@@ -1,4 +1,4 @@
-"""One cluster for all tests that need one."""
+"""One SLURM cluster, shared by all tests that need one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.cluster import Cluster, missing, one_node_cluster
+from tests.slurm.cluster import Cluster, one_node_cluster, unavailable_reason
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A running cluster; where none can be had, the test fails and says what is missing."""
-    if reason := missing():
-        pytest.fail(f"no SLURM can be started: {reason}")
+    """Start a cluster; the test fails with the reason if that is impossible."""
+    if reason := unavailable_reason():
+        pytest.fail(f"SLURM cannot be started: {reason}")
     with one_node_cluster() as running:
         yield running

@@ -1,4 +1,4 @@
-"""What a cluster's profile says, without a cluster."""
+"""The SLURM profile, tested without a cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import PROJECT
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
 
 
-def test_a_cluster_has_the_settings_of_a_workstation_too() -> None:
+def test_the_slurm_profile_includes_the_default_profile() -> None:
     default, slurm = (
         yaml.safe_load((PROJECT / "profiles" / name / "config.yaml").read_text())
         for name in ("default", "slurm")
@@ -22,9 +22,11 @@ def test_a_cluster_has_the_settings_of_a_workstation_too() -> None:
     assert default.items() <= slurm.items()
 
 
-def test_checkpoints_can_be_fetched_before_all_else(tmp_path: Path) -> None:
-    """On the login node, where the nodes have no network; the corpus need not be there."""
+def test_checkpoints_can_be_fetched_first(tmp_path: Path) -> None:
+    """On the login node, before all else: compute nodes may have no network."""
     (tmp_path / "recordings").mkdir()
+    table = tmp_path / "recordings" / "utterances.csv"
+    table.write_text("file,speaker,emotion\na.wav,anna,happy\n")
     study = {
         **STUDY,
         "checkpoints": {"tiny": {"untrained": "wav2vec2"}},
@@ -35,8 +37,9 @@ def test_checkpoints_can_be_fetched_before_all_else(tmp_path: Path) -> None:
     ran = snakemake(tmp_path, write_config(tmp_path, study), "--until", "fetch_checkpoint")
     assert ran.returncode == 0, ran.stdout
     results = tmp_path / "results" / "small"
-    made = [path for path in results.rglob("*") if path.is_file() and path.suffix != ".log"]
-    assert made == [results / "checkpoints" / "tiny.json"]
+    files = [path for path in results.rglob("*") if path.is_file() and path.suffix != ".log"]
+    digests = results / "corpus" / "digests.json"
+    assert sorted(files) == [results / "checkpoints" / "tiny.json", digests]
     assert any((tmp_path / "cache").iterdir())
 
 
@@ -47,8 +50,10 @@ def test_short_trainings_share_jobs_of_ten_minutes(bucket: int) -> None:
     assert int(steps[f"train_{bucket}s"]) == 600 // bucket
 
 
-def test_five_hundred_tiny_cells_are_at_most_forty_jobs(tmp_path: Path) -> None:
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="needs the extra slurm")
+def test_500_small_cells_are_at_most_40_jobs(tmp_path: Path) -> None:
+    pytest.importorskip(
+        "snakemake_executor_plugin_slurm", reason="needs the optional dependencies slurm"
+    )
     study = {
         **STUDY,
         "protocol": {**STUDY["protocol"], "folds": 2},

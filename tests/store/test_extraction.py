@@ -1,3 +1,5 @@
+"""Extraction of shards: batches, segments, token times, memory limits and error messages."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,8 +12,8 @@ import torch
 
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.representations import MfccSettings, TransformersAudioSettings
-from emoscale.corpus.reading import Reading, Utterance
-from emoscale.representations.contract import Extracted
+from emoscale.corpus.readers import CorpusManifest, Utterance
+from emoscale.representations.contract import UtteranceFeatures
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import AudioError, MemoryLimitError, StoreError, UserError
 from emoscale.store import read_header, read_shard
@@ -26,19 +28,19 @@ SETTINGS = MfccSettings(kind="mfcc", coefficients=13)
 @pytest.fixture
 def rows(tmp_path: Path, write_wav: WriteWav) -> pl.DataFrame:
     write_wav("long.wav", seconds=2.0, rate=22_050)
-    reading = Reading("csv")
+    manifest = CorpusManifest("csv")
     for key, start, end in (("whole", None, None), ("part", 0.5, 1.0)):
-        reading.add(Utterance(key, "long.wav", "a", "sad", start, end), "table")
-    usable, _ = check_recordings(reading, tmp_path, AudioChecks())
+        manifest.add(Utterance(key, "long.wav", "a", "sad", start, end), "table")
+    usable, _ = check_recordings(manifest, tmp_path, AudioChecks())
     return usable.select(EXTRACTION_INPUTS.names)
 
 
 def extract(rows: pl.DataFrame, root: Path, path: Path, representation: Any = None) -> None:
-    made = representation or build_representation(SETTINGS)
-    extract_shard(rows, root, SETTINGS, made, path, "code", "from nowhere")
+    representation = representation or build_representation(SETTINGS)
+    extract_shard(rows, root, SETTINGS, representation, path, "code", "untrained")
 
 
-def test_segments_of_one_file(tmp_path: Path, rows: pl.DataFrame) -> None:
+def test_utterances_of_one_recording(tmp_path: Path, rows: pl.DataFrame) -> None:
     path = tmp_path / "mfcc" / "00.h5"
     extract(rows, tmp_path, path)
     contents = read_shard(path)
@@ -46,7 +48,7 @@ def test_segments_of_one_file(tmp_path: Path, rows: pl.DataFrame) -> None:
     assert np.diff(contents.offsets).tolist() == [51, 201]
     header = read_header(path)
     assert (header.dimension, header.frame_rate, header.code_sha256) == (13, 100.0, "code")
-    assert (header.pretrained_weights, header.layers) == ("from nowhere", ())
+    assert (header.pretrained_weights, header.layers) == ("untrained", ())
 
 
 def test_a_rebuild_is_byte_identical(tmp_path: Path, rows: pl.DataFrame) -> None:
@@ -55,16 +57,16 @@ def test_a_rebuild_is_byte_identical(tmp_path: Path, rows: pl.DataFrame) -> None
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
-def test_an_empty_shard_is_a_shard(tmp_path: Path, rows: pl.DataFrame) -> None:
+def test_an_empty_shard_is_valid(tmp_path: Path, rows: pl.DataFrame) -> None:
     extract(rows.clear(), tmp_path, tmp_path / "00.h5")
     assert read_shard(tmp_path / "00.h5").utterances == []
 
 
-def test_audio_that_changed_or_went_is_named(
+def test_changed_or_missing_audio_is_reported(
     tmp_path: Path, rows: pl.DataFrame, write_wav: WriteWav
 ) -> None:
     write_wav("long.wav", seconds=3.0)
-    with pytest.raises(UserError, match=r"whole: lasts 3.000 s and lasted 2.000 s"):
+    with pytest.raises(UserError, match=r"whole: the duration is 3.000 s, but was 2.000 s"):
         extract(rows, tmp_path, tmp_path / "00.h5")
     (tmp_path / "long.wav").unlink()
     with pytest.raises(UserError, match=r"whole: .*no such file; the corpus changed"):
@@ -72,8 +74,8 @@ def test_audio_that_changed_or_went_is_named(
     assert not (tmp_path / "00.h5").exists()
 
 
-class Recorder:
-    """A representation that remembers its batches: one frame, the utterance's length."""
+class BatchRecorder:
+    """Representation that records its batches: one frame, the utterance's number of samples."""
 
     modality = "audio"
     dimension = 1
@@ -86,18 +88,18 @@ class Recorder:
         self.__dict__.update(attributes)
 
     def extract(self, batch: list[Any]) -> list[Any]:
-        self.batches.append([len(given) for given in batch])
-        return [np.array([[len(given)]]) for given in batch]
+        self.batches.append([len(waveform) for waveform in batch])
+        return [np.array([[len(waveform)]]) for waveform in batch]
 
 
-def test_batches_are_of_similar_length_the_longest_first(tmp_path: Path, write_wav: Any) -> None:
-    reading = Reading("csv")
+def test_batches_have_similar_lengths_longest_first(tmp_path: Path, write_wav: Any) -> None:
+    manifest = CorpusManifest("csv")
     for number, seconds in enumerate((0.5, 2.0, 0.4, 1.9)):
         write_wav(f"{number}.wav", seconds=seconds)
-        reading.add(Utterance(f"u{number}", f"{number}.wav", "a", "sad", None, None), "table")
-    usable, _ = check_recordings(reading, tmp_path, AudioChecks())
+        manifest.add(Utterance(f"u{number}", f"{number}.wav", "a", "sad", None, None), "table")
+    usable, _ = check_recordings(manifest, tmp_path, AudioChecks())
     rows = usable.select(EXTRACTION_INPUTS.names)
-    recorder = Recorder(batch_seconds=4.0)
+    recorder = BatchRecorder(batch_seconds=4.0)
     extract(rows, tmp_path, tmp_path / "00.h5", recorder)
     assert recorder.batches == [[32_000, 30_400], [8_000, 6_400]]
     contents = read_shard(tmp_path / "00.h5")
@@ -105,8 +107,8 @@ def test_batches_are_of_similar_length_the_longest_first(tmp_path: Path, write_w
     assert contents.frames[:, 0].tolist() == [8_000, 32_000, 6_400, 30_400]
 
 
-class Words(Recorder):
-    """A frame a blank-separated word."""
+class WordTokens(BatchRecorder):
+    """Text representation with one frame per word."""
 
     modality = "text"
 
@@ -115,19 +117,19 @@ class Words(Recorder):
         ends = np.cumsum([len(word) + 1 for word in text.split()]) - 1
         starts = np.array([0, *(ends[:-1] + 1)])
         characters = np.stack([starts, ends], axis=1).astype(np.int32)
-        return [Extracted(np.ones((len(ends), 1)), characters, chunks=2)]
+        return [UtteranceFeatures(np.ones((len(ends), 1)), characters, chunks=2)]
 
 
-def test_tokens_get_their_words_times(tmp_path: Path, rows: pl.DataFrame) -> None:
+def test_tokens_have_the_times_of_their_words(tmp_path: Path, rows: pl.DataFrame) -> None:
     alignment = [
         {"word": "THAT'S", "start": 0.1, "end": 0.3},
         {"word": "FINE", "start": 0.4, "end": 0.9},
     ]
-    text = rows.with_columns(
+    text_rows = rows.with_columns(
         transcript=pl.Series(["That's fine.", "Oh well"]),
         words=pl.Series([alignment, None], dtype=rows.schema["words"]),
     )
-    extract(text, tmp_path, tmp_path / "00.h5", Words())
+    extract(text_rows, tmp_path, tmp_path / "00.h5", WordTokens())
     contents = read_shard(tmp_path / "00.h5")
     assert contents.chunks.tolist() == [2, 2]
     assert contents.characters is not None
@@ -137,61 +139,59 @@ def test_tokens_get_their_words_times(tmp_path: Path, rows: pl.DataFrame) -> Non
     assert np.isnan(contents.seconds[2:]).all()
 
 
-def test_a_text_representation_needs_transcripts(tmp_path: Path, rows: pl.DataFrame) -> None:
-    with pytest.raises(UserError, match="whole: has no transcript, which a text representation"):
-        extract(rows, tmp_path, tmp_path / "00.h5", Words())
+def test_a_missing_transcript_is_reported(tmp_path: Path, rows: pl.DataFrame) -> None:
+    with pytest.raises(UserError, match="whole: has no transcript, which text representations"):
+        extract(rows, tmp_path, tmp_path / "00.h5", WordTokens())
 
 
-def test_the_utterance_that_is_too_short_is_named(tmp_path: Path, rows: pl.DataFrame) -> None:
-    class Strict(Recorder):
+def test_an_utterance_that_is_too_short_is_reported(tmp_path: Path, rows: pl.DataFrame) -> None:
+    class MinimumLength(BatchRecorder):
         def extract(self, batch: list[Any]) -> list[Any]:
-            if min(len(given) for given in batch) < 16_000:
-                raise AudioError("too short", "not a second")
+            if min(len(waveform) for waveform in batch) < 16_000:
+                raise AudioError("too short", "less than a second")
             return super().extract(batch)
 
-    with pytest.raises(UserError, match=r"^part: not a second; raise audio.minimum_seconds"):
-        extract(rows, tmp_path, tmp_path / "00.h5", Strict(batch_seconds=60.0))
+    with pytest.raises(UserError, match=r"^part: less than a second; raise audio.minimum_seconds"):
+        extract(rows, tmp_path, tmp_path / "00.h5", MinimumLength(batch_seconds=60.0))
 
 
-def test_a_representation_that_loses_an_utterance_is_stopped(
-    tmp_path: Path, rows: pl.DataFrame
-) -> None:
-    class Forgetful(Recorder):
+def test_a_missing_result_is_reported(tmp_path: Path, rows: pl.DataFrame) -> None:
+    class MissingResult(BatchRecorder):
         def extract(self, batch: list[Any]) -> list[Any]:
             return super().extract(batch)[:-1]
 
-    with pytest.raises(StoreError, match="gave 1 results for 2 utterances"):
-        extract(rows, tmp_path, tmp_path / "00.h5", Forgetful(batch_seconds=60.0))
+    with pytest.raises(StoreError, match="returned 1 results for 2 utterances"):
+        extract(rows, tmp_path, tmp_path / "00.h5", MissingResult(batch_seconds=60.0))
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("results", "message"),
     [
-        (None, "gave NoneType results"),
-        ([[[1.0], [2.0, 3.0]]], "gave no array of numbers"),
-        ([np.array([["a"]])], "gave <U1, not numbers"),
-        ([np.ones((2, 1)) * 1j], "gave complex128, not numbers"),
+        (None, "returned NoneType results"),
+        ([[[1.0], [2.0, 3.0]]], "returned no array of numbers"),
+        ([np.array([["a"]])], "returned <U1, not numbers"),
+        ([np.ones((2, 1)) * 1j], "returned complex128, not numbers"),
         ([np.ones((0, 1))], "expected at least one frame of 1 values"),
         ([np.ones((2, 3))], "expected at least one frame of 1 values"),
-        ([np.full((2, 1), 0.5)], "has a value that is not one of int16"),
-        ([np.full((2, 1), 70_000)], "has a value that is not one of int16"),
+        ([np.full((2, 1), 0.5)], "has a value that int16 cannot represent"),
+        ([np.full((2, 1), 70_000)], "has a value that int16 cannot represent"),
     ],
 )
-def test_what_is_no_frames_is_a_sentence(
-    tmp_path: Path, rows: pl.DataFrame, given: Any, sentence: str
+def test_invalid_results_are_reported(
+    tmp_path: Path, rows: pl.DataFrame, results: Any, message: str
 ) -> None:
-    class Wrong(Recorder):
+    class InvalidResults(BatchRecorder):
         dtype = "int16"
 
         def extract(self, batch: list[Any]) -> Any:
-            return given
+            return results
 
-    with pytest.raises(StoreError, match=sentence):
-        extract(rows, tmp_path, tmp_path / "00.h5", Wrong())
+    with pytest.raises(StoreError, match=message):
+        extract(rows, tmp_path, tmp_path / "00.h5", InvalidResults())
 
 
-def test_lists_and_tensors_are_arrays_too(tmp_path: Path, rows: pl.DataFrame) -> None:
-    class Lists(Recorder):
+def test_lists_are_converted_to_arrays(tmp_path: Path, rows: pl.DataFrame) -> None:
+    class Lists(BatchRecorder):
         def extract(self, batch: list[Any]) -> list[Any]:
             return [[[1.0], [2.0]] for _ in batch]
 
@@ -199,47 +199,51 @@ def test_lists_and_tensors_are_arrays_too(tmp_path: Path, rows: pl.DataFrame) ->
     assert read_shard(tmp_path / "00.h5").frames[:, 0].tolist() == [1.0, 2.0, 1.0, 2.0]
 
 
-class Small(Recorder):
-    """A representation whose device has room for so many samples, padding included."""
+class LimitedMemory(BatchRecorder):
+    """Representation whose device fits `max_samples` samples, including padding."""
 
-    room = 0
+    max_samples = 0
 
     def extract(self, batch: list[Any]) -> list[Any]:
-        computed = super().extract(batch)
-        if len(batch) * max(map(len, batch)) > self.room:
+        results = super().extract(batch)
+        if len(batch) * max(map(len, batch)) > self.max_samples:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return computed
+        return results
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_nothing_changes(
+def test_halving_a_batch_that_does_not_fit_does_not_change_the_shard(
     tmp_path: Path, rows: pl.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = pl.concat(
+    more_rows = pl.concat(
         [rows, rows.with_columns(utterance=pl.col("utterance") + "2")]
         + [rows[:1].with_columns(utterance=pl.lit(f"p{number}")) for number in range(4)]
     )
     for name, representation in (
-        ("alone", Recorder()),
-        ("together", Small(batch_seconds=60.0, room=70_000)),
+        ("single", BatchRecorder()),
+        ("batched", LimitedMemory(batch_seconds=60.0, max_samples=70_000)),
     ):
-        extract(more, tmp_path, tmp_path / name / "00.h5", representation)
+        extract(more_rows, tmp_path, tmp_path / name / "00.h5", representation)
     assert [len(batch) for batch in representation.batches] == [8, 4, 2, 2, 4]
-    files = [tmp_path / name / "00.h5" for name in ("alone", "together")]
+    files = [tmp_path / name / "00.h5" for name in ("single", "batched")]
     assert files[0].read_bytes() == files[1].read_bytes()
-    said = capsys.readouterr().err
-    assert "together 00: memory ran out with 8 utterances of up to 2.0 s at once; going on" in said
-    assert said.count("ran out") == 2
+    output = capsys.readouterr().err
+    assert "batched 00: memory ran out with a batch of 8 utterances of up to 2.0 s; cont" in output
+    assert output.count("ran out") == 2
 
 
-def test_an_utterance_that_does_not_fit_alone_is_named(tmp_path: Path, rows: pl.DataFrame) -> None:
+def test_an_utterance_that_does_not_fit_by_itself_is_reported(
+    tmp_path: Path, rows: pl.DataFrame
+) -> None:
     settings = TransformersAudioSettings(kind="transformers_audio", model="m", layer="all")
     path = tmp_path / "hubert" / "00.h5"
-    small: Any = Small(batch_seconds=60.0, room=20_000)
+    limited: Any = LimitedMemory(batch_seconds=60.0, max_samples=20_000)
     with pytest.raises(MemoryLimitError) as caught:
-        extract_shard(rows, tmp_path, settings, small, path, "")
-    said = str(caught.value)
-    assert said.startswith("hubert 00: whole, 2.0 s long: the GPU's memory ran out when 2.00 GiB")
-    assert "lower representations.hubert.chunk_seconds (60) to 30" in said
-    assert "name fewer layers in representations.hubert.layer" in said
-    assert "execution.device to cpu" in said
+        extract_shard(rows, tmp_path, settings, limited, path, "")
+    message = str(caught.value)
+    assert message.startswith(
+        "hubert 00: whole, 2.0 s long: the GPU's memory ran out when 2.00 GiB"
+    )
+    assert "lower representations.hubert.chunk_seconds (60) to 30" in message
+    assert "select fewer layers in representations.hubert.layer" in message
+    assert "execution.device to cpu" in message
     assert list(path.parent.iterdir()) == []

@@ -1,3 +1,5 @@
+"""Index of shards and reading of features by utterance key."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -18,7 +20,7 @@ HEADER = ShardHeader('{"kind":"mfcc"}', 2, 100.0, "code", "rows")
 KEYS = [f"u{number}" for number in range(9)]
 
 
-def frames_of(key: str) -> np.ndarray:
+def create_frames(key: str) -> np.ndarray:
     number = int(key[1:])
     return np.full((number + 1, 2), number, dtype=np.float16)
 
@@ -27,7 +29,11 @@ def write_store(folder: Path) -> Path:
     for shard in range(3):
         keys = KEYS[shard::3]
         write_shard(
-            folder / f"{shard:02d}.h5", HEADER, keys, [frames_of(key) for key in keys], "float16"
+            folder / f"{shard:02d}.h5",
+            HEADER,
+            keys,
+            [create_frames(key) for key in keys],
+            "float16",
         )
     index_shards(sorted(folder.glob("*.h5")), folder / "index.parquet")
     return folder / "index.parquet"
@@ -39,14 +45,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
 
 
 @given(st.lists(st.sampled_from(KEYS)))
-def test_utterances_are_found_by_key_in_any_order(store: FeatureStore, keys: list[str]) -> None:
+def test_features_are_read_by_key_in_any_order(store: FeatureStore, keys: list[str]) -> None:
     features = store.load(keys)
     assert features.lengths.tolist() == [int(key[1:]) + 1 for key in keys]
-    expected = np.concatenate([np.empty((0, 2), np.float16), *(frames_of(key) for key in keys)])
+    expected = np.concatenate([np.empty((0, 2), np.float16), *(create_frames(key) for key in keys)])
     assert np.array_equal(features.frames, expected)
 
 
-def test_what_the_store_knows(store: FeatureStore) -> None:
+def test_attributes_of_the_store(store: FeatureStore) -> None:
     assert (store.dimension, store.frame_rate, len(store.sha256)) == (2, 100.0, 64)
 
 
@@ -55,7 +61,7 @@ def test_a_missing_utterance_is_named(store: FeatureStore) -> None:
         store.load(["u0", "x1", "x2"])
 
 
-def test_a_shard_that_changed_since_is_refused(tmp_path: Path) -> None:
+def test_a_shard_that_changed_after_indexing_is_refused(tmp_path: Path) -> None:
     index = write_store(tmp_path)
     write_shard(tmp_path / "01.h5", HEADER, ["u1"], [np.ones((2, 2))], "float16")
     store = FeatureStore(index)
@@ -64,7 +70,7 @@ def test_a_shard_that_changed_since_is_refused(tmp_path: Path) -> None:
         store.load(["u1"])
 
 
-def test_shards_of_different_origin_are_not_mixed(tmp_path: Path) -> None:
+def test_shards_of_different_code_are_refused(tmp_path: Path) -> None:
     write_store(tmp_path)
     other = dataclasses.replace(HEADER, code_sha256="newer")
     write_shard(tmp_path / "01.h5", other, ["u1"], [np.ones((2, 2))], "float16")
@@ -75,25 +81,25 @@ def test_shards_of_different_origin_are_not_mixed(tmp_path: Path) -> None:
 def test_an_utterance_in_two_shards_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path)
     write_shard(tmp_path / "03.h5", HEADER, ["u1"], [np.ones((2, 2))], "float16")
-    with pytest.raises(StoreError, match="u1 stands in two shards"):
+    with pytest.raises(StoreError, match="u1 is in two shards"):
         index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")
 
 
-def test_what_does_not_fit_in_memory_is_mapped(tmp_path: Path) -> None:
+def test_features_beyond_the_memory_budget_are_memory_mapped(tmp_path: Path) -> None:
     store = FeatureStore(write_store(tmp_path))
     files = sorted(tmp_path.iterdir())
-    inside = store.load(KEYS)
-    outside = store.load(KEYS, MemoryBudget(memory_bytes=0, folder=tmp_path))
-    assert isinstance(outside.frames, np.memmap)
-    assert not isinstance(inside.frames, np.memmap)
-    np.testing.assert_array_equal(inside.frames, outside.frames)
+    in_memory = store.load(KEYS)
+    mapped = store.load(KEYS, MemoryBudget(memory_bytes=0, folder=tmp_path))
+    assert isinstance(mapped.frames, np.memmap)
+    assert not isinstance(in_memory.frames, np.memmap)
+    np.testing.assert_array_equal(in_memory.frames, mapped.frames)
     assert sorted(tmp_path.iterdir()) == files
 
 
-def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(StoreError, match=r"no room for 0\.0 GB .*No space left.* TMPDIR"):
-        MemoryBudget(memory_bytes=0, folder=tmp_path).array((3, 2), np.dtype("float16"))
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    with pytest.raises(StoreError, match=r"no space for 0\.0 GB .*No space left.* TMPDIR"):
+        MemoryBudget(memory_bytes=0, folder=tmp_path).allocate((3, 2), np.dtype("float16"))

@@ -1,4 +1,4 @@
-"""What goes into a shard comes out of it to the bit, or is refused."""
+"""Feature shards: exact round trip, and refusal of invalid values and damaged files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emoscale.store.shard import shard_digest
 HEADER = ShardHeader('{"kind":"mfcc"}', 3, 100.0, "code", "rows")
 
 
-def features_of(lengths: list[int], dtype: str, seed: int = 0) -> list[np.ndarray]:
+def random_features(lengths: list[int], dtype: str, seed: int = 0) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
     scaled = [100 * generator.normal(size=(length, 3)) for length in lengths]
     return [array.astype(dtype) for array in scaled]
@@ -42,7 +42,7 @@ def features_of(lengths: list[int], dtype: str, seed: int = 0) -> list[np.ndarra
 def test_round_trip_is_bit_exact(
     tmp_path: Path, lengths: list[int], dtype: str, keys: list[str]
 ) -> None:
-    features = features_of(lengths, dtype)
+    features = random_features(lengths, dtype)
     names = keys[: len(lengths)]
     path = tmp_path / "00.h5"
     write_shard(path, HEADER, names, features, dtype)
@@ -50,13 +50,13 @@ def test_round_trip_is_bit_exact(
     assert read_header(path) == HEADER
     assert contents.utterances == names
     assert contents.frames.dtype == np.dtype(dtype)
-    for place, array in enumerate(features):
-        first, last = contents.offsets[place : place + 2]
+    for index, array in enumerate(features):
+        first, last = contents.offsets[index : index + 2]
         assert contents.frames[first:last].tobytes() == array.tobytes()
 
 
 def test_a_rebuild_is_byte_identical_and_contiguous(tmp_path: Path) -> None:
-    features = features_of([5, 7], "float16")
+    features = random_features([5, 7], "float16")
     for name in ("one.h5", "two.h5"):
         write_shard(tmp_path / name, HEADER, ["a", "b"], features, "float16")
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
@@ -69,10 +69,10 @@ def test_a_rebuild_is_byte_identical_and_contiguous(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "features", "sentence"),
+    ("names", "features", "message"),
     [
-        (["a", "a"], features_of([2, 2], "float16"), "stands twice"),
-        (["a", ""], features_of([2, 2], "float16"), "empty or holds a zero byte"),
+        (["a", "a"], random_features([2, 2], "float16"), "duplicate utterance"),
+        (["a", ""], random_features([2, 2], "float16"), "empty or contains a zero byte"),
         (["a"], [np.zeros((0, 3))], "a has features of shape"),
         (["a"], [np.zeros((2, 4))], "expected at least one frame of 3 values"),
         (["a"], [np.full((2, 3), np.nan)], "not finite"),
@@ -80,51 +80,51 @@ def test_a_rebuild_is_byte_identical_and_contiguous(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_what_cannot_be_stored_is_refused(
-    tmp_path: Path, names: list[str], features: list[np.ndarray], sentence: str
+def test_invalid_features_are_refused(
+    tmp_path: Path, names: list[str], features: list[np.ndarray], message: str
 ) -> None:
-    with pytest.raises(StoreError, match=sentence):
+    with pytest.raises(StoreError, match=message):
         write_shard(tmp_path / "00.h5", HEADER, names, features, "float16")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("dataset", ["frames", "offsets", "utterance"])
-def test_one_changed_bit_is_seen(tmp_path: Path, dataset: str) -> None:
+def test_one_changed_bit_is_detected(tmp_path: Path, dataset: str) -> None:
     path = tmp_path / "00.h5"
-    write_shard(path, HEADER, ["a", "b"], features_of([5, 7], "float16"), "float16")
+    write_shard(path, HEADER, ["a", "b"], random_features([5, 7], "float16"), "float16")
     with h5py.File(path) as file:
         offset = file[dataset].id.get_offset()
     content = bytearray(path.read_bytes())
     content[offset + 1] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(StoreError, match=f"{dataset} is not what was written; remove the file"):
+    with pytest.raises(StoreError, match=f"{dataset} does not match its digest; remove the file"):
         read_shard(path)
 
 
-def test_no_changed_byte_gives_other_values_or_a_traceback(tmp_path: Path) -> None:
+def test_a_changed_byte_is_refused_or_without_effect(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
-    features = features_of([3, 2], "float16")
+    features = random_features([3, 2], "float16")
     write_shard(path, HEADER, ["a", "b"], features, "float16")
-    content, whole = path.read_bytes(), read_shard(path)
+    content, original = path.read_bytes(), read_shard(path)
     refused = 0
-    for place in range(0, len(content), 17):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for offset in range(0, len(content), 17):
+        path.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
         try:
             header, contents = read_header(path), read_shard(path)
         except StoreError:
             refused += 1
         else:  # a byte that HDF5 does not use
             assert header == HEADER
-            assert contents.utterances == whole.utterances
-            assert contents.frames.dtype == whole.frames.dtype
-            assert contents.frames.tobytes() == whole.frames.tobytes()
-            assert contents.offsets.tolist() == whole.offsets.tolist()
+            assert contents.utterances == original.utterances
+            assert contents.frames.dtype == original.frames.dtype
+            assert contents.frames.tobytes() == original.frames.tobytes()
+            assert contents.offsets.tolist() == original.offsets.tolist()
     assert refused > 30
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
-    write_shard(path, HEADER, ["a"], features_of([50], "float16"), "float16")
+    write_shard(path, HEADER, ["a"], random_features([50], "float16"), "float16")
     content = path.read_bytes()
     for length in range(0, len(content), max(1, len(content) // 60)):
         path.write_bytes(content[:length])
@@ -132,11 +132,11 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
             read_shard(path)
 
 
-def test_incomplete_other_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_incomplete_foreign_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "00.h5"
     with pytest.raises(StoreError, match="does not exist"):
         read_shard(path)
-    write_shard(path, HEADER, ["a"], features_of([5], "float16"), "float16")
+    write_shard(path, HEADER, ["a"], random_features([5], "float16"), "float16")
     with h5py.File(path, "a") as file:
         file.attrs["complete"] = False
     with pytest.raises(StoreError, match="not a complete feature shard"):
@@ -146,7 +146,7 @@ def test_incomplete_other_and_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="not a complete feature shard"):
         read_shard(path)
     path.write_bytes(b"something else")
-    with pytest.raises(StoreError, match="no HDF5 file"):
+    with pytest.raises(StoreError, match="is not HDF5"):
         read_shard(path)
 
 
@@ -160,7 +160,7 @@ writer.verify_shard = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 write_shard(sys.argv[1], ShardHeader("{}", 3, None, "", ""), ["a"], [np.ones((4, 3))], "float16")
 """
     target = tmp_path / "00.h5"
-    ran = subprocess.run([sys.executable, "-c", program, str(target)])
-    assert ran.returncode == -signal.SIGKILL
+    result = subprocess.run([sys.executable, "-c", program, str(target)])
+    assert result.returncode == -signal.SIGKILL
     assert not target.exists()
     assert all(path.name.startswith(".") for path in tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Whatever a Parquet file holds: the table that was written, or a sentence."""
+"""Damaged Parquet files are read with their original content, or refused with a message."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import polars as pl
 from hypothesis import given, settings
 
 from emoscale.tables.parquet import read_fold, read_metadata, write_table
-from emoscale.tables.schemas import protocol_schema
-from tests.damage import damaged_bytes, is_read
+from emoscale.tables.schemas import fold_schema
+from tests.damage import check_reading, damaged_bytes
 
 FOLD = pl.DataFrame(
     {
@@ -25,15 +25,15 @@ FOLD = pl.DataFrame(
 
 def test_damaged_tables(tmp_path: Path) -> None:
     path = tmp_path / "fold.parquet"
-    write_table(FOLD, path, protocol_schema(1), {"origin": "ü"})
-    whole = path.read_bytes()
-    written = read_fold(path)
+    write_table(FOLD, path, fold_schema(1), {"source": "ü"})
+    intact = path.read_bytes()
+    expected = read_fold(path)
 
     @settings(max_examples=150)
-    @given(content=damaged_bytes(whole))
+    @given(content=damaged_bytes(intact))
     def read_damaged(content: bytes) -> None:
         path.write_bytes(content)
-        if is_read(tmp_path, lambda: (read_metadata(path), read_fold(path))):
-            assert read_fold(path).equals(written)
+        if check_reading(tmp_path, lambda: (read_metadata(path), read_fold(path))):
+            assert read_fold(path).equals(expected)
 
     read_damaged()

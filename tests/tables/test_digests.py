@@ -1,4 +1,4 @@
-"""A table's digests find every changed value, and leave out what clocks measured."""
+"""Digests of a table detect every changed value, and leave out measured times."""
 
 from __future__ import annotations
 
@@ -17,52 +17,56 @@ SCHEMA = pa.schema(
     [
         schema_field("name", pa.string(), "a name", null=True),
         schema_field("seconds", pa.float64(), "time", measured=True),
-        schema_field("kinds", pa.list_(pa.struct([("word", pa.string())])), "words", null=True),
+        schema_field("words", pa.list_(pa.struct([("word", pa.string())])), "words", null=True),
     ]
 )
 
 
 def table(second: float = 1.0, name: str | None = "a") -> pl.DataFrame:
     return pl.DataFrame(
-        {"name": [name, "b"], "seconds": [second, 2.0], "kinds": [[{"word": "x"}], None]}
+        {"name": [name, "b"], "seconds": [second, 2.0], "words": [[{"word": "x"}], None]}
     )
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Path:
+def table_path(tmp_path: Path) -> Path:
     write_table(table(), tmp_path / "small.parquet", SCHEMA)
     return tmp_path / "small.parquet"
 
 
-def test_a_table_that_says_other_things_than_its_digest(written: Path) -> None:
-    arrow = pq.read_table(written)
+def test_content_that_does_not_match_its_digest_is_refused(table_path: Path) -> None:
+    arrow = pq.read_table(table_path)
     changed = arrow.set_column(1, arrow.schema.field(1), pa.array([1.0, 3.0]))
-    pq.write_table(changed, written)
-    with pytest.raises(StoreError, match=r"is not what was written; remove the file and run again"):
-        read_table(written, SCHEMA)
+    pq.write_table(changed, table_path)
+    with pytest.raises(
+        StoreError, match=r"its content does not match its digest; remove the file and"
+    ):
+        read_table(table_path, SCHEMA)
 
 
-def test_what_a_table_says_does_not_depend_on_the_clock(tmp_path: Path) -> None:
+def test_result_digest_ignores_measured_times(tmp_path: Path) -> None:
     digests = []
-    for number, frame in enumerate([table(), table(second=9.0), table(name="c"), table(name=None)]):
-        write_table(frame, tmp_path / f"{number}.parquet", SCHEMA, {"by": "me"})
+    for number, changed in enumerate(
+        [table(), table(second=9.0), table(name="c"), table(name=None)]
+    ):
+        write_table(changed, tmp_path / f"{number}.parquet", SCHEMA, {"by": "me"})
         digests.append(result_sha256(tmp_path / f"{number}.parquet"))
         assert read_metadata(tmp_path / f"{number}.parquet") == {"by": "me"}
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
 
 
-def test_no_changed_byte_changes_a_value_unseen(written: Path) -> None:
-    whole, before = written.read_bytes(), read_table(written, SCHEMA)
-    seen = 0
-    for place in range(0, len(whole), 7):
-        content = bytearray(whole)
-        content[place] ^= 0xFF
-        written.write_bytes(bytes(content))
+def test_no_changed_byte_changes_a_value_unnoticed(table_path: Path) -> None:
+    intact, expected = table_path.read_bytes(), read_table(table_path, SCHEMA)
+    detected = 0
+    for position in range(0, len(intact), 7):
+        content = bytearray(intact)
+        content[position] ^= 0xFF
+        table_path.write_bytes(bytes(content))
         try:
-            read = read_table(written, SCHEMA)
+            actual = read_table(table_path, SCHEMA)
         except StoreError:
-            seen += 1
+            detected += 1
         else:  # a byte that no value depends on, such as the writer's name
-            assert read.equals(before), place
-    assert seen > len(whole) / 14
+            assert actual.equals(expected), position
+    assert detected > len(intact) / 14

@@ -1,4 +1,4 @@
-"""Finished trainings are cached: what is run again trains only what is new, with equal numbers."""
+"""Cache of finished trainings: a repeated job trains only what has changed, with equal numbers."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings
 from emoscale.protocol.orders import make_fold
 from emoscale.store import FeatureStore
-from emoscale.training.cache import FOLDER, TrainingCache
-from emoscale.training.cell import Done, train_cell
+from emoscale.training.cache import CACHE_FOLDER, TrainingCache
+from emoscale.training.cell import CellSummary, train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import read_run_record
-from emoscale.training.tasks import Trained
+from emoscale.training.tasks import TrainedModel
 from tests.training.test_cell import FIXED, MODEL, NAME, TRAINING, corpus
 from tests.training.test_cell import store as _store
 
-store = _store  # a fixture of the same features
+store = _store  # a fixture, under its name
 
 OUTPUTS = ("predictions.parquet", "history.parquet", "model.safetensors", "run.json")
 SETTINGS = CellSettings(
@@ -51,28 +51,28 @@ def train(
     fold: pl.DataFrame,
     settings: CellSettings = SETTINGS,
     code: str = "code",
-) -> Done:
-    """As a rule runs it: its outputs are removed first."""
+) -> CellSummary:
+    """Train a cell after removing the outputs, as Snakemake does."""
     for name in OUTPUTS:
         (folder / name).unlink(missing_ok=True)
     cell = Cell(NAME, settings, fold, [store], code, str(fold.hash_rows().sum()))
     return train_cell(cell, folder, torch.device("cpu"))
 
 
-def done(cached: int, trained: int) -> Done:
-    return Done(cached, trained, [])
+def undamaged(cached: int, trained: int) -> CellSummary:
+    return CellSummary(cached, trained, [])
 
 
-def files_of(folder: Path) -> list[Path]:
-    return sorted((folder / FOLDER).iterdir())
+def cached_files(folder: Path) -> list[Path]:
+    return sorted((folder / CACHE_FOLDER).iterdir())
 
 
-def same(one: Path, other: Path) -> None:
-    """All numbers, and all that is said of them but times."""
+def assert_equal_runs(first: Path, second: Path) -> None:
+    """Compare all outputs but the times in the record."""
     for name in OUTPUTS[:3]:
-        assert (one / name).read_bytes() == (other / name).read_bytes()
-    runs = [json.loads((folder / "run.json").read_text())["repeats"] for folder in (one, other)]
-    for repeat in (each for run in runs for each in run):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    runs = [json.loads((folder / "run.json").read_text())["repeats"] for folder in (first, second)]
+    for repeat in (repeat for run in runs for repeat in run):
         for trial in repeat["trials"]:
             trial.pop("seconds")
     assert runs[0] == runs[1]
@@ -83,67 +83,67 @@ def same(one: Path, other: Path) -> None:
     [(SETTINGS, 1), (SEARCHED, 2), (ESTIMATOR, 1)],
     ids=["network", "search", "estimator"],
 )
-def test_one_more_repeat_trains_only_itself(
+def test_an_additional_repeat_trains_only_itself(
     store: FeatureStore, tmp_path: Path, settings: CellSettings, trials: int
 ) -> None:
     grown, whole = tmp_path / "grown", tmp_path / "whole"
-    assert train(grown, store, fold_of(2), settings) == done(0, 2 * trials)
-    assert train(grown, store, fold_of(3), settings) == done(2 * trials, trials)
-    assert train(whole, store, fold_of(3), settings) == done(0, 3 * trials)
-    same(grown, whole)
-    assert train(grown, store, fold_of(3), settings) == done(3 * trials, 0)
-    same(grown, whole)
+    assert train(grown, store, fold_of(2), settings) == undamaged(0, 2 * trials)
+    assert train(grown, store, fold_of(3), settings) == undamaged(2 * trials, trials)
+    assert train(whole, store, fold_of(3), settings) == undamaged(0, 3 * trials)
+    assert_equal_runs(grown, whole)
+    assert train(grown, store, fold_of(3), settings) == undamaged(3 * trials, 0)
+    assert_equal_runs(grown, whole)
     run = read_run_record(grown / "run.json")
-    assert run.seconds >= sum(trial.seconds for each in run.repeats for trial in each.trials)
+    assert run.seconds >= sum(trial.seconds for repeat in run.repeats for trial in repeat.trials)
 
 
-def test_fewer_repeats_train_nothing_and_leave_nothing_of_the_others(
+def test_fewer_repeats_train_nothing_and_prune_the_cache(
     store: FeatureStore, tmp_path: Path
 ) -> None:
-    assert train(tmp_path / "shrunk", store, fold_of(3)) == done(0, 3)
-    assert train(tmp_path / "shrunk", store, fold_of(2)) == done(2, 0)
-    assert train(tmp_path / "whole", store, fold_of(2)) == done(0, 2)
-    same(tmp_path / "shrunk", tmp_path / "whole")
-    names = [[path.name for path in files_of(tmp_path / each)] for each in ("shrunk", "whole")]
+    assert train(tmp_path / "shrunk", store, fold_of(3)) == undamaged(0, 3)
+    assert train(tmp_path / "shrunk", store, fold_of(2)) == undamaged(2, 0)
+    assert train(tmp_path / "whole", store, fold_of(2)) == undamaged(0, 2)
+    assert_equal_runs(tmp_path / "shrunk", tmp_path / "whole")
+    names = [[path.name for path in cached_files(tmp_path / run)] for run in ("shrunk", "whole")]
     assert names[0] == names[1]
 
 
-def test_what_learns_from_others_is_trained_again(store: FeatureStore, tmp_path: Path) -> None:
-    """With two seeds an order, the second repeat has the order of the first."""
+def test_a_repeat_with_another_order_is_trained_again(store: FeatureStore, tmp_path: Path) -> None:
+    """With two seeds per order, the second repeat has the order of the first."""
     grown, whole = tmp_path / "grown", tmp_path / "whole"
-    assert train(grown, store, fold_of(4)) == done(0, 4)
-    assert train(grown, store, fold_of(4, seeds_per_order=2)) == done(1, 3)
-    assert train(whole, store, fold_of(4, seeds_per_order=2)) == done(0, 4)
-    same(grown, whole)
+    assert train(grown, store, fold_of(4)) == undamaged(0, 4)
+    assert train(grown, store, fold_of(4, seeds_per_order=2)) == undamaged(1, 3)
+    assert train(whole, store, fold_of(4, seeds_per_order=2)) == undamaged(0, 4)
+    assert_equal_runs(grown, whole)
 
 
 def test_a_larger_grid_trains_only_its_new_trials(store: FeatureStore, tmp_path: Path) -> None:
-    """Wherever the new values stand among the old."""
+    """New values may be anywhere in the list."""
     grown, whole = tmp_path / "grown", tmp_path / "whole"
     larger = {"training.learning_rate": [0.1, 0.01, 0.03], "model.dropout": [0.3, 0.0]}
-    more = SEARCHED.model_copy(update={"search": larger})
-    assert train(grown, store, fold_of(2), SEARCHED) == done(0, 4)
-    assert train(grown, store, fold_of(2), more) == done(4, 8)
-    assert train(whole, store, fold_of(2), more) == done(0, 12)
-    same(grown, whole)
-    assert train(grown, store, fold_of(2), SEARCHED) == done(4, 0)
+    extended = SEARCHED.model_copy(update={"search": larger})
+    assert train(grown, store, fold_of(2), SEARCHED) == undamaged(0, 4)
+    assert train(grown, store, fold_of(2), extended) == undamaged(4, 8)
+    assert train(whole, store, fold_of(2), extended) == undamaged(0, 12)
+    assert_equal_runs(grown, whole)
+    assert train(grown, store, fold_of(2), SEARCHED) == undamaged(4, 0)
 
 
 class KilledError(Exception):
-    """In place of a signal."""
+    """Raised in place of a signal."""
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_a_cell_that_is_killed_repeats_at_most_the_training_under_way(
+def test_a_killed_job_loses_at_most_its_current_training(
     store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    """As soon as a training has ended it is there, whatever happens to those after it."""
+    """Each training is saved as soon as it is finished."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     original = TrainingCache.put
 
-    def put(self: TrainingCache, identity: str, trained: Trained) -> None:
-        if len(list(killed.glob(f"{FOLDER}/*"))) == after:
-            raise KilledError  # before the training that has just ended is saved
+    def put(self: TrainingCache, identity: str, trained: TrainedModel) -> None:
+        if len(list(killed.glob(f"{CACHE_FOLDER}/*"))) == after:
+            raise KilledError  # before the finished training is saved
         original(self, identity, trained)
 
     monkeypatch.setattr(TrainingCache, "put", put)
@@ -151,9 +151,9 @@ def test_a_cell_that_is_killed_repeats_at_most_the_training_under_way(
         train(killed, store, fold_of(2), SEARCHED)
     assert not (killed / "run.json").exists()
     monkeypatch.undo()
-    assert train(killed, store, fold_of(2), SEARCHED) == done(after, 4 - after)
-    assert train(whole, store, fold_of(2), SEARCHED) == done(0, 4)
-    same(killed, whole)
+    assert train(killed, store, fold_of(2), SEARCHED) == undamaged(after, 4 - after)
+    assert train(whole, store, fold_of(2), SEARCHED) == undamaged(0, 4)
+    assert_equal_runs(killed, whole)
 
 
 @pytest.mark.parametrize(
@@ -168,79 +168,79 @@ def test_a_cell_that_is_killed_repeats_at_most_the_training_under_way(
     ],
     ids=["labels", "development", "seed", "model", "training", "code"],
 )
-def test_what_decides_the_numbers_trains_again(
+def test_changed_inputs_are_trained_again(
     store: FeatureStore, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     train(tmp_path, store, fold_of(2))
-    assert train(tmp_path, store, **{"fold": fold_of(2), **change}) == done(0, 2)
+    assert train(tmp_path, store, **{"fold": fold_of(2), **change}) == undamaged(0, 2)
 
 
-@pytest.mark.parametrize(("attribute", "other"), [("sha256", "other"), ("frame_rate", 50.0)])
-def test_other_features_train_again(
+@pytest.mark.parametrize(("attribute", "value"), [("sha256", "other"), ("frame_rate", 50.0)])
+def test_changed_features_are_trained_again(
     store: FeatureStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     attribute: str,
-    other: object,
+    value: object,
 ) -> None:
     train(tmp_path, store, fold_of(2))
-    monkeypatch.setattr(store, attribute, other)
-    assert train(tmp_path, store, fold_of(2)) == done(0, 2)
+    monkeypatch.setattr(store, attribute, value)
+    assert train(tmp_path, store, fold_of(2)) == undamaged(0, 2)
 
 
-def test_other_labels_of_the_same_utterances_train_again(
-    store: FeatureStore, tmp_path: Path
-) -> None:
+def test_changed_training_labels_are_trained_again(store: FeatureStore, tmp_path: Path) -> None:
     fold = fold_of(2)
     train(tmp_path, store, fold)
-    learned = fold.filter(pl.col("role") == "train")["utterance"][0]
-    tested = fold.filter(pl.col("role") == "test")["utterance"][0]
-    others = {"anger": "joy", "joy": "neutral", "neutral": "anger"}
+    training = fold.filter(pl.col("role") == "train")["utterance"][0]
+    test = fold.filter(pl.col("role") == "test")["utterance"][0]
+    next_class = {"anger": "joy", "joy": "neutral", "neutral": "anger"}
 
     def relabelled(utterance: str) -> pl.DataFrame:
-        other = pl.col("label").replace_strict(others)
-        is_it = pl.col("utterance") == utterance
-        return fold.with_columns(label=pl.when(is_it).then(other).otherwise("label"))
+        label = pl.col("label").replace_strict(next_class)
+        selected = pl.col("utterance") == utterance
+        return fold.with_columns(label=pl.when(selected).then(label).otherwise("label"))
 
-    assert train(tmp_path, store, relabelled(tested)) == done(2, 0)  # it is only compared with
-    assert train(tmp_path, store, relabelled(learned)) == done(0, 2)
+    assert train(tmp_path, store, relabelled(test)) == undamaged(2, 0)  # affects scores only
+    assert train(tmp_path, store, relabelled(training)) == undamaged(0, 2)
 
 
-def test_another_number_of_threads_trains_again(store: FeatureStore, tmp_path: Path) -> None:
+def test_another_number_of_threads_is_trained_again(store: FeatureStore, tmp_path: Path) -> None:
     train(tmp_path, store, fold_of(2))
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        assert train(tmp_path, store, fold_of(2)) == done(0, 2)
+        assert train(tmp_path, store, fold_of(2)) == undamaged(0, 2)
     finally:
         torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["network", "without development"])
-def test_a_damaged_file_is_named_and_that_training_done_again(
+def test_a_damaged_file_is_reported_and_its_training_repeated(
     store: FeatureStore, tmp_path: Path, fixed: bool
 ) -> None:
     settings = SETTINGS.model_copy(update={"training": FIXED}) if fixed else SETTINGS
     fold = fold_of(2, development="none") if fixed else fold_of(2)
     train(tmp_path, store, fold, settings)
-    path, other = files_of(tmp_path)
+    path, other = cached_files(tmp_path)
     whole = path.read_bytes()
     predictions = (tmp_path / "predictions.parquet").read_bytes()
     middle = bytearray(whole)
-    middle[-5] ^= 16  # in a weight: only the digest tells
+    middle[-5] ^= 16  # in a weight, where only the digest reveals it
     changed = whole.replace(b'best_step\\":', b'best_step\\":1', 1)
     for damaged in (bytes(middle), changed, whole[:-9], whole[:40], b"", other.read_bytes()):
         assert damaged != whole
         path.write_bytes(damaged)
-        assert train(tmp_path, store, fold, settings) == Done(1, 1, [path])
+        assert train(tmp_path, store, fold, settings) == CellSummary(1, 1, [path])
         assert (tmp_path / "predictions.parquet").read_bytes() == predictions
-        assert train(tmp_path, store, fold, settings) == done(2, 0)
+        assert train(tmp_path, store, fold, settings) == undamaged(2, 0)
 
 
-def test_another_file_of_tensors_is_damage(store: FeatureStore, tmp_path: Path) -> None:
+def test_a_file_without_metadata_is_reported_as_damaged(
+    store: FeatureStore, tmp_path: Path
+) -> None:
     train(tmp_path, store, fold_of(2))
-    paths = files_of(tmp_path)
+    paths = cached_files(tmp_path)
     for path in paths:
         save_file(load_file(path), path)
-    found = train(tmp_path, store, fold_of(2))
-    assert (found.cached, found.trained, sorted(found.damaged)) == (0, 2, paths)
+    summary = train(tmp_path, store, fold_of(2))
+    assert (summary.cached, summary.trained, sorted(summary.damaged)) == (0, 2, paths)

@@ -1,4 +1,4 @@
-"""Cells through `train_cell`: with votes, and with and without a development set."""
+"""Training of whole cells: with votes, with and without a development set, with a search."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from emoscale.config.models import EstimatorSettings, PooledSettings
+from emoscale.config.models import AlignedFusionSettings, EstimatorSettings, PooledSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings, TrainingSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime import progress
 from emoscale.runtime.errors import UserError
@@ -42,7 +42,7 @@ NAME = CellName("pooled", "fold1", "all")
 
 
 def corpus(votes: bool = True) -> pl.DataFrame:
-    """54 utterances of three sessions; every utterance has two votes of three for its label."""
+    """Return 54 utterances of three sessions, each with two of three votes for its label."""
     rows = [
         {
             "utterance": f"s{session}{number:02d}",
@@ -60,12 +60,12 @@ def corpus(votes: bool = True) -> pl.DataFrame:
         for session in range(3)
         for number in range(18)
     ]
-    return pl.DataFrame(rows, schema_overrides={"vote_shares": SHARES})
+    return pl.DataFrame(rows, schema_overrides={"vote_shares": VOTE_SHARES_DTYPE})
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    """A class shifts one dimension."""
+    """Random features; each class shifts the mean of one dimension."""
     folder = tmp_path_factory.mktemp("shifts")
     random = np.random.default_rng(0)
     table = corpus()
@@ -99,7 +99,7 @@ def train(
     model: Any = MODEL,
     search: dict[str, list[Any]] | None = None,
 ) -> tuple[RunRecord, pl.DataFrame]:
-    """The run's record and its history."""
+    """Train a cell and return its record and history."""
     settings = CellSettings(model=model, training=training, search=search or {}, seed=3)
     cell = Cell(NAME, settings, fold, [store], "code", "protocol")
     train_cell(cell, folder, torch.device("cpu"))
@@ -110,71 +110,75 @@ def predictions_of(folder: Path) -> pl.DataFrame:
     return read_table(folder / "predictions.parquet", predictions_schema(CLASSES))
 
 
-def share_right(folder: Path) -> float:
+def accuracy(folder: Path) -> float:
     table = predictions_of(folder)
     return float(np.mean((table["label"] == table["predicted"]).to_numpy()))
 
 
-def values(history: pl.DataFrame, column: str, **where: int | str) -> NDArray[np.float64]:
-    """A column of the rows that have these values."""
-    return history.filter(**where)[column].to_numpy().astype(np.float64)
+def values(table: pl.DataFrame, column: str, **constraints: int | str) -> NDArray[np.float64]:
+    """Return a column of the rows that match the constraints."""
+    return table.filter(**constraints)[column].to_numpy().astype(np.float64)
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
-def test_votes_are_learned_and_the_majority_is_tested(store: FeatureStore, tmp_path: Path) -> None:
-    """Where a third of every target is another class, no loss can be below its entropy."""
+def test_targets_are_votes_and_test_labels_are_the_majority(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    """No loss can be below the entropy of the targets."""
     fold = fold_of("unit")
-    learned = TRAINING.model_copy(update={"maximum_steps": 300, "steps_between_evaluations": 100})
-    voted = learned.model_copy(update={"targets": "votes"})
+    majority = TRAINING.model_copy(update={"maximum_steps": 300, "steps_between_evaluations": 100})
+    votes = majority.model_copy(update={"targets": "votes"})
     entropy = float(-(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)))
-    for name, training in (("majority", learned), ("votes", voted)):
+    for name, training in (("majority", majority), ("votes", votes)):
         run, history = train(store, tmp_path / name, fold, training)
         table = predictions_of(tmp_path / name)
         label_of = dict(corpus().select("utterance", "label").iter_rows())
         assert [label_of[key] for key in table["utterance"]] == table["label"].to_list()
-        assert share_right(tmp_path / name) > 0.85
-        assert (run.repeats[0].chosen.development_ua or 0.0) > 0.85  # of the majority, either way
+        assert accuracy(tmp_path / name) > 0.85
+        assert (run.repeats[0].chosen.development_ua or 0.0) > 0.85  # scored by majority labels
         steps = max(repeat.chosen.steps for repeat in run.repeats)
         train_loss, development_loss = (
-            values(history, f"{part}_loss", step=steps) for part in ("train", "development")
+            values(history, f"{role}_loss", step=steps) for role in ("train", "development")
         )
-        own = np.concatenate([values(table, f"p_{each}", label=each) for each in CLASSES])
+        true_class = np.concatenate([values(table, f"p_{name}", label=name) for name in CLASSES])
         if name == "majority":
             assert train_loss.max() < 0.2
-            assert own.mean() > 0.85
+            assert true_class.mean() > 0.85
         else:
             assert min(train_loss.min(), development_loss.min()) > entropy
             assert train_loss.max() < entropy + 0.1
-            assert own.mean() == pytest.approx(2 / 3, abs=0.1)
+            assert true_class.mean() == pytest.approx(2 / 3, abs=0.1)
 
 
-def test_an_utterance_without_votes_keeps_its_majority(store: FeatureStore, tmp_path: Path) -> None:
-    fold, voted = fold_of("unit"), TRAINING.model_copy(update={"targets": "votes"})
-    sure = [
+def test_an_utterance_without_votes_has_its_majority_label(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    fold, votes = fold_of("unit"), TRAINING.model_copy(update={"targets": "votes"})
+    unanimous = [
         [{"label": label, "share": 1.0}] if number % 2 else None
         for number, label in enumerate(fold["label"])
     ]
-    certain = fold.with_columns(votes=pl.Series(sure, dtype=SHARES))
-    _, one = train(store, tmp_path / "one", certain, voted)
-    _, other = train(store, tmp_path / "other", certain, TRAINING)
-    assert one.equals(other)
+    unanimous_fold = fold.with_columns(votes=pl.Series(unanimous, dtype=VOTE_SHARES_DTYPE))
+    _, by_votes = train(store, tmp_path / "votes", unanimous_fold, votes)
+    _, by_majority = train(store, tmp_path / "majority", unanimous_fold, TRAINING)
+    assert by_votes.equals(by_majority)
 
 
-def test_votes_that_are_not_there_are_a_sentence(store: FeatureStore, tmp_path: Path) -> None:
-    voted = TRAINING.model_copy(update={"targets": "votes"})
+def test_missing_votes_are_an_error(store: FeatureStore, tmp_path: Path) -> None:
+    votes = TRAINING.model_copy(update={"targets": "votes"})
     for fold in (fold_of("unit", votes=False), fold_of("unit", shuffle=True)):
         with pytest.raises(UserError, match=r"set training\.targets to majority"):
-            train(store, tmp_path, fold, voted)
+            train(store, tmp_path, fold, votes)
 
 
-def test_without_a_development_set_the_last_weights_are_kept(
+def test_without_a_development_set_the_last_weights_are_saved(
     store: FeatureStore, tmp_path: Path
 ) -> None:
     fold = fold_of("none")
-    run, history = train(store, tmp_path / "whole", fold, FIXED)
+    run, history = train(store, tmp_path / "often", fold, FIXED)
     assert (run.development_utterances, run.test_utterances) == (0, 18)
     for repeat in run.repeats:
         assert repeat.training_utterances == 36
@@ -185,72 +189,72 @@ def test_without_a_development_set_the_last_weights_are_kept(
     assert history["development_ua"].is_null().all()
     assert history["development_loss"].is_null().all()
     assert np.isfinite(values(history, "train_loss")).all()
-    assert len(predictions_of(tmp_path / "whole")) == 36
-    assert share_right(tmp_path / "whole") > 0.85
-    # How often it is looked at changes nothing: no row is chosen.
+    assert len(predictions_of(tmp_path / "often")) == 36
+    assert accuracy(tmp_path / "often") > 0.85
+    # The number of evaluations has no effect, because no step is selected.
     rarely = FIXED.model_copy(update={"steps_between_evaluations": 60})
     train(store, tmp_path / "rarely", fold, rarely)
-    kept, same = weights_of(tmp_path / "whole"), weights_of(tmp_path / "rarely")
-    assert all(torch.equal(value, same[name]) for name, value in kept.items())
+    often_weights, rarely_weights = weights_of(tmp_path / "often"), weights_of(tmp_path / "rarely")
+    assert all(torch.equal(value, rarely_weights[name]) for name, value in often_weights.items())
 
 
-def test_a_fixed_schedule_reports_the_development_set_and_chooses_nothing_on_it(
+def test_without_early_stopping_the_development_set_is_only_reported(
     store: FeatureStore, tmp_path: Path
 ) -> None:
     fold = fold_of("unit")
     run, history = train(store, tmp_path / "fixed", fold, FIXED)
     assert run.development_utterances == 18
     for number, repeat in enumerate(run.repeats):
-        own = history.filter(pl.col("repeat") == number)
-        assert own["step"].to_list() == [20, 40, 60]
-        assert own["development_ua"].null_count() == own["development_loss"].null_count() == 0
+        rows = history.filter(pl.col("repeat") == number)
+        assert rows["step"].to_list() == [20, 40, 60]
+        assert rows["development_ua"].null_count() == rows["development_loss"].null_count() == 0
         assert (repeat.chosen.best_step, repeat.chosen.stop_reason) == (60, "budget")
-        assert repeat.chosen.development_ua == own["development_ua"][-1]
-    # Other development labels are other reports of the same weights.
-    turned = fold.with_columns(
+        assert repeat.chosen.development_ua == rows["development_ua"][-1]
+    # Other development labels change the scores but not the weights.
+    relabelled = fold.with_columns(
         label=pl.when(pl.col("role") == "dev")
         .then(pl.col("label").replace({"anger": "joy", "joy": "neutral", "neutral": "anger"}))
         .otherwise(pl.col("label"))
     )
-    _, wrong = train(store, tmp_path / "turned", turned, FIXED)
+    _, relabelled_history = train(store, tmp_path / "relabelled", relabelled, FIXED)
     name = "development_ua"
-    assert values(wrong, name).max() < values(history, name).min()
-    kept, same = weights_of(tmp_path / "fixed"), weights_of(tmp_path / "turned")
-    assert all(torch.equal(value, same[name]) for name, value in kept.items())
-    # By the development set those labels would have stopped it at once.
-    run, _ = train(store, tmp_path / "chosen", turned, TRAINING)
+    assert values(relabelled_history, name).max() < values(history, name).min()
+    weights, same_weights = weights_of(tmp_path / "fixed"), weights_of(tmp_path / "relabelled")
+    assert all(torch.equal(value, same_weights[name]) for name, value in weights.items())
+    # With early stopping, those labels would have stopped the training early.
+    run, _ = train(store, tmp_path / "stopped", relabelled, TRAINING)
     assert {repeat.chosen.best_step for repeat in run.repeats} != {60}
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("changes", "message"),
     [
-        ({}, "no step could be chosen; set training.early_stopping to false"),
+        ({}, "no step can be selected; set training.early_stopping to false"),
         (
             {"training": FIXED, "search": {"training.learning_rate": [0.1, 0.01]}},
-            "no trial of the search could be chosen; search nothing",
+            "no trial of the search can be selected; remove the experiment's search",
         ),
-        ({"model": EstimatorSettings(kind="estimator")}, "name a single one"),
+        ({"model": EstimatorSettings(kind="estimator")}, "set a single one"),
     ],
 )
-def test_nothing_can_be_chosen_without_a_development_set(
-    store: FeatureStore, tmp_path: Path, change: dict[str, Any], sentence: str
+def test_selection_without_a_development_set_is_an_error(
+    store: FeatureStore, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UserError, match=sentence):
-        train(store, tmp_path, fold_of("none"), **change)
+    with pytest.raises(UserError, match=message):
+        train(store, tmp_path, fold_of("none"), **changes)
 
 
-def test_an_estimator_of_one_strength_needs_no_development_set(
+def test_an_estimator_with_a_single_C_needs_no_development_set(
     store: FeatureStore, tmp_path: Path
 ) -> None:
     model = EstimatorSettings(kind="estimator", C=(0.01,))
     run, history = train(store, tmp_path, fold_of("none"), model=model)
     assert [repeat.chosen.development_ua for repeat in run.repeats] == [None, None]
     assert history["development_ua"].is_null().all()
-    assert share_right(tmp_path) > 0.85
+    assert accuracy(tmp_path) > 0.85
 
 
-def test_a_search_with_a_fixed_schedule_compares_the_last_weights(
+def test_a_search_without_early_stopping_compares_the_last_weights(
     store: FeatureStore, tmp_path: Path
 ) -> None:
     search = {"training.learning_rate": [1e-6, 0.01]}
@@ -261,8 +265,8 @@ def test_a_search_with_a_fixed_schedule_compares_the_last_weights(
             {"training.learning_rate": 1e-6},
             {"training.learning_rate": 0.01},
         ]
-        last = history.filter(pl.col("repeat") == number, pl.col("step") == 60).sort("trial")
-        assert [t.development_ua for t in repeat.trials] == last["development_ua"].to_list()
+        last_rows = history.filter(pl.col("repeat") == number, pl.col("step") == 60).sort("trial")
+        assert [t.development_ua for t in repeat.trials] == last_rows["development_ua"].to_list()
 
 
 def test_progress_is_shown_within_a_training(
@@ -271,16 +275,26 @@ def test_progress_is_shown_within_a_training(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Steps that patience spares are not counted as taken."""
+    """Steps saved by early stopping are subtracted from the total."""
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
-    unmoved = TRAINING.model_copy(update={"learning_rate": 1e-30})
-    run, _ = train(store, tmp_path, fold_of("unit"), unmoved)
+    no_progress = TRAINING.model_copy(update={"learning_rate": 1e-30})
+    run, _ = train(store, tmp_path, fold_of("unit"), no_progress)
     lines = [line for line in capsys.readouterr().err.splitlines() if "steps" in line]
-    taken = sum(repeat.chosen.steps for repeat in run.repeats)
-    assert taken == 2 * 40
-    said = r"pooled/fold1/all: (\d+) of (\d+) steps, [\d,.]+ a second(, about \d+ s left)?"
-    parts = [match.groups() for line in lines if (match := re.fullmatch(said, line))]
-    assert [int(done) for done, _, _ in parts] == [*range(1, taken + 1), taken]
-    assert int(parts[0][1]) == 2 * TRAINING.maximum_steps
-    assert parts[0][2]
-    assert int(parts[-1][1]) == taken
+    steps = sum(repeat.chosen.steps for repeat in run.repeats)
+    assert steps == 2 * 40
+    pattern = r"pooled/fold1/all: (\d+) of (\d+) steps, [\d,.]+ per second(, about \d+ s left)?"
+    fields = [match.groups() for line in lines if (match := re.fullmatch(pattern, line))]
+    assert [int(completed) for completed, _, _ in fields] == [*range(1, steps + 1), steps]
+    assert int(fields[0][1]) == 2 * TRAINING.maximum_steps
+    assert fields[0][2]
+    assert int(fields[-1][1]) == steps
+
+
+def test_attention_within_words_needs_word_times(store: FeatureStore, tmp_path: Path) -> None:
+    model = AlignedFusionSettings(
+        kind="aligned_fusion", hidden_size=4, num_heads=2, within_word=True
+    )
+    settings = CellSettings(model=model, training=TRAINING, layers=(None, None), seed=3)
+    cell = Cell(NAME, settings, fold_of("unit"), [store, store], "code", "protocol")
+    with pytest.raises(UserError, match="no token has a time"):
+        train_cell(cell, tmp_path, torch.device("cpu"))

@@ -12,9 +12,9 @@ from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import UserError
 from emoscale.store.index import Features
 from emoscale.training.cell_features import CellFeatures
-from emoscale.training.engine import logits_of, run
+from emoscale.training.engine import logits_of, train
 from emoscale.training.targets import class_weights
-from emoscale.training.trainer import Task, Trainer, Training, seed_of
+from emoscale.training.trainer import Trainer, TrainingResult, TrainingTask, seed_of
 
 CPU = torch.device("cpu")
 CLASSES = 3
@@ -31,7 +31,7 @@ LABELS = torch.arange(60) % CLASSES
 
 
 def make_features(seed: int = 0, separation: float = 1.5) -> CellFeatures:
-    """60 utterances of 5 to 30 frames; a class shifts one dimension, as far as the noise allows."""
+    """Return 60 utterances of 5 to 30 frames of noise; each class shifts one dimension."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(5, 30, 60)
     frames = [
@@ -51,84 +51,86 @@ MODEL = PooledSettings(kind="pooled", projection_size=16, dropout=0.2)
 
 def task_of(
     settings: TrainingSettings = SETTINGS,
-    name: tuple[int | str, ...] = (1, "a"),
+    seed_key: tuple[int | str, ...] = (1, "a"),
     training: torch.Tensor = TRAIN,
     development: torch.Tensor = DEVELOPMENT,
-) -> Task:
-    return Task(name, training, development, LABELS, TARGETS, settings)
+) -> TrainingTask:
+    return TrainingTask(seed_key, training, development, LABELS, TARGETS, settings)
 
 
-def trainer_of(features: CellFeatures, task: Task, settings: ModelSettings = MODEL) -> Trainer:
-    torch.manual_seed(seed_of(*task.name, "weights"))
+def trainer_of(
+    features: CellFeatures, task: TrainingTask, settings: ModelSettings = MODEL
+) -> Trainer:
+    torch.manual_seed(seed_of(*task.seed_key, "weights"))
     shapes = [InputShape(4) for _ in features.inputs]
     model = build_model(settings, shapes, CLASSES)
-    for standardise, each in zip(model.standardisations(), features.inputs, strict=True):
-        standardise.set_statistics(*each.statistics(task.training))
+    for standardise, inputs in zip(model.standardisations(), features.inputs, strict=True):
+        standardise.set_statistics(*inputs.statistics(task.training))
     return Trainer(model, features, task)
 
 
-def train(
+def train_model(
     features: CellFeatures,
     settings: TrainingSettings = SETTINGS,
-    name: tuple[int | str, ...] = (1, "a"),
-) -> tuple[Classifier, Training]:
-    trainer = trainer_of(features, task_of(settings, name))
-    run(trainer)
+    seed_key: tuple[int | str, ...] = (1, "a"),
+) -> tuple[Classifier, TrainingResult]:
+    trainer = trainer_of(features, task_of(settings, seed_key))
+    train(trainer)
     return trainer.model, trainer.result()
 
 
-def test_it_learns_what_can_be_learned() -> None:
+def test_separable_classes_are_learned() -> None:
     features = make_features()
-    model, training = train(features)
-    said = logits_of(model, features, TEST).argmax(dim=1)
-    assert (said == LABELS[TEST]).float().mean() > 0.9
-    losses = [row["train_loss"] for row in training.history]
+    model, result = train_model(features)
+    predicted = logits_of(model, features, TEST).argmax(dim=1)
+    assert (predicted == LABELS[TEST]).float().mean() > 0.9
+    losses = [row["train_loss"] for row in result.history]
     assert losses[-1] < losses[0] / 2
 
 
-def test_nothing_is_learned_where_there_is_nothing() -> None:
-    right = []
+def test_accuracy_on_noise_is_at_chance() -> None:
+    correct = []
     for seed in range(6):
         features = make_features(seed, separation=0.0)
-        model, _ = train(features)
-        right.append((logits_of(model, features, TEST).argmax(1) == LABELS[TEST]).float())
-    assert 0.1 < float(torch.cat(right).mean()) < 0.6
+        model, _ = train_model(features)
+        correct.append((logits_of(model, features, TEST).argmax(1) == LABELS[TEST]).float())
+    assert 0.1 < float(torch.cat(correct).mean()) < 0.6
 
 
-def test_equal_names_give_equal_trainings_and_other_names_other_ones() -> None:
-    (one, first), (two, second), (other, _) = (
-        train(make_features()),
-        train(make_features()),
-        train(make_features(), name=(2, "a")),
+def test_equal_seed_keys_give_equal_trainings() -> None:
+    (model, result), (same_model, same_result), (other_model, _) = (
+        train_model(make_features()),
+        train_model(make_features()),
+        train_model(make_features(), seed_key=(2, "a")),
     )
-    assert first.history == second.history
-    for key, value in one.state_dict().items():
-        assert torch.equal(value, two.state_dict()[key])
+    assert result.history == same_result.history
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, same_model.state_dict()[key])
     assert not torch.equal(
-        one.state_dict()["classify.weight"], other.state_dict()["classify.weight"]
+        model.state_dict()["classify.weight"], other_model.state_dict()["classify.weight"]
     )
 
 
-def test_a_training_does_not_depend_on_what_was_drawn_before() -> None:
-    _, alone = train(make_features())
+def test_a_training_is_independent_of_earlier_random_numbers() -> None:
+    _, before = train_model(make_features())
     torch.rand(1000)
-    train(make_features(), name=(7, "before"))
-    _, after = train(make_features())
-    assert alone.history == after.history
+    train_model(make_features(), seed_key=(7, "before"))
+    _, after = train_model(make_features())
+    assert before.history == after.history
 
 
-def test_the_test_utterances_are_not_looked_at() -> None:
-    features, spoiled = make_features(), make_features()
+def test_training_does_not_read_the_test_utterances() -> None:
+    features, modified = make_features(), make_features()
     for index in TEST.tolist():
-        spoiled.inputs[0]._utterances[index].fill_(float("nan"))
-    assert train(features)[1].history == train(spoiled)[1].history
+        modified.inputs[0]._utterances[index].fill_(float("nan"))
+    assert train_model(features)[1].history == train_model(modified)[1].history
 
 
-def test_the_best_weights_are_kept() -> None:
+def test_the_best_weights_are_restored() -> None:
     features = make_features(separation=0.5)
-    model, training = train(features)
-    best = max(training.history, key=lambda r: (r["development_ua"], -float(r["development_loss"])))
-    assert training.best_step == best["step"]
+    model, result = train_model(features)
+    best = max(result.history, key=lambda r: (r["development_ua"], -float(r["development_loss"])))
+    assert result.best_step == best["step"]
     logits = logits_of(model, features, DEVELOPMENT)
     loss = torch.nn.CrossEntropyLoss(class_weights(TARGETS[TRAIN]))
     assert float(loss(logits, LABELS[DEVELOPMENT])) == pytest.approx(
@@ -138,48 +140,52 @@ def test_the_best_weights_are_kept() -> None:
 
 def test_patience_and_budget() -> None:
     noise = make_features(separation=0.0)
-    _, stopped = train(noise, SETTINGS.model_copy(update={"patience": 1, "maximum_steps": 2000}))
+    _, stopped = train_model(
+        noise, SETTINGS.model_copy(update={"patience": 1, "maximum_steps": 2000})
+    )
     assert stopped.stop_reason == "patience"
     assert stopped.steps < 2000
-    _, spent = train(noise, SETTINGS.model_copy(update={"patience": 100, "maximum_steps": 50}))
-    assert (spent.stop_reason, spent.steps) == ("budget", 50)
-    assert [row["step"] for row in spent.history] == [20, 40, 50]
+    _, complete = train_model(
+        noise, SETTINGS.model_copy(update={"patience": 100, "maximum_steps": 50})
+    )
+    assert (complete.stop_reason, complete.steps) == ("budget", 50)
+    assert [row["step"] for row in complete.history] == [20, 40, 50]
 
 
-def test_a_training_that_diverges_is_an_error_and_not_a_score() -> None:
+def test_divergence_is_an_error() -> None:
     with pytest.raises(UserError, match=r"diverged before step \d+ .* lower training"):
-        train(make_features(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
+        train_model(make_features(), SETTINGS.model_copy(update={"learning_rate": 1e30}))
 
 
-def test_a_subset_smaller_than_a_batch_is_used_whole() -> None:
+def test_a_subset_smaller_than_a_batch_is_one_batch() -> None:
     features = make_features()
     trainer = trainer_of(features, task_of(training=torch.tensor([0, 1, 2])))
     assert len(trainer.next_batch()[1]) == 3
-    run(trainer)
+    train(trainer)
     assert trainer.result().steps >= 20
 
 
-def test_class_weights_make_classes_equal() -> None:
+def test_class_weights_are_inversely_proportional_to_counts() -> None:
     labels = torch.tensor([0] * 8 + [1] * 2)
     weights = class_weights(torch.nn.functional.one_hot(labels, 3).float())
     assert weights.tolist() == pytest.approx([10 / 16, 10 / 4, 0.0])
     assert float(weights[labels].sum()) == pytest.approx(10)
 
 
-def test_statistics_are_those_of_all_frames_of_the_subset() -> None:
+def test_statistics_are_over_all_frames_of_the_subset() -> None:
     features = make_features()
     indices = torch.tensor([3, 11, 40])
-    mean, deviation = features.inputs[0].statistics(indices)
+    mean, std = features.inputs[0].statistics(indices)
     frames = features.batch(indices)[0].frames.double()
     torch.testing.assert_close(mean, frames.mean(dim=0).float(), rtol=1e-5, atol=1e-5)
     expected = frames.std(dim=0, correction=0).float()
-    torch.testing.assert_close(deviation, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(std, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == CPU
-    with pytest.raises(UserError, match="torch sees no GPU"):
+    with pytest.raises(UserError, match="torch finds no GPU"):
         choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == "cuda"

@@ -1,4 +1,4 @@
-"""Packed trainings against padded ones, written out with torch's own operations and optimiser."""
+"""Training on packed frames against training on padded batches with torch's operations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import PackedFrames
 from emoscale.store.index import Features
 from emoscale.training.cell_features import CellFeatures
-from emoscale.training.engine import probabilities_of, run
+from emoscale.training.engine import probabilities_of, train
 from emoscale.training.trainer import Trainer
 from tests.training.test_engine import CPU, LABELS, TEST, task_of, trainer_of
 
@@ -39,7 +39,7 @@ SETTINGS = TrainingSettings(
 
 
 def make_features(inputs: int) -> CellFeatures:
-    """60 utterances; a class shifts a dimension of each input a little."""
+    """Return 60 utterances of noise; each class shifts one dimension of each input."""
     random = np.random.default_rng(0)
     features = []
     for index in range(inputs):
@@ -71,9 +71,9 @@ def pooled(weights: Weights, frames: Tensor, mask: Tensor, index: int = 0) -> Te
 def attentive(weights: Weights, frames: Tensor, mask: Tensor) -> Tensor:
     hidden = linear(weights, "project.0", standardised(weights, frames, mask, 0)).relu()
     scores = linear(weights, "pool.score.0", hidden).tanh() @ weights["pool.score.2.weight"].T
-    shares = scores.masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
-    mean = (shares * hidden).sum(dim=1)
-    variance = (shares * (hidden - mean[:, None]).square()).sum(dim=1)
+    attention = scores.masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
+    mean = (attention * hidden).sum(dim=1)
+    variance = (attention * (hidden - mean[:, None]).square()).sum(dim=1)
     return linear(weights, "classify", torch.cat([mean, (variance + 1e-6).sqrt()], dim=1))
 
 
@@ -102,116 +102,121 @@ def early_fusion(
 
 
 def recurrent(weights: Weights, frames: Tensor, mask: Tensor) -> Tensor:
-    """torch's bidirectional network over a padded batch that it packs itself."""
-    given = standardised(weights, frames, mask, 0)
-    network = nn.GRU(given.shape[2], 6, bidirectional=True, batch_first=True)
+    """Compute logits with torch's bidirectional GRU over a padded batch, which it packs."""
+    inputs = standardised(weights, frames, mask, 0)
+    network = nn.GRU(inputs.shape[2], 6, bidirectional=True, batch_first=True)
     names = {
-        f"{name}{suffix}": weights[f"encoder.{way}.0.{name}"]
-        for way, suffix in (("forwards", ""), ("backwards", "_reverse"))
+        f"{name}{suffix}": weights[f"encoder.{direction}.0.{name}"]
+        for direction, suffix in (("forwards", ""), ("backwards", "_reverse"))
         for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     }
     packed = nn.utils.rnn.pack_padded_sequence(
-        given, mask.sum(dim=1), batch_first=True, enforce_sorted=False
+        inputs, mask.sum(dim=1), batch_first=True, enforce_sorted=False
     )
     output, _ = torch.func.functional_call(network, names, (packed,))
     states, _ = nn.utils.rnn.pad_packed_sequence(output, batch_first=True)
     scores = linear(weights, "pool.score.0", states).tanh() @ weights["pool.score.2.weight"].T
-    shares = scores.masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
-    return linear(weights, "classify", (shares * states).sum(dim=1))
+    attention = scores.masked_fill(~mask[:, :, None], -torch.inf).softmax(dim=1)
+    return linear(weights, "classify", (attention * states).sum(dim=1))
 
 
-def parts_of(*forwards: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
-    """Logits of each part of a late fusion; its weights stand under `parts.<n>.`."""
+def late_fusion(*forwards: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
+    """Return logits of each branch of a late fusion, whose weights are named `parts.<n>.`."""
 
-    def logits(weights: Weights, *given: Tensor) -> list[Tensor]:
-        found = []
+    def logits(weights: Weights, *inputs: Tensor) -> list[Tensor]:
+        branch_logits = []
         for index, forward in enumerate(forwards):
-            own = {
+            branch_weights = {
                 name.removeprefix(f"parts.{index}."): value
                 for name, value in weights.items()
                 if name.startswith(f"parts.{index}.")
             }
             for kind in ("mean", "scale"):
-                own[f"standardise.0.{kind}"] = weights[f"standardise.{index}.{kind}"]
-            found.append(forward(own, *given[2 * index : 2 * index + 2]))
-        return found
+                branch_weights[f"standardise.0.{kind}"] = weights[f"standardise.{index}.{kind}"]
+            branch_logits.append(forward(branch_weights, *inputs[2 * index : 2 * index + 2]))
+        return branch_logits
 
     return logits
 
 
-def alone(forward: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
-    return lambda *given: [forward(*given)]
+def single(forward: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
+    return lambda *inputs: [forward(*inputs)]
 
 
-PART = PooledSettings(kind="pooled", projection_size=8)
+BRANCH = PooledSettings(kind="pooled", projection_size=8)
 KINDS: dict[str, tuple[Any, Callable[..., list[Tensor]]]] = {
-    "pooled": (PART, alone(pooled)),
+    "pooled": (BRANCH, single(pooled)),
     "pooled, attentive": (
         PooledSettings(kind="pooled", projection_size=8, pooling="attentive_statistics"),
-        alone(attentive),
+        single(attentive),
     ),
     "convolutional": (
         ConvolutionalSettings(
             kind="convolutional", layers=((8, 5), (6, 1)), hidden_size=5, dropout=0.0
         ),
-        alone(convolutional),
+        single(convolutional),
     ),
     "recurrent": (
         RecurrentSettings(kind="recurrent", hidden_size=6, dropout=0.0),
-        alone(recurrent),
+        single(recurrent),
     ),
     "early_fusion": (
         EarlyFusionSettings(kind="early_fusion", projection_size=6, hidden_size=7, dropout=0.0),
-        alone(early_fusion),
+        single(early_fusion),
     ),
     "late_fusion": (
-        LateFusionSettings(kind="late_fusion", branches=(PART, PART)),
-        parts_of(pooled, pooled),
+        LateFusionSettings(kind="late_fusion", branches=(BRANCH, BRANCH)),
+        late_fusion(pooled, pooled),
     ),
 }
 
 
 def padded(inputs: Sequence[PackedFrames]) -> list[Tensor]:
-    """Frames [batch, longest, dimension] (padding is 7) and mask [batch, longest] of each input."""
-    found: list[Tensor] = []
-    for given in inputs:
-        parts = torch.split(given.frames.float(), given.lengths)
-        found.append(nn.utils.rnn.pad_sequence(list(parts), batch_first=True, padding_value=7.0))
-        lengths = torch.tensor(given.lengths)
-        found.append(torch.arange(found[-1].shape[1]) < lengths[:, None])
-    return found
+    """Return frames [batch, longest, dimension], padded by 7, and mask [batch, longest]."""
+    padded_inputs: list[Tensor] = []
+    for batch in inputs:
+        utterances = list(torch.split(batch.frames.float(), batch.lengths))
+        frames = nn.utils.rnn.pad_sequence(utterances, batch_first=True, padding_value=7.0)
+        lengths = torch.tensor(batch.lengths)
+        padded_inputs += [frames, torch.arange(frames.shape[1]) < lengths[:, None]]
+    return padded_inputs
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_packed_and_padded_trainings_are_equal(kind: str) -> None:
     settings, forward = KINDS[kind]
     features = make_features(settings.inputs)
-    ours, twin = (trainer_of(features, task_of(SETTINGS), settings) for _ in range(2))
-    weights = {name: value.clone() for name, value in twin.model.state_dict().items()}
-    learned = [weights[name].requires_grad_() for name, parameter in twin.model.named_parameters()]
-    optimiser = torch.optim.AdamW(learned, lr=SETTINGS.learning_rate, weight_decay=0.0)
+    packed_trainer, padded_trainer = (
+        trainer_of(features, task_of(SETTINGS), settings) for _ in range(2)
+    )
+    weights = {name: value.clone() for name, value in padded_trainer.model.state_dict().items()}
+    parameters = [
+        weights[name].requires_grad_() for name, _ in padded_trainer.model.named_parameters()
+    ]
+    optimiser = torch.optim.AdamW(parameters, lr=SETTINGS.learning_rate, weight_decay=0.0)
     losses = []
     for _ in range(SETTINGS.maximum_steps):
-        losses.append(padded_step(twin, weights, forward, optimiser))
-    run(ours)
-    curve = [row["train_loss"] for row in ours.result().history]
+        losses.append(padded_step(padded_trainer, weights, forward, optimiser))
+    train(packed_trainer)
+    curve = [row["train_loss"] for row in packed_trainer.result().history]
     np.testing.assert_allclose(curve, losses, rtol=0, atol=1e-4)
     with torch.no_grad():
         logits = forward(weights, *padded(features.batch(TEST)))
-        expected = torch.stack([own.softmax(dim=1) for own in logits]).mean(dim=0)
-    found = probabilities_of(ours.model, features, TEST)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=1e-3)
+        expected = torch.stack([branch.softmax(dim=1) for branch in logits]).mean(dim=0)
+    actual = probabilities_of(packed_trainer.model, features, TEST)
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=0, atol=1e-3)
 
 
 def padded_step(
-    twin: Trainer,
+    trainer: Trainer,
     weights: Weights,
     forward: Callable[..., list[Tensor]],
     optimiser: torch.optim.Optimizer,
 ) -> float:
-    """One step on the batch that the training would have drawn."""
-    inputs, targets = twin.next_batch()
-    loss: Any = sum(cross_entropy(own, targets) for own in forward(weights, *padded(inputs)))
+    """Take one step on the padded next batch of a training and return the loss."""
+    inputs, targets = trainer.next_batch()
+    branch_logits = forward(weights, *padded(inputs))
+    loss: Any = sum(cross_entropy(logits, targets) for logits in branch_logits)
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()

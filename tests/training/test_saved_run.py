@@ -1,4 +1,4 @@
-"""What of a run's folder is damaged or missing is a sentence."""
+"""Reading of a run's folder, and errors for missing, damaged and inconsistent files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoscale.config.training import CellSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.provenance import file_sha256
 from emoscale.store.index import FeatureStore, index_shards
@@ -25,7 +25,7 @@ from emoscale.training.saved_run import read_run
 
 
 def train(folder: Path, model: dict[str, Any]) -> Path:
-    """A cell of 12 utterances of noise."""
+    """Train a cell of 12 utterances of noise and return the run's folder."""
     keys = [f"u{number:02d}" for number in range(12)]
     generator = torch.Generator().manual_seed(1)
     frames = [torch.randn(5, 3, generator=generator).numpy() for _ in keys]
@@ -40,7 +40,7 @@ def train(folder: Path, model: dict[str, Any]) -> Path:
             "role": ["train"] * 6 + ["dev"] * 3 + ["test"] * 3,
             "label": ["a", "b", "c"] * 4,
             "speaker": keys,
-            "votes": pl.Series([None] * 12, dtype=SHARES),
+            "votes": pl.Series([None] * 12, dtype=VOTE_SHARES_DTYPE),
             "rank_0": [*range(6), *[None] * 6],
         }
     )
@@ -61,43 +61,55 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "model", [{"kind": "pooled", "projection_size": 4}, {"kind": "estimator", "method": "rbf_svm"}]
 )
-def test_what_was_trained_is_read(tmp_path: Path, model: dict[str, Any]) -> None:
-    read = read_run(train(tmp_path, model))
-    assert (read.name, read.classes, read.weights) == ("noise/fold1/all", ["a", "b", "c"], "")
-    assert read.repeat(0).model.kind == model["kind"]
-    assert read.shapes[0].dimension == 3
-    with pytest.raises(StoreError, match=r"there is no repeat 3 \(there: 0\)"):
-        read.repeat(3)
+def test_a_run_is_read(tmp_path: Path, model: dict[str, Any]) -> None:
+    run = read_run(train(tmp_path, model))
+    assert (run.name, run.classes, run.pretrained_weights) == (
+        "noise/fold1/all",
+        ["a", "b", "c"],
+        "",
+    )
+    assert run.repeat(0).model.kind == model["kind"]
+    assert run.shapes[0].dimension == 3
+    with pytest.raises(StoreError, match=r"has no repeat 3 \(available: 0\)"):
+        run.repeat(3)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "sentence"),
+    ("name", "content", "message"),
     [
-        ("run.json", None, r"run\.json does not exist: name the folder of a training, such as"),
+        ("run.json", None, r"run\.json does not exist: name the folder of a run, such as"),
         ("run.json", b"{", r"run\.json: is not JSON .*; remove the file and run again"),
         (
             "run.json",
             b"{}",
-            r"run\.json: experiment: is missing; .*; another version wrote",
+            r"run\.json: experiment: is missing; .*; it was written by another version",
         ),
-        ("run.json", b"[]", r"run\.json: is no record of a run; remove the file and run again"),
+        (
+            "run.json",
+            b"[]",
+            r"run\.json: is not the record of a run; remove the file and run again",
+        ),
         ("run.json", b"\xff", r"run\.json: is not UTF-8"),
-        ("model.safetensors", None, r"run\.json: names model\.safetensors, which is not"),
-        ("model.safetensors", b"x" * 100, r"model\.safetensors: is not what its run"),
+        ("model.safetensors", None, r"run\.json: refers to model\.safetensors, which is missing"),
+        (
+            "model.safetensors",
+            b"x" * 100,
+            r"model\.safetensors: does not match the digest in its run\.json",
+        ),
     ],
 )
-def test_a_missing_or_damaged_file(
-    run: Path, name: str, content: bytes | None, sentence: str
+def test_a_missing_or_damaged_file_is_an_error(
+    run: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is None:
         (run / name).unlink()
     else:
         (run / name).write_bytes(content)
-    with pytest.raises(StoreError, match=sentence):
+    with pytest.raises(StoreError, match=message):
         read_run(run)
 
 
-def test_a_value_that_is_none(run: Path) -> None:
+def test_an_unknown_value_is_an_error(run: Path) -> None:
     values = json.loads((run / "run.json").read_text())
     values["repeats"][0]["model"]["kind"] = "oracle"
     (run / "run.json").write_text(json.dumps(values))
@@ -106,7 +118,7 @@ def test_a_value_that_is_none(run: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pooled", "estimator"])
-def test_weights_of_another_model(tmp_path: Path, kind: str) -> None:
+def test_weights_of_another_model_are_an_error(tmp_path: Path, kind: str) -> None:
     folder = train(tmp_path, {"kind": kind})
     weights = load_file(folder / "model.safetensors")
     weights.pop(min(weights))
@@ -114,5 +126,7 @@ def test_weights_of_another_model(tmp_path: Path, kind: str) -> None:
     run = json.loads((folder / "run.json").read_text())
     run["files"]["model.safetensors"] = file_sha256(folder / "model.safetensors")
     (folder / "run.json").write_text(json.dumps(run))
-    with pytest.raises(StoreError, match=r"repeat 0 has other weights than run\.json says"):
+    with pytest.raises(
+        StoreError, match=r"the weights of repeat 0 do not fit the model in run\.json"
+    ):
         read_run(folder)

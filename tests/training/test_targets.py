@@ -1,4 +1,4 @@
-"""The loss against torch's, and targets from the raters' votes."""
+"""Weighted cross-entropy and label smoothing against torch, and targets from votes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from torch.nn import CrossEntropyLoss
 from torch.nn.functional import one_hot
 
 from emoscale.config.training import TrainingSettings
-from emoscale.corpus.votes import SHARES
+from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.runtime.errors import ConfigurationError
-from emoscale.training.targets import Loss, class_weights, loss_for, smoothed, voted_targets
+from emoscale.training.targets import (
+    WeightedCrossEntropy,
+    build_loss,
+    class_weights,
+    smooth_labels,
+    targets_from_votes,
+)
 
 CLASSES = 4
 GENERATOR = torch.Generator().manual_seed(0)
@@ -23,81 +29,86 @@ HARD = one_hot(LABELS, CLASSES).float()
 SOFT = torch.rand(20, CLASSES, generator=GENERATOR)
 SOFT = SOFT / SOFT.sum(dim=1, keepdim=True)
 WEIGHTS = torch.tensor([0.5, 2.0, 1.0, 3.0])
-EVEN = torch.ones(CLASSES)
+UNIFORM = torch.ones(CLASSES)
 
 
-def test_of_one_class_it_is_torchs_weighted_cross_entropy() -> None:
+def test_one_hot_targets_give_the_weighted_cross_entropy_of_torch() -> None:
     expected = CrossEntropyLoss(WEIGHTS)(LOGITS, LABELS)
-    torch.testing.assert_close(Loss(WEIGHTS)(LOGITS, HARD), expected)
+    torch.testing.assert_close(WeightedCrossEntropy(WEIGHTS)(LOGITS, HARD), expected)
 
 
-def test_of_distributions_it_is_torchs_cross_entropy() -> None:
-    torch.testing.assert_close(Loss(EVEN)(LOGITS, SOFT), CrossEntropyLoss()(LOGITS, SOFT))
+def test_soft_targets_give_the_cross_entropy_of_torch() -> None:
+    torch.testing.assert_close(
+        WeightedCrossEntropy(UNIFORM)(LOGITS, SOFT), CrossEntropyLoss()(LOGITS, SOFT)
+    )
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.7])
-def test_smoothing_is_torchs(share: float) -> None:
-    expected = CrossEntropyLoss(label_smoothing=share)(LOGITS, LABELS)
-    torch.testing.assert_close(Loss(EVEN)(LOGITS, smoothed(HARD, share)), expected)
-    torch.testing.assert_close(smoothed(SOFT, share).sum(dim=1), torch.ones(20))
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.7])
+def test_label_smoothing_is_that_of_torch(label_smoothing: float) -> None:
+    expected = CrossEntropyLoss(label_smoothing=label_smoothing)(LOGITS, LABELS)
+    torch.testing.assert_close(
+        WeightedCrossEntropy(UNIFORM)(LOGITS, smooth_labels(HARD, label_smoothing)), expected
+    )
+    torch.testing.assert_close(smooth_labels(SOFT, label_smoothing).sum(dim=1), torch.ones(20))
 
 
-def test_a_weighted_distribution_is_a_weighted_mean_over_its_classes() -> None:
-    """Each class's part of each target is one hard target of that weight."""
-    rows, labels, parts = [], [], []
+def test_soft_targets_with_class_weights_equal_several_weighted_hard_targets() -> None:
+    """Each probability of each target is the weight of one hard target."""
+    rows, labels, weights = [], [], []
     for row, target in zip(LOGITS, SOFT, strict=True):
-        for label, share in enumerate(target):
+        for label, probability in enumerate(target):
             rows.append(row)
             labels.append(label)
-            parts.append(share * WEIGHTS[label])
-    each = CrossEntropyLoss(reduction="none")(torch.stack(rows), torch.tensor(labels))
-    weight = torch.stack(parts)
-    expected = (each * weight).sum() / weight.sum()
-    torch.testing.assert_close(Loss(WEIGHTS)(LOGITS, SOFT), expected)
+            weights.append(probability * WEIGHTS[label])
+    losses = CrossEntropyLoss(reduction="none")(torch.stack(rows), torch.tensor(labels))
+    weight = torch.stack(weights)
+    expected = (losses * weight).sum() / weight.sum()
+    torch.testing.assert_close(WeightedCrossEntropy(WEIGHTS)(LOGITS, SOFT), expected)
 
 
-def test_the_loss_is_in_float32_whatever_the_logits_are() -> None:
-    loss = Loss(EVEN)(LOGITS.bfloat16(), HARD)
+def test_the_loss_is_float32_for_bfloat16_logits() -> None:
+    loss = WeightedCrossEntropy(UNIFORM)(LOGITS.bfloat16(), HARD)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, Loss(EVEN)(LOGITS.bfloat16().float(), HARD))
+    torch.testing.assert_close(loss, WeightedCrossEntropy(UNIFORM)(LOGITS.bfloat16().float(), HARD))
 
 
 @pytest.mark.parametrize(
-    ("balance", "weights"), [("weights", class_weights(HARD)), ("sampling", EVEN), ("none", EVEN)]
+    ("balance", "weights"),
+    [("weights", class_weights(HARD)), ("sampling", UNIFORM), ("none", UNIFORM)],
 )
-def test_classes_weigh_the_same_only_where_asked(balance: Any, weights: torch.Tensor) -> None:
+def test_class_weights_depend_on_the_settings(balance: Any, weights: torch.Tensor) -> None:
     settings = TrainingSettings(class_balance=balance)
-    torch.testing.assert_close(loss_for(HARD, settings).class_weights, weights)
+    torch.testing.assert_close(build_loss(HARD, settings).class_weights, weights)
 
 
-def test_weights_of_soft_targets_make_the_classes_shares_equal() -> None:
+def test_class_weights_equalise_the_total_weight_of_each_class() -> None:
     weighted = (SOFT * class_weights(SOFT)).sum(dim=0)
     torch.testing.assert_close(weighted, torch.full((CLASSES,), 20 / CLASSES))
 
 
-NAMES = ["anger", "joy", "neutral"]
-PLACES = {"one": 0, "two": 1, "three": 2}
+CLASS_NAMES = ["anger", "joy", "neutral"]
+INDEX_OF = {"one": 0, "two": 1, "three": 2}
 MAJORITY = one_hot(torch.tensor([0, 1, 2]), 3).float()
 
 
 def fold(*votes: dict[str, float] | None) -> pl.DataFrame:
-    """A fold of four utterances, of which one is not in the cell."""
+    """Return a fold of four utterances, of which one is not in the cell."""
     shares = [
-        given and [{"label": name, "share": share} for name, share in given.items()]
-        for given in votes
+        distribution and [{"label": name, "share": share} for name, share in distribution.items()]
+        for distribution in votes
     ]
     keys = ["other", "three", "two", "one"]
-    return pl.DataFrame({"utterance": keys, "votes": pl.Series(shares, dtype=SHARES)})
+    return pl.DataFrame({"utterance": keys, "votes": pl.Series(shares, dtype=VOTE_SHARES_DTYPE)})
 
 
-def test_votes_take_the_place_of_the_majority_where_there_are_some() -> None:
+def test_votes_replace_the_majority_label_where_they_exist() -> None:
     table = fold({"joy": 1.0}, {"neutral": 0.25, "anger": 0.75}, None, {"joy": 0.4, "anger": 0.6})
-    voted = voted_targets(MAJORITY, PLACES, table, NAMES)
+    soft_targets = targets_from_votes(MAJORITY, INDEX_OF, table, CLASS_NAMES)
     expected = torch.tensor([[0.6, 0.4, 0.0], [0.0, 1.0, 0.0], [0.75, 0.0, 0.25]])
-    torch.testing.assert_close(voted, expected)
+    torch.testing.assert_close(soft_targets, expected)
     assert torch.equal(MAJORITY, one_hot(torch.tensor([0, 1, 2]), 3).float())
 
 
-def test_votes_where_the_corpus_has_none_are_a_sentence() -> None:
+def test_a_fold_without_votes_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"no utterance .* set training.targets to major"):
-        voted_targets(MAJORITY, PLACES, fold(None, None, None, None), NAMES)
+        targets_from_votes(MAJORITY, INDEX_OF, fold(None, None, None, None), CLASS_NAMES)

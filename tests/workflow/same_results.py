@@ -1,4 +1,4 @@
-"""Whether two folders of results hold the same, but for measured times and memory."""
+"""Comparison of two folders of results, except for measured times and memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from emoscale.tables.digests import MEASURED
 
 
-def compared(study: Path) -> set[Path]:
-    """The files that two runs of one study must agree in, relative to the study's folder.
+def comparable_files(study: Path) -> set[Path]:
+    """Return the files that must agree in two runs of a study, relative to the study's folder.
 
-    Not what a run keeps for itself (.trainings/, whose files know how long trainings took).
+    Hidden folders are left out: the cached trainings hold measured times.
     """
     return {
         path.relative_to(study)
@@ -24,17 +24,20 @@ def compared(study: Path) -> set[Path]:
 
 
 def differences(one: Path, two: Path) -> list[str]:
-    """The files that only one folder has, or that hold something else in the other."""
-    found = [f"{name} is in one of them only" for name in sorted(compared(one) ^ compared(two))]
-    for name in sorted(compared(one) & compared(two)):
+    """List the files that are in one folder only or whose contents differ."""
+    messages = [
+        f"{name} is in one folder only"
+        for name in sorted(comparable_files(one) ^ comparable_files(two))
+    ]
+    for name in sorted(comparable_files(one) & comparable_files(two)):
         if (one / name).read_bytes() == (two / name).read_bytes():
             continue
         if name.suffix != ".parquet":
-            found.append(f"{name} has other bytes")
+            messages.append(f"{name} differs in its bytes")
             continue
         schema = pq.read_schema(one / name)
         measured = [field.name for field in schema if MEASURED in (field.metadata or {})]
         tables = [pl.read_parquet(root / name).drop(measured) for root in (one, two)]
         if not measured or not tables[0].equals(tables[1]):
-            found.append(f"{name} holds something else")
-    return found
+            messages.append(f"{name} differs in its values")
+    return messages

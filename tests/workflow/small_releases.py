@@ -1,4 +1,4 @@
-"""Corpora of each reader in a few files, whose audio is empty: for what opens none."""
+"""Small corpora of each reader with empty audio files, for tests that read no audio."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def write_releases(folder: Path) -> None:
-    """recordings, emodb and iemocap, also together, and copies of all of them; tables of folds."""
-    for place in ("", "copies", "together", "together/elsewhere", "copies/together"):
-        _write_csv(folder / place / "recordings")
-        _write_emodb(folder / place / "emodb")
-        _write_iemocap(folder / place / "iemocap")
+    """Write corpora (recordings, emodb, iemocap), copies in other folders, and fold files."""
+    for parent in ("", "copies", "together", "together/elsewhere", "copies/together"):
+        _write_csv(folder / parent / "recordings")
+        _write_emodb(folder / parent / "emodb")
+        _write_iemocap(folder / parent / "iemocap")
     for name in ("folds.csv", "others.csv"):
         (folder / name).write_text(f"utterance,fold\n0happy,{name}\n")
 
@@ -21,7 +21,7 @@ def _write(path: Path, text: str = "") -> None:
 
 
 def _write_csv(folder: Path) -> None:
-    """Four speakers; another table has one other label, another column other speakers."""
+    """Write four speakers; others.csv changes a label, and the column who changes speakers."""
     head = "file,speaker,who,emotion,transcript"
     rows = [
         f"{speaker}{emotion}.wav,{speaker},{speaker % 2 + 10},{emotion},words"
@@ -44,13 +44,13 @@ def _write_emodb(folder: Path) -> None:
 def _write_iemocap(folder: Path) -> None:
     for session in (1, 2):
         dialog = f"Ses0{session}F_impro01"
-        place = folder / f"Session{session}"
+        session_folder = folder / f"Session{session}"
         labels, texts = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""], []
         for number, emotion in enumerate(("ang", "neu")):
             for sex in "FM":
                 name = f"{dialog}_{sex}{number:03d}"
                 labels += [f"[0.0 - 1.0]\t{name}\t{emotion}\t[2.5, 2.5, 2.5]", ""]
                 texts.append(f"{name} [000.0000-001.0000]: words")
-                _write(place / "sentences" / "wav" / dialog / f"{name}.wav")
-        _write(place / "dialog" / "EmoEvaluation" / f"{dialog}.txt", "\n".join(labels))
-        _write(place / "dialog" / "transcriptions" / f"{dialog}.txt", "\n".join(texts))
+                _write(session_folder / "sentences" / "wav" / dialog / f"{name}.wav")
+        _write(session_folder / "dialog" / "EmoEvaluation" / f"{dialog}.txt", "\n".join(labels))
+        _write(session_folder / "dialog" / "transcriptions" / f"{dialog}.txt", "\n".join(texts))

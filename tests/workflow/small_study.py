@@ -1,4 +1,4 @@
-"""The smallest study that has every step of a study: eight recordings, two folds, one size."""
+"""A minimal complete study: eight recordings, two folds, one training size."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 def environment() -> dict[str, str]:
-    """This checkout's library, whichever is installed."""
+    """Return environment variables that select this checkout's library."""
     return {**os.environ, "PYTHONPATH": str(PROJECT / "workflow")}
 
 
@@ -51,29 +51,18 @@ def write_config(folder: Path, config: dict[str, Any], name: str = "small") -> P
 
 
 def snakemake(folder: Path, config: Path, *arguments: str) -> subprocess.CompletedProcess:
-    program = [
+    command = [
         str(Path(sys.executable).with_name("snakemake")),
         *("--snakefile", str(PROJECT / "Snakefile"), "--configfile", str(config)),
         *("--cores", "2", *arguments),
     ]
     return subprocess.run(
-        program,
+        command,
         cwd=folder,
         env=environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-
-
-def program(folder: Path, name: str, *arguments: str | Path) -> subprocess.CompletedProcess:
-    """One of scripts/ in a folder of its own."""
-    return subprocess.run(
-        [sys.executable, str(PROJECT / "scripts" / name), *map(str, arguments)],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
     )
 
 

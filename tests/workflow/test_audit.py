@@ -1,4 +1,4 @@
-"""A recording under two keys ends a run before anything is trained, and can be left out."""
+"""A duplicated recording stops a run before training, and can be excluded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import PROJECT
 from tests.workflow.test_study import Checkout
 
 STUDY: dict[str, Any] = {
-    "study": "planted",
+    "study": "duplicate",
     "corpus": {"reader": "csv", "root": "recordings"},
     "shards": 1,
     "labels": {"classes": {"active": ["angry"], "calm": ["sad"]}},
@@ -26,13 +26,13 @@ STUDY: dict[str, Any] = {
     "training": {"maximum_steps": 20, "steps_between_evaluations": 10},
     "experiments": {"mfcc": {"representations": ["mfcc"], "model": "mean"}},
 }
-CHECKS = "results/planted/protocol/checks.json"
+CHECKS = "results/duplicate/protocol/checks.json"
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Three sessions; one recording of the first is in the third: quieter, later, at 44.1 kHz."""
-    folder = tmp_path_factory.mktemp("planted")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Write three sessions; the third has a quieter, delayed copy of a recording of the first."""
+    folder = tmp_path_factory.mktemp("duplicate")
     shutil.copy(PROJECT / "Snakefile", folder)
     for name in ("workflow", "scripts", "envs", "profiles"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -49,44 +49,44 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         for sex in "FM"
         for number in range(4)
     ]
-    first = next(row for row in rows if row["file"] == "session1/F0.wav")
+    original = next(row for row in rows if row["file"] == "session1/F0.wav")
     copy = next(row for row in rows if row["file"] == "session3/F2.wav")
-    copy["wave"], copy["rate"] = np.pad(0.5 * first["wave"], (1600, 0)), 44_100
+    copy["wave"], copy["rate"] = np.pad(0.5 * original["wave"], (1600, 0)), 44_100
     write_corpus(folder / "recordings", rows)
     return Checkout(folder)
 
 
-def test_a_planted_copy_ends_the_run_before_anything_is_trained(planted: Checkout) -> None:
-    ran = planted.run("--cores", "2", config=STUDY)
+def test_a_duplicate_stops_the_run_before_training(checkout: Checkout) -> None:
+    ran = checkout.run("--cores", "2", config=STUDY)
     assert ran.returncode != 0
-    sentence = r"session1/F0 and session3/F2 are the same recording and are in the roles"
-    assert re.search(sentence, ran.stdout)
+    message = r"session1/F0 and session3/F2 are the same recording and are in the roles"
+    assert re.search(message, ran.stdout)
     assert "Traceback" not in ran.stdout
-    results = planted.folder / "results" / "planted"
+    results = checkout.folder / "results" / "duplicate"
     assert not (results / "runs").exists()
     audit = pl.read_parquet(results / "corpus" / "audit.parquet")
     assert audit.filter(severity="error")["subject"].to_list() == ["session1/F0"]
     page = (results / "audit.html").read_text()
     assert "session1/F0 and session3/F2 are the same recording" in page
-    assert "1 finding must be mended before anything is trained" in page
-    assert not re.search(r"(src|href)=", page)  # it opens offline
+    assert "1 error to correct before anything is trained" in page
+    assert not re.search(r"(src|href)=", page)  # the page needs no network
 
 
-def test_what_is_left_out_by_name_breaks_nothing(planted: Checkout) -> None:
+def test_an_excluded_duplicate_stops_nothing(checkout: Checkout) -> None:
     config = {**STUDY, "labels": {**STUDY["labels"], "exclude": ["session3/F2"]}}
-    measured = planted.folder / "results" / "planted" / "corpus" / "acoustics.parquet"
-    before = measured.stat().st_mtime_ns
-    ran = planted.run("--cores", "2", CHECKS, config=config)
+    measured = checkout.folder / "results" / "duplicate" / "corpus" / "acoustics.parquet"
+    modified = measured.stat().st_mtime_ns
+    ran = checkout.run("--cores", "2", CHECKS, config=config)
     assert ran.returncode == 0, ran.stdout
-    assert (planted.folder / CHECKS).exists()
-    assert measured.stat().st_mtime_ns == before
-    audit = pl.read_parquet(planted.folder / "results" / "planted" / "corpus" / "audit.parquet")
+    assert (checkout.folder / CHECKS).exists()
+    assert measured.stat().st_mtime_ns == modified
+    audit = pl.read_parquet(checkout.folder / "results" / "duplicate" / "corpus" / "audit.parquet")
     assert set(audit["severity"]) == {"note"}
     assert "excluded by the study" in set(audit["finding"])
 
 
-def test_a_name_that_is_none_is_a_sentence(planted: Checkout) -> None:
+def test_excluding_an_unknown_utterance_is_reported(checkout: Checkout) -> None:
     config = {**STUDY, "labels": {**STUDY["labels"], "exclude": ["session3/F9"]}}
-    ran = planted.run("--cores", "2", CHECKS, config=config)
+    ran = checkout.run("--cores", "2", CHECKS, config=config)
     assert ran.returncode != 0
-    assert "labels.exclude: session3/F9 is none of the corpus's usable utterances" in ran.stdout
+    assert "labels.exclude: session3/F9 is not a usable utterance of the corpus" in ran.stdout

@@ -1,4 +1,4 @@
-"""A study whose recordings, speakers and folders are named to break a shell, from end to end."""
+"""A whole study whose recordings, speakers and folders have names that attack a shell or a page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = (
     "line\nbreak.wav",
     "{shard} {input}.wav",
 )
-"""One for each recording of the small study."""
+"""File names of the recordings of the small study."""
 
 SCRIPT = "-rf <script>alert(1)</script>"
 SPEAKERS = {"1F": SCRIPT, "1M": "$(touch pwned)", "2F": "a;touch pwned", "2M": 'it\'s "{me}"'}
@@ -50,15 +50,15 @@ def _write_corpus(folder: Path) -> None:
         writer.writerows(rows)
 
 
-def _everything(folder: Path) -> set[str]:
+def _all_paths(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the finished study."""
-    around = tmp_path_factory.mktemp("hostile")
-    folder = around / FOLDER
+    """Run the study and return the folder of its results."""
+    parent = tmp_path_factory.mktemp("hostile")
+    folder = parent / FOLDER
     _write_corpus(folder / "the corpus; touch pwned" / "it's")
     config: dict[str, Any] = {
         **STUDY,
@@ -66,20 +66,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "corpus": {"reader": "csv", "root": "the corpus; touch pwned/it's"},
     }
     path = write_config(folder, config)
-    before = _everything(around)
+    existing = _all_paths(parent)
     ran = snakemake(folder, path)
     assert ran.returncode == 0, ran.stdout
-    new = {name.removeprefix(f"{FOLDER}/") for name in _everything(around) - before}
+    new = {name.removeprefix(f"{FOLDER}/") for name in _all_paths(parent) - existing}
     assert {Path(name).parts[0] for name in new} == {config["results"], ".snakemake"}
     return folder / str(config["results"]) / "small"
 
 
-def test_nothing_of_a_name_is_run(run: Path) -> None:
-    # Names that merely hold the word are folders of this test.
+def test_no_name_is_executed(run: Path) -> None:
+    # Folders of this test have the word within longer names.
     assert not [path for path in run.parents[2].rglob("*") if path.name == "pwned"]
 
 
-def test_every_recording_is_used_under_its_own_name(run: Path) -> None:
+def test_every_recording_is_used(run: Path) -> None:
     recordings = pl.read_parquet(run / "corpus" / "recordings.parquet")
     assert sorted(recordings["audio"]) == sorted(NAMES)
     assert set(recordings["speaker"]) == set(SPEAKERS.values())
@@ -87,7 +87,7 @@ def test_every_recording_is_used_under_its_own_name(run: Path) -> None:
     assert set(predictions["utterance"]) == {name.removesuffix(".wav") for name in NAMES}
 
 
-def test_what_is_refused_is_listed_with_its_reason(run: Path) -> None:
+def test_rejected_recordings_are_listed_with_their_reason(run: Path) -> None:
     with open(run / "corpus" / "rejected.csv", newline="", encoding="utf-8") as file:
         rejected = {row["utterance"]: row["reason"] for row in csv.DictReader(file)}
     assert rejected == {
@@ -97,7 +97,7 @@ def test_what_is_refused_is_listed_with_its_reason(run: Path) -> None:
     }
 
 
-def test_no_page_runs_what_a_name_says(run: Path) -> None:
+def test_names_are_escaped_in_pages(run: Path) -> None:
     pages = list(run.rglob("*.html"))
     assert {"report.html", "audit.html"} <= {page.name for page in pages}
     assert [page.name for page in pages if "<script>alert" in page.read_text()] == []

@@ -1,4 +1,4 @@
-"""That Snakemake reruns just what the invalidation table says, key by key."""
+"""Snakemake reruns exactly what the invalidation table states, for every key."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from emoscale.corpus.survey import shard_of
+from emoscale.corpus.shards import shard_index
 from tests.workflow.invalidation.effects import (
     EVERYTHING,
-    SMALL_DECLARED,
+    SMALL_METADATA,
     SMALL_TEXTS,
     TABLES,
     Job,
-    extracted,
+    extraction_jobs,
 )
 from tests.workflow.invalidation.keys import KEYS, keys_of
 from tests.workflow.invalidation.page import page
@@ -25,7 +25,7 @@ from tests.workflow.invalidation.studies import SMALL, STUDY, changed
 from tests.workflow.small_releases import write_releases
 from tests.workflow.touched_study import TouchedStudy
 
-WHO = {
+PATH_INDEX = {
     "extract_features": 1,
     "index_features": 1,
     "fetch_checkpoint": 1,
@@ -34,22 +34,22 @@ WHO = {
     "extract_perturbed": 1,
     "index_perturbed": 1,
 }
-"""Where in an output's path, below the study's folder, is what a rule works for."""
+"""Index of the path component, below the study's folder, that names a rule's subject."""
 
 Studies = dict[str, TouchedStudy]
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Studies:
-    """Finished studies by what they have instead of the common one; made when they are needed."""
+    """Return a cache of finished studies by their changed base settings."""
     return {}
 
 
 def finished(studies: Studies, row: Row, tmp_path_factory: pytest.TempPathFactory) -> TouchedStudy:
-    name = f"{row.small} {sorted(row.given.items())}"
+    name = f"{row.small} {sorted(row.base.items())}"
     if name not in studies:
         config = SMALL if row.small else STUDY
-        for path, value in row.given.items():
+        for path, value in row.base.items():
             config = changed(config, path, value)
         folder = tmp_path_factory.mktemp("study")
         write_releases(folder)
@@ -60,14 +60,14 @@ def finished(studies: Studies, row: Row, tmp_path_factory: pytest.TempPathFactor
 
 
 def jobs(pending: dict[str, list[str]]) -> set[Job]:
-    """Rules, and what they work for, of outputs that would be made again."""
-    found = set()
+    """Return the jobs (rule and subject) of pending outputs."""
+    pending_jobs = set()
     for rule, outputs in pending.items():
         for output in outputs:
             parts = PurePosixPath(output).parts[2:]
-            who = PurePosixPath(parts[WHO[rule]]).stem if rule in WHO else ""
-            found.add((rule, who))
-    return found
+            subject = PurePosixPath(parts[PATH_INDEX[rule]]).stem if rule in PATH_INDEX else ""
+            pending_jobs.add((rule, subject))
+    return pending_jobs
 
 
 def test_every_key_has_a_row() -> None:
@@ -75,25 +75,25 @@ def test_every_key_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(("key", "row"), KEYS.items(), ids=KEYS)
-def test_a_changed_key_reruns_what_the_table_says(
+def test_a_changed_key_has_the_effect_in_the_table(
     studies: Studies, key: str, row: Row, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     study = finished(studies, row, tmp_path_factory)
-    found = jobs(study.pending(changed(study.config, row.path or key, row.to)))
-    assert found == row.effect, (sorted(found - row.effect), sorted(row.effect - found))
+    actual = jobs(study.pending(changed(study.config, row.path or key, row.value)))
+    assert actual == row.effect, (sorted(actual - row.effect), sorted(row.effect - actual))
 
 
-def test_everything_is_everything(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The table's widest effect is all that a new study does, but for what it is generated from."""
+def test_everything_is_every_job_of_a_new_study(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The widest effect in the table is all jobs of a new study except generating the corpus."""
     study = TouchedStudy(tmp_path_factory.mktemp("new"), STUDY)
     assert jobs(study.pending()) == EVERYTHING | {("generate_demo", "")}
 
 
-def test_the_page_is_what_the_table_says(project: Path) -> None:
-    assert (project / "docs" / "invalidation.md").read_text() == page()
+def test_the_page_is_up_to_date(project: Path) -> None:
+    assert (project / "docs" / "reference" / "invalidation.md").read_text() == page()
 
 
-def test_an_experiment_that_is_removed_shrinks_the_tables(
+def test_removing_an_experiment_reruns_the_tables(
     studies: Studies, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     study = finished(studies, KEYS["seed"], tmp_path_factory)
@@ -103,13 +103,13 @@ def test_an_experiment_that_is_removed_shrinks_the_tables(
 
 @pytest.fixture
 def small(studies: Studies, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TouchedStudy]:
-    """The small study on a table of recordings, which is written anew afterwards."""
+    """Yield the finished small study; its corpus is restored afterwards."""
     study = finished(studies, KEYS["corpus(CsvCorpus).table"], tmp_path_factory)
     yield study
     write_releases(study.folder)
 
 
-def test_a_touched_corpus_reruns_nothing(small: TouchedStudy) -> None:
+def test_changed_modification_times_rerun_nothing(small: TouchedStudy) -> None:
     for path in (small.folder / "recordings").iterdir():
         os.utime(path, (2_000_000_000, 2_000_000_000))
     assert small.pending() == {}
@@ -117,42 +117,44 @@ def test_a_touched_corpus_reruns_nothing(small: TouchedStudy) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new", "effect"),
-    [(",words", ",other words", SMALL_TEXTS), (",angry,", ",sad,", SMALL_DECLARED)],
+    [(",words", ",other words", SMALL_TEXTS), (",angry,", ",sad,", SMALL_METADATA)],
     ids=["transcript", "label"],
 )
-def test_a_corrected_row(small: TouchedStudy, old: str, new: str, effect: frozenset[Job]) -> None:
+def test_a_corrected_row_of_the_table(
+    small: TouchedStudy, old: str, new: str, effect: frozenset[Job]
+) -> None:
     table = small.folder / "recordings" / "utterances.csv"
     table.write_text(table.read_text().replace(old, new, 1))
     assert jobs(small.pending()) == effect
 
 
-def test_a_changed_recording_is_read_with_its_shard(small: TouchedStudy) -> None:
+def test_a_changed_recording_reruns_its_shard(small: TouchedStudy) -> None:
     path = small.folder / "recordings" / "0angry.wav"
     before = path.stat()
     path.write_text("sound")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     pending = small.pending()
-    shard = f"{shard_of('0angry', 2):02d}"
+    shard = f"{shard_index('0angry', 2):02d}"
     assert {Path(output).stem for output in pending["read_shard"]} == {shard}
     assert jobs(pending) >= {("extract_features", "mfcc"), ("train", "mfcc"), ("read_corpus", "")}
 
 
-def test_weights_of_the_users_own_that_are_replaced(
+def test_a_replaced_local_checkpoint_reruns_its_extraction(
     studies: Studies, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     study = finished(studies, KEYS["seed"], tmp_path_factory)
     weights = study.folder / "vq.pt"
     weights.write_bytes(b"weights")
-    assert jobs(study.pending()) == extracted("vq") | extracted("roberta")
+    assert jobs(study.pending()) == extraction_jobs("vq") | extraction_jobs("roberta")
     weights.unlink()
     assert study.pending() == {}
 
 
-def test_how_the_file_is_written_is_nothing(
+def test_layout_and_order_of_the_file_rerun_nothing(
     studies: Studies, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     study = finished(studies, KEYS["seed"], tmp_path_factory)
-    turned = dict(reversed(STUDY.items()))
-    turned["experiments"] = dict(STUDY["experiments"])
-    text = yaml.safe_dump(turned, sort_keys=False, default_flow_style=True, width=40)
+    reordered = dict(reversed(STUDY.items()))
+    reordered["experiments"] = dict(STUDY["experiments"])
+    text = yaml.safe_dump(reordered, sort_keys=False, default_flow_style=True, width=40)
     assert study.pending_of("# a comment\n\n" + text) == {}

@@ -1,4 +1,4 @@
-"""A study whose run is killed, with all its processes, goes on and ends with the same results."""
+"""A study whose processes are all killed can be continued, with the same results."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.conftest import PROJECT
 from tests.workflow.same_results import differences
 from tests.workflow.small_study import ROWS, STUDY, environment, snakemake, write_config
 
-KILLED_IN = ("read_shard", "extract_features", "train", "make_tables")
-"""Rules; the run is killed when the first step of one has begun."""
+KILLED_RULES = ("read_shard", "extract_features", "train", "make_tables")
+"""The run is killed as soon as a job of each of these rules has started."""
 
 TARGET = "results/small/tables/scores.parquet"
 TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
 
 def run(folder: Path, config: Path) -> subprocess.Popen:
-    """Snakemake in a process group of its own, one step after the other."""
+    """Start Snakemake on one core in a new process group."""
     program = [str(Path(sys.executable).with_name("snakemake")), "--snakefile"]
     program += [str(PROJECT / "Snakefile"), "--configfile", str(config), "--cores", "1", TARGET]
     with open(folder / "run.log", "ab") as log:
@@ -44,12 +44,12 @@ def finish(folder: Path, config: Path) -> None:
 
 
 def finished_steps(study: Path) -> dict[Path, int]:
-    """Time of each step's benchmark, which Snakemake writes when the step has ended."""
-    found = (study / "benchmarks").rglob("*.tsv")
-    return {path.relative_to(study): path.stat().st_mtime_ns for path in found}
+    """Return the modification time of each job's benchmark, which is written when it ends."""
+    benchmarks = (study / "benchmarks").rglob("*.tsv")
+    return {path.relative_to(study): path.stat().st_mtime_ns for path in benchmarks}
 
 
-def kill_in(rule: str, folder: Path, config: Path, study: Path) -> None:
+def kill_during(rule: str, folder: Path, config: Path, study: Path) -> None:
     running = run(folder, config)
     try:
         while not [*(study / "logs").glob(f"{rule}*")]:
@@ -61,24 +61,24 @@ def kill_in(rule: str, folder: Path, config: Path, study: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_study_goes_on_and_ends_with_the_same_results(tmp_path: Path) -> None:
-    calm, disturbed = tmp_path / "calm", tmp_path / "disturbed"
+def test_a_killed_study_ends_with_the_same_results(tmp_path: Path) -> None:
+    reference, interrupted = tmp_path / "reference", tmp_path / "interrupted"
     config = {}
-    for folder in (calm, disturbed):
+    for folder in (reference, interrupted):
         write_corpus(folder / "recordings", ROWS)
         config[folder] = write_config(folder, STUDY)
-    finish(calm, config[calm])
-    study = disturbed / "results" / "small"
+    finish(reference, config[reference])
+    study = interrupted / "results" / "small"
     before: dict[Path, int] = {}
-    for rule in KILLED_IN:
-        kill_in(rule, disturbed, config[disturbed], study)
+    for rule in KILLED_RULES:
+        kill_during(rule, interrupted, config[interrupted], study)
         steps = finished_steps(study)
-        assert before.items() <= steps.items(), f"done again before {rule} was killed"
-        assert len(steps) > len(before) or rule == KILLED_IN[0]
+        assert before.items() <= steps.items(), f"a finished job was repeated before {rule}"
+        assert len(steps) > len(before) or rule == KILLED_RULES[0]
         before = steps
-        assert snakemake(disturbed, config[disturbed], "--unlock").returncode == 0
-    finish(disturbed, config[disturbed])
+        assert snakemake(interrupted, config[interrupted], "--unlock").returncode == 0
+    finish(interrupted, config[interrupted])
     assert before.items() <= finished_steps(study).items()
-    assert finished_steps(study).keys() == finished_steps(calm / "results" / "small").keys()
-    assert differences(calm / "results" / "small", study) == []
+    assert finished_steps(study).keys() == finished_steps(reference / "results" / "small").keys()
+    assert differences(reference / "results" / "small", study) == []
     assert [path for path in study.rglob(".*") if TEMPORARY.fullmatch(path.name)] == []

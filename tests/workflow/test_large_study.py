@@ -1,3 +1,5 @@
+"""Planning of a large study, and running a study in batches."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -9,8 +11,8 @@ from tests.audit.speech import write_corpus
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
 
 
-def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: Path) -> None:
-    """How long that takes is for `make bench`."""
+def test_a_study_of_4000_jobs_can_be_planned(tmp_path: Path, project: Path) -> None:
+    """Time and memory are measured by `make bench`."""
     path = project / "benchmarks" / "plan_large_study.py"
     spec = importlib.util.spec_from_file_location("plan_large_study", path)
     assert spec is not None
@@ -26,16 +28,16 @@ def test_a_study_of_four_thousand_jobs_can_be_planned(tmp_path: Path, project: P
 
 
 @pytest.mark.slow
-def test_a_study_can_be_run_in_parts(tmp_path: Path) -> None:
-    """As docs/scale.md says: each part trains its cells, and the last one ends the study."""
+def test_a_study_can_be_run_in_batches(tmp_path: Path) -> None:
+    """Each batch trains its cells; the last one makes the tables (docs/explanation/scale.md)."""
     write_corpus(tmp_path / "recordings", ROWS)
     config = write_config(tmp_path, {**STUDY, "sizes": [2, "all"]})
     trained = []
-    for part in (1, 2):
-        ran = snakemake(tmp_path, config, "--batch", f"make_tables={part}/2")
+    for batch in (1, 2):
+        ran = snakemake(tmp_path, config, "--batch", f"make_tables={batch}/2")
         assert ran.returncode == 0, ran.stdout
         trained.append(len(list(tmp_path.glob("results/small/runs/mfcc/*/*/run.json"))))
-        assert any(tmp_path.glob("results/small/tables/*.parquet")) == (part == 2)
+        assert any(tmp_path.glob("results/small/tables/*.parquet")) == (batch == 2)
     assert 0 < trained[0] < trained[1] == 2 * 2
     ran = snakemake(tmp_path, config, "--dry-run")
     assert "Nothing to be done" in ran.stdout, ran.stdout

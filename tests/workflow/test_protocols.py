@@ -1,4 +1,4 @@
-"""Given folds and several corpora through Snakemake, up to the checks before any training."""
+"""Fold files and several corpora in Snakemake, up to the protocol checks before training."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ FILE: dict[str, Any] = {
 
 @pytest.fixture
 def folder(tmp_path: Path, write_wav: WriteWav) -> Path:
-    """Two corpora of three speakers each, with recordings of their own rate and label sets."""
-    for number, (corpus, words) in enumerate((("first", "happy sad"), ("own", "joy grief"))):
+    """Write two corpora of three speakers each, with different sample rates and label sets."""
+    for number, (corpus, labels) in enumerate((("first", "happy sad"), ("own", "joy grief"))):
         rows = ["file,speaker,emotion"]
         for speaker in range(3):
-            for place, word in enumerate(words.split()):
-                name = f"{speaker}{word}.wav"
-                tone = 200.0 + 300 * number + 60 * speaker + 20 * place
+            for index, label in enumerate(labels.split()):
+                name = f"{speaker}{label}.wav"
+                tone = 200.0 + 300 * number + 60 * speaker + 20 * index
                 write_wav(f"data/{corpus}/{name}", 0.2, rate=8_000 * (1 + number), frequency=tone)
-                rows.append(f"{name},{speaker},{word}")
+                rows.append(f"{name},{speaker},{label}")
         (tmp_path / "data" / corpus / "utterances.csv").write_text("\n".join([*rows, ""]))
     return tmp_path
 
@@ -87,28 +87,30 @@ def planned(folder: Path, config: dict[str, Any], *targets: str) -> dict[str, in
     return {rule: int(count) for rule, count in counts if rule != "total"}
 
 
-def test_one_corpus_is_learned_from_and_another_tested(folder: Path) -> None:
-    said = snakemake(folder, SEVERAL, CHECKS)
+def test_training_and_testing_on_different_corpora(folder: Path) -> None:
+    log = snakemake(folder, SEVERAL, CHECKS)
     report = json.loads((folder / CHECKS).read_text())
-    assert report["folds"]["fold1"]["utterances"] == {"train": 4, "dev": 2, "test": 6}, said
+    assert report["folds"]["fold1"]["utterances"] == {"train": 4, "dev": 2, "test": 6}, log
     assert report["folds"]["fold1"]["speakers"]["test"] == ["own:0", "own:1", "own:2"]
-    tested, noisy = report["warnings"]
-    assert tested == "only own is tested, the rest learned from"
-    assert "signal-to-noise ratio" in noisy  # the recordings here are noise
-    # Times do not count, nor do other files beside the corpora.
+    units_warning, noise_warning = report["warnings"]
+    assert units_warning == (
+        "only own is tested; all other units are only used for training and development"
+    )
+    assert "signal-to-noise ratio" in noise_warning  # these recordings are noise
+    # Modification times and other files in the folder do not matter.
     (folder / "data" / "notes.txt").touch()
     (folder / "data" / "own" / "utterances.csv").touch()
     (folder / "data" / "own" / "0joy.wav").touch()
     assert planned(folder, SEVERAL, CHECKS) == {}
 
 
-def test_a_fold_file_that_says_something_else_deals_again(folder: Path) -> None:
+def test_a_changed_fold_file_reruns_the_folds(folder: Path) -> None:
     keys = [f"{speaker}{word}" for speaker in range(3) for word in ("happy", "sad")]
     rows: list[tuple[object, ...]] = [(key, int(key[0]) + 1) for key in keys]
     path = write_fold_file(folder / "folds.csv", rows, "utterance", "fold")
-    said = snakemake(folder, FILE, CHECKS)
+    log = snakemake(folder, FILE, CHECKS)
     fold = folder / "results" / "small" / "protocol" / "fold1.parquet"
-    assert of_role(pl.read_parquet(fold), "test") == {"0happy", "0sad"}, said
+    assert of_role(pl.read_parquet(fold), "test") == {"0happy", "0sad"}, log
     Path(path).touch()
     assert planned(folder, FILE, CHECKS) == {}
     write_fold_file(
@@ -117,10 +119,10 @@ def test_a_fold_file_that_says_something_else_deals_again(folder: Path) -> None:
     assert planned(folder, FILE, CHECKS) == {"make_fold": 3, "check_protocol": 1}
 
 
-def test_a_fold_file_that_leaks_ends_in_a_sentence(folder: Path) -> None:
+def test_a_leak_in_a_fold_file_is_reported(folder: Path) -> None:
     keys = [f"{speaker}{word}" for speaker in range(3) for word in ("happy", "sad")]
     rows: list[tuple[object, ...]] = [(key, number % 3) for number, key in enumerate(keys)]
     write_fold_file(folder / "folds.csv", rows, "utterance", "fold")
-    said = snakemake(folder, FILE, CHECKS)
-    assert re.search(r"speaker \d is in the roles .* or set protocol.allow_shared_speakers", said)
-    assert "Traceback" not in said
+    log = snakemake(folder, FILE, CHECKS)
+    assert re.search(r"speaker \d is in the roles .* or set protocol.allow_shared_speakers", log)
+    assert "Traceback" not in log

@@ -1,4 +1,4 @@
-"""A whole small study through Snakemake, and what reruns after a change."""
+"""A whole small study in Snakemake, and what reruns after a change."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RESULTS = {
 ROBUSTNESS: dict[str, Any] = {
     "experiments": ["mfcc", "wav2vec2"],
     "conditions": {
-        "hardly": {"noise": "white", "snr_db": 200},
+        "inaudible": {"noise": "white", "snr_db": 200},
         "loud": {"noise": "babble", "snr_db": -5},
     },
 }
@@ -68,7 +68,7 @@ ROBUSTNESS: dict[str, Any] = {
 
 @dataclass
 class Checkout:
-    """A copy of the project in a folder of its own, whose code may be changed."""
+    """A copy of the project whose code may be changed."""
 
     folder: Path
 
@@ -81,7 +81,7 @@ class Checkout:
         )
 
     def planned(self, config: dict[str, Any] = STUDY, *targets: str) -> dict[str, int]:
-        """Jobs a rule that a run would do now."""
+        """Return the number of jobs per rule that a run would execute now."""
         ran = self.run("--cores", "2", "--dry-run", *targets, config=config)
         assert ran.returncode == 0, ran.stdout
         counts = dict(re.findall(r"^(\w+) +(\d+)$", ran.stdout, flags=re.MULTILINE))
@@ -111,15 +111,15 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     config = copy.deepcopy(STUDY)
     if not path:
         return {**config, **value}
-    place = config
+    node = config
     *parents, last = path.split(".")
     for parent in parents:
-        place = place.setdefault(parent, {})
-    place[last] = value
+        node = node.setdefault(parent, {})
+    node[last] = value
     return config
 
 
-def test_it_leaves_what_it_promises(finished: Checkout) -> None:
+def test_a_run_writes_all_results(finished: Checkout) -> None:
     results = finished.folder / "results" / "small"
     scores = pl.read_parquet(results / "tables" / "scores.parquet")
     assert set(scores.select("experiment", "size").iter_rows()) == {
@@ -130,8 +130,8 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     assert len(runs) == 2 * 2 * 3 * 2
     eight = runs.filter(pl.col("size") == "8")
     assert eight.select("training_count_active", "training_count_calm").unique().rows() == [(4, 4)]
-    origin = dict(runs.select("representations", "pretrained_weights").unique().iter_rows())
-    assert origin == {
+    weights = dict(runs.select("representations", "pretrained_weights").unique().iter_rows())
+    assert weights == {
         "mfcc": "",
         "wav2vec2/2": "untrained: random weights of seed 4",
     }
@@ -145,19 +145,19 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
     assert set(tested["utterance"]) == set(labelled["utterance"])
     rejected = pl.read_csv(results / "corpus" / "rejected.csv")
     assert {"missing", "silent", "truncated", "empty", "no label"} <= set(rejected["reason"])
-    for name in ("trials", "layer_weights"):  # of this study both are empty
+    for name in ("trials", "layer_weights"):  # both are empty in this study
         assert pl.read_parquet(results / "tables" / f"{name}.parquet").is_empty()
     audit = pl.read_csv(results / "corpus" / "audit.csv")
     assert "error" not in set(audit["severity"])
     assert "Audit of the corpus: demo (synthetic speech)" in (results / "audit.html").read_text()
     gaps = pl.read_parquet(results / "tables" / "slice_gaps.parquet")
     assert {"sex", "style", "text", "duration"} <= set(gaps["slice"])
-    assert not (results / "tables" / "robustness.parquet").exists()  # it was not asked for
+    assert not (results / "tables" / "robustness.parquet").exists()  # not requested
     efficiency = pl.read_parquet(results / "tables" / "efficiency.parquet")
     assert len(efficiency) == 2 * 2
     assert read_metadata(results / "tables" / "efficiency.parquet")["reference"] in EXPERIMENTS[:1]
     forecast = pl.read_parquet(results / "tables" / "forecast.parquet")
-    assert forecast["kind"].to_list() == ["forecast", "forecast"] * 2  # two sizes: none to hide
+    assert forecast["kind"].to_list() == ["forecast", "forecast"] * 2  # too few to hold a size out
     published = pl.read_parquet(results / "tables" / "published.parquet")
     assert published["our_value"].null_count() == len(published)
     for name in (
@@ -171,10 +171,10 @@ def test_it_leaves_what_it_promises(finished: Checkout) -> None:
         assert (results / "figures" / f"{name}.html").stat().st_size > 100_000
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
     report = (results / "report.html").read_text()
-    assert "Which representation recognises emotion in demo" in report
+    assert "Which representation recognises emotion best in demo" in report
 
 
-def test_a_trained_model_predicts_what_the_table_says(finished: Checkout) -> None:
+def test_predictions_of_a_trained_model_equal_the_table(finished: Checkout) -> None:
     results = finished.folder / "results" / "small"
     model = results / "runs" / "wav2vec2" / "fold1" / "all"
     trained = pl.read_parquet(model / "predictions.parquet").filter(repeat=1).sort("utterance")
@@ -206,7 +206,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
     benchmarks = {
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
-    assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # not worth a benchmark
+    assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # has no benchmark
     assert len(logs) == 39
 
 
@@ -220,7 +220,7 @@ def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) ->
         assert one["protocol_sha256"] == other["protocol_sha256"]
 
 
-def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
+def test_a_second_run_does_nothing(finished: Checkout) -> None:
     ran = finished.run("--cores", "2")
     assert ran.returncode == 0
     assert "Nothing to be done" in ran.stdout
@@ -229,7 +229,7 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
 
 @pytest.mark.parametrize(
     ("path", "value", "jobs"),
-    [  # of each key: test_invalidation.py
+    [  # test_invalidation.py tests every key
         (
             "evidence.target_ua",
             [0.9],
@@ -240,20 +240,20 @@ def test_a_second_run_does_nothing_and_says_so(finished: Checkout) -> None:
             "all",
             {"extract_features": 2, "index_features": 1, "train": 6, **RESULTS},
         ),
-        (  # two changes at once: neither may hide the other
+        (  # two changes at once: both have an effect
             "",
             {"sizes": [8, 12, "all"], "training": {**STUDY["training"], "learning_rate": 0.5}},
             {"check_protocol": 1, "train": 18, **RESULTS},
         ),
     ],
 )
-def test_only_what_a_change_touches_reruns(
+def test_a_change_reruns_dependent_steps_only(
     finished: Checkout, path: str, value: Any, jobs: dict[str, int]
 ) -> None:
     assert finished.planned(changed(path, value)) == jobs
 
 
-def test_a_comment_in_the_library_reruns_nothing_and_a_statement_its_steps(
+def test_a_changed_statement_reruns_its_steps_and_a_comment_nothing(
     finished: Checkout,
 ) -> None:
     engine, old = "workflow/emoscale/training/engine.py", "_EVALUATION_BATCH = 64"
@@ -266,7 +266,7 @@ def test_a_comment_in_the_library_reruns_nothing_and_a_statement_its_steps(
 
 
 @pytest.mark.slow
-def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> None:
+def test_robustness_to_perturbed_audio(finished: Checkout) -> None:
     config = {**STUDY, "robustness": ROBUSTNESS}
     scored = {"score_robustness": 1, "draw_figures": 1, "write_report": 1, "all": 1}
     assert finished.planned(config) == {
@@ -283,17 +283,17 @@ def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> No
         for fold in ("fold1", "fold2", "fold3"):
             cell = f"{experiment}/{fold}/all"
             trained = pl.read_parquet(results / "runs" / cell / "predictions.parquet")
-            heard = pl.read_parquet(results / "robustness" / f"{cell}.parquet")
-            clean, hardly, loud = (
-                heard.filter(condition=name).drop("condition")
-                for name in ("clean", "hardly", "loud")
+            perturbed = pl.read_parquet(results / "robustness" / f"{cell}.parquet")
+            clean, inaudible, loud = (
+                perturbed.filter(condition=name).drop("condition")
+                for name in ("clean", "inaudible", "loud")
             )
             order = ["repeat", "utterance"]
             assert clean.sort(order).equals(trained.sort(order))
-            # Noise 200 dB below is changed audio that is the same: the way to it is right.
-            assert hardly["utterance"].equals(clean["utterance"])
-            apart = (hardly["p_calm"] - clean["p_calm"]).abs()
-            assert float(apart.max()) < 5e-3  # type: ignore[arg-type]
+            # Noise 200 dB below the speech must not change the predictions.
+            assert inaudible["utterance"].equals(clean["utterance"])
+            difference = (inaudible["p_calm"] - clean["p_calm"]).abs()
+            assert float(difference.max()) < 5e-3  # type: ignore[arg-type]
             assert float((loud["p_calm"] - clean["p_calm"]).abs().max()) > 0.05  # type: ignore[arg-type]
     table = pl.read_parquet(results / "tables" / "robustness.parquet")
     scores = pl.read_parquet(results / "tables" / "scores.parquet").filter(size="all")
@@ -301,16 +301,16 @@ def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> No
     for row in table.filter(condition="clean").iter_rows(named=True):
         assert row["ua"] == pytest.approx(ua[row["experiment"]], abs=1e-12)
         assert row["drop"] == 0.0
-    assert table["condition"].to_list() == ["clean", "hardly", "loud"] * 2
+    assert table["condition"].to_list() == ["clean", "inaudible", "loud"] * 2
     assert (results / "figures" / "robustness.svg").stat().st_size > 1_000
     assert finished.planned(config) == {}
 
-    # A further condition extracts its own only; nothing is trained again.
+    # A new condition reruns only its own extraction; nothing is trained again.
     further = {**ROBUSTNESS["conditions"], "phone": {"band": "telephone"}}
     more = {**STUDY, "robustness": {**ROBUSTNESS, "conditions": further}}
     again = {"test_robustness": 6, **scored}
     assert finished.planned(more) == {"extract_perturbed": 4, "index_perturbed": 2, **again}
-    # Changed features that were removed are missed only where something else changed.
+    # Removed perturbed features are extracted again only when a condition changes.
     shutil.rmtree(results / "perturbed")
     assert finished.planned(config) == {}
     louder = {**ROBUSTNESS["conditions"], "loud": {"noise": "babble", "snr_db": -9}}
@@ -319,10 +319,10 @@ def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "sentence"),
+    ("path", "value", "message"),
     [
-        ("training.learning_rte", 0.5, "unknown key learning_rte; remove it or mend its spelling"),
-        ("corpus", {"reader": "emodb"}, r"corpus\.emodb\.root: is missing"),
+        ("training.learning_rte", 0.5, r"unknown key learning_rte; did you mean learning_rate\?"),
+        ("corpus", {"reader": "emodb"}, r"corpus\.root: is missing"),
         (
             "",
             {
@@ -334,12 +334,12 @@ def test_changed_audio_goes_through_the_trained_models(finished: Checkout) -> No
         (
             "corpus",
             {"reader": "iemocap", "root": "nowhere"},
-            r"nowhere does not exist: looked for Session1/dialog/EmoEvaluation",
+            r"nowhere does not exist: expected Session1/dialog/EmoEvaluation",
         ),
     ],
 )
-def test_a_mistake_is_a_sentence(finished: Checkout, path: str, value: Any, sentence: str) -> None:
+def test_mistakes_are_reported(finished: Checkout, path: str, value: Any, message: str) -> None:
     ran = finished.run("--cores", "2", config={**changed(path, value), "study": "mistaken"})
     assert ran.returncode != 0
-    assert re.search(sentence, ran.stdout)
+    assert re.search(message, ran.stdout)
     assert "Traceback" not in ran.stdout

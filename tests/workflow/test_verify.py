@@ -1,4 +1,4 @@
-"""A finished study is what it was when it was written, or a sentence says what is not."""
+"""`scripts/verify.py` checks that the files of a finished study are complete and unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import PROJECT
-from tests.workflow.same_results import compared, differences
+from tests.workflow.same_results import comparable_files, differences
 from tests.workflow.test_study import STUDY, Checkout
 
 pytestmark = pytest.mark.slow
@@ -39,15 +39,15 @@ def checkout(folder: Path) -> Checkout:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    made = checkout(tmp_path_factory.mktemp("checkout"))
-    ran = made.run("--cores", "2", config=SMALL)
+    copy_of_project = checkout(tmp_path_factory.mktemp("checkout"))
+    ran = copy_of_project.run("--cores", "2", config=SMALL)
     assert ran.returncode == 0, ran.stdout
-    return made
+    return copy_of_project
 
 
 @pytest.fixture
 def results(finished: Checkout, tmp_path: Path) -> Path:
-    """A copy that may be harmed."""
+    """Return a copy of the results that may be damaged."""
     return Path(shutil.copytree(finished.folder / "results" / "small", tmp_path / "small"))
 
 
@@ -59,22 +59,22 @@ def verify(results: Path, *options: str) -> tuple[int, str]:
     return ran.returncode, ran.stdout
 
 
-def flip(path: Path, place: int = -30) -> None:
+def flip(path: Path, index: int = -30) -> None:
     content = bytearray(path.read_bytes())
-    content[place] ^= 0xFF
+    content[index] ^= 0xFF
     path.write_bytes(bytes(content))
 
 
-def test_a_finished_study_is_what_was_written(finished: Checkout) -> None:
-    status, said = verify(finished.folder / "results" / "small")
-    assert (status, said.splitlines()[-1]) == (0, "everything is as it was written")
+def test_a_finished_study_has_no_errors(finished: Checkout) -> None:
+    status, output = verify(finished.folder / "results" / "small")
+    assert (status, output.splitlines()[-1]) == (0, "errors: 0")
     runs = pl.read_parquet(finished.folder / "results" / "small" / "tables" / "runs.parquet")
     assert set(runs.filter(experiment="mfcc")["checkpoint_sha256"]) == {""}
     named = runs.filter(experiment="wav2vec2").select("checkpoint_sha256", "corpus_sha256")
     assert all(len(value) == 64 for row in named.iter_rows() for value in row)
 
 
-def swap_frames(path: Path) -> None:
+def change_frames(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["frames"][0, 0] = 7.0
 
@@ -85,71 +85,82 @@ def remove_row(path: Path) -> None:
     pq.write_table(table.head(-1).to_arrow().replace_schema_metadata(metadata), path)
 
 
-HARMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "shard": ("features/mfcc/00.h5", swap_frames, "frames is not what was written"),
-    "cut shard": ("features/mfcc/01.h5", lambda p: os.truncate(p, 3000), "is no HDF5 file"),
-    "no shard": ("features/mfcc/01.h5", Path.unlink, "names 01.h5, which is missing"),
+DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "shard": ("features/mfcc/00.h5", change_frames, "content of frames does not match its digest"),
+    "cut shard": (
+        "features/mfcc/01.h5",
+        lambda p: os.truncate(p, 3000),
+        "is not HDF5, or is damaged",
+    ),
+    "no shard": ("features/mfcc/01.h5", Path.unlink, "refers to 01.h5, which is missing"),
     "index": ("features/mfcc/index.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
-    "perturbed": ("perturbed/loud/mfcc/00.h5", swap_frames, "frames is not what was written"),
-    "weights": ("runs/mfcc/fold1/all/model.safetensors", flip, "not what its run.json says"),
-    "predictions": ("runs/mfcc/fold1/all/predictions.parquet", flip, "not what its run.json says"),
-    "no history": ("runs/mfcc/fold1/all/history.parquet", Path.unlink, "which is not there"),
+    "perturbed": (
+        "perturbed/loud/mfcc/00.h5",
+        change_frames,
+        "content of frames does not match its digest",
+    ),
+    "weights": ("runs/mfcc/fold1/all/model.safetensors", flip, "does not match the digest"),
+    "predictions": ("runs/mfcc/fold1/all/predictions.parquet", flip, "does not match the digest"),
+    "no history": ("runs/mfcc/fold1/all/history.parquet", Path.unlink, "which is missing"),
     "no JSON": ("runs/mfcc/fold1/all/run.json", lambda p: p.write_text("{"), "is not JSON"),
     "no run": ("runs/mfcc/fold1/all/run.json", Path.unlink, "does not exist"),
-    "fold": ("protocol/fold2.parquet", Path.unlink, "trained on another"),
+    "fold": ("protocol/fold2.parquet", Path.unlink, "trained on a different version"),
     "utterances": ("corpus/utterances.parquet", lambda p: flip(p, 60), "utterances.parquet"),
-    "score": ("tables/scores.parquet", remove_row, "is not what was written"),
-    "leaf": ("tables/published.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
-    "source": ("tables/predictions.parquet", Path.unlink, "which is missing; run the study again"),
-    "stamp": ("checkpoints/tiny.json", lambda p: p.write_text("[]"), "is damaged"),
+    "score": ("tables/scores.parquet", remove_row, "content does not match its digest"),
+    "table": ("tables/published.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
+    "input": ("tables/predictions.parquet", Path.unlink, "which is missing; run the study again"),
+    "checkpoint": ("checkpoints/tiny.json", lambda p: p.write_text("[]"), "is damaged"),
 }
 
 
-@pytest.mark.parametrize("name", HARMS)
-def test_whatever_is_wrong_is_named(results: Path, name: str) -> None:
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_reported(results: Path, name: str) -> None:
     from emoscale.reporting.verification import verify_study
 
-    file, harm, sentence = HARMS[name]
-    harm(results / file)
-    wrong = verify_study(results).wrong
-    assert any(sentence in each for each in wrong), wrong
+    file, damage, message = DAMAGES[name]
+    damage(results / file)
+    errors = verify_study(results).errors
+    assert any(message in error for error in errors), errors
 
 
-def test_quick_reads_no_shards(results: Path) -> None:
-    swap_frames(results / "features" / "mfcc" / "00.h5")
+def test_quick_verification_reads_no_shards(results: Path) -> None:
+    change_frames(results / "features" / "mfcc" / "00.h5")
     assert verify(results, "--quick")[0] == 0
-    status, said = verify(results)
+    status, output = verify(results)
     assert status == 1
-    assert said.splitlines()[-1] == "1 wrong"
+    assert output.splitlines()[-1] == "errors: 1"
 
 
-def test_a_removed_file_is_made_again_by_the_next_run(finished: Checkout) -> None:
-    """What the sentence about a damaged shard asks for: the shard and its index are removed."""
+def test_removed_files_are_written_again(finished: Checkout) -> None:
+    """The error about a damaged shard says which files to remove before the next run."""
     results = finished.folder / "results" / "small"
     shard, index = (results / "features" / "mfcc" / name for name in ("00.h5", "index.parquet"))
-    whole, before = shard.read_bytes(), os.stat(shard)
-    swap_frames(shard)
-    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a disk does it
+    original, before = shard.read_bytes(), os.stat(shard)
+    change_frames(shard)
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))  # like a fault of the disk
     shutil.rmtree(results / "runs" / "mfcc" / "fold1")
-    wanted = "results/small/runs/mfcc/fold1/all/run.json"
-    ran = finished.run("--cores", "2", wanted, config=SMALL)
+    target = "results/small/runs/mfcc/fold1/all/run.json"
+    ran = finished.run("--cores", "2", target, config=SMALL)
     assert ran.returncode != 0
     log = (results / "logs" / "train" / "mfcc" / "fold1" / "all.log").read_text()
-    assert "00.h5: frames is not what was written; remove the file and results/small/" in log
+    assert (
+        "00.h5: the content of frames does not match its digest; remove the file and results/small/"
+        in log
+    )
     shard.unlink()
     index.unlink()
-    for target in ([wanted], []):
-        ran = finished.run("--cores", "2", *target, config=SMALL)
+    for targets in ([target], []):
+        ran = finished.run("--cores", "2", *targets, config=SMALL)
         assert ran.returncode == 0, ran.stdout
-    assert shard.read_bytes() == whole
-    status, said = verify(results)
-    assert status == 0, said
+    assert shard.read_bytes() == original
+    status, output = verify(results)
+    assert status == 0, output
 
 
-def test_one_core_and_two_give_the_same(finished: Checkout, tmp_path: Path) -> None:
+def test_one_core_and_two_have_the_same_results(finished: Checkout, tmp_path: Path) -> None:
     other = checkout(tmp_path / "other")
     ran = other.run("--cores", "1", config=SMALL)
     assert ran.returncode == 0, ran.stdout
-    one, two = (made.folder / "results" / "small" for made in (other, finished))
-    assert len(compared(one)) > 50
+    one, two = (run.folder / "results" / "small" for run in (other, finished))
+    assert len(comparable_files(one)) > 50
     assert differences(one, two) == []

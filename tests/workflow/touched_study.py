@@ -1,4 +1,4 @@
-"""A study that Snakemake believes to be finished, without anything computed, to ask what reruns."""
+"""A study that Snakemake considers finished although nothing was computed, to test what reruns."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from snakemake.settings.types import (
 from tests.conftest import PROJECT
 
 Pending = dict[str, list[str]]
-"""Outputs that a run would make again, by rule."""
+"""Outputs that a run would write, by rule."""
 
 
 @dataclass
 class TouchedStudy:
-    """A folder whose results are empty files; Snakemake has recorded how each was made."""
+    """A study whose results are empty files with Snakemake's records of parameters and code."""
 
     folder: Path
     config: dict[str, Any]
     project: Path = PROJECT
 
     def finish(self) -> None:
-        """Let Snakemake touch every output, which records parameters, inputs and code."""
+        """Touch every output with Snakemake, which records parameters, inputs and code."""
         for output in [path for paths in self.pending().values() for path in paths]:
             path = self.folder / output
             if path == self.folder / self.config["corpus"]["root"]:
@@ -48,16 +48,16 @@ class TouchedStudy:
             graph.execute_workflow(executor="touch", scheduling_settings=SchedulingSettings())
 
     def pending(self, config: dict[str, Any] | None = None) -> Pending:
-        """What a run with this configuration would make, as Snakemake's summary says it."""
+        """Return the outputs that a run with this configuration would write."""
         return self.pending_of(yaml.safe_dump(config or self.config))
 
     def pending_of(self, text: str) -> Pending:
-        """The same, of a configuration file with this text."""
-        told = io.StringIO()
-        with self._graph(text) as graph, contextlib.redirect_stdout(told):
+        """Return the outputs that a run with this text as configuration file would write."""
+        output_text = io.StringIO()
+        with self._graph(text) as graph, contextlib.redirect_stdout(output_text):
             graph.summary()
         pending: Pending = {}
-        for line in told.getvalue().splitlines()[1:]:
+        for line in output_text.getvalue().splitlines()[1:]:
             output, _, rule, _, _, plan = line.split("\t")
             if plan != "no update":
                 pending.setdefault(rule, []).append(output)
@@ -67,7 +67,7 @@ class TouchedStudy:
     def _graph(self, text: str, settings: DAGSettings | None = None) -> Iterator[Any]:
         path = self.folder / "study.yaml"
         path.write_text(text)
-        before = Path.cwd()
+        working_folder = Path.cwd()
         try:
             with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
                 workflow = api.workflow(
@@ -78,4 +78,4 @@ class TouchedStudy:
                 )
                 yield workflow.dag(settings or DAGSettings())
         finally:
-            os.chdir(before)
+            os.chdir(working_folder)

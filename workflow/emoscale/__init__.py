@@ -3,7 +3,7 @@
 The packages follow the flow of data: `audio` and `corpus` give utterances, `representations` turn
 them into features, `store` keeps those, `protocol` deals roles and training orders, `models` and
 `training` learn, `evaluation` counts, `reporting` shows. A package imports only from those before
-it; `tests/test_rooms.py` holds the order.
+it; `tests/test_packages.py` holds the order.
 """
 
 __version__ = "0.1.0"

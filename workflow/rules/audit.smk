@@ -1,4 +1,4 @@
-# Before any training: what is wrong in the corpus. The audio is measured once, whatever its labels.
+# The audit of the corpus, before any training. Measurements of the audio do not depend on labels.
 rule measure_shard:
     input:
         generated_corpus(),
@@ -42,12 +42,12 @@ rule find_duplicates:
         ENVIRONMENT
     threads: 2
     resources:
-        runtime=whole_reading_minutes,
+        runtime=corpus_minutes,
     params:
         root=corpus_root,
         code=code_of("find_duplicates.py"),
     message:
-        "find recordings that stand under several keys"
+        "find copies of recordings"
     shell:
         'python "$EMOSCALE_SCRIPTS"/find_duplicates.py --root {params.root:q}'
         " --acoustics {output.acoustics:q} --pairs {output.pairs:q}"
@@ -69,7 +69,7 @@ rule audit_corpus:
         f"{OUT}/logs/audit_corpus.log",
     benchmark:
         f"{OUT}/benchmarks/audit_corpus.tsv"
-    # What it finds is there to be read when a check ends the run.
+    # Early, so that its page exists when a check ends the run.
     priority: 200
     conda:
         ENVIRONMENT

@@ -1,4 +1,4 @@
-# The checked configuration, and how rules see parts of it.
+# The validated configuration, and the helpers by which rules read parts of it.
 import os
 import sys
 from functools import cache
@@ -9,15 +9,20 @@ from snakemake.exceptions import WorkflowError
 PROJECT = Path(workflow.basedir)
 SCRIPTS = PROJECT / "scripts"
 ENVIRONMENT = str(PROJECT / "envs" / "workflow.yaml")
-# The library is used from this checkout, by rules that run in another environment too; and plain
-# `python` in a rule is the one that runs Snakemake, unless an environment is activated for it.
+# Rules use the library of this checkout, also in another environment; `python` in a rule is the one
+# that runs Snakemake, unless an environment is activated for it.
 sys.path.insert(0, str(PROJECT / "workflow"))
 
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.corpus import corpus_name
 from emoscale.config.representations import modality_of
-from emoscale.corpus.survey import Survey, read_survey, survey_corpus, write_survey
+from emoscale.corpus.digests import (
+    CorpusDigests,
+    compute_corpus_digests,
+    read_corpus_digests,
+    write_corpus_digests,
+)
 from emoscale.runtime.errors import CorpusError, DiskError, UserError
 from emoscale.runtime.file_digests import FileDigests
 from emoscale.runtime.provenance import code_digest
@@ -51,19 +56,19 @@ wildcard_constraints:
 
 
 def settings_of(part, *wildcard_names):
-    """The part of the configuration that a step depends on, as canonical JSON."""
+    """Return a parameter with the settings that a step depends on, as canonical JSON."""
     part_of = getattr(STUDY, f"{part}_settings")
     return lambda wildcards: part_of(*(getattr(wildcards, name) for name in wildcard_names))
 
 
 @cache
 def code_of(script, *modules):
-    """Digest of a program and the library modules it imports: comments do not count."""
+    """Return the digest of a program and the library modules it imports, without comments."""
     return code_digest(SCRIPTS / script, *modules)
 
 
 def untracked(function):
-    """A parameter that is no reason to run a step again, such as where a corpus lies.
+    """Return a parameter that is no reason to run a step again, such as the path of the corpus.
 
     `function` is given the wildcards, the input and the output. Snakemake compares a step's
     parameters with those of its last run, except those that are made from its input or output.
@@ -71,15 +76,15 @@ def untracked(function):
     return lambda wildcards, input, output: function(wildcards, input, output)
 
 
-def option_for_each(name, files):
-    """`--name=FILE` for each of the input files under a name; there may be none."""
+def options_for_files(name, files):
+    """Return a parameter with `--name=FILE` for each input file under a name."""
     return untracked(
         lambda wildcards, input, output: [f"--{name}={path}" for path in getattr(input, files)]
     )
 
 
 def folder_of(name):
-    """The folder of the output of that name."""
+    """Return a parameter with the folder of an output."""
     return untracked(lambda wildcards, input, output: os.path.dirname(getattr(output, name)))
 
 
@@ -87,36 +92,41 @@ DIGESTS = FileDigests(f"{OUT}/corpus/file_digests.json")
 
 
 @cache
-def survey():
-    """Digests of what the corpus holds now; of a generated one, of its settings.
+def corpus_digests():
+    """Return the digests of the corpus; of the generated one, those of its settings.
 
-    Where the corpus cannot be read, what it held when it was read last: a finished study needs it
-    no more. Steps that do need it then say what is missing.
+    A corpus that cannot be read counts as it was when it was read last, with a warning: a finished
+    study needs it no more, and steps that do need it name what is missing. One that was never read
+    is an error.
     """
     if IS_DEMO:
-        own, seconds = STUDY.corpus_settings(include_root=False), 3.0 * STUDY.corpus.utterances_per_session
-        size = int(seconds * 32_000 / STUDY.shards)
-        each = (own,) * STUDY.shards
-        return Survey(each, each, own, own, (size,) * STUDY.shards)
-    last = f"{OUT}/corpus/survey.json"
+        corpus = STUDY.corpus
+        settings = STUDY.corpus_settings(include_root=False)
+        utterances = corpus.sessions * corpus.utterances_per_session
+        shard_bytes = int(3.0 * utterances * 32_000 / STUDY.shards)  # of 3 s each
+        shards = (settings,) * STUDY.shards
+        return CorpusDigests(shards, shards, settings, settings, (shard_bytes,) * STUDY.shards)
+    path = f"{OUT}/corpus/digests.json"
+    last = read_corpus_digests(path, STUDY.shards)
     try:
-        found = survey_corpus(STUDY.corpus, STUDY.shards, DIGESTS)
+        found = compute_corpus_digests(STUDY.corpus, STUDY.shards, DIGESTS)
     except CorpusError as error:
-        nothing = (str(error),) * STUDY.shards
-        none = Survey(nothing, nothing, str(error), str(error), (0,) * STUDY.shards)
-        return read_survey(last, STUDY.shards) or none
+        if last is None:
+            raise WorkflowError(str(error)) from None
+        print(f"warning: {error}. The plan uses the corpus as it was read last.", file=sys.stderr)
+        return last
     except DiskError as error:
         raise WorkflowError(str(error)) from None
-    if read_survey(last, STUDY.shards) != found:
-        write_survey(found, last)
+    if last != found:
+        write_corpus_digests(found, path)
     return found
 
 
-# Where a corpus lies is no reason to do anything again: what it holds is in the survey.
+# The path of the corpus is no reason to run again: its content is in the digests.
 corpus_settings = untracked(lambda *_: STUDY.corpus_settings())
 corpus_root = untracked(lambda *_: STUDY.corpus.root)
 
 
 def generated_corpus():
-    """The folder that must be generated before recordings can be read."""
+    """Return the folder of the corpus where it must be generated first."""
     return [STUDY.corpus.root] if IS_DEMO else []

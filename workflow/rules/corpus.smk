@@ -1,7 +1,7 @@
-# From a corpus as it is delivered to the utterance table and the shards that are extracted. A shard's
-# audio is checked on its own, so that one more recording reads and extracts one shard again; texts
-# stand apart from labels, so that a corrected transcript deals no fold again.
-from emoscale.corpus.reading import modules_of
+# From the corpus to the utterance table and the shards. Each shard is checked separately, so that a
+# new recording reads and extracts one shard only; texts are separate from labels, so that a corrected
+# transcript changes no fold.
+from emoscale.corpus.readers import reader_modules
 
 if IS_DEMO:
 
@@ -17,7 +17,7 @@ if IS_DEMO:
         threads: 2
         params:
             corpus=settings_of("corpus"),
-            code=code_of("generate_demo.py", "emoscale.corpus.demo.speak"),
+            code=code_of("generate_demo.py", "emoscale.corpus.demo.text_to_speech"),
         message:
             "generate the synthetic demo corpus"
         shell:
@@ -43,9 +43,9 @@ rule read_shard:
     params:
         corpus=corpus_settings,
         audio=settings_of("audio"),
-        content=lambda wildcards: survey().audio[int(wildcards.shard)],
+        content=lambda wildcards: corpus_digests().audio[int(wildcards.shard)],
         shards=STUDY.shards,
-        code=code_of("read_shard.py", *modules_of(STUDY.corpus)),
+        code=code_of("read_shard.py", *reader_modules(STUDY.corpus)),
     message:
         "read shard {wildcards.shard} of the corpus and check every recording"
     shell:
@@ -67,11 +67,11 @@ rule gather_texts:
     conda:
         ENVIRONMENT
     resources:
-        runtime=whole_reading_minutes,
+        runtime=corpus_minutes,
     params:
         corpus=corpus_settings,
-        content=survey().texts,
-        code=code_of("read_texts.py", *modules_of(STUDY.corpus)),
+        content=corpus_digests().texts,
+        code=code_of("read_texts.py", *reader_modules(STUDY.corpus)),
     message:
         "read all texts"
     shell:
@@ -79,7 +79,7 @@ rule gather_texts:
         " --output {output:q} {input.shards:q} > {log:q} 2>&1"
 
 
-# A shard's own, for representations of text: one more transcript extracts one shard again.
+# Texts of one shard, for representations of text: a new transcript extracts one shard only.
 use rule gather_texts as read_texts with:
     input:
         generated_corpus(),
@@ -95,7 +95,7 @@ use rule gather_texts as read_texts with:
     resources:
         runtime=reading_minutes,
     params:
-        content=lambda wildcards: survey().texts[int(wildcards.shard)],
+        content=lambda wildcards: corpus_digests().texts[int(wildcards.shard)],
     message:
         "read the texts of shard {wildcards.shard}"
 
@@ -114,10 +114,10 @@ rule list_talkers:
         ENVIRONMENT
     params:
         corpus=corpus_settings,
-        content=survey().speakers,
-        code=code_of("list_talkers.py", *modules_of(STUDY.corpus)),
+        content=corpus_digests().speakers,
+        code=code_of("list_talkers.py", *reader_modules(STUDY.corpus)),
     message:
-        "list whose voices babble is made of"
+        "list the talkers of babble noise"
     shell:
         'python "$EMOSCALE_SCRIPTS"/list_talkers.py --corpus {params.corpus:q} --output {output:q}'
         " {input.shards:q} > {log:q} 2>&1"
@@ -140,10 +140,10 @@ rule read_corpus:
         ENVIRONMENT
     params:
         corpus=corpus_settings,
-        content=survey().declared,
-        code=code_of("read_corpus.py", *modules_of(STUDY.corpus)),
+        content=corpus_digests().declared,
+        code=code_of("read_corpus.py", *reader_modules(STUDY.corpus)),
     message:
-        "gather the corpus: what it says, and what its audio is"
+        "join the corpus's labels with its audio"
     shell:
         'python "$EMOSCALE_SCRIPTS"/read_corpus.py --corpus {params.corpus:q}'
         " --recordings {output.recordings:q} --rejected {output.rejected:q}"
@@ -165,7 +165,7 @@ rule label_corpus:
         labels=settings_of("labels"),
         code=code_of("label_corpus.py"),
     message:
-        "give every utterance the study's class"
+        "assign every utterance its class"
     shell:
         'python "$EMOSCALE_SCRIPTS"/label_corpus.py --labels {params.labels:q}'
         " --recordings {input.recordings:q} --utterances {output.utterances:q} > {log:q} 2>&1"

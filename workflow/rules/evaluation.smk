@@ -1,4 +1,4 @@
-# From the runs of all cells to the tables: scores, comparisons, slices, labels saved, forecasts.
+# Tables from the runs of all cells: scores, comparisons, slices, label efficiency, forecasts.
 rule make_tables:
     input:
         runs=files_of_cells(rules.train.output.run, CELLS["experiments"]),
@@ -32,7 +32,7 @@ rule make_tables:
         folder=folder_of("scores"),
         code=code_of("make_tables.py"),
     message:
-        "gather all runs into tables"
+        "collect all runs into tables"
     shell:
         'python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q}'
         " --corpus-name {params.corpus_name:q} --runs {params.runs:q} --cells {params.cells:q} --protocol {params.protocol:q}"
@@ -90,7 +90,7 @@ rule slice_scores:
         folder=folder_of("slices"),
         code=code_of("slice_scores.py"),
     message:
-        "score every experiment by groups of the tested utterances"
+        "score every experiment by groups of test utterances"
     shell:
         'python "$EMOSCALE_SCRIPTS"/slice_scores.py --predictions {input.predictions:q}'
         " --scores {input.scores:q} --utterances {input.utterances:q} --texts {input.texts:q}"
@@ -121,7 +121,7 @@ rule measure_efficiency:
         folder=folder_of("forecast"),
         code=code_of("measure_efficiency.py"),
     message:
-        "count the labels that are saved, and forecast further sizes"
+        "compute label efficiency and forecasts"
     shell:
         'python "$EMOSCALE_SCRIPTS"/measure_efficiency.py --settings {params.settings:q}'
         " --scores {input.scores:q} --predictions {input.predictions:q}"

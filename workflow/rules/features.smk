@@ -1,12 +1,12 @@
-# Every representation of every shard, and an index a representation.
+# Every representation of every shard, and one index per representation.
 
 
 localrules:
     fetch_checkpoint,
 
 
-# Weights by name: downloaded once to a cache that studies share. A step that needs the network, so
-# it runs where Snakemake runs.
+# Checkpoints are downloaded once, to a cache that studies share. The step needs the network, so it
+# runs where Snakemake runs.
 rule fetch_checkpoint:
     output:
         f"{OUT}/checkpoints/{{checkpoint}}.json",
@@ -24,7 +24,7 @@ rule fetch_checkpoint:
         offline=untracked(lambda *_: "--offline" if STUDY.execution.offline else "--online"),
         code=checkpoint_code,
     message:
-        "{wildcards.checkpoint}: fetch the weights"
+        "{wildcards.checkpoint}: fetch the checkpoint"
     shell:
         'python "$EMOSCALE_SCRIPTS"/fetch_checkpoint.py --name {wildcards.checkpoint}'
         " --settings {params.settings:q} --cache {params.cache:q} {params.offline} --output {output:q}"
@@ -53,14 +53,14 @@ rule extract_features:
         mem_mb=extraction_megabytes,
         runtime=extraction_minutes,
         gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
-        # A resource, because another device is no reason to extract again.
+        # A resource and no parameter: another device is no reason to extract again.
         device=extraction_device,
     params:
         settings=settings_of("representation", "representation"),
         condition=[],
         root=corpus_root,
-        texts=option_for_each("texts", "texts"),
-        talkers=option_for_each("talkers", "talkers"),
+        texts=options_for_files("texts", "texts"),
+        talkers=options_for_files("talkers", "talkers"),
         weights=untracked(weights_options),
         fairseq=untracked(fairseq_option),
         own_weights=lambda wildcards: content_of_own_weights(wildcards.representation),

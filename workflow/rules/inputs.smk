@@ -1,4 +1,4 @@
-# What the steps of a representation, an experiment or a condition read, and the code that they run.
+# Inputs and code of the steps of a representation, an experiment or a condition.
 import json
 
 from emoscale.config.checkpoints import UntrainedModel
@@ -6,20 +6,20 @@ from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.robustness import Babble
 from emoscale.config.settings import reference_parts
 from emoscale.models.registry import sources_of as sources_of_model
-from emoscale.representations.registry import sources_of
+from emoscale.representations.registry import representation_sources
 from emoscale.runtime.provenance import canonical_json
 
 CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
 
 
 def checkpoint_identity(wildcards):
-    """What is fetched; a digest that is stated later is checked and changes nothing."""
+    """Return the settings of a checkpoint; a sha256 that is added later changes nothing."""
     stated = json.loads(STUDY.checkpoint_settings(wildcards.checkpoint))
     return canonical_json({key: value for key, value in stated.items() if key != "sha256"})
 
 
 def checkpoint_code(wildcards):
-    """Only where it makes the weights: what is downloaded is held to a digest."""
+    """Return the code of a checkpoint where it generates the weights; downloads have a digest."""
     made = isinstance(STUDY.checkpoints[wildcards.checkpoint], UntrainedModel)
     return (
         code_of("fetch_checkpoint.py", "emoscale.representations.weights.untrained") if made else ""
@@ -32,48 +32,48 @@ def backend_of(wildcards):
 
 def representation_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
-    return code_of("extract_features.py", *sources_of(kind, backend_of(wildcards)))
+    return code_of("extract_features.py", *representation_sources(kind, backend_of(wildcards)))
 
 
 def fairseq_option(wildcards, input, output):
-    """Where the original package lies, for what it computes."""
+    """Return the option with the Python of fairseq."""
     if backend_of(wildcards) == "native":
         return []
     return [f"--fairseq-python={os.path.expanduser(STUDY.execution.fairseq_python)}"]
 
 
 def texts_of_shard(wildcards):
-    """The shard's texts, for what may read them."""
+    """Return the texts of the shard, for representations that may read them."""
     kind = STUDY.representations[wildcards.representation].kind
     reads_text = modality_of(kind) != "audio"
     return expand(rules.read_texts.output, shard=wildcards.shard) if reads_text else []
 
 
 def fetched_checkpoints(wildcards):
-    """What the representation's weights must be fetched for: those that have a name."""
+    """Return the records of the checkpoints that a representation names."""
     names = STUDY.checkpoints_of(wildcards.representation)
     return [f"{OUT}/checkpoints/{name}.json" for name in names]
 
 
 def weights_options(wildcards, input, output):
-    """Where the weights lie; what they are stands in the stamps that fetching leaves."""
+    """Return the options with the checkpoints' records and cache."""
     names = STUDY.checkpoints_of(wildcards.representation)
     known = {name: json.loads(STUDY.checkpoint_settings(name)) for name in names}
-    stamps = [f"--weights={path}" for path in input.weights]
-    return [*stamps, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
+    records = [f"--weights={path}" for path in input.weights]
+    return [*records, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
 
 
 @cache
 def content_of_own_weights(representation):
-    """Changes when pre-trained weights that are the user's (files, folders) are replaced."""
+    """Return digests of local checkpoint files and folders, which change when they are replaced."""
     settings = STUDY.representations[representation]
     named = STUDY.checkpoints_of(representation)
     paths = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
-    return [DIGESTS.of_tree(path) for path in paths if path not in named]
+    return [DIGESTS.path_digest(path) for path in paths if path not in named]
 
 
 def may_use_gpu(wildcards):
-    """Networks, and what the user brings."""
+    """Return whether a representation is a network, or may be one."""
     settings = STUDY.representations[wildcards.representation]
     return isinstance(settings, (PretrainedSettings, ExternalSettings))
 
@@ -84,9 +84,9 @@ def extraction_device(wildcards):
 
 
 def fold_file_digest():
-    """Changes with what a table of given folds says; the step that reads it says what is missing."""
+    """Return the digest of the fold file; the step that reads it reports a missing one."""
     path = STUDY.protocol.fold_file
-    return DIGESTS.of_tree(path) if path else ""
+    return DIGESTS.path_digest(path) if path else ""
 
 
 def features_of_experiment(wildcards):
@@ -101,7 +101,7 @@ def training_code(wildcards):
 
 
 def files_of_cells(pattern, sizes_of_experiments):
-    """One file of each experiment, fold and training size."""
+    """Return one file of each experiment, fold and training size."""
     return [
         path
         for experiment, sizes in sizes_of_experiments.items()
@@ -111,18 +111,18 @@ def files_of_cells(pattern, sizes_of_experiments):
 
 def perturbed_code(wildcards):
     kind = STUDY.representations[wildcards.representation].kind
-    sources = sources_of(kind, backend_of(wildcards))
+    sources = representation_sources(kind, backend_of(wildcards))
     return code_of("extract_features.py", "emoscale.audio.conditions", *sources)
 
 
 def talkers_of_condition(wildcards):
-    """Everybody, where others talk: one more voice is then heard everywhere."""
+    """Return the table of talkers, for babble noise."""
     others = isinstance(STUDY.robustness.conditions[wildcards.condition], Babble)
     return rules.list_talkers.output if others else []
 
 
 def perturbed_features(wildcards):
-    """Indices of the audio that an experiment reads, under every condition."""
+    """Return the indices of an experiment's representations of audio, under every condition."""
     return expand(
         rules.index_perturbed.output,
         condition=sorted(STUDY.robustness.conditions),

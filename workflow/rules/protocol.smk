@@ -1,9 +1,9 @@
-# Roles and training orders of each fold, and the checks that come before any training.
+# Roles and training orders of each fold, and the checks before any training.
 rule make_fold:
     input:
         utterances=rules.label_corpus.output.utterances,
         duplicates=rules.find_duplicates.output.duplicates,
-        # Texts only where folds may share none: elsewhere a corrected transcript deals no fold again.
+        # Texts only with text_disjoint: otherwise a corrected transcript changes no fold.
         texts=rules.gather_texts.output if STUDY.protocol.text_disjoint else [],
     output:
         f"{OUT}/protocol/{{fold}}.parquet",
@@ -16,10 +16,10 @@ rule make_fold:
     params:
         protocol=settings_of("protocol"),
         fold_file=fold_file_digest(),
-        texts=option_for_each("texts", "texts"),
+        texts=options_for_files("texts", "texts"),
         code=code_of("make_fold.py"),
     message:
-        "{wildcards.fold}: deal roles and training orders"
+        "{wildcards.fold}: assign roles and training orders"
     shell:
         'python "$EMOSCALE_SCRIPTS"/make_fold.py --protocol {params.protocol:q} --fold {wildcards.fold}'
         " --utterances {input.utterances:q} --duplicates {input.duplicates:q} {params.texts:q}"
@@ -39,9 +39,9 @@ rule check_protocol:
         f"{OUT}/logs/check_protocol.log",
     benchmark:
         f"{OUT}/benchmarks/check_protocol.tsv"
-    # Before any training: a size that no fold has ends the run here. It is no input of the
-    # trainings (each fold is checked when it is made), or a new size would train all sizes again;
-    # and `ancient` would hide other changes from Snakemake (docs/decisions.md).
+    # Early, because a size that some fold lacks ends the run here. It is no input of trainings (each
+    # fold is checked when it is made), because a new size would then train all sizes again, and
+    # `ancient` would hide other changes from Snakemake (docs/engineers/decisions.md).
     priority: 100
     conda:
         ENVIRONMENT

@@ -1,4 +1,4 @@
-# Figures, and everything on one page.
+# Figures and the report.
 from emoscale.runtime.provenance import file_sha256
 
 ROBUSTNESS = [rules.score_robustness.output.table] if STUDY.robustness_sizes() else []
@@ -39,7 +39,7 @@ rule draw_figures:
         'python "$EMOSCALE_SCRIPTS"/draw_figures.py --output {params.folder:q} {input:q} > {log:q} 2>&1'
 
 
-# The page's template, style and program are not Python: they count by their bytes.
+# The template, style and program of the page are no Python: their bytes are tracked.
 PAGE = PROJECT / "workflow" / "emoscale" / "reporting" / "report"
 
 

@@ -1,4 +1,4 @@
-# What steps ask of a cluster, and which of them share a job. Nothing of it is a reason to rerun.
+# Resources of the steps on a cluster, and the groups that share jobs. They are no reason to rerun.
 from emoscale.config.resources import (
     TRAINING_ENVIRONMENT,
     extraction_seconds,
@@ -9,9 +9,9 @@ from emoscale.config.resources import (
     training_seconds,
 )
 
-# Groups of steps that share a job of a cluster; how many of each do is `group-components` of
-# profiles/slurm. Where Snakemake runs the steps itself they mean nothing. What of a group is connected
-# must be a chain: the job asks for one core, and limits of the profile do not reach into it.
+# Groups of steps that share a cluster job; their number is `group-components` of profiles/slurm. They
+# have no effect where Snakemake runs the steps itself. Connected steps of a group must form a chain:
+# the job requests one core, and the profile's limits do not apply inside it.
 READING_GROUP = "read"
 TEXTS_GROUP = "read_texts"
 EXTRACTION_GROUP = "extract_{representation}"
@@ -23,35 +23,35 @@ CELL_SECONDS = training_seconds(STUDY)
 TRAINING_BUCKET = training_bucket(CELL_SECONDS)
 TRAINING_GROUP = f"train_{TRAINING_BUCKET}s" if TRAINING_BUCKET else None
 
-# Of 16 bits at 16 kHz; compressed files have more in them, which the margin of the limits allows for.
-BYTES_A_SECOND = 32_000
-# Of every condition, with what a cell has learned; starting is most of it.
-SECONDS_OF_A_TEST = 16
+# 16 bits at 16 kHz; compressed files contain more audio, which the margin of the limits covers.
+BYTES_PER_SECOND = 32_000
+# Test of a cell under all conditions; most of it is the start of the process.
+ROBUSTNESS_SECONDS = 16
 
 
 def audio_seconds(shard):
-    """About how much audio a shard holds."""
-    return survey().audio_bytes[int(shard)] / BYTES_A_SECOND
+    """Return the approximate duration of a shard's audio."""
+    return corpus_digests().audio_bytes[int(shard)] / BYTES_PER_SECOND
 
 
-def whole_reading_minutes(wildcards, attempt):
-    """Of steps that read the whole corpus."""
+def corpus_minutes(wildcards, attempt):
+    """Return the time limit of steps that read the whole corpus."""
     return minutes(reading_seconds(sum(map(audio_seconds, STUDY.shard_names()))), attempt)
 
 
 def reading_minutes(wildcards, attempt):
     seconds = reading_seconds(audio_seconds(wildcards.shard))
-    return minutes(seconds, attempt, shares_a_job=True)
+    return minutes(seconds, attempt, in_group=True)
 
 
-def seconds_of_extraction(wildcards):
+def expected_extraction_seconds(wildcards):
     settings = STUDY.representations[wildcards.representation]
     seconds = audio_seconds(wildcards.shard)
     return extraction_seconds(settings, seconds, extraction_device(wildcards))
 
 
 def extraction_minutes(wildcards, attempt):
-    return minutes(seconds_of_extraction(wildcards), attempt, shares_a_job=True)
+    return minutes(expected_extraction_seconds(wildcards), attempt, in_group=True)
 
 
 def extraction_megabytes(wildcards, attempt):
@@ -59,13 +59,13 @@ def extraction_megabytes(wildcards, attempt):
 
 
 def perturbed_minutes(wildcards, attempt):
-    """Of changed test audio: what changes it costs about as much as a cheap representation."""
-    return minutes(2 * seconds_of_extraction(wildcards), attempt, shares_a_job=True)
+    """Return the expected time of extracting perturbed audio."""
+    return minutes(2 * expected_extraction_seconds(wildcards), attempt, in_group=True)
 
 
 def training_minutes(wildcards, attempt):
     seconds = CELL_SECONDS[wildcards.experiment, wildcards.size]
-    return minutes(seconds, attempt, shares_a_job=TRAINING_BUCKET is not None)
+    return minutes(seconds, attempt, in_group=TRAINING_BUCKET is not None)
 
 
 def training_megabytes(wildcards, attempt):
@@ -73,4 +73,4 @@ def training_megabytes(wildcards, attempt):
 
 
 def robustness_minutes(wildcards, attempt):
-    return minutes(SECONDS_OF_A_TEST, attempt, shares_a_job=True)
+    return minutes(ROBUSTNESS_SECONDS, attempt, in_group=True)

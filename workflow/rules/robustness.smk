@@ -1,5 +1,5 @@
-# Trained models on test audio that was changed: in noise, in a room, over a telephone. Changed audio is
-# extracted once for all experiments, and kept: a further condition extracts only its own.
+# Trained models on perturbed test audio. It is extracted once for all experiments, and stored: another
+# condition extracts only its own.
 
 
 use rule extract_features as extract_perturbed with:
@@ -45,7 +45,7 @@ use rule index_features as index_perturbed with:
         "{wildcards.representation}: verify all shards under {wildcards.condition}"
 
 
-# All conditions in one process, because starting one takes longer than predicting.
+# All conditions in one process, because its start takes longer than the predictions.
 rule test_robustness:
     input:
         run=rules.train.output.run,
@@ -71,8 +71,8 @@ rule test_robustness:
         device=STUDY.execution.device,
     params:
         run=untracked(lambda wildcards, input, output: os.path.dirname(input.run)),
-        features=option_for_each("features", "features"),
-        perturbed=option_for_each("perturbed", "perturbed"),
+        features=options_for_files("features", "features"),
+        perturbed=options_for_files("perturbed", "perturbed"),
         code=code_of("test_robustness.py"),
     message:
         "{wildcards.experiment}: test {wildcards.fold} under every condition, trained on {wildcards.size}"

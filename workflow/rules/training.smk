@@ -1,4 +1,4 @@
-# A job an experiment, fold and training size; its repeats train together.
+# One job per experiment, fold and training size, with all repeats.
 
 CELL = f"{OUT}/runs/{{experiment}}/{{fold}}/{{size}}"
 
@@ -25,11 +25,11 @@ rule train:
         mem_mb=training_megabytes,
         runtime=training_minutes,
         gpu=int(STUDY.execution.device == "cuda"),
-        # A resource, because another device is no reason to train again.
+        # A resource and no parameter: another device is no reason to train again.
         device=STUDY.execution.device,
     params:
         settings=settings_of("training", "experiment"),
-        # For predictions of new recordings: where weights lie is no reason to train again.
+        # For predictions of new recordings; the path of checkpoints is no reason to train again.
         prediction=untracked(
             lambda wildcards, input, output: STUDY.prediction_settings(wildcards.experiment)
         ),

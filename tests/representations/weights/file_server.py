@@ -1,4 +1,4 @@
-"""A local HTTP server that can fail in the ways that servers and networks do."""
+"""A local HTTP server that simulates failures of servers and networks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass
 class FileServer:
-    """Serves `content` at every path but those below /moved/, /elsewhere/ and /missing/."""
+    """Server of `content` at every path except those below /moved/, /elsewhere/ and /missing/."""
 
     content: bytes
     drop_after: list[int] = field(default_factory=list)
-    """For each of the next requests: bytes after which the connection is dropped."""
+    """Number of bytes after which the connection is dropped, for each of the next requests."""
 
     failures: list[int] = field(default_factory=list)
-    """For each of the next requests: an answer such as 503."""
+    """HTTP status such as 503, for each of the next requests."""
 
     requests: list[str] = field(default_factory=list)
     port: int = 0
@@ -34,8 +34,8 @@ def serving(server: FileServer) -> Iterator[FileServer]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            with contextlib.suppress(ConnectionError):  # the client has seen enough
-                _answer(self, server)
+            with contextlib.suppress(ConnectionError):  # the client closed the connection
+                _respond(self, server)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -53,14 +53,15 @@ def serving(server: FileServer) -> Iterator[FileServer]:
         thread.join()
 
 
-def _answer(request: BaseHTTPRequestHandler, server: FileServer) -> None:
+def _respond(request: BaseHTTPRequestHandler, server: FileServer) -> None:
     server.requests.append(request.path)
     request.close_connection = True
     if request.path.startswith(("/moved/", "/elsewhere/")):
-        moved = request.path.removeprefix("/moved")
-        to = "ftp://127.0.0.1/weights.pt" if moved == request.path else moved
+        new_path = request.path.removeprefix("/moved")
+        location = "ftp://127.0.0.1/weights.pt" if new_path == request.path else new_path
         request.send_response(302)
-        request.send_header("Location", to)
+        request.send_header("Location", location)
+        request.send_header("Connection", "close")
         request.send_header("Content-Length", "0")
         request.end_headers()
     elif request.path.startswith("/missing/") or server.failures:

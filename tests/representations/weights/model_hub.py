@@ -1,4 +1,4 @@
-"""A local stand-in for the Hugging Face hub: the few answers that its client asks for."""
+"""A local replacement of the Hugging Face hub that answers the requests of its client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ModelHub:
 
     files: dict[str, bytes]
     drop_at: str = ""
-    """A file whose download breaks off."""
+    """A file whose download is interrupted."""
 
     requests: list[str] = field(default_factory=list)
     port: int = 0
@@ -31,7 +31,7 @@ class ModelHub:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def downloaded(self) -> set[str]:
+    def downloaded_files(self) -> set[str]:
         return {line.rpartition("/")[2] for line in self.requests if line.startswith("GET /lab/")}
 
 
@@ -42,7 +42,7 @@ def serving_hub(hub: ModelHub) -> Iterator[ModelHub]:
 
         def do_GET(self) -> None:
             with contextlib.suppress(ConnectionError):
-                _answer(self, hub)
+                _respond(self, hub)
 
         do_HEAD = do_GET
 
@@ -62,7 +62,7 @@ def serving_hub(hub: ModelHub) -> Iterator[ModelHub]:
         thread.join()
 
 
-def _answer(request: BaseHTTPRequestHandler, hub: ModelHub) -> None:
+def _respond(request: BaseHTTPRequestHandler, hub: ModelHub) -> None:
     path = unquote(urlsplit(request.path).path)
     hub.requests.append(f"{request.command} {path}")
     if "lab/gated" in path:

@@ -1,4 +1,4 @@
-"""Models of the hub, from a local stand-in for it."""
+"""Models of the Hugging Face hub, from a local replacement of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from emoscale.config.checkpoints import HubModel
 from emoscale.representations.weights.fetching import fetch_checkpoint
-from emoscale.representations.weights.origin import Origin
+from emoscale.representations.weights.local_checkpoint import LocalCheckpoint
 from emoscale.runtime.errors import CheckpointError
 from emoscale.runtime.provenance import digest
 from tests.representations.weights.model_hub import COMMIT, ModelHub, serving_hub
@@ -25,17 +25,17 @@ NEEDED = {
 FILES = NEEDED | {
     "pytorch_model.bin": b"pickled weights",
     "training_args.bin": b"a pickle",
-    "tf_model.h5": b"others",
+    "tf_model.h5": b"unused",
     "README.md": b"# A model",
-    "onnx/model.safetensors": b"others",
+    "onnx/model.safetensors": b"unused",
 }
 
 
-def at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let huggingface_hub ask `endpoint`, as HF_ENDPOINT does at its import."""
+def set_endpoint(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the endpoint of huggingface_hub, as HF_ENDPOINT does at its import."""
     constants = huggingface_hub.constants
-    rest = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + rest)
+    path_template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + path_template)
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
 
 
@@ -43,91 +43,93 @@ def at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    with serving_hub(ModelHub(dict(FILES))) as made:
-        at(made.endpoint, monkeypatch)
-        yield made
+    with serving_hub(ModelHub(dict(FILES))) as hub:
+        set_endpoint(hub.endpoint, monkeypatch)
+        yield hub
 
 
 def fetch(
     cache: Path, name: str = "lab/model", revision: str = "main", offline: bool = False
-) -> Origin:
+) -> LocalCheckpoint:
     return fetch_checkpoint("speech", HubModel(hub=name, revision=revision), cache, offline)
 
 
-def test_what_is_needed_is_downloaded_once(hub: ModelHub, tmp_path: Path) -> None:
-    made = fetch(tmp_path)
-    assert made.path.is_absolute()
-    assert {path.name: path.read_bytes() for path in made.path.iterdir()} == NEEDED
-    assert hub.downloaded == set(NEEDED)
-    assert made.weights == "lab/model at 0123abcd"
+def test_necessary_files_are_downloaded_once(hub: ModelHub, tmp_path: Path) -> None:
+    checkpoint = fetch(tmp_path)
+    assert checkpoint.path.is_absolute()
+    assert {path.name: path.read_bytes() for path in checkpoint.path.iterdir()} == NEEDED
+    assert hub.downloaded_files == set(NEEDED)
+    assert checkpoint.pretrained_weights == "lab/model at 0123abcd"
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in NEEDED.items()}
-    assert made.sha256 == digest(digests)
+    assert checkpoint.sha256 == digest(digests)
     hub.requests.clear()
-    assert fetch(tmp_path) == made
-    assert fetch(tmp_path, offline=True) == made
-    assert fetch(tmp_path, revision=COMMIT) == made
+    assert fetch(tmp_path) == checkpoint
+    assert fetch(tmp_path, offline=True) == checkpoint
+    assert fetch(tmp_path, revision=COMMIT) == checkpoint
     assert hub.requests == []
 
 
-def test_pickled_weights_only_where_there_are_no_others(hub: ModelHub, tmp_path: Path) -> None:
+def test_pickled_weights_are_the_fallback(hub: ModelHub, tmp_path: Path) -> None:
     del hub.files["model.safetensors"]
-    made = fetch(tmp_path)
-    assert (made.path / "pytorch_model.bin").read_bytes() == b"pickled weights"
-    assert not (made.path / "training_args.bin").exists()
+    checkpoint = fetch(tmp_path)
+    assert (checkpoint.path / "pytorch_model.bin").read_bytes() == b"pickled weights"
+    assert not (checkpoint.path / "training_args.bin").exists()
     hub.requests.clear()
-    assert fetch(tmp_path, offline=True) == made
+    assert fetch(tmp_path, offline=True) == checkpoint
     assert hub.requests == []
 
 
-def test_a_model_without_weights(hub: ModelHub, tmp_path: Path) -> None:
+def test_model_without_weights(hub: ModelHub, tmp_path: Path) -> None:
     del hub.files["model.safetensors"], hub.files["pytorch_model.bin"]
-    with pytest.raises(CheckpointError, match=r"has no weights that can be read"):
+    with pytest.raises(CheckpointError, match=r"has no weights in a supported format"):
         fetch(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["model.safetensors", "vocab.txt"])
-def test_a_download_that_broke_off_is_not_taken(
+def test_interrupted_download_is_not_used(
     hub: ModelHub, tmp_path: Path, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     hub.drop_at = missing
     with pytest.raises(CheckpointError, match=r"lab/model on the hub cannot be reached \("):
         fetch(tmp_path)
-    with pytest.raises(CheckpointError, match=r"lab/model \(main\) is not whole in .*run once w"):
+    with pytest.raises(
+        CheckpointError, match=r"lab/model \(main\) is not complete in .*run once w"
+    ):
         fetch(tmp_path, offline=True)
     hub.drop_at = ""
     assert {path.name for path in fetch(tmp_path).path.iterdir()} == set(NEEDED)
 
 
-def test_a_cache_that_was_copied_without_its_listing_is_used(hub: ModelHub, tmp_path: Path) -> None:
-    made = fetch(tmp_path)
+def test_cache_without_its_file_listing_is_used(hub: ModelHub, tmp_path: Path) -> None:
+    checkpoint = fetch(tmp_path)
     for listing in (tmp_path / "hub").rglob("trees/*.json"):
         listing.unlink()
-    assert fetch(tmp_path, offline=True) == made
-    (made.path / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="is not whole"):
+    assert fetch(tmp_path, offline=True) == checkpoint
+    (checkpoint.path / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="is not complete"):
         fetch(tmp_path, offline=True)
 
 
 @pytest.mark.parametrize(
-    ("name", "revision", "sentence"),
+    ("name", "revision", "message"),
     [
-        ("lab/nothing", "main", r"lab/nothing on the hub does not exist, or is private; mend"),
-        ("lab/gated", "main", r"lab/gated .* only to those who accepted its terms; accept them"),
+        ("lab/nothing", "main", r"lab/nothing on the hub does not exist, or is private; correct"),
+        ("lab/gated", "main", r"lab/gated .* only to users who accepted its terms; accept t"),
         ("lab/model", "v9", r"lab/model on the hub has no revision v9; name a branch, tag or c"),
-        ("lab/--model..", "main", r"lab/--model\.\. is no name of a model: Repo id"),
+        ("lab/--model..", "main", r"lab/--model\.\. is not the name of a model: Repo id"),
     ],
 )
-def test_what_cannot_be_had_is_one_sentence(
-    hub: ModelHub, tmp_path: Path, name: str, revision: str, sentence: str
+def test_message_of_a_failed_download(
+    hub: ModelHub, tmp_path: Path, name: str, revision: str, message: str
 ) -> None:
-    with pytest.raises(CheckpointError, match=rf"^checkpoints\.speech: {sentence}") as caught:
+    with pytest.raises(CheckpointError, match=rf"^checkpoints\.speech: {message}") as caught:
         fetch(tmp_path, name, revision)
     assert "\n" not in str(caught.value)
 
 
 def test_no_network(hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    at("http://127.0.0.1:9", monkeypatch)
+    set_endpoint("http://127.0.0.1:9", monkeypatch)
     with pytest.raises(CheckpointError, match=r"cannot be reached \(.*refused.*\); connect to a n"):
         fetch(tmp_path)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -135,7 +137,7 @@ def test_no_network(hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fetch(tmp_path)
 
 
-def test_a_cache_that_cannot_be_written(hub: ModelHub, tmp_path: Path) -> None:
+def test_cache_that_is_not_writable(hub: ModelHub, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(CheckpointError, match=r"Not a directory; the cache needs room"):
+    with pytest.raises(CheckpointError, match=r"Not a directory; the cache needs free space"):
         fetch(tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""The invalidation table: for every key of the configuration, which steps a change of it reruns.
+"""The invalidation table: the steps that a change of each configuration key reruns.
 
-The effects are written down here; that Snakemake does just that is shown by test_invalidation.py.
+`test_invalidation.py` compares the effects in the table with Snakemake's plan.
 """

@@ -1,4 +1,4 @@
-"""python -m tests.workflow.invalidation > docs/invalidation.md"""
+"""Print the page: `python -m tests.workflow.invalidation > docs/reference/invalidation.md`."""
 
 from tests.workflow.invalidation.page import page
 

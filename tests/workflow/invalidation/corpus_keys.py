@@ -1,25 +1,25 @@
-"""Keys of the study as a whole, of its corpus and of its labels."""
+"""Table rows: keys of the study, its corpus and its labels."""
 
 from __future__ import annotations
 
 from tests.workflow.invalidation.effects import (
+    CHECKPOINTS,
+    CORPUS_NAME,
     EVERYTHING,
-    FETCHED,
     LABELS,
-    NAMED,
     NOTHING,
     PROTOCOL,
     READING,
-    SMALL_DECLARED,
+    SMALL_METADATA,
     SMALL_READING,
-    of,
+    jobs_of,
 )
 from tests.workflow.invalidation.row import (
-    DECLARED_WORDS,
-    LABELS_WORDS,
-    NAMED_WORDS,
-    PROTOCOL_WORDS,
-    READING_WORDS,
+    CORPUS_NAME_TEXT,
+    LABELS_TEXT,
+    METADATA_TEXT,
+    PROTOCOL_TEXT,
+    READING_TEXT,
     Row,
     reading,
 )
@@ -30,50 +30,50 @@ KEYS: dict[str, Row] = {
     "results": reading(
         "csv",
         "elsewhere",
-        SMALL_READING | of("fetch_checkpoint", who="made"),
+        SMALL_READING | jobs_of("fetch_checkpoint", subject="untrained"),
         "everything, in another folder",
         "results",
     ),
-    "seed": Row(4, PROTOCOL, PROTOCOL_WORDS),
+    "seed": Row(4, PROTOCOL, PROTOCOL_TEXT),
     "corpus(DemoCorpus).root": Row(
         "results/raw2",
-        EVERYTHING - FETCHED | of("generate_demo"),
-        "everything but weights",
+        EVERYTHING - CHECKPOINTS | jobs_of("generate_demo"),
+        "everything except fetching checkpoints",
         "corpus.root",
     ),
     **{
         f"corpus(DemoCorpus).{key}": Row(
-            to,
-            READING | of("generate_demo"),
-            f"the generated corpus; {READING_WORDS}",
+            value,
+            READING | jobs_of("generate_demo"),
+            f"the generated corpus; {READING_TEXT}",
             f"corpus.{key}",
         )
-        for key, to in (
+        for key, value in (
             ("sessions", 4),
             ("utterances_per_session", 60),
             ("expressiveness", 0.5),
             ("seed", 2),
         )
     },
-    "corpus(DemoCorpus).reader": Row(CORPORA["csv"], READING, READING_WORDS, "corpus"),
+    "corpus(DemoCorpus).reader": Row(CORPORA["csv"], READING, READING_TEXT, "corpus"),
     "corpus(CsvCorpus).reader": reading(
-        "csv", CORPORA["emodb"], SMALL_READING, READING_WORDS, "corpus"
+        "csv", CORPORA["emodb"], SMALL_READING, READING_TEXT, "corpus"
     ),
     "corpus(EmodbCorpus).reader": reading(
-        "emodb", CORPORA["csv"], SMALL_READING, READING_WORDS, "corpus"
+        "emodb", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
     ),
     "corpus(IemocapCorpus).reader": reading(
-        "iemocap", CORPORA["csv"], SMALL_READING, READING_WORDS, "corpus"
+        "iemocap", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
     ),
     "corpus(SeveralCorpora).reader": reading(
-        "several", CORPORA["csv"], SMALL_READING, READING_WORDS, "corpus"
+        "several", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
     ),
     **{
         f"corpus({kind}).root": reading(
             name,
             f"copies/{CORPORA[name]['root']}",
             NOTHING,
-            "nothing, where the same files lie there",
+            "nothing, if the files are the same",
             "corpus.root",
         )
         for kind, name in (
@@ -83,9 +83,11 @@ KEYS: dict[str, Row] = {
             ("SeveralCorpora", "several"),
         )
     },
-    "corpus(DemoCorpus).name": Row("made up", NAMED, NAMED_WORDS, "corpus.name"),
+    "corpus(DemoCorpus).name": Row("Another", CORPUS_NAME, CORPUS_NAME_TEXT, "corpus.name"),
     **{
-        f"corpus({kind}).name": reading(name, "Another", NAMED, NAMED_WORDS, "corpus.name")
+        f"corpus({kind}).name": reading(
+            name, "Another", CORPUS_NAME, CORPUS_NAME_TEXT, "corpus.name"
+        )
         for kind, name in (
             ("CsvCorpus", "csv"),
             ("EmodbCorpus", "emodb"),
@@ -104,29 +106,29 @@ KEYS: dict[str, Row] = {
         )
     },
     **{
-        f"corpus{of_several}(CsvCorpus).{key}": reading(
-            corpus, to, effect, words, f"corpus{path}.{key}"
+        f"corpus{prefix}(CsvCorpus).{key}": reading(
+            corpus, value, effect, text, f"corpus{path}.{key}"
         )
-        for of_several, corpus, path in (
+        for prefix, corpus, path in (
             ("", "csv", ""),
             ("(SeveralCorpora).corpora", "several", ".corpora.first"),
         )
-        for key, to, effect, words in (
-            ("table", "others.csv", SMALL_DECLARED, DECLARED_WORDS),
-            ("columns", {"speaker": "who"}, SMALL_DECLARED, DECLARED_WORDS),
-            ("emotions", ["angry", "sad"], NOTHING, "nothing, where all labels are among them"),
+        for key, value, effect, text in (
+            ("table", "others.csv", SMALL_METADATA, METADATA_TEXT),
+            ("columns", {"speaker": "who"}, SMALL_METADATA, METADATA_TEXT),
+            ("emotions", ["angry", "sad"], NOTHING, "nothing, if the list has all labels"),
         )
     },
     **{
         f"corpus(SeveralCorpora).corpora({kind}).{key}": reading(
-            "several", to, SMALL_READING, READING_WORDS, f"corpus.corpora.{name}{path}"
+            "several", value, SMALL_READING, READING_TEXT, f"corpus.corpora.{name}{path}"
         )
         for kind, name in (
             ("CsvCorpus", "first"),
             ("EmodbCorpus", "second"),
             ("IemocapCorpus", "third"),
         )
-        for key, path, to in (
+        for key, path, value in (
             (
                 "reader",
                 "",
@@ -139,11 +141,11 @@ KEYS: dict[str, Row] = {
             ),
         )
     },
-    "shards": Row(2, READING, READING_WORDS),
-    "audio.minimum_seconds": Row(0.2, READING, READING_WORDS),
-    "audio.minimum_peak": Row(1e-3, READING, READING_WORDS),
-    "audio.maximum_peak": Row(2.0, READING, READING_WORDS),
-    "labels.classes": Row({"active": ["ang"], "calm": ["neu"]}, LABELS, LABELS_WORDS),
-    "labels.styles": Row(["improvised"], LABELS, LABELS_WORDS),
-    "labels.exclude": Row(["Ses01F_impro01_F000"], LABELS, LABELS_WORDS),
+    "shards": Row(2, READING, READING_TEXT),
+    "audio.minimum_seconds": Row(0.2, READING, READING_TEXT),
+    "audio.minimum_peak": Row(1e-3, READING, READING_TEXT),
+    "audio.maximum_peak": Row(2.0, READING, READING_TEXT),
+    "labels.classes": Row({"active": ["ang"], "calm": ["neu"]}, LABELS, LABELS_TEXT),
+    "labels.styles": Row(["improvised"], LABELS, LABELS_TEXT),
+    "labels.exclude": Row(["Ses01F_impro01_F000"], LABELS, LABELS_TEXT),
 }

@@ -1,83 +1,88 @@
-"""What follows from what: sets of jobs that a change reruns."""
+"""Sets of jobs that a change reruns."""
 
 from __future__ import annotations
 
-from tests.workflow.invalidation.studies import CONDITIONS, MODELS, READERS, STUDY
+from tests.workflow.invalidation.studies import CONDITIONS, MODELS, REPRESENTATIONS, STUDY
 
 Job = tuple[str, str]
-"""A rule, and the representation, experiment or checkpoint that it works for; or nothing."""
+"""A rule and its subject: a representation, experiment, checkpoint, condition, or nothing ('')."""
 
 
-def of(*rules: str, who: str = "") -> frozenset[Job]:
-    return frozenset((rule, who) for rule in rules)
+def jobs_of(*rules: str, subject: str = "") -> frozenset[Job]:
+    """Return the jobs of rules for one subject."""
+    return frozenset((rule, subject) for rule in rules)
 
 
-# What follows from what, from the end to the beginning.
-REPORT = of("write_report")
-EVIDENCE = of("measure_efficiency", "draw_figures") | REPORT
-TABLES = EVIDENCE | of("make_tables", "compare_experiments", "slice_scores")
-NAMED = TABLES | of("audit_corpus")
-ROBUSTNESS = of("score_robustness", "draw_figures") | REPORT
+# Every set contains the jobs that follow, so the last steps come first.
+REPORT = jobs_of("write_report")
+EVIDENCE = jobs_of("measure_efficiency", "draw_figures") | REPORT
+TABLES = EVIDENCE | jobs_of("make_tables", "compare_experiments", "slice_scores")
+CORPUS_NAME = TABLES | jobs_of("audit_corpus", "check_protocol")
+ROBUSTNESS = jobs_of("score_robustness", "draw_figures") | REPORT
 
 
-def trained(*experiments: str) -> frozenset[Job]:
-    """These are trained again, and tested again on changed audio where they are at all."""
+def training_jobs(*experiments: str) -> frozenset[Job]:
+    """Return the jobs of training these experiments and of testing their robustness, if any."""
     jobs = TABLES
     for name in experiments:
-        jobs |= of("train", who=name)
+        jobs |= jobs_of("train", subject=name)
         if name == "mfcc":
-            jobs |= of("test_robustness", who=name) | ROBUSTNESS
+            jobs |= jobs_of("test_robustness", subject=name) | ROBUSTNESS
     return jobs
 
 
-def heard(*conditions: str) -> frozenset[Job]:
-    """What is heard under these conditions is extracted again."""
-    jobs = of("test_robustness", who="mfcc") | ROBUSTNESS
+def condition_jobs(*conditions: str) -> frozenset[Job]:
+    """Return the jobs of extraction and testing under these conditions."""
+    jobs = jobs_of("test_robustness", subject="mfcc") | ROBUSTNESS
     for condition in conditions:
-        jobs |= of("extract_perturbed", "index_perturbed", who=condition)
+        jobs |= jobs_of("extract_perturbed", "index_perturbed", subject=condition)
     return jobs
 
 
-def extracted(representation: str) -> frozenset[Job]:
-    """It is extracted again, and what reads it is trained again."""
-    readers = [name for name, read in READERS.items() if _names(read, representation)]
-    jobs = of("extract_features", "index_features", who=representation) | trained(*readers)
-    return jobs | heard(*CONDITIONS) if representation == "mfcc" else jobs
+def extraction_jobs(representation: str) -> frozenset[Job]:
+    """Return the jobs of extracting a representation and training the experiments that use it."""
+    experiments = [name for name, used in REPRESENTATIONS.items() if _uses(used, representation)]
+    jobs = jobs_of("extract_features", "index_features", subject=representation)
+    jobs |= training_jobs(*experiments)
+    return jobs | condition_jobs(*CONDITIONS) if representation == "mfcc" else jobs
 
 
-def modelled(model: str) -> frozenset[Job]:
-    """What has this model is trained again."""
-    return trained(*(name for name, own in MODELS.items() if own == model))
+def model_jobs(model: str) -> frozenset[Job]:
+    """Return the jobs of training the experiments with this model."""
+    return training_jobs(*(name for name, other in MODELS.items() if other == model))
 
 
-def _names(read: list[str], representation: str) -> bool:
-    return representation in [reference.partition("/")[0] for reference in read]
+def _uses(references: list[str], representation: str) -> bool:
+    return representation in [reference.partition("/")[0] for reference in references]
 
 
 NOTHING: frozenset[Job] = frozenset()
-ALL_TRAINED = trained(*READERS)
-PROTOCOL = of("make_fold", "check_protocol") | ALL_TRAINED
-LABELS = of("label_corpus", "audit_corpus") | PROTOCOL
-DECLARED = of("read_corpus") | LABELS
-SHARDS = of("read_shard", "gather_texts", "read_texts", "measure_shard", "find_duplicates")
-READING = DECLARED | SHARDS | of("list_talkers")
+ALL_TRAINING = training_jobs(*REPRESENTATIONS)
+PROTOCOL = jobs_of("make_fold", "check_protocol") | ALL_TRAINING
+LABELS = jobs_of("label_corpus", "audit_corpus") | PROTOCOL
+METADATA = jobs_of("read_corpus") | LABELS
+SHARDS = jobs_of("read_shard", "gather_texts", "read_texts", "measure_shard", "find_duplicates")
+READING = METADATA | SHARDS | jobs_of("list_talkers")
 for _name in STUDY["representations"]:
-    READING |= extracted(_name)
-FETCHED = of("fetch_checkpoint", who="file")
-for _name in ("hub", "made"):
-    FETCHED |= of("fetch_checkpoint", who=_name)
-EVERYTHING = READING | FETCHED
+    READING |= extraction_jobs(_name)
+CHECKPOINTS = jobs_of("fetch_checkpoint", subject="file")
+for _name in ("hub", "untrained"):
+    CHECKPOINTS |= jobs_of("fetch_checkpoint", subject=_name)
+EVERYTHING = READING | CHECKPOINTS
 
-# Of the small study, which reads a corpus that is there.
+# The small study, whose corpus is not generated.
 SMALL_PROTOCOL = (
-    TABLES | of("make_fold", "check_protocol") | of("train", who="mfcc") | of("train", who="bert")
+    TABLES
+    | jobs_of("make_fold", "check_protocol")
+    | jobs_of("train", subject="mfcc")
+    | jobs_of("train", subject="bert")
 )
-SMALL_DECLARED = of("read_corpus", "label_corpus", "audit_corpus") | SMALL_PROTOCOL
+SMALL_METADATA = jobs_of("read_corpus", "label_corpus", "audit_corpus") | SMALL_PROTOCOL
 SMALL_TEXTS = (
     TABLES
-    | of("gather_texts", "read_texts", "audit_corpus", "check_protocol")
-    | of("extract_features", "index_features", "train", who="bert")
+    | jobs_of("gather_texts", "read_texts", "audit_corpus", "check_protocol")
+    | jobs_of("extract_features", "index_features", "train", subject="bert")
 )
-SMALL_READING = SMALL_DECLARED | SHARDS
+SMALL_READING = SMALL_METADATA | SHARDS
 for _name in ("mfcc", "bert"):
-    SMALL_READING |= of("extract_features", "index_features", who=_name)
+    SMALL_READING |= jobs_of("extract_features", "index_features", subject=_name)

@@ -1,4 +1,4 @@
-"""Every key that the configuration has, and every row of the table."""
+"""All keys of the configuration and all rows of the table."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ KEYS: dict[str, Row] = {
 }
 
 
-def keys_of(model_class: type[BaseModel] = Study, before: str = "") -> Iterator[str]:
-    """Every key of the configuration; of a union, under each of its models: a(Model).key."""
+def keys_of(model_class: type[BaseModel] = Study, prefix: str = "") -> Iterator[str]:
+    """Yield every key of the configuration; keys of a union for each model, as a(Model).key."""
     for name, info in model_class.model_fields.items():
-        found = list(dict.fromkeys(_models_in(info.annotation)))
-        if not found:
-            yield before + name
-        for each in found:
-            kind = f"({each.__name__})" if len(found) > 1 else ""
-            yield from keys_of(each, f"{before}{name}{kind}.")
+        nested_models = list(dict.fromkeys(_models_in(info.annotation)))
+        if not nested_models:
+            yield prefix + name
+        for nested in nested_models:
+            kind = f"({nested.__name__})" if len(nested_models) > 1 else ""
+            yield from keys_of(nested, f"{prefix}{name}{kind}.")
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

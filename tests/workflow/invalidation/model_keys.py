@@ -1,47 +1,49 @@
-"""Keys of the protocol, of models and of their training."""
+"""Table rows: keys of the protocol, models and training."""
 
 from __future__ import annotations
 
-from tests.workflow.invalidation.effects import ALL_TRAINED, PROTOCOL, of, trained
+from tests.workflow.invalidation.effects import ALL_TRAINING, PROTOCOL, jobs_of, training_jobs
 from tests.workflow.invalidation.row import (
-    PROTOCOL_WORDS,
-    TABLES_WORDS,
+    PROTOCOL_TEXT,
+    TABLES_TEXT,
     Row,
-    folded,
+    fold_file,
     model,
     protocol,
     training,
 )
-from tests.workflow.invalidation.studies import READERS
+from tests.workflow.invalidation.studies import REPRESENTATIONS
 
 KEYS: dict[str, Row] = {
     "protocol.fold_unit": Row(
         "speakers",
-        PROTOCOL | of("audit_corpus"),
-        f"the audit; {PROTOCOL_WORDS}",
-        given={"protocol.test_units": None, "protocol.folds": 3},
+        PROTOCOL | jobs_of("audit_corpus"),
+        f"the audit; {PROTOCOL_TEXT}",
+        base={"protocol.test_units": None, "protocol.folds": 3},
     ),
-    "protocol.fold_file": folded("others.csv", "protocol.fold_file"),
-    "protocol.ignore_unmatched": folded(True, "protocol.ignore_unmatched"),
-    "protocol.allow_shared_speakers": folded(True, "protocol.allow_shared_speakers"),
+    "protocol.fold_file": fold_file("others.csv", "protocol.fold_file"),
+    "protocol.ignore_unmatched": fold_file(True, "protocol.ignore_unmatched"),
+    "protocol.allow_shared_speakers": fold_file(True, "protocol.allow_shared_speakers"),
     "protocol.folds": protocol(2, **{"protocol.test_units": None, "protocol.folds": 3}),
     "protocol.test_units": Row(
-        ["Ses02"], PROTOCOL | of("audit_corpus"), f"the audit; {PROTOCOL_WORDS}"
+        ["Ses02"], PROTOCOL | jobs_of("audit_corpus"), f"the audit; {PROTOCOL_TEXT}"
     ),
     "protocol.text_disjoint": protocol(True),
     "protocol.development": protocol("random"),
     "protocol.development_fraction": protocol(0.3, **{"protocol.development": "random"}),
     "protocol.development_speakers": protocol(3, **{"protocol.development": "speakers"}),
     "protocol.repeats": Row(
-        4, PROTOCOL, f"folds and their check; training of the new repeats; {TABLES_WORDS}"
+        4, PROTOCOL, f"folds, protocol check; training of the new repeats; {TABLES_TEXT}"
     ),
     "protocol.seeds_per_order": protocol(2),
     "protocol.shuffle_labels": protocol(True),
     "sizes": Row(
         [8, 12, "all"],
-        of("check_protocol")
-        | trained(*READERS) - of("test_robustness", who="mfcc") - of("score_robustness"),
-        f"the check of folds; training of the new size; {TABLES_WORDS}",
+        jobs_of("check_protocol")
+        | training_jobs(*REPRESENTATIONS)
+        - jobs_of("test_robustness", subject="mfcc")
+        - jobs_of("score_robustness"),
+        f"protocol check; training of the new size; {TABLES_TEXT}",
     ),
     "models(PooledSettings).kind": model("pooled", "convolutional", "kind"),
     "models(PooledSettings).projection_size": model("pooled", 64, "projection_size"),
@@ -78,9 +80,9 @@ KEYS: dict[str, Row] = {
     "models(LateFusionSettings).kind": model("late", {"kind": "early_fusion"}, ""),
     **{
         f"models(LateFusionSettings).branches({branch}).{key}": model(
-            owner, to, f"branches.{index}.{key}"
+            model_name, value, f"branches.{index}.{key}"
         )
-        for branch, owner, index, keys in (
+        for branch, model_name, index, keys in (
             (
                 "PooledSettings",
                 "late",
@@ -119,7 +121,7 @@ KEYS: dict[str, Row] = {
                 },
             ),
         )
-        for key, to in keys.items()
+        for key, value in keys.items()
     },
     "training.learning_rate": training(0.5),
     "training.weight_decay": training(0.1),
@@ -128,12 +130,12 @@ KEYS: dict[str, Row] = {
     "training.early_stopping": training(False),
     "training.steps_between_evaluations": training(25),
     "training.patience": training(5),
-    "training.class_balance": Row("none", ALL_TRAINED, f"all training; {TABLES_WORDS}"),
+    "training.class_balance": Row("none", ALL_TRAINING, f"all training; {TABLES_TEXT}"),
     "training.targets": Row(
         "votes",
-        ALL_TRAINED,
-        f"all training; {TABLES_WORDS}",
-        given={"experiments.opensmile.model": "pooled", "models.svm": {"kind": "pooled"}},
+        ALL_TRAINING,
+        f"all training; {TABLES_TEXT}",
+        base={"experiments.opensmile.model": "pooled", "models.svm": {"kind": "pooled"}},
     ),
     "training.label_smoothing": training(0.1),
     "training.augmentation.mixup": training(0.2),

@@ -1,4 +1,4 @@
-"""The table as a page."""
+"""The table as a Markdown page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _PAGE = Path(__file__).with_name("page.md")
 
 
 def page() -> str:
-    """The table for people."""
-    rows = "\n".join(f"| `{key}` | {row.words} |" for key, row in KEYS.items())
+    """Return the page."""
+    rows = "\n".join(f"| `{key}` | {row.text} |" for key, row in KEYS.items())
     return _PAGE.read_text().format(rows=rows, count=len(KEYS))

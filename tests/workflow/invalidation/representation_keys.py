@@ -1,10 +1,10 @@
-"""Keys of representations and checkpoints."""
+"""Table rows: keys of representations and checkpoints."""
 
 from __future__ import annotations
 
-from tests.workflow.invalidation.effects import extracted, of
-from tests.workflow.invalidation.row import Row, nothing, representation
-from tests.workflow.invalidation.studies import OUTSIDE
+from tests.workflow.invalidation.effects import extraction_jobs, jobs_of
+from tests.workflow.invalidation.row import Row, no_effect, representation
+from tests.workflow.invalidation.studies import EXTERNAL
 
 KEYS: dict[str, Row] = {
     "representations(LogMelSettings).window_seconds": representation(
@@ -30,7 +30,7 @@ KEYS: dict[str, Row] = {
         "opensmile", "frames", "feature_level"
     ),
     "representations(WaveformSettings).kind": representation(
-        "waveform", {"kind": OUTSIDE}, "", **{"experiments.waveform.model": "pooled"}
+        "waveform", {"kind": EXTERNAL}, "", **{"experiments.waveform.model": "pooled"}
     ),
     "representations(Wav2VecSettings).backend": representation("wav2vec", "fairseq", "backend"),
     "representations(VqWav2VecSettings).backend": representation("vq", "fairseq", "backend"),
@@ -58,30 +58,32 @@ KEYS: dict[str, Row] = {
     ),
     "representations(CodeRobertaSettings).model": representation("roberta", "my.pt", "model"),
     "representations(TransformersAudioSettings).kind": representation(
-        "wav2vec2", {"kind": OUTSIDE}, ""
+        "wav2vec2", {"kind": EXTERNAL}, ""
     ),
     "representations(TransformersAudioSettings).model": representation("wav2vec2", "mine", "model"),
     "representations(TransformersAudioSettings).chunk_seconds": representation(
         "wav2vec2", 30.0, "chunk_seconds"
     ),
-    "representations(TransformersTextSettings).kind": representation("bert", {"kind": OUTSIDE}, ""),
+    "representations(TransformersTextSettings).kind": representation(
+        "bert", {"kind": EXTERNAL}, ""
+    ),
     "representations(TransformersTextSettings).model": representation("bert", "mine", "model"),
     "representations(TransformersTextSettings).tags": representation("bert", "keep", "tags"),
     "representations(TransformersTextSettings).special_tokens": representation(
         "bert", "keep", "special_tokens"
     ),
-    "representations(ExternalSettings).kind": representation("outside", "mfcc", "kind"),
+    "representations(ExternalSettings).kind": representation("external", "mfcc", "kind"),
     "representations(ExternalSettings).options": representation(
-        "outside", {"scale": 2.0}, "options"
+        "external", {"scale": 2.0}, "options"
     ),
     **{
-        f"representations({kind}).{key}": representation(name, to, key)
+        f"representations({kind}).{key}": representation(name, value, key)
         for kind, name in (
             ("CodeRobertaSettings", "roberta"),
             ("TransformersAudioSettings", "wav2vec2"),
             ("TransformersTextSettings", "bert"),
         )
-        for key, to in (
+        for key, value in (
             ("precision", "bfloat16"),
             ("storage_dtype", "float32"),
             ("layer", [0, 1, 2] if name == "wav2vec2" else 1),
@@ -89,33 +91,33 @@ KEYS: dict[str, Row] = {
     },
     "checkpoints(DownloadedFile).url": Row(
         "https://example.org/v.pt",
-        of("fetch_checkpoint", who="file") | extracted("wav2vec"),
-        "fetching; extraction of what has these weights, and what follows from it",
+        jobs_of("fetch_checkpoint", subject="file") | extraction_jobs("wav2vec"),
+        "fetching; extraction with this checkpoint, and all later steps",
         "checkpoints.file.url",
     ),
-    "checkpoints(DownloadedFile).sha256": nothing("0" * 64, "checkpoints.file.sha256"),
+    "checkpoints(DownloadedFile).sha256": no_effect("0" * 64, "checkpoints.file.sha256"),
     "checkpoints(HubModel).hub": Row(
         "other/model",
-        of("fetch_checkpoint", who="hub") | extracted("bert"),
-        "fetching; extraction of what has these weights, and what follows from it",
+        jobs_of("fetch_checkpoint", subject="hub") | extraction_jobs("bert"),
+        "fetching; extraction with this checkpoint, and all later steps",
         "checkpoints.hub.hub",
     ),
     "checkpoints(HubModel).revision": Row(
         "v1",
-        of("fetch_checkpoint", who="hub") | extracted("bert"),
-        "fetching; extraction of what has these weights, and what follows from it",
+        jobs_of("fetch_checkpoint", subject="hub") | extraction_jobs("bert"),
+        "fetching; extraction with this checkpoint, and all later steps",
         "checkpoints.hub.revision",
     ),
     "checkpoints(UntrainedModel).untrained": Row(
         "bert",
-        of("fetch_checkpoint", who="made") | extracted("wav2vec2"),
-        "making; extraction of what has these weights, and what follows from it",
-        "checkpoints.made.untrained",
+        jobs_of("fetch_checkpoint", subject="untrained") | extraction_jobs("wav2vec2"),
+        "generation; extraction with this checkpoint, and all later steps",
+        "checkpoints.untrained.untrained",
     ),
     "checkpoints(UntrainedModel).seed": Row(
         2,
-        of("fetch_checkpoint", who="made") | extracted("wav2vec2"),
-        "making; extraction of what has these weights, and what follows from it",
-        "checkpoints.made.seed",
+        jobs_of("fetch_checkpoint", subject="untrained") | extraction_jobs("wav2vec2"),
+        "generation; extraction with this checkpoint, and all later steps",
+        "checkpoints.untrained.seed",
     ),
 }

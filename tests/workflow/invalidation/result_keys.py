@@ -1,55 +1,68 @@
-"""Keys of experiments, of what is made of them, and of where it runs."""
+"""Table rows: keys of experiments, robustness tests, evidence and execution."""
 
 from __future__ import annotations
 
-from tests.workflow.invalidation.effects import EVIDENCE, ROBUSTNESS, TABLES, heard, of, trained
-from tests.workflow.invalidation.row import HEARD_WORDS, TABLES_WORDS, Row, nothing
+from tests.workflow.invalidation.effects import (
+    EVIDENCE,
+    ROBUSTNESS,
+    TABLES,
+    condition_jobs,
+    jobs_of,
+    training_jobs,
+)
+from tests.workflow.invalidation.row import PERTURBED_TEXT, TABLES_TEXT, Row, no_effect
 
 KEYS: dict[str, Row] = {
     "experiments.representations": Row(
         ["mfcc"],
-        trained("logmel"),
-        f"its training; {TABLES_WORDS}",
+        training_jobs("logmel"),
+        f"training of this experiment; {TABLES_TEXT}",
         "experiments.logmel.representations",
     ),
     "experiments.model": Row(
-        "recurrent", trained("logmel"), f"its training; {TABLES_WORDS}", "experiments.logmel.model"
+        "recurrent",
+        training_jobs("logmel"),
+        f"training of this experiment; {TABLES_TEXT}",
+        "experiments.logmel.model",
     ),
     "experiments.sizes": Row(
-        [8], TABLES, f"no training; {TABLES_WORDS}, without the others", "experiments.logmel.sizes"
+        [8],
+        TABLES,
+        f"no training; {TABLES_TEXT}, without the other sizes",
+        "experiments.logmel.sizes",
     ),
     "experiments.training": Row(
         {"patience": 3},
-        trained("logmel"),
-        f"its training; {TABLES_WORDS}",
+        training_jobs("logmel"),
+        f"training of this experiment; {TABLES_TEXT}",
         "experiments.logmel.training",
     ),
     "experiments.search": Row(
         {"training.learning_rate": [1e-3, 1e-4]},
-        trained("logmel"),
-        f"its training; {TABLES_WORDS}",
+        training_jobs("logmel"),
+        f"training of this experiment; {TABLES_TEXT}",
         "experiments.logmel.search",
     ),
     "robustness.experiments": Row(
         ["mfcc", "vq"],
         ROBUSTNESS
-        | of("test_robustness", who="vq")
-        | of(*("extract_perturbed", "index_perturbed"), who="white")
-        | of(*("extract_perturbed", "index_perturbed"), who="babble")
-        | of(*("extract_perturbed", "index_perturbed"), who="room")
-        | of(*("extract_perturbed", "index_perturbed"), who="phone"),
-        "what the new one hears; its tests on changed audio; report",
+        | jobs_of("test_robustness", subject="vq")
+        | jobs_of(*("extract_perturbed", "index_perturbed"), subject="white")
+        | jobs_of(*("extract_perturbed", "index_perturbed"), subject="babble")
+        | jobs_of(*("extract_perturbed", "index_perturbed"), subject="room")
+        | jobs_of(*("extract_perturbed", "index_perturbed"), subject="phone"),
+        "extraction from perturbed audio for the new experiment; its robustness test; report",
     ),
     "robustness.sizes": Row(
         [8],
-        ROBUSTNESS | of("test_robustness", who="mfcc"),
-        "tests on changed audio of that size; report",
+        ROBUSTNESS | jobs_of("test_robustness", subject="mfcc"),
+        "robustness tests at the new size; report",
     ),
     **{
         f"robustness.conditions({kind}).{key}": Row(
-            to, heard(name), HEARD_WORDS, f"robustness.conditions.{path}"
+            value, condition_jobs(name), PERTURBED_TEXT, f"robustness.conditions.{path}"
         )
-        for kind, name, key, path, to in (
+        for kind, name, key, path, value in (
             ("WhiteNoise", "white", "noise", "white.noise", "babble"),
             ("WhiteNoise", "white", "snr_db", "white.snr_db", 5),
             ("Babble", "babble", "noise", "babble.noise", "white"),
@@ -62,8 +75,8 @@ KEYS: dict[str, Row] = {
     "evidence.reference": Row("mfcc", EVIDENCE, "efficiency, forecasts, report"),
     "evidence.target_ua": Row([0.9], EVIDENCE, "efficiency, forecasts, report"),
     "evidence.forecast_sizes": Row([500], EVIDENCE, "efficiency, forecasts, report"),
-    "execution.device": nothing("cpu"),
-    "execution.checkpoint_cache": nothing("another/cache"),
-    "execution.offline": nothing(True),
-    "execution.fairseq_python": nothing("python3.10"),
+    "execution.device": no_effect("cpu"),
+    "execution.checkpoint_cache": no_effect("another/cache"),
+    "execution.offline": no_effect(True),
+    "execution.fairseq_python": no_effect("python3.10"),
 }

@@ -1,4 +1,4 @@
-"""A row of the table, and the rows that several keys share."""
+"""Rows of the table, and constructors of rows that several keys share."""
 
 from __future__ import annotations
 
@@ -10,71 +10,72 @@ from tests.workflow.invalidation.effects import (
     PROTOCOL,
     SMALL_PROTOCOL,
     Job,
-    extracted,
-    modelled,
-    trained,
+    extraction_jobs,
+    model_jobs,
+    training_jobs,
 )
-from tests.workflow.invalidation.studies import CORPORA, MODELS, READERS
+from tests.workflow.invalidation.studies import CORPORA, MODELS, REPRESENTATIONS
 
-TABLES_WORDS = "tables, figures, report"
-NAMED_WORDS = f"audit, {TABLES_WORDS}"
-PROTOCOL_WORDS = f"folds and their check; all training; {TABLES_WORDS}"
-LABELS_WORDS = f"labels, audit; {PROTOCOL_WORDS}"
-DECLARED_WORDS = f"the corpus's tables; {LABELS_WORDS}; no features"
-READING_WORDS = "the recordings, and at most everything behind them"
-HEARD_WORDS = "extraction under this condition; tests on changed audio; report"
+TABLES_TEXT = "tables, figures, report"
+CORPUS_NAME_TEXT = f"audit, protocol check; {TABLES_TEXT}"
+PROTOCOL_TEXT = f"folds, protocol check; all training; {TABLES_TEXT}"
+LABELS_TEXT = f"labels, audit; {PROTOCOL_TEXT}"
+METADATA_TEXT = f"corpus tables; {LABELS_TEXT}; no extraction"
+READING_TEXT = "reading of the recordings, and at most all later steps"
+PERTURBED_TEXT = "extraction under this condition; robustness tests; report"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A change of one key, and what it reruns."""
+    """A changed value of one key and the jobs that it reruns."""
 
-    to: Any
-    """The key's new value."""
+    value: Any
+    """The new value of the key."""
 
     effect: frozenset[Job]
+    """The jobs that rerun."""
 
-    words: str
-    """The effect as the page says it."""
+    text: str
+    """The effect as described on the page."""
 
     path: str = ""
-    """Where the key stands in the study; where it is not its name."""
+    """The path of the key in the study, if it differs from the name in the table."""
 
-    given: dict[str, Any] = field(default_factory=dict)
-    """What the study has instead, so that the key means anything: {path: value}."""
+    base: dict[str, Any] = field(default_factory=dict)
+    """Settings of the study before the change that give the key an effect: {path: value}."""
 
     small: bool = False
-    """Whether the study is the small one."""
+    """Whether the small study is changed."""
 
 
-def representation(name: str, to: Any, key: str, **given: Any) -> Row:
-    words = f"extraction of this representation; training of what reads it; {TABLES_WORDS}"
-    return Row(to, extracted(name), words, f"representations.{name}.{key}", given)
+def representation(name: str, value: Any, key: str, **base: Any) -> Row:
+    text = f"extraction of this representation; training of experiments that use it; {TABLES_TEXT}"
+    return Row(value, extraction_jobs(name), text, f"representations.{name}.{key}", base)
 
 
-def model(name: str, to: Any, key: str) -> Row:
-    words = f"training of what has this model; {TABLES_WORDS}"
-    return Row(to, modelled(name), words, f"models.{name}.{key}")
+def model(name: str, value: Any, key: str) -> Row:
+    text = f"training of experiments with this model; {TABLES_TEXT}"
+    return Row(value, model_jobs(name), text, f"models.{name}.{key}")
 
 
-def nothing(to: Any, path: str = "") -> Row:
-    return Row(to, NOTHING, "nothing", path)
+def no_effect(value: Any, path: str = "") -> Row:
+    return Row(value, NOTHING, "nothing", path)
 
 
-def protocol(to: Any, **given: Any) -> Row:
-    return Row(to, PROTOCOL, PROTOCOL_WORDS, given=given)
+def protocol(value: Any, **base: Any) -> Row:
+    return Row(value, PROTOCOL, PROTOCOL_TEXT, base=base)
 
 
-def reading(corpus: str, to: Any, effect: frozenset[Job], words: str, path: str) -> Row:
-    """Of a corpus that lies in the small study's folder."""
-    return Row(to, effect, words, path, {"corpus": CORPORA[corpus]}, small=True)
+def reading(corpus: str, value: Any, effect: frozenset[Job], text: str, path: str) -> Row:
+    """Return a row for the small study with one of the corpora in its folder."""
+    return Row(value, effect, text, path, {"corpus": CORPORA[corpus]}, small=True)
 
 
-def folded(to: Any, path: str) -> Row:
-    given = {"protocol": {"fold_unit": "file", "fold_file": "folds.csv", "folds": 2}}
-    return Row(to, SMALL_PROTOCOL, PROTOCOL_WORDS, path, given, small=True)
+def fold_file(value: Any, path: str) -> Row:
+    base = {"protocol": {"fold_unit": "file", "fold_file": "folds.csv", "folds": 2}}
+    return Row(value, SMALL_PROTOCOL, PROTOCOL_TEXT, path, base, small=True)
 
 
-def training(to: Any) -> Row:
-    networks = [name for name in READERS if MODELS[name] != "svm"]
-    return Row(to, trained(*networks), f"all training but estimators; {TABLES_WORDS}")
+def training(value: Any) -> Row:
+    networks = [name for name in REPRESENTATIONS if MODELS[name] != "svm"]
+    return Row(value, training_jobs(*networks), f"all training except of estimators; {TABLES_TEXT}")

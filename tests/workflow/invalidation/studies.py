@@ -1,11 +1,11 @@
-"""The studies whose keys are changed: a wide one with everything, and a small one on real files."""
+"""The studies whose keys are changed: one with all kinds, and a small one with corpora of files."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-OUTSIDE = "tests.workflow.outside:Loudness"
+EXTERNAL = "tests.workflow.external_representation:MeanAmplitude"
 STUDY: dict[str, Any] = {
     "study": "wide",
     "seed": 3,
@@ -21,7 +21,7 @@ STUDY: dict[str, Any] = {
     "checkpoints": {
         "file": {"url": "https://example.org/w.pt"},
         "hub": {"hub": "some/model"},
-        "made": {"untrained": "wav2vec2"},
+        "untrained": {"untrained": "wav2vec2"},
     },
     "representations": {
         "logmel": {"kind": "logmel"},
@@ -31,9 +31,9 @@ STUDY: dict[str, Any] = {
         "wav2vec": {"kind": "wav2vec", "checkpoint": "file"},
         "vq": {"kind": "vq_wav2vec", "checkpoint": "vq.pt"},
         "roberta": {"kind": "code_roberta", "checkpoint": "vq.pt", "model": "roberta.pt"},
-        "wav2vec2": {"kind": "transformers_audio", "model": "made", "layer": [0, 2]},
+        "wav2vec2": {"kind": "transformers_audio", "model": "untrained", "layer": [0, 2]},
         "bert": {"kind": "transformers_text", "model": "hub"},
-        "outside": {"kind": OUTSIDE},
+        "external": {"kind": EXTERNAL},
     },
     "protocol": {"fold_unit": "session", "folds": 1, "test_units": ["Ses01"], "repeats": 2},
     "sizes": [8, "all"],
@@ -64,7 +64,7 @@ STUDY: dict[str, Any] = {
         "roberta": {"representations": ["roberta"], "model": "pooled"},
         "wav2vec2": {"representations": ["wav2vec2/2"], "model": "pooled"},
         "bert": {"representations": ["bert"], "model": "pooled"},
-        "outside": {"representations": ["outside"], "model": "pooled"},
+        "external": {"representations": ["external"], "model": "pooled"},
         "aligned": {"representations": ["logmel", "bert"], "model": "aligned"},
         "early": {"representations": ["logmel", "bert"], "model": "early"},
         "late": {"representations": ["logmel", "bert"], "model": "late"},
@@ -94,17 +94,17 @@ CORPORA: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""Which of them lie in a study's folder (see small_releases.py)."""
+"""Corpora in the folder of a study (see small_releases.py)."""
 
 SMALL: dict[str, Any] = {
     "study": "small",
     "corpus": CORPORA["csv"],
     "shards": 2,
     "labels": {"classes": {"active": ["ang", "anger", "angry"], "calm": ["neu", "neutral", "sad"]}},
-    "checkpoints": {"made": {"untrained": "bert"}},
+    "checkpoints": {"untrained": {"untrained": "bert"}},
     "representations": {
         "mfcc": {"kind": "mfcc"},
-        "bert": {"kind": "transformers_text", "model": "made"},
+        "bert": {"kind": "transformers_text", "model": "untrained"},
     },
     "protocol": {"fold_unit": "speakers", "folds": 2},
     "sizes": ["all"],
@@ -114,20 +114,22 @@ SMALL: dict[str, Any] = {
         "bert": {"representations": ["bert"], "model": "pooled"},
     },
 }
-READERS = {name: each["representations"] for name, each in STUDY["experiments"].items()}
-MODELS = {name: each["model"] for name, each in STUDY["experiments"].items()}
+REPRESENTATIONS = {
+    name: experiment["representations"] for name, experiment in STUDY["experiments"].items()
+}
+MODELS = {name: experiment["model"] for name, experiment in STUDY["experiments"].items()}
 CONDITIONS = list(STUDY["robustness"]["conditions"])
 
 
 def changed(study: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of the study with another value at a path of keys and positions."""
+    """Return a copy of the study with another value at a path of keys and indices."""
     other = copy.deepcopy(study)
-    place: Any = other
+    node: Any = other
     *parents, last = path.rstrip(".").split(".")
     for parent in parents:
-        place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
-    if isinstance(place, list):
-        place[int(last)] = value
+        node = node[int(parent)] if isinstance(node, list) else node.setdefault(parent, {})
+    if isinstance(node, list):
+        node[int(last)] = value
     else:
-        place[last] = value
+        node[last] = value
     return other

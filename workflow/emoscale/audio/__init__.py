@@ -1,1 +1,1 @@
-"""Recordings: decoding, resampling, checks, speech level, and perturbations."""
+"""Audio: decoding, resampling, validation, speech level, and perturbations of test audio."""

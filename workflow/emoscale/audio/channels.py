@@ -1,4 +1,4 @@
-"""Channels that speech is heard through: a reverberant room, and the telephone (ITU-T G.711)."""
+"""Room reverberation and the telephone channel (ITU-T G.711), as perturbations of speech."""
 
 from __future__ import annotations
 
@@ -8,15 +8,31 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
 from emoscale.audio.decoding import SAMPLE_RATE, Waveform
-from emoscale.audio.speech_level import active_level
+from emoscale.audio.speech_level import active_speech_rms
 
 
 def impulse_response(reverberation_seconds: float, generator: np.random.Generator) -> Waveform:
-    """[samples] of a synthetic room: the direct sound (1, at once), then Gaussian noise that dies.
+    """Generate a synthetic room impulse response.
 
-    The model of diffuse reverberation of Polack ("La transmission de l'énergie sonore dans les
-    salles", 1988): the noise falls by 60 dB in `reverberation_seconds`. Its energy is that of the
-    direct sound, as at the critical distance from the speaker.
+    The direct sound is a 1 at time 0. The tail follows the model of diffuse reverberation of
+    Polack [1]_: Gaussian noise that decays by 60 dB in `reverberation_seconds`. The tail has the
+    same energy as the direct sound, as at the critical distance from the speaker.
+
+    Parameters
+    ----------
+    reverberation_seconds : float
+        Reverberation time RT60, seconds.
+    generator : numpy.random.Generator
+        Generator of the tail.
+
+    Returns
+    -------
+    ndarray
+        Impulse response ``[samples]`` at 16 kHz.
+
+    References
+    ----------
+    .. [1] J.-D. Polack, "La transmission de l'énergie sonore dans les salles", 1988.
     """
     time = np.arange(1, round(reverberation_seconds * SAMPLE_RATE) + 1) / SAMPLE_RATE
     tail = generator.standard_normal(len(time)) * 10 ** (-3 * time / reverberation_seconds)
@@ -28,60 +44,99 @@ def impulse_response(reverberation_seconds: float, generator: np.random.Generato
 def reverberate(
     waveform: Waveform, reverberation_seconds: float, generator: np.random.Generator
 ) -> Waveform:
-    """Speech [samples] in such a room, as long, as loud (`active_level`) and not delayed.
+    """Convolve speech with a synthetic room impulse response.
 
-    What of the tail comes after the end is cut.
+    The result is not delayed, has the active speech level of the input, and is cut to its length.
+
+    Parameters
+    ----------
+    waveform : ndarray
+        Speech ``[samples]`` at 16 kHz.
+    reverberation_seconds : float
+        Reverberation time RT60, seconds.
+    generator : numpy.random.Generator
+        Generator of the impulse response.
+
+    Returns
+    -------
+    ndarray
+        Reverberant speech ``[samples]`` at 16 kHz.
     """
     response = impulse_response(reverberation_seconds, generator)
-    heard = fftconvolve(waveform.astype(np.float64), response)[: len(waveform)]
-    gain = active_level(waveform) / max(active_level(heard.astype(np.float32)), 1e-30)
-    as_loud: Waveform = (gain * heard).astype(np.float32)
-    return as_loud
+    reverberant = fftconvolve(waveform.astype(np.float64), response)[: len(waveform)]
+    reverberant_rms = active_speech_rms(reverberant.astype(np.float32))
+    gain = active_speech_rms(waveform) / max(reverberant_rms, 1e-30)
+    normalised: Waveform = (gain * reverberant).astype(np.float32)
+    return normalised
 
 
-_RATE = 8_000
-_BAND_HZ = (300.0, 3_400.0)
-_ORDER = 6
-_NOMINAL_DB = -26.0
-_BIAS, _LARGEST = 132, 32_635
+_TELEPHONE_SAMPLE_RATE = 8_000
+_PASSBAND_HZ = (300.0, 3_400.0)
+_FILTER_ORDER = 6
+_NOMINAL_LEVEL_DB = -26.0
+_MU_LAW_BIAS, _MU_LAW_CLIP = 132, 32_635
 
 
-def over_telephone(waveform: Waveform) -> Waveform:
-    """Speech [samples] at 16 kHz through a telephone's band and codec; as long, not delayed.
+def apply_telephone_channel(waveform: Waveform) -> Waveform:
+    """Pass speech through the band and the codec of a telephone.
 
-    300 to 3,400 Hz (a Butterworth filter forwards and backwards: 6 dB down at both ends), 8 kHz,
-    and the mu-law of ITU-T G.711. The codec is given speech at 26 dB below its full scale, the
-    nominal level of ITU-T P.830, and clips there; the result is as loud as the speech was
-    (`active_level`).
+    The channel is a band-pass filter from 300 to 3,400 Hz (Butterworth, applied forwards and
+    backwards: 6 dB down at both edges), 8 kHz sampling, and the mu-law of ITU-T G.711. The codec's
+    input is 26 dB below its full scale, the nominal level of ITU-T P.830, and clips at full scale.
+    The result is not delayed and has the length and the active speech level of the input.
+
+    Parameters
+    ----------
+    waveform : ndarray
+        Speech ``[samples]`` at 16 kHz.
+
+    Returns
+    -------
+    ndarray
+        Telephone speech ``[samples]`` at 16 kHz.
     """
-    level = active_level(waveform)
-    if level == 0.0:
+    speech_rms = active_speech_rms(waveform)
+    if speech_rms == 0.0:
         return waveform
-    narrow = soxr.resample(waveform.astype(np.float64), SAMPLE_RATE, _RATE, quality="VHQ")
-    filtered = sosfiltfilt(_filter(), narrow, padlen=min(_RATE // 10, len(narrow) - 1))
-    coded = mu_law(filtered * 10 ** (_NOMINAL_DB / 20) / level)
-    wide = soxr.resample(coded, _RATE, SAMPLE_RATE, quality="VHQ")[: len(waveform)]
-    heard = np.pad(wide, (0, len(waveform) - len(wide))).astype(np.float32)
-    gain = level / max(active_level(heard), 1e-30)
-    return (gain * heard).astype(np.float32)
+    narrowband = soxr.resample(
+        waveform.astype(np.float64), SAMPLE_RATE, _TELEPHONE_SAMPLE_RATE, quality="VHQ"
+    )
+    padding = min(_TELEPHONE_SAMPLE_RATE // 10, len(narrowband) - 1)
+    filtered = sosfiltfilt(_bandpass_filter(), narrowband, padlen=padding)
+    coded = mu_law_codec(filtered * 10 ** (_NOMINAL_LEVEL_DB / 20) / speech_rms)
+    resampled = soxr.resample(coded, _TELEPHONE_SAMPLE_RATE, SAMPLE_RATE, quality="VHQ")
+    resampled = resampled[: len(waveform)]
+    output = np.pad(resampled, (0, len(waveform) - len(resampled))).astype(np.float32)
+    gain = speech_rms / max(active_speech_rms(output), 1e-30)
+    return (gain * output).astype(np.float32)
 
 
-def mu_law(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Samples of full scale 1 as ITU-T G.711's mu-law gives them back: 8 bits, in 16 segments.
+def mu_law_codec(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Encode and decode samples with the 8-bit mu-law of ITU-T G.711.
 
-    The bits are those of ITU-T G.191's G.711 coder: a sign, the segment (a power of 2), and four
-    bits within it; what is beyond full scale is clipped.
+    The code is bit-exact with the G.711 coder of ITU-T G.191: a sign, the segment (a power of 2),
+    and four bits within the segment. Samples beyond full scale are clipped.
+
+    Parameters
+    ----------
+    samples : ndarray
+        Samples of any shape, full scale 1.
+
+    Returns
+    -------
+    ndarray
+        Decoded samples of the same shape, full scale 1.
     """
     pcm = np.clip(np.rint(samples * 32_768), -32_768, 32_767)
-    magnitude = (np.minimum(np.abs(pcm), _LARGEST) + _BIAS).astype(np.int64)
-    step = np.floor(np.log2(magnitude)).astype(np.int64) - 4  # bits below the four that are kept
-    kept = ((magnitude >> step) << step) + (1 << (step - 1))
-    decoded: NDArray[np.float64] = np.copysign(kept - _BIAS, pcm) / 32_768
+    magnitude = (np.minimum(np.abs(pcm), _MU_LAW_CLIP) + _MU_LAW_BIAS).astype(np.int64)
+    dropped_bits = np.floor(np.log2(magnitude)).astype(np.int64) - 4  # four bits are coded
+    quantised = ((magnitude >> dropped_bits) << dropped_bits) + (1 << (dropped_bits - 1))
+    decoded: NDArray[np.float64] = np.copysign(quantised - _MU_LAW_BIAS, pcm) / 32_768
     return decoded
 
 
-def _filter() -> NDArray[np.float64]:
+def _bandpass_filter() -> NDArray[np.float64]:
     sections: NDArray[np.float64] = butter(
-        _ORDER, _BAND_HZ, btype="bandpass", fs=_RATE, output="sos"
+        _FILTER_ORDER, _PASSBAND_HZ, btype="bandpass", fs=_TELEPHONE_SAMPLE_RATE, output="sos"
     )
     return sections

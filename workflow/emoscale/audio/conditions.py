@@ -1,4 +1,4 @@
-"""Utterances under a condition, the same whenever and wherever they are read."""
+"""Utterances under a perturbation condition, reproducible wherever and whenever they are read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from emoscale.audio.channels import over_telephone, reverberate
+from emoscale.audio.channels import apply_telephone_channel, reverberate
 from emoscale.audio.decoding import Waveform
-from emoscale.audio.noise import Talkers, add_noise, white_noise
+from emoscale.audio.noise import BabbleMixer, add_noise, white_noise
 from emoscale.audio.utterances import waveform_of
 from emoscale.config import parse_settings
 from emoscale.config.robustness import (
@@ -28,21 +28,42 @@ from emoscale.tables.schemas import TALKERS
 Condition = WhiteNoise | Babble | Reverberation | Band
 
 
-class PerturbedReading:
-    """Reads utterances as they are heard under a condition.
+class PerturbedReader:
+    """Reader of utterances under a condition.
 
-    What is drawn for an utterance depends on its key and on the condition, but not on how loud a
-    noise is: levels of one noise differ in nothing else.
+    The random numbers of an utterance depend on its key and on the condition, but not on the
+    signal-to-noise ratio: the same noise is added at every ratio.
+
+    Parameters
+    ----------
+    condition : Condition
+        Perturbation of the audio.
+    talkers : DataFrame or None
+        Utterances that babble may be made of (columns of `TALKERS`); needed for babble only.
+    root : Path
+        Root folder of the corpus.
     """
 
     def __init__(self, condition: Condition, talkers: pl.DataFrame | None, root: Path) -> None:
-        """`talkers` (columns of `TALKERS`) are what babble may be made of; needed for that only."""
         self._condition = condition
         if talkers is not None:
-            self._talkers = Talkers(talkers, lambda row: waveform_of(row, root))
+            self._babble_mixer = BabbleMixer(talkers, lambda row: waveform_of(row, root))
 
     def __call__(self, row: dict[str, Any], root: Path) -> Waveform:
-        """[samples] at 16 kHz, as many as the utterance (a row of schema `EXTRACTION_INPUTS`) has."""
+        """Read an utterance and perturb it.
+
+        Parameters
+        ----------
+        row : dict
+            The utterance, a row of schema `EXTRACTION_INPUTS`.
+        root : Path
+            Root folder of the corpus.
+
+        Returns
+        -------
+        ndarray
+            Perturbed waveform ``[samples]`` at 16 kHz, as long as the utterance.
+        """
         waveform = waveform_of(row, root)
         condition, key = self._condition, row["utterance"]
         generator = generator_of(condition, key)
@@ -51,23 +72,60 @@ class PerturbedReading:
                 noise = white_noise(len(waveform), generator)
                 return add_noise(waveform, noise, condition.snr_db)
             case Babble():
-                noise = self._talkers.babble(key, len(waveform), condition.talkers, generator)
+                noise = self._babble_mixer.mix(key, len(waveform), condition.talkers, generator)
                 return add_noise(waveform, noise, condition.snr_db)
             case Reverberation():
                 return reverberate(waveform, condition.reverberation_seconds, generator)
             case Band():
-                return over_telephone(waveform)
+                return apply_telephone_channel(waveform)
 
 
-def perturbed_reading(condition: str, talkers: Path | None, root: Path) -> PerturbedReading:
-    """Of a condition as JSON, and the table of `TALKERS` where it is babble."""
+def create_perturbed_reader(condition: str, talkers: Path | None, root: Path) -> PerturbedReader:
+    """Create the reader of a condition from command-line options.
+
+    Parameters
+    ----------
+    condition : str
+        Settings of the condition as JSON.
+    talkers : Path or None
+        Table with the columns of `TALKERS`; needed for babble only.
+    root : Path
+        Root folder of the corpus.
+
+    Returns
+    -------
+    PerturbedReader
+        Reader of utterances under the condition.
+
+    Raises
+    ------
+    ConfigurationError
+        If the settings of the condition are not valid.
+    StoreError
+        If the table of talkers is missing or damaged.
+    """
     settings = parse_settings(ConditionSettings, condition, "--condition")
-    voices = None if talkers is None else read_table(talkers, TALKERS)
-    return PerturbedReading(settings, voices, root)
+    talker_table = None if talkers is None else read_table(talkers, TALKERS)
+    return PerturbedReader(settings, talker_table, root)
 
 
 def generator_of(condition: Condition, utterance: str) -> np.random.Generator:
-    """Of what is drawn for an utterance: the same for all levels of one noise."""
-    drawn = condition.model_dump(mode="json", exclude={"snr_db"})
-    state = hashlib.sha256(canonical_json([drawn, utterance]).encode()).digest()
+    """Create the random generator of an utterance under a condition.
+
+    It is the same for all signal-to-noise ratios of one noise.
+
+    Parameters
+    ----------
+    condition : Condition
+        Perturbation of the audio.
+    utterance : str
+        Key of the utterance.
+
+    Returns
+    -------
+    numpy.random.Generator
+        Generator seeded by the condition and the utterance.
+    """
+    seeding = condition.model_dump(mode="json", exclude={"snr_db"})
+    state = hashlib.sha256(canonical_json([seeding, utterance]).encode()).digest()
     return np.random.default_rng(int.from_bytes(state[:16], "big"))

@@ -1,8 +1,8 @@
-"""How many bytes of samples a sound file promises, and how many it has.
+"""Truncated audio files: the length that a container's header states against the file's size.
 
-libsndfile reads a file that was cut off as if it ended there, so a damaged copy would become a
-shorter utterance. Each container states its length in a header of its own; FLAC and MP3 are told by
-the number of samples that can be decoded.
+libsndfile reads a truncated file as if it ended there, so a damaged copy would become a shorter
+utterance. Containers whose header states a length are checked here. For FLAC and MP3, the number
+of decoded samples is checked when the file is decoded.
 """
 
 from __future__ import annotations
@@ -14,96 +14,107 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-# What programs that write to a pipe leave as a length: SoX 0x7ffff000, others a little more or all
-# ones, each rounded down to whole samples.
-_SMALLEST_PLACEHOLDER = 0x7FFFF000 - 4096
+# Programs that write to a pipe leave a placeholder as the length: SoX writes 0x7ffff000, others a
+# little more or all ones, each rounded down to whole samples.
+_MIN_PLACEHOLDER = 0x7FFFF000 - 4096
 
-_MOST_CHUNKS = 10_000  # a file of zeros is one of empty chunks
+_MAX_CHUNKS = 10_000  # a file of zeros would otherwise be read as endless empty chunks
 
-_OGG_PAGE_LONGEST = 65_307
-_OGG_HEADER = 27
-_END_OF_STREAM = 4
+_OGG_MAX_PAGE_BYTES = 65_307
+_OGG_HEADER_BYTES = 27
+_OGG_END_OF_STREAM = 4
 
 
 def missing_bytes(path: Path) -> int:
-    """Bytes of samples that the header promises and the file does not have; 0 where it is whole.
+    """Return how many bytes of samples a file lacks, according to its header.
 
-    0 too where the container does not say (a file that was written to a pipe; MP3).
+    Parameters
+    ----------
+    path : Path
+        Audio file.
+
+    Returns
+    -------
+    int
+        Missing bytes; 0 if the file is complete, or if its container states no length (a file
+        that was written to a pipe, FLAC, MP3). 1 for a truncated Ogg file.
     """
     with open(path, "rb") as file:
-        start = file.read(16)
-        size = os.fstat(file.fileno()).st_size
-        if start[:4] in (b"RIFF", b"RIFX") and start[8:12] == b"WAVE":
-            order = "<" if start[:4] == b"RIFF" else ">"
-            return _missing(_chunks(file, order), b"data", size)
-        if start[:4] == b"RF64" and start[8:12] == b"WAVE":
-            return _missing_of_rf64(file, size)
-        if start[:4] == b"FORM" and start[8:12] in (b"AIFF", b"AIFC"):
-            return _missing(_chunks(file, ">"), b"SSND", size)
-        if start[:7] == b"NIST_1A":
-            return _missing_of_sphere(file, size)
-        if start[:4] == b"OggS":
-            return _missing_of_ogg(file, size)
+        magic = file.read(16)
+        file_bytes = os.fstat(file.fileno()).st_size
+        if magic[:4] in (b"RIFF", b"RIFX") and magic[8:12] == b"WAVE":
+            byte_order = "<" if magic[:4] == b"RIFF" else ">"
+            return _missing_from_chunk(_chunks(file, byte_order), b"data", file_bytes)
+        if magic[:4] == b"RF64" and magic[8:12] == b"WAVE":
+            return _missing_from_rf64(file, file_bytes)
+        if magic[:4] == b"FORM" and magic[8:12] in (b"AIFF", b"AIFC"):
+            return _missing_from_chunk(_chunks(file, ">"), b"SSND", file_bytes)
+        if magic[:7] == b"NIST_1A":
+            return _missing_from_sphere(file, file_bytes)
+        if magic[:4] == b"OggS":
+            return _missing_from_ogg(file, file_bytes)
     return 0
 
 
-def _chunks(file: BinaryIO, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, stated size and first byte of each chunk of a RIFF or AIFF file."""
-    place = 12
-    for _ in range(_MOST_CHUNKS):
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8:
+def _chunks(file: BinaryIO, byte_order: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, stated length and data offset of each chunk of a RIFF or AIFF file."""
+    offset = 12
+    for _ in range(_MAX_CHUNKS):
+        file.seek(offset)
+        header = file.read(8)
+        if len(header) < 8:
             return
-        name, length = struct.unpack(f"{order}4sI", head)
-        yield name, length, place + 8
-        place += 8 + length + length % 2
+        name, length = struct.unpack(f"{byte_order}4sI", header)
+        yield name, length, offset + 8
+        offset += 8 + length + length % 2
 
 
-def _missing(chunks: Iterator[tuple[bytes, int, int]], wanted: bytes, size: int) -> int:
-    for name, length, first in chunks:
-        if name == wanted:
-            return 0 if length >= _SMALLEST_PLACEHOLDER else max(0, first + length - size)
+def _missing_from_chunk(
+    chunks: Iterator[tuple[bytes, int, int]], data_chunk: bytes, file_bytes: int
+) -> int:
+    for name, length, offset in chunks:
+        if name == data_chunk:
+            return 0 if length >= _MIN_PLACEHOLDER else max(0, offset + length - file_bytes)
     return 0
 
 
-def _missing_of_rf64(file: BinaryIO, size: int) -> int:
+def _missing_from_rf64(file: BinaryIO, file_bytes: int) -> int:
     length = 0
-    for name, stated, first in _chunks(file, "<"):
+    for name, stated_length, offset in _chunks(file, "<"):
         if name == b"ds64":
-            file.seek(first + 8)
+            file.seek(offset + 8)
             length = int.from_bytes(file.read(8), "little")
         elif name == b"data":
-            length = length if stated == 0xFFFFFFFF else stated
-            return max(0, first + length - size)
+            length = length if stated_length == 0xFFFFFFFF else stated_length
+            return max(0, offset + length - file_bytes)
     return 0
 
 
-def _missing_of_sphere(file: BinaryIO, size: int) -> int:
+def _missing_from_sphere(file: BinaryIO, file_bytes: int) -> int:
     """NIST SPHERE: a text header that states its own length and the number of samples."""
     file.seek(0)
     header = file.read(1024).decode("latin-1")
     values = dict(re.findall(r"^(\w+) -i (\d+)", header, flags=re.MULTILINE))
     try:
-        length = int(header.split()[1])
-        samples = int(values["sample_count"]) * int(values["sample_n_bytes"])
+        header_bytes = int(header.split()[1])
+        channel_bytes = int(values["sample_count"]) * int(values["sample_n_bytes"])
     except (KeyError, IndexError, ValueError):
-        return 0  # not a header that libsndfile reads either
-    return max(0, length + samples * int(values.get("channel_count", 1)) - size)
+        return 0  # libsndfile refuses this header as well
+    return max(0, header_bytes + channel_bytes * int(values.get("channel_count", 1)) - file_bytes)
 
 
-def _missing_of_ogg(file: BinaryIO, size: int) -> int:
-    """The last page must end with the file and say that it is the last."""
-    first = max(0, size - 2 * _OGG_PAGE_LONGEST)
-    file.seek(first)
+def _missing_from_ogg(file: BinaryIO, file_bytes: int) -> int:
+    """Ogg: the last page must end with the file and carry the end-of-stream flag."""
+    file.seek(max(0, file_bytes - 2 * _OGG_MAX_PAGE_BYTES))
     tail = file.read()
-    place = tail.rfind(b"OggS")
-    while place >= 0:
-        head = tail[place : place + _OGG_HEADER]
-        if len(head) == _OGG_HEADER:
-            segments = tail[place + _OGG_HEADER : place + _OGG_HEADER + head[26]]
-            end = place + _OGG_HEADER + head[26] + sum(segments)
-            if end == len(tail) and head[5] & _END_OF_STREAM:
+    offset = tail.rfind(b"OggS")
+    while offset >= 0:
+        header = tail[offset : offset + _OGG_HEADER_BYTES]
+        if len(header) == _OGG_HEADER_BYTES:
+            table_offset = offset + _OGG_HEADER_BYTES
+            segment_table = tail[table_offset : table_offset + header[26]]
+            end = table_offset + header[26] + sum(segment_table)
+            if end == len(tail) and header[5] & _OGG_END_OF_STREAM:
                 return 0
-        place = tail.rfind(b"OggS", 0, place)
+        offset = tail.rfind(b"OggS", 0, offset)
     return 1

@@ -1,4 +1,4 @@
-"""Recordings as the rest of the project sees them: 16 kHz, one channel, float32, checked."""
+"""Decoding and validation of recordings, and their conversion to 16 kHz mono float32."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from emoscale.config.representations import SAMPLE_RATE as SAMPLE_RATE
 from emoscale.runtime.errors import AudioError
 
 Waveform = NDArray[np.float32]
-"""[samples] at 16 kHz, full scale 1."""
+"""Waveform ``[samples]`` at 16 kHz, full scale 1."""
 
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST"})
-"""libsndfile's names of the containers that are read: those whose truncation can be seen."""
+"""Supported containers by libsndfile's names: those whose truncation can be detected."""
 
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile's answer for a FLAC that was written to a pipe
-_BLOCK_SAMPLES = 1 << 20
-_MOST_VALUES = 1 << 29  # samples of all channels, 2 GiB; kilobytes of FLAC can decode to more
-_RATES = (1_000, 1_000_000)  # Hz; others are a damaged header's, and resampled would fill memory
+_UNKNOWN_LENGTH = 1 << 62  # libsndfile's length of a FLAC file that was written to a pipe
+_BLOCK_VALUES = 1 << 20
+_MAX_VALUES = 1 << 29  # samples of all channels, 2 GiB; kilobytes of FLAC can decode to more
+_SAMPLE_RATE_RANGE = (1_000, 1_000_000)  # Hz; others are damaged headers and would fill memory
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The samples of one utterance as its file holds them."""
+    """Decoded samples of one utterance at the file's sample rate."""
 
     samples: NDArray[np.float32]
-    """[samples, channels], full scale 1."""
+    """Samples ``[samples, channels]``, full scale 1."""
 
     sample_rate: int
-    """Hz."""
+    """Sample rate, Hz."""
 
     @property
     def seconds(self) -> float:
-        """Duration."""
+        """Duration, seconds."""
         return len(self.samples) / self.sample_rate
 
     @property
@@ -50,13 +50,16 @@ class Recording:
         return int(self.samples.shape[1])
 
     def sha256(self) -> str:
-        """Digest of the samples, their rate and channels; header and name do not count."""
+        """Return the sha256 of samples, sample rate and number of channels.
+
+        The file's header and name do not count.
+        """
         state = hashlib.sha256(f"{self.sample_rate} {self.channels} ".encode())
         state.update(np.ascontiguousarray(self.samples, dtype="<f4").tobytes())
         return state.hexdigest()
 
     def waveform(self) -> NDArray[np.float32]:
-        """[samples] at 16 kHz: channels averaged, then resampled."""
+        """Return the waveform ``[samples]`` at 16 kHz: channels averaged, then resampled."""
         mono = self.samples.mean(axis=1, dtype=np.float32)
         if self.sample_rate != SAMPLE_RATE:
             mono = soxr.resample(mono, self.sample_rate, SAMPLE_RATE, quality="VHQ")
@@ -66,138 +69,201 @@ class Recording:
 def read_recording(
     path: Path | str, start: float | None = None, end: float | None = None
 ) -> Recording:
-    """Decode a file, or the part of it from `start` to `end` (seconds).
+    """Decode an audio file, or a span of it, with libsndfile.
 
-    WAV, FLAC, OGG, MP3, AIFF and NIST SPHERE, through libsndfile. Raises `AudioError` with the
-    reason `missing`, `empty`, `unreadable`, `truncated`, `too long` or `outside the file`; or with
-    `PASSING_ERROR`, where the disk or the network failed, which says nothing of the recording.
+    Parameters
+    ----------
+    path : Path or str
+        WAV, FLAC, OGG, MP3, AIFF or NIST SPHERE file.
+    start : float or None
+        Start of the span, seconds; None: the start of the file.
+    end : float or None
+        End of the span, seconds; None: the end of the file.
+
+    Returns
+    -------
+    Recording
+        Samples at the file's sample rate.
+
+    Raises
+    ------
+    AudioError
+        If the recording cannot be used, with the reason `missing`, `empty`, `unreadable`,
+        `truncated`, `too long` or `outside the file`; or with the reason `TRANSIENT_ERROR` if the
+        disk or the network failed.
     """
     path = Path(path)
     try:
         if path.stat().st_size == 0:
-            raise AudioError("empty", f"{path}: the file has no bytes")
+            raise AudioError("empty", f"{path}: the file is empty (0 bytes)")
         missing = missing_bytes(path)
         if missing:
-            raise AudioError("truncated", f"{path}: ends {missing} bytes before its header says")
-        with _StraightFile(path) as file:
-            return _read_part(file, path, start, end)
+            raise AudioError(
+                "truncated", f"{path}: the file is {missing} bytes shorter than its header states"
+            )
+        with _SequentialSoundFile(path) as file:
+            return _read_span(file, path, start, end)
     except FileNotFoundError:
-        raise AudioError("missing", f"{path}: there is no such file") from None
+        raise AudioError("missing", f"{path}: no such file") from None
     except OSError as error:
-        reason = PASSING_ERROR if error.errno in _PASSING else "unreadable"
+        reason = TRANSIENT_ERROR if error.errno in _TRANSIENT_ERRNOS else "unreadable"
         raise AudioError(reason, f"{path}: {error.strerror}") from None
     except soundfile.LibsndfileError as error:
         raise AudioError("unreadable", f"{path}: {error.error_string}") from None
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        # soundfile's own checks, such as of a file that is named .raw, or a name with a zero byte
+        # soundfile's own checks, such as of a file named .raw, or of a name with a zero byte
         raise AudioError("unreadable", f"{path}: {error}") from None
 
 
-PASSING_ERROR = "not read"
-"""Reason of an `AudioError` that is none of the recording's."""
+TRANSIENT_ERROR = "not read"
+"""Reason of an `AudioError` where the disk, the network or memory failed, not the recording."""
 
-_PASSING = {
+_TRANSIENT_ERRNOS = {
     *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN),
     *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
 }
 
 
-class _StraightFile(soundfile.SoundFile):  # type: ignore[misc]
-    """Reads straight on: soundfile otherwise seeks after every read, which some files refuse."""
+class _SequentialSoundFile(soundfile.SoundFile):  # type: ignore[misc]
+    """Sound file read without seeking: soundfile seeks after each read, which some files refuse."""
 
     def seekable(self) -> bool:
         return False
 
 
-def _read_part(
+def _read_span(
     file: soundfile.SoundFile, path: Path, start: float | None, end: float | None
 ) -> Recording:
     if file.format not in FORMATS:
         raise AudioError(
-            "unreadable", f"{path}: {file.format} is not read; convert it to WAV or FLAC"
+            "unreadable",
+            f"{path}: the container {file.format} is not supported; convert it to WAV or FLAC",
         )
-    rate = file.samplerate
-    if not _RATES[0] <= rate <= _RATES[1]:
+    sample_rate = file.samplerate
+    if not _SAMPLE_RATE_RANGE[0] <= sample_rate <= _SAMPLE_RATE_RANGE[1]:
         raise AudioError(
-            "unreadable", f"{path}: its header says {rate} samples a second; the file is damaged"
+            "unreadable",
+            f"{path}: the header states a sample rate of {sample_rate} Hz; the file is damaged",
         )
-    promised = file.frames if file.frames < _UNKNOWN_FRAMES else None
-    if promised == 0:
-        raise AudioError("empty", f"{path}: its header says that there are no samples")
-    first = 0 if start is None else round(start * rate)
-    last = None if end is None else round(end * rate)
+    stated_samples = file.frames if file.frames < _UNKNOWN_LENGTH else None
+    if stated_samples == 0:
+        raise AudioError("empty", f"{path}: the header states 0 samples")
+    first = 0 if start is None else round(start * sample_rate)
+    last = None if end is None else round(end * sample_rate)
     outside = AudioError(
-        "outside the file", f"{path}: {start} s to {end} s is not within the recording"
+        "outside the file", f"{path}: the span from {start} s to {end} s is not within the file"
     )
     if first < 0 or (last is not None and last <= first):
         raise outside
-    if promised is not None and first >= promised:
+    if stated_samples is not None and first >= stated_samples:
         raise outside
     if first and file.format != "MP3" and file.subtype != "GSM610":
         file.seek(first)
-    elif first:  # libsndfile cannot seek in GSM, and is not exact in MP3
-        _read_until(file, first)
-    samples = _read_until(file, None if last is None else last - first)
-    there = first + len(samples)
-    if promised is not None and there < min(promised, last if last is not None else promised):
+    elif first:  # libsndfile cannot seek in GSM, and seeks inexactly in MP3
+        _read_samples(file, first)
+    samples = _read_samples(file, None if last is None else last - first)
+    decoded_end = first + len(samples)
+    if stated_samples is not None and decoded_end < min(
+        stated_samples, last if last is not None else stated_samples
+    ):
         raise AudioError(
-            "truncated", f"{path}: its header promises {promised} samples, {there} are there"
+            "truncated",
+            f"{path}: the header states {stated_samples} samples, but only {decoded_end} can be "
+            "decoded",
         )
-    if not len(samples) or (last is not None and there < last - rate // 100):  # rounded times
+    tolerance = sample_rate // 100  # times in labels are rounded
+    if not len(samples) or (last is not None and decoded_end < last - tolerance):
         raise outside
-    return Recording(samples, rate)
+    return Recording(samples, sample_rate)
 
 
-def _read_until(file: soundfile.SoundFile, wanted: int | None) -> NDArray[np.float32]:
-    """[samples, channels] from where the file stands; block by block, as headers may lie."""
+def _read_samples(file: soundfile.SoundFile, remaining: int | None) -> NDArray[np.float32]:
+    """Decode ``[samples, channels]`` from the current position; None: to the end of the file.
+
+    Samples are read in blocks, because a damaged header may state any length.
+    """
     blocks = [np.empty((0, file.channels), dtype=np.float32)]
-    decoded = 0
-    most = max(1, _BLOCK_SAMPLES // file.channels)
-    while wanted is None or wanted > 0:
-        ask = most if wanted is None else min(wanted, most)
-        block = file.read(ask, dtype="float32", always_2d=True)
+    decoded_values = 0
+    max_block = max(1, _BLOCK_VALUES // file.channels)
+    while remaining is None or remaining > 0:
+        block_samples = max_block if remaining is None else min(remaining, max_block)
+        block = file.read(block_samples, dtype="float32", always_2d=True)
         blocks.append(block)
-        if len(block) < ask:
+        if len(block) < block_samples:
             break
-        wanted = None if wanted is None else wanted - len(block)
-        decoded += block.size
-        if decoded > _MOST_VALUES:
+        remaining = None if remaining is None else remaining - len(block)
+        decoded_values += block.size
+        if decoded_values > _MAX_VALUES:
             raise AudioError(
                 "too long",
-                f"{file.name}: decodes to more than {_MOST_VALUES:,} samples; cut it into shorter "
-                "files",
+                f"{file.name}: decodes to more than {_MAX_VALUES:,} samples; split it into "
+                "shorter files",
             )
     samples: NDArray[np.float32] = np.concatenate(blocks)
     return samples
 
 
 def check_recording(recording: Recording, checks: AudioChecks, name: str) -> None:
-    """Raise `AudioError` where a recording is not fit for use.
+    """Check that a recording is usable.
 
-    The reasons are `too short`, `not finite`, `out of range` and `silent`.
+    Parameters
+    ----------
+    recording : Recording
+        Decoded recording.
+    checks : AudioChecks
+        Limits of duration and peak.
+    name : str
+        Name of the recording in messages.
+
+    Raises
+    ------
+    AudioError
+        If the recording is not usable, with the reason `too short`, `not finite`, `out of range`
+        or `silent`.
     """
     if recording.seconds < checks.minimum_seconds:
         raise AudioError(
             "too short",
-            f"{name}: {recording.seconds:.3f} s is less than {checks.minimum_seconds} s",
+            f"{name}: lasts {recording.seconds:.3f} s, less than {checks.minimum_seconds} s",
         )
     largest = float(np.abs(recording.samples).max())
     if not np.isfinite(largest):
-        raise AudioError("not finite", f"{name}: some samples are infinite or not a number")
+        raise AudioError("not finite", f"{name}: has samples that are infinite or NaN")
     if largest > checks.maximum_peak:
         raise AudioError(
-            "out of range", f"{name}: a sample is {largest:.1e} of full scale; the file is damaged"
+            "out of range",
+            f"{name}: has a sample of {largest:.1e} of full scale; the file is damaged",
         )
     peak = float(np.abs(recording.samples.mean(axis=1)).max())
     if peak <= checks.minimum_peak:
         raise AudioError(
             "silent",
-            f"{name}: the largest sample of its channels' mean is {peak:.1e} of full scale",
+            f"{name}: is silent: the peak of the mean of its channels is {peak:.1e} of full scale",
         )
 
 
 def read_waveform(
     path: Path | str, start: float | None = None, end: float | None = None
 ) -> NDArray[np.float32]:
-    """[samples] at 16 kHz, one channel: what representations are computed from."""
+    """Read an audio file, or a span of it, as the waveform that representations are computed from.
+
+    Parameters
+    ----------
+    path : Path or str
+        Audio file.
+    start : float or None
+        Start of the span, seconds; None: the start of the file.
+    end : float or None
+        End of the span, seconds; None: the end of the file.
+
+    Returns
+    -------
+    ndarray
+        Waveform ``[samples]`` at 16 kHz, one channel.
+
+    Raises
+    ------
+    AudioError
+        See `read_recording`.
+    """
     return read_recording(path, start, end).waveform()

@@ -1,4 +1,4 @@
-"""Noise at an exact level beside the speech: white noise, and babble of the corpus's speakers."""
+"""Additive noise at an exact signal-to-noise ratio: white noise, and babble of corpus speakers."""
 
 from __future__ import annotations
 
@@ -9,77 +9,151 @@ import numpy as np
 import polars as pl
 
 from emoscale.audio.decoding import Waveform
-from emoscale.audio.speech_level import active_level
+from emoscale.audio.speech_level import active_speech_rms
 from emoscale.runtime.errors import ConfigurationError
 
 
 def white_noise(samples: int, generator: np.random.Generator) -> Waveform:
-    """[samples] of Gaussian noise of standard deviation 1."""
+    """Generate Gaussian white noise of standard deviation 1.
+
+    Parameters
+    ----------
+    samples : int
+        Number of samples.
+    generator : numpy.random.Generator
+        Random generator.
+
+    Returns
+    -------
+    ndarray
+        Noise ``[samples]``.
+    """
     return generator.standard_normal(samples, dtype=np.float32)
 
 
 def add_noise(waveform: Waveform, noise: Waveform, snr_db: float) -> Waveform:
-    """Speech [samples] as it is, with `noise` [samples] added at that signal-to-noise ratio.
+    """Add noise to unchanged speech at a signal-to-noise ratio.
 
-    The ratio is the active speech level (`active_level`) over the root mean square of all of the
-    noise, dB. The sum is louder than the speech; being of floats, it is not clipped.
+    The ratio is that of the active speech level (`active_speech_rms`) to the root mean square of
+    the whole noise. The sum is not clipped.
+
+    Parameters
+    ----------
+    waveform : ndarray
+        Speech ``[samples]``.
+    noise : ndarray
+        Noise ``[samples]``, at any level.
+    snr_db : float
+        Signal-to-noise ratio, dB.
+
+    Returns
+    -------
+    ndarray
+        Noisy speech ``[samples]``.
     """
-    loudness = float(np.sqrt(np.mean(noise.astype(np.float64) ** 2)))
-    if loudness == 0.0:
+    noise_rms = float(np.sqrt(np.mean(noise.astype(np.float64) ** 2)))
+    if noise_rms == 0.0:
         return waveform
-    gain = active_level(waveform) / loudness * 10 ** (-snr_db / 20)
+    gain = active_speech_rms(waveform) / noise_rms * 10 ** (-snr_db / 20)
     return (waveform + gain * noise.astype(np.float64)).astype(np.float32)
 
 
-_READ = ("utterance", "audio", "start", "end", "seconds")
+_READ_COLUMNS = ("utterance", "audio", "start", "end", "seconds")
 
 
-class Talkers:
-    """Whose utterances babble is made of, and how they are read."""
+class BabbleMixer:
+    """Mixer of babble noise from utterances of several talkers.
+
+    Parameters
+    ----------
+    utterances : DataFrame
+        Utterances that babble may be made of, with the columns of `TALKERS`.
+    read : callable
+        Reads a row of `utterances` as a waveform ``[samples]`` at 16 kHz.
+    """
 
     def __init__(
         self, utterances: pl.DataFrame, read: Callable[[dict[str, Any]], Waveform]
     ) -> None:
-        """`utterances` has the columns of `TALKERS`."""
         self._read = read
         self._speaker_of = dict(utterances.select("utterance", "speaker").iter_rows())
         self._rows_of: dict[str, list[dict[str, Any]]] = {
-            str(speaker): own.select(_READ).sort("utterance").to_dicts()
-            for (speaker,), own in utterances.group_by("speaker")
+            str(speaker): rows.select(_READ_COLUMNS).sort("utterance").to_dicts()
+            for (speaker,), rows in utterances.group_by("speaker")
         }
-        self._levels: dict[str, float] = {}
+        self._speech_rms: dict[str, float] = {}
 
-    def chosen(
+    def sample_talkers(
         self, utterance: str, talkers: int, generator: np.random.Generator
     ) -> list[dict[str, Any]]:
-        """An utterance each of `talkers` other speakers, drawn; one twice only for want of more.
+        """Sample one utterance of each of several other speakers.
 
-        Raises `ConfigurationError` where the corpus has no other speaker.
+        A speaker is repeated only if the corpus has fewer other speakers than `talkers`.
+
+        Parameters
+        ----------
+        utterance : str
+            Key of the utterance that babble is added to; its speaker is left out.
+        talkers : int
+            Number of talkers.
+        generator : numpy.random.Generator
+            Random generator.
+
+        Returns
+        -------
+        list of dict
+            Rows of the sampled utterances.
+
+        Raises
+        ------
+        ConfigurationError
+            If the corpus has no other speaker.
         """
-        own = self._speaker_of[utterance]
-        others = sorted(set(self._rows_of) - {own})
+        speaker = self._speaker_of[utterance]
+        others = sorted(set(self._rows_of) - {speaker})
         if not others:
             raise ConfigurationError(
-                f"{utterance}: the corpus has no speaker but {own}, so nobody can babble; remove "
-                "babble from robustness.conditions"
+                f"{utterance}: babble needs other speakers, but the corpus has only {speaker}; "
+                "remove babble from robustness.conditions"
             )
         rounds = -(-talkers // len(others))
         order = [name for _ in range(rounds) for name in generator.permutation(others)][:talkers]
         return [self._rows_of[name][generator.integers(len(self._rows_of[name]))] for name in order]
 
-    def babble(
+    def mix(
         self, utterance: str, samples: int, talkers: int, generator: np.random.Generator
     ) -> Waveform:
-        """[samples] of talkers, each as loud as the others (`active_level`).
+        """Mix babble of several talkers at equal active speech levels.
 
-        Each begins at a place of its utterance that is drawn, and again from its start at its end.
+        Each talker's utterance starts at a random position and is repeated in a loop.
+
+        Parameters
+        ----------
+        utterance : str
+            Key of the utterance that babble is added to; its speaker is left out.
+        samples : int
+            Length of the babble in samples.
+        talkers : int
+            Number of talkers.
+        generator : numpy.random.Generator
+            Random generator.
+
+        Returns
+        -------
+        ndarray
+            Babble ``[samples]`` at 16 kHz.
+
+        Raises
+        ------
+        ConfigurationError
+            If the corpus has no other speaker.
         """
         mixed = np.zeros(samples)
-        for row in self.chosen(utterance, talkers, generator):
+        for row in self.sample_talkers(utterance, talkers, generator):
             speech = self._read(row)
-            if row["utterance"] not in self._levels:
-                self._levels[row["utterance"]] = active_level(speech)
-            begin = int(generator.integers(len(speech)))
-            looped = np.resize(np.roll(speech, -begin), samples)
-            mixed += looped / max(self._levels[row["utterance"]], 1e-30)
+            if row["utterance"] not in self._speech_rms:
+                self._speech_rms[row["utterance"]] = active_speech_rms(speech)
+            start = int(generator.integers(len(speech)))
+            looped = np.resize(np.roll(speech, -start), samples)
+            mixed += looped / max(self._speech_rms[row["utterance"]], 1e-30)
         return mixed.astype(np.float32)

@@ -1,4 +1,4 @@
-"""How loud the speech in a recording is, its pauses left out."""
+"""Active speech level (ITU-T P.56): the level of the speech in a recording without its pauses."""
 
 from __future__ import annotations
 
@@ -14,48 +14,62 @@ _MARGIN_DB = 15.9
 _THRESHOLDS = 20
 
 
-def active_level(waveform: Waveform) -> float:
-    """Active speech level of [samples] at 16 kHz: root mean square while there is speech.
+def active_speech_rms(waveform: Waveform) -> float:
+    """Return the active speech level as a root mean square over the samples with speech.
 
-    Method B of ITU-T P.56 (12/2011): the envelope is smoothed twice with 30 ms, and speech is what
-    is above a threshold, and 200 ms after it, for the threshold that lies 15.9 dB below the level
-    so found. The thresholds are 6 dB apart downwards from the envelope's peak, so that the level
-    of a recording twice as loud is twice as high; between two of them the level is interpolated in
-    dB. Of a sound so short that no threshold lies that far below (a click), it is the level above
-    the highest one. 0 of digital silence.
+    This is method B of ITU-T P.56 [1]_. The envelope is smoothed twice with a time constant of
+    30 ms. Speech is active while the envelope is above a threshold, and for 200 ms afterwards. The
+    threshold is the one that lies 15.9 dB below the resulting level. Thresholds are tested in steps
+    of 6 dB downwards from the peak of the envelope, so that the result scales with the waveform;
+    between two thresholds, the level is interpolated in dB. If even the highest threshold lies
+    15.9 dB or more below its level (a click), the level at that threshold is returned.
+
+    Parameters
+    ----------
+    waveform : ndarray
+        Speech ``[samples]`` at 16 kHz.
+
+    Returns
+    -------
+    float
+        Root mean square, full scale 1; 0 for digital silence.
+
+    References
+    ----------
+    .. [1] ITU-T Recommendation P.56, "Objective measurement of active speech level", 12/2011.
     """
     samples = waveform.astype(np.float64)
     energy = float(np.square(samples).sum())
     if energy == 0.0:
         return 0.0
     envelope = _envelope(samples)
-    hangover = round(_HANGOVER_SECONDS * SAMPLE_RATE)
+    hangover_samples = round(_HANGOVER_SECONDS * SAMPLE_RATE)
     peak = float(envelope.max())
-    before: tuple[float, float] | None = None
+    previous: tuple[float, float] | None = None
     for number in range(1, _THRESHOLDS + 1):
         threshold = peak * 2.0**-number
-        level = 10 * np.log10(energy / _active_samples(envelope >= threshold, hangover))
-        above = level - 20 * np.log10(threshold)
-        if above >= _MARGIN_DB:
-            if before is not None:
-                level_before, above_before = before
-                part = (_MARGIN_DB - above_before) / (above - above_before)
-                level = level_before + part * (level - level_before)
+        level_db = 10 * np.log10(energy / _active_samples(envelope >= threshold, hangover_samples))
+        margin_db = level_db - 20 * np.log10(threshold)
+        if margin_db >= _MARGIN_DB:
+            if previous is not None:
+                previous_level_db, previous_margin_db = previous
+                fraction = (_MARGIN_DB - previous_margin_db) / (margin_db - previous_margin_db)
+                level_db = previous_level_db + fraction * (level_db - previous_level_db)
             break
-        before = level, above
-    return float(10 ** (level / 20))
+        previous = level_db, margin_db
+    return float(10 ** (level_db / 20))
 
 
 def _envelope(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     decay = np.exp(-1 / (SAMPLE_RATE * _TIME_CONSTANT_SECONDS))
-    once = lfilter([1 - decay], [1, -decay], np.abs(samples))
-    twice: NDArray[np.float64] = lfilter([1 - decay], [1, -decay], once)
-    return twice
+    smoothed = lfilter([1 - decay], [1, -decay], np.abs(samples))
+    envelope: NDArray[np.float64] = lfilter([1 - decay], [1, -decay], smoothed)
+    return envelope
 
 
-def _active_samples(above: NDArray[np.bool_], hangover: int) -> int:
-    """How many samples are above the threshold, or at most `hangover` after one that is."""
-    changes = np.flatnonzero(np.diff(above))  # the last sample before each
+def _active_samples(above: NDArray[np.bool_], hangover_samples: int) -> int:
+    """Count samples above the threshold, or at most `hangover_samples` after one that is."""
+    changes = np.flatnonzero(np.diff(above))  # the last sample before each change
     lengths = np.diff(changes, append=len(above) - 1)
     pauses = lengths[above[changes]]
-    return int(above.sum() + np.minimum(pauses, hangover).sum())
+    return int(above.sum() + np.minimum(pauses, hangover_samples).sum())

@@ -1,4 +1,4 @@
-"""What a representation is given of an utterance, read while the one before is computed."""
+"""Inputs of feature extraction: waveforms and transcripts of utterances, read in advance."""
 
 from __future__ import annotations
 
@@ -15,45 +15,87 @@ from emoscale.tables.parquet import dataframe_of, read_table
 from emoscale.tables.schemas import EXTRACTION_INPUTS, SHARD, TEXTS
 
 Item = TypeVar("Item")
-Read = TypeVar("Read")
+Result = TypeVar("Result")
 
 
-def read_ahead(
-    items: Sequence[Item], read: Callable[[Item], Read], ahead: int = 2
-) -> Iterator[tuple[Item, Read]]:
-    """Each item with what `read` gives of it, in order; a thread reads `ahead` items in advance.
+def prefetch(
+    items: Sequence[Item], read: Callable[[Item], Result], buffer_size: int = 2
+) -> Iterator[tuple[Item, Result]]:
+    """Read items in a background thread, ahead of their use.
 
-    What `read` raises is raised where its item's turn comes.
+    Parameters
+    ----------
+    items : sequence
+        Items in the order of their use.
+    read : callable
+        Reads an item; what it raises is raised when the item's turn comes.
+    buffer_size : int
+        Number of items that are read in advance.
+
+    Yields
+    ------
+    tuple
+        Each item with the result of `read`, in order.
     """
-    waiting: list[Future[Read]] = []
+    futures: list[Future[Result]] = []
     with ThreadPoolExecutor(max_workers=1) as thread:
         try:
-            for place, item in enumerate(items):
-                while len(waiting) <= place + ahead and len(waiting) < len(items):
-                    waiting.append(thread.submit(read, items[len(waiting)]))
-                result = waiting[place].result()
-                waiting[place] = Future()  # or every result would stay in memory
+            for index, item in enumerate(items):
+                while len(futures) <= index + buffer_size and len(futures) < len(items):
+                    futures.append(thread.submit(read, items[len(futures)]))
+                result = futures[index].result()
+                futures[index] = Future()  # or every result would stay in memory
                 yield item, result
         finally:
-            for future in waiting:
+            for future in futures:
                 future.cancel()
 
 
 def read_extraction_inputs(shard: Path, texts: Path | None = None) -> pl.DataFrame:
-    """What extraction reads (schema `EXTRACTION_INPUTS`) of a shard's recordings and texts.
+    """Read the inputs of feature extraction: a shard's recordings and their transcripts.
 
-    Without `texts` there are none. Raises `StoreError` where a table is damaged.
+    Parameters
+    ----------
+    shard : Path
+        Table of recordings (schema `SHARD`).
+    texts : Path or None
+        Table of transcripts (schema `TEXTS`); None: all transcripts are null.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `EXTRACTION_INPUTS`, one row per utterance.
+
+    Raises
+    ------
+    StoreError
+        If a table is missing or damaged.
     """
-    rows = read_table(texts, TEXTS) if texts is not None else dataframe_of([], TEXTS)
+    transcripts = read_table(texts, TEXTS) if texts is not None else dataframe_of([], TEXTS)
     recordings = read_table(shard, SHARD)
-    together = recordings.join(rows, on="utterance", how="left", maintain_order="left")
-    return together.select(EXTRACTION_INPUTS.names)
+    joined = recordings.join(transcripts, on="utterance", how="left", maintain_order="left")
+    return joined.select(EXTRACTION_INPUTS.names)
 
 
 def waveform_of(row: dict[str, Any], root: Path) -> Waveform:
-    """[samples] of an utterance (a row of schema `EXTRACTION_INPUTS`), 16 kHz.
+    """Read the waveform of an utterance, and check that its duration has not changed.
 
-    Raises `UserError` where its audio is not what it was when the corpus was read.
+    Parameters
+    ----------
+    row : dict
+        The utterance, a row of schema `EXTRACTION_INPUTS`.
+    root : Path
+        Root folder of the corpus.
+
+    Returns
+    -------
+    ndarray
+        Waveform ``[samples]`` at 16 kHz.
+
+    Raises
+    ------
+    UserError
+        If the audio cannot be read, or has another duration than when the corpus was read.
     """
     key = row["utterance"]
     try:
@@ -65,17 +107,33 @@ def waveform_of(row: dict[str, Any], root: Path) -> Waveform:
     seconds = len(waveform) / SAMPLE_RATE
     if abs(seconds - row["seconds"]) > 0.001 + 1 / SAMPLE_RATE:
         raise UserError(
-            f"{key}: lasts {seconds:.3f} s and lasted {row['seconds']:.3f} s when the corpus was "
-            "read: run again"
+            f"{key}: the duration is {seconds:.3f} s, but was {row['seconds']:.3f} s when the "
+            "corpus was read: run again"
         )
     return waveform
 
 
 def transcript_of(row: dict[str, Any]) -> str:
-    """An utterance's transcript; raises `UserError` where the corpus has none of it."""
+    """Return the transcript of an utterance.
+
+    Parameters
+    ----------
+    row : dict
+        The utterance, a row of schema `EXTRACTION_INPUTS`.
+
+    Returns
+    -------
+    str
+        Transcript as the corpus writes it.
+
+    Raises
+    ------
+    UserError
+        If the corpus has no transcript of the utterance.
+    """
     if row["transcript"] is None:
         raise UserError(
-            f"{row['utterance']}: has no transcript, which a text representation reads; add it to "
-            "the corpus (an empty one where nothing is said), or leave the representation out"
+            f"{row['utterance']}: has no transcript, which text representations need; add it to "
+            "the corpus (an empty one where there is no speech), or remove the text representation"
         )
     return str(row["transcript"])

@@ -1,1 +1,1 @@
-"""What is wrong, weak or worth knowing in a corpus, before anything is trained on it."""
+"""Audit of a corpus before training: errors and weaknesses of its labels, speakers and audio."""

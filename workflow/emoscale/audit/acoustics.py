@@ -1,4 +1,4 @@
-"""What can be measured of a recording without knowing what is said: level, clipping, silence."""
+"""Acoustic measures of a recording: level, clipping, silence and signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -16,50 +16,56 @@ from emoscale.tables.schemas import schema_field
 WINDOW_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms
 SILENCE_DB = -40.0
-"""A frame this far below the loudest one is silence."""
+"""Level relative to the loudest frame at or below which a frame is silent, dB."""
 
-QUIETEST_SHARE = 0.1
-"""The noise is read from this share of the frames."""
+NOISE_QUANTILE = 0.1
+"""Quantile of the frame powers that estimates the power of the noise."""
 
-_DIGITAL_SILENCE = 1e-10  # power; -100 dB of full scale, less than 16 bits can say
-_FEWEST_FRAMES = 10
-_FLAT = 1.0 - 2.0**-15  # of the peak: what 16 bits cannot tell from it
-_CLIPPED_RUN = 3
+_DIGITAL_SILENCE = 1e-10  # power; -100 dB of full scale, below the resolution of 16 bits
+_MIN_FRAMES = 10
+_FLAT_TOP_RATIO = 1.0 - 2.0**-15  # of the peak; 16 bits do not resolve the difference
+_MIN_CLIPPED_SAMPLES = 3
 
 ACOUSTICS = pa.schema(
     [
         schema_field("utterance", pa.string(), "unique key"),
-        schema_field("peak", pa.float64(), "largest sample of any channel, full scale 1"),
-        schema_field("rms_dbfs", pa.float64(), "root mean square, dB of full scale 1"),
+        schema_field("peak", pa.float64(), "largest absolute sample of any channel, full scale 1"),
+        schema_field("rms_dbfs", pa.float64(), "root mean square, dB relative to full scale 1"),
         schema_field(
             "clipped_fraction",
             pa.float64(),
-            "share of samples in runs of three or more that stay at the recording's own peak",
+            "fraction of samples that stay at the recording's peak for three or more in a row",
         ),
         schema_field(
             "silence_fraction",
             pa.float64(),
-            "share of 25 ms frames that are 40 dB or more below the loudest one",
+            "fraction of 25 ms frames that are 40 dB or more below the loudest frame",
         ),
         schema_field(
-            "leading_silence_seconds", pa.float64(), "before the first frame that is louder"
+            "leading_silence_seconds",
+            pa.float64(),
+            "silence before the first non-silent frame, seconds",
         ),
-        schema_field("trimmed_seconds", pa.float64(), "from the first to the last louder frame"),
+        schema_field(
+            "trimmed_seconds",
+            pa.float64(),
+            "duration from the first to the last non-silent frame, seconds",
+        ),
         schema_field(
             "snr_db",
             pa.float64(),
             "estimated signal-to-noise ratio, dB: mean power against the quietest tenth of the "
-            "frames; null: nothing but digital silence beside the signal, or too short",
+            "frames; null: too short, or no noise above digital silence",
             null=True,
         ),
     ]
 )
-"""A row an utterance."""
+"""Acoustic measures, one row per utterance."""
 
 
 @dataclass(frozen=True)
 class Acoustics:
-    """Measures of one recording; units as in `ACOUSTICS`."""
+    """Acoustic measures of one recording, in the units of `ACOUSTICS`."""
 
     peak: float
     rms_dbfs: float
@@ -70,14 +76,37 @@ class Acoustics:
     snr_db: float | None
 
     def row(self, utterance: str) -> dict[str, Any]:
-        """A row of `ACOUSTICS`."""
+        """Return the measures as a row of `ACOUSTICS`.
+
+        Parameters
+        ----------
+        utterance : str
+            Key of the utterance.
+
+        Returns
+        -------
+        dict
+            Values by column.
+        """
         return {"utterance": utterance, **asdict(self)}
 
 
-def measure(recording: Recording, waveform: NDArray[np.float32]) -> Acoustics:
-    """Measure a recording; `waveform` is its own [samples] at 16 kHz, one channel.
+def measure_acoustics(recording: Recording, waveform: NDArray[np.float32]) -> Acoustics:
+    """Measure level, clipping, silence and signal-to-noise ratio of a recording.
 
-    Level and clipping are those of the file's samples, because resampling hides flat tops.
+    Level and clipping are measured on the file's samples, because resampling hides flat tops.
+
+    Parameters
+    ----------
+    recording : Recording
+        Recording at the file's sample rate.
+    waveform : ndarray
+        The same recording ``[samples]`` at 16 kHz, one channel.
+
+    Returns
+    -------
+    Acoustics
+        Acoustic measures.
     """
     peak = float(np.abs(recording.samples).max())
     power = float(np.mean(np.square(recording.samples, dtype=np.float64)))
@@ -92,36 +121,50 @@ def measure(recording: Recording, waveform: NDArray[np.float32]) -> Acoustics:
     return Acoustics(
         peak=peak,
         rms_dbfs=10 * float(np.log10(power)),
-        clipped_fraction=_clipped_share(recording.samples, peak),
+        clipped_fraction=_clipped_fraction(recording.samples, peak),
         silence_fraction=1 - len(loud) / len(powers),
         leading_silence_seconds=first * HOP_SAMPLES / SAMPLE_RATE,
         trimmed_seconds=((last - first) * HOP_SAMPLES + WINDOW_SAMPLES) / SAMPLE_RATE,
-        snr_db=signal_to_noise(powers),
+        snr_db=estimate_snr_db(powers),
     )
 
 
-def signal_to_noise(powers: NDArray[np.float64]) -> float | None:
-    """Signal-to-noise ratio, dB, from the mean power of each frame, [frames].
+def estimate_snr_db(powers: NDArray[np.float64]) -> float | None:
+    """Estimate the signal-to-noise ratio from the mean power of each frame.
 
-    The noise is the power below which the quietest tenth of the frames lies, the signal is what
-    the mean has above it: in the manner of NIST's `stnr` (Speech Quality Assurance package), which
-    reads the noise off the histogram of frame energies. An utterance without any pause looks
-    noisier than it is. Frames of digital silence say nothing of the room and do not count.
+    The power of the noise is the `NOISE_QUANTILE` of the frame powers, and the power of the signal
+    is the excess of their mean, in the manner of NIST's `stnr` [1]_, which uses the histogram of
+    frame energies. The ratio of an utterance without pauses is underestimated. Frames of digital
+    silence are left out, because they do not show the noise of the recording.
+
+    Parameters
+    ----------
+    powers : ndarray
+        Mean power of each frame, ``[frames]``.
+
+    Returns
+    -------
+    float or None
+        Signal-to-noise ratio, dB; None if there are too few frames or no signal above the noise.
+
+    References
+    ----------
+    .. [1] NIST, Speech Quality Assurance (SPQA) package, `stnr`.
     """
-    heard = powers[powers > _DIGITAL_SILENCE]
-    if len(heard) < _FEWEST_FRAMES:
+    audible = powers[powers > _DIGITAL_SILENCE]
+    if len(audible) < _MIN_FRAMES:
         return None
-    noise = float(np.quantile(heard, QUIETEST_SHARE))
-    signal = float(heard.mean()) - noise
+    noise = float(np.quantile(audible, NOISE_QUANTILE))
+    signal = float(audible.mean()) - noise
     return 10 * float(np.log10(signal / noise)) if signal > 0 else None
 
 
-def _clipped_share(samples: NDArray[np.float32], peak: float) -> float:
-    """A clipped wave has a flat top; one that was turned down afterwards still has."""
+def _clipped_fraction(samples: NDArray[np.float32], peak: float) -> float:
+    """Fraction of samples in flat tops, which remain when a clipped recording is attenuated."""
     clipped = 0
     for channel in np.abs(samples).T:
-        flat = np.concatenate([[False], channel >= _FLAT * peak, [False]])
-        begins, ends = np.flatnonzero(np.diff(flat.astype(np.int8))).reshape(-1, 2).T
-        lengths = ends - begins
-        clipped += int(lengths[lengths >= _CLIPPED_RUN].sum())
+        flat = np.concatenate([[False], channel >= _FLAT_TOP_RATIO * peak, [False]])
+        starts, ends = np.flatnonzero(np.diff(flat.astype(np.int8))).reshape(-1, 2).T
+        lengths = ends - starts
+        clipped += int(lengths[lengths >= _MIN_CLIPPED_SAMPLES].sum())
     return clipped / samples.size

@@ -1,4 +1,4 @@
-"""Classes, speakers, texts and lengths: what is rare, missing, or said again."""
+"""Findings about class and speaker balance, repeated text, durations and rater agreement."""
 
 from __future__ import annotations
 
@@ -6,122 +6,183 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from emoscale.audit.finding import BREAKS, NOTE, WEAKENS, Finding, named
+from emoscale.audit.finding import ERROR, NOTE, WARNING, Finding, abbreviate_list
 from emoscale.config.corpus import AuditSettings
 
-UNEVEN_CLASSES = 4.0
-UNEVEN_SPEAKERS = 5.0
-"""Largest count against smallest, from which on it is worth a note."""
+CLASS_IMBALANCE = 4.0
+SPEAKER_IMBALANCE = 5.0
+"""Ratio of the largest to the smallest count from which a note is issued."""
 
 SHORT_SECONDS, LONG_SECONDS = 0.5, 30.0
-UNEVEN_DURATIONS = 1.5
+"""Durations below and above which utterances are noted, seconds."""
+
+DURATION_RATIO = 1.5
+"""Ratio of the longest to the shortest median duration of a class from which a note is issued."""
+
 NO_STYLE = "no style"
 
 
 def findings_about_balance(labelled: pl.DataFrame, settings: AuditSettings) -> Iterator[Finding]:
-    """Classes and speakers of very different size; a class that a speaker or session lacks."""
-    for column, limit in (("label", UNEVEN_CLASSES), ("speaker", UNEVEN_SPEAKERS)):
+    """Find imbalanced classes and speakers, and classes missing from a speaker or fold unit.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+        Utterance table, utterances of the study only.
+    settings : AuditSettings
+        Fold unit and tested units.
+
+    Yields
+    ------
+    Finding
+        Errors and notes.
+    """
+    for column, limit in (("label", CLASS_IMBALANCE), ("speaker", SPEAKER_IMBALANCE)):
         counts = labelled.group_by(column).len().sort("len", column)
-        (least, few), (most, many) = counts.row(0), counts.row(-1)
-        if many >= limit * few:
-            what = "classes" if column == "label" else "speakers"
-            detail = f"{most} has {many} utterances, {least} has {few}"
-            yield Finding(f"uneven {what}", NOTE, most, detail, least, many / few)
+        (rarest, fewest), (commonest, most) = counts.row(0), counts.row(-1)
+        if most >= limit * fewest:
+            plural = "classes" if column == "label" else "speakers"
+            detail = f"{commonest} has {most} utterances, {rarest} has {fewest}"
+            yield Finding(f"uneven {plural}", NOTE, commonest, detail, rarest, most / fewest)
     classes = sorted(labelled["label"].unique())
     for column in dict.fromkeys(["speaker", "session", settings.column]):
-        there = labelled.drop_nulls(column).group_by(column).agg(pl.col("label").unique())
-        for name, labels in there.sort(column).iter_rows():
+        present = labelled.drop_nulls(column).group_by(column).agg(pl.col("label").unique())
+        for name, labels in present.sort(column).iter_rows():
             missing = [label for label in classes if label not in labels]
             if not missing:
                 continue
-            detail = f"{column} {name} has no utterance of class {named(missing)}"
-            breaks = column == settings.unit != "speaker" and settings.tests(name)
-            if breaks:
+            detail = f"{column} {name} has no utterance of class {abbreviate_list(missing)}"
+            is_error = column == settings.unit != "speaker" and settings.tests(name)
+            if is_error:
                 detail += f", and a fold tests a whole {column}; use other folds or fewer classes"
-            severity = BREAKS if breaks else NOTE
+            severity = ERROR if is_error else NOTE
             yield Finding(
                 f"class missing from a {column}", severity, name, detail, ", ".join(missing)
             )
 
 
 def findings_about_text(labelled: pl.DataFrame, settings: AuditSettings) -> Iterator[Finding]:
-    """By style, the share of utterances whose exact words are said in another fold unit, too."""
-    other = "by another speaker" if settings.column == "speaker" else f"in another {settings.unit}"
-    worded = labelled.filter(pl.col("text_key").fill_null("") != "")
-    said = worded.with_columns(
-        pl.col("style").fill_null(NO_STYLE),
-        elsewhere=pl.col(settings.column).n_unique().over("text_key") > 1,
+    """Find, by style, the fraction of utterances whose text also occurs in another fold unit.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+        Utterance table with transcripts, utterances of the study only.
+    settings : AuditSettings
+        Fold unit.
+
+    Yields
+    ------
+    Finding
+        One warning per style with repeated text.
+    """
+    another_unit = (
+        "of another speaker" if settings.column == "speaker" else (f"in another {settings.unit}")
     )
-    for (style,), rows in sorted(said.group_by("style"), key=lambda item: str(item[0])):
-        share = float(rows["elsewhere"].sum()) / len(rows)
-        if not share:
+    transcribed = labelled.filter(pl.col("text_key").fill_null("") != "")
+    texts = transcribed.with_columns(
+        pl.col("style").fill_null(NO_STYLE),
+        repeated=pl.col(settings.column).n_unique().over("text_key") > 1,
+    )
+    for (style,), rows in sorted(texts.group_by("style"), key=lambda item: str(item[0])):
+        fraction = float(rows["repeated"].sum()) / len(rows)
+        if not fraction:
             continue
-        where = "" if style == NO_STYLE else f"{style}: "
+        prefix = "" if style == NO_STYLE else f"{style}: "
         detail = (
-            f"{where}{share:.0%} of the utterances with a transcript have words that are said "
-            f"{other}, too: a model of the text, and one of speech in part, can know them from "
+            f"{prefix}{fraction:.0%} of the utterances with a transcript have a text that also "
+            f"occurs {another_unit}: text models, and in part speech models, can memorise it in "
             "training"
         )
-        yield Finding("repeated text", WEAKENS, str(style), detail, value=share)
+        yield Finding("repeated text", WARNING, str(style), detail, value=fraction)
 
 
 def findings_about_durations(labelled: pl.DataFrame) -> Iterator[Finding]:
-    """Very short and very long utterances, and classes whose utterances differ in length."""
-    for word, rows in (
+    """Find very short and very long utterances, and classes that differ in duration.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+        Utterance table, utterances of the study only.
+
+    Yields
+    ------
+    Finding
+        Notes.
+    """
+    for extreme, rows in (
         ("short", labelled.filter(pl.col("seconds") < SHORT_SECONDS).sort("seconds")),
         ("long", labelled.filter(pl.col("seconds") > LONG_SECONDS).sort(-pl.col("seconds"))),
     ):
         if len(rows):
             name, seconds = rows.select("utterance", "seconds").row(0)
-            than = (
-                f"shorter than {SHORT_SECONDS}" if word == "short" else f"over {LONG_SECONDS:.0f}"
+            limit = (
+                f"shorter than {SHORT_SECONDS}"
+                if extreme == "short"
+                else f"longer than {LONG_SECONDS:.0f}"
             )
             detail = (
-                f"{len(rows)} utterances are {than} s; the {word}est is {name}: {seconds:.2f} s"
+                f"{len(rows)} utterances are {limit} s; the {extreme}est is {name}: {seconds:.2f} s"
             )
-            yield Finding(f"very {word} utterances", NOTE, name, detail, value=float(len(rows)))
+            yield Finding(f"very {extreme} utterances", NOTE, name, detail, value=float(len(rows)))
     medians = labelled.group_by("label").agg(pl.col("seconds").median()).sort("seconds", "label")
     (shortest, low), (longest, high) = medians.row(0), medians.row(-1)
-    if high >= UNEVEN_DURATIONS * low:
+    if high >= DURATION_RATIO * low:
         detail = (
-            f"half of {longest} is longer than {high:.1f} s, half of {shortest} than {low:.1f} s: "
-            "a model may hear the length"
+            f"the median duration is {high:.1f} s for {longest} and {low:.1f} s for {shortest}: "
+            "models can use the duration"
         )
         yield Finding("durations differ by class", NOTE, longest, detail, shortest, high / low)
 
 
 def findings_about_labels(utterances: pl.DataFrame, excluded: list[str]) -> Iterator[Finding]:
-    """What has no class because the raters disagree, and what the study leaves out by name."""
+    """Find utterances without a majority label, and utterances excluded by the configuration.
+
+    Parameters
+    ----------
+    utterances : DataFrame
+        Utterance table, including utterances outside the study.
+    excluded : list of str
+        Keys of the utterances under `labels.exclude`.
+
+    Yields
+    ------
+    Finding
+        Notes.
+    """
     if excluded:
-        detail = f"labels.exclude leaves out {len(excluded)} utterances: {named(sorted(excluded))}"
+        names = abbreviate_list(sorted(excluded))
+        detail = f"labels.exclude leaves out {len(excluded)} utterances: {names}"
         yield Finding(
             "excluded by the study", NOTE, "labels.exclude", detail, value=float(len(excluded))
         )
-    voted = utterances.filter(pl.col("votes").list.len() > 0)
-    without = voted.filter(
-        ~pl.Series(map(_has_majority, voted["votes"].to_list()), dtype=pl.Boolean)
+    rated = utterances.filter(pl.col("votes").list.len() > 0)
+    without_majority = rated.filter(
+        ~pl.Series(map(_has_majority, rated["votes"].to_list()), dtype=pl.Boolean)
     )
-    outside = without.filter(pl.col("label").is_null(), ~pl.col("utterance").is_in(excluded))
+    outside = without_majority.filter(
+        pl.col("label").is_null(), ~pl.col("utterance").is_in(excluded)
+    )
     if len(outside):
         detail = (
-            f"{len(outside)} of {len(voted)} rated utterances are outside the study and have no "
-            "label that more than half of their raters gave: they are the hard ones, so scores are "
+            f"{len(outside)} of {len(rated)} rated utterances have no label from more than half of "
+            "their raters and are outside the study: they are the ambiguous ones, so scores are "
             "of the easier rest"
         )
         yield Finding(
             "left out without majority", NOTE, "raters", detail, value=float(len(outside))
         )
-    inside = without.filter(pl.col("label").is_not_null())
+    inside = without_majority.filter(pl.col("label").is_not_null())
     if len(inside):
         detail = (
-            f"{len(inside)} utterances of the study have a label that is not of more than half of "
-            "their raters"
+            f"{len(inside)} utterances of the study have a label that not more than half of their "
+            "raters chose"
         )
         yield Finding("label without majority", NOTE, "raters", detail, value=float(len(inside)))
 
 
 def _has_majority(votes: list[dict[str, str]]) -> bool:
-    """Whether some label was given by more than half of the raters."""
+    """Whether more than half of the raters chose the same label."""
     raters_of: dict[str, set[str]] = {}
     for vote in votes:
         raters_of.setdefault(vote["label"], set()).add(vote["rater"])

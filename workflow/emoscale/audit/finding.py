@@ -1,4 +1,4 @@
-"""What an audit finds: a row of its table."""
+"""Findings of an audit: their severities and the schema of their table."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ import pyarrow as pa
 
 from emoscale.tables.schemas import schema_field
 
-BREAKS, WEAKENS, NOTE = "error", "warning", "note"
-SEVERITIES = (BREAKS, WEAKENS, NOTE)
+ERROR, WARNING, NOTE = "error", "warning", "note"
+SEVERITIES = (ERROR, WARNING, NOTE)
+"""Severities in descending order."""
 
 AUDIT = pa.schema(
     [
-        schema_field(
-            "finding", pa.string(), "what was found, in a few words; the same for its kind"
-        ),
+        schema_field("finding", pa.string(), "kind of finding"),
         schema_field(
             "severity",
             pa.string(),
-            "breaks: nothing is trained; weakens: stands beside every score; note: worth knowing",
+            "error: the check of the protocol fails; warning: shown with every score; note: information",
         ),
-        schema_field("subject", pa.string(), "whom or what it is about"),
-        schema_field("other", pa.string(), "what the subject is found together with; may be empty"),
-        schema_field("value", pa.float64(), "its size; the unit is in `detail`", null=True),
-        schema_field("detail", pa.string(), "the finding in a sentence"),
+        schema_field("subject", pa.string(), "subject of the finding, such as a speaker"),
+        schema_field("other", pa.string(), "second subject of the finding; may be empty"),
+        schema_field("value", pa.float64(), "magnitude; the unit is in `detail`", null=True),
+        schema_field("detail", pa.string(), "description of the finding"),
     ]
 )
-"""A row a finding, the gravest first."""
+"""Findings of an audit, one per row, in descending order of severity."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A row of `AUDIT`."""
+    """Finding of an audit: a row of `AUDIT`."""
 
     finding: str
     severity: str
@@ -43,11 +42,25 @@ class Finding:
     value: float | None = None
 
 
-def named(names: Sequence[str], most: int = 3) -> str:
-    """The first few of several names.
+def abbreviate_list(names: Sequence[str], limit: int = 3) -> str:
+    """Join names by commas, and replace those beyond a limit by their number.
 
-    >>> named(["a", "b", "c", "d", "e"])
+    Parameters
+    ----------
+    names : sequence of str
+        Names to list.
+    limit : int
+        Number of names that are listed.
+
+    Returns
+    -------
+    str
+        The list.
+
+    Examples
+    --------
+    >>> abbreviate_list(["a", "b", "c", "d", "e"])
     'a, b, c and 2 more'
     """
-    listed = ", ".join(names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+    listed = ", ".join(names[:limit])
+    return listed if len(names) <= limit else f"{listed} and {len(names) - limit} more"

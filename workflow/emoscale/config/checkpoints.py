@@ -1,4 +1,4 @@
-"""Where pre-trained weights come from."""
+"""Settings of checkpoints: where pre-trained weights come from."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class DownloadedFile(Settings):
-    """A file at an address, downloaded once."""
+    """A file that is downloaded once."""
 
     url: str = Field(pattern=r"^https?://\S+$")
-    """Its address."""
+    """Address of the file."""
 
     sha256: Digest | None = None
-    """Digest that the file must have. null: the first download decides, and is held to after."""
+    """sha256 of the file. null: that of the first download, which later ones must match."""
 
 
 class HubModel(Settings):
-    """A model of the Hugging Face hub, downloaded once."""
+    """A model of the Hugging Face hub that is downloaded once."""
 
     hub: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
-    """Its name, such as facebook/wav2vec2-base."""
+    """Name of the model, such as facebook/wav2vec2-base."""
 
     revision: str = "main"
-    """Commit, tag or branch; a commit is always the same model."""
+    """Commit, tag or branch; only a commit always names the same weights."""
 
 
 class UntrainedModel(Settings):
-    """A small model of a true architecture with random weights: for trying a study out.
+    """A small model of the true architecture with random weights, for trying out a study.
 
-    Its features are those of no pre-training; every table says so.
+    Every table marks its features as those of random weights.
     """
 
     untrained: Literal["wav2vec", "vq_wav2vec", "wav2vec2", "bert"]
-    """Which architecture."""
+    """Architecture."""
 
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Of the weights."""
+    """Seed of the weights."""
 
 
 _KINDS = {"url": DownloadedFile, "hub": HubModel, "untrained": UntrainedModel}
@@ -68,13 +68,13 @@ CheckpointSettings = Annotated[
 
 
 class PredictionSettings(Settings):
-    """Kept in a run's `run.json`, for `scripts/predict.py`; changes nothing in the training."""
+    """Settings in `run.json` for predicting new recordings; no training depends on them."""
 
     audio: AudioChecks = AudioChecks()
-    """When a recording is fit to be used."""
+    """Checks of each recording."""
 
     checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
-    """Where the weights come from that the run's representations name."""
+    """Checkpoints that the representations of the run name."""
 
     checkpoint_cache: UserPath = "~/.cache/emoscale"
-    """Folder that they were downloaded to."""
+    """Folder of downloaded checkpoints."""

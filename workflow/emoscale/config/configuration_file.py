@@ -1,4 +1,4 @@
-"""Reads a configuration file that may be anybody's: nothing in it runs, and nothing grows."""
+"""Safe reading of configuration files, whose size, depth and tags are checked."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from emoscale.runtime.errors import ConfigurationError
 LARGEST_BYTES = 1_000_000
 LARGEST_DEPTH = 50
 LARGEST_VALUES = 100_000
-"""Values in a file, those behind aliases counted each time."""
+"""Values in a file; those of an alias count each time it is used."""
 
 TEMPLATE = "__use_yte__"
-"""The key with which Snakemake takes a file for a template, and runs the expressions in it."""
+"""Key that makes Snakemake treat a file as a template, and execute the expressions in it."""
 
-_TEMPLATE_REFUSED = f"{TEMPLATE} makes Snakemake run what the file says; write plain values"
+_TEMPLATE_REFUSED = (
+    f"{TEMPLATE} makes Snakemake execute expressions of the file; write plain values"
+)
 
 _PLAIN = tuple(
     f"tag:yaml.org,2002:{kind}"
@@ -30,11 +32,23 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_configuration_file(path: Path | str) -> dict[str, Any]:
-    """The content of a YAML or JSON file, before it is checked as a study's.
+    """Read a YAML or JSON file, without validating it as a study.
 
-    Raises `ConfigurationError` where it cannot be read, gives a key twice (YAML keeps the last one
-    and says nothing), is a template, has tags that are not plain data, or is too large, too deep
-    or grows by aliases of aliases.
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    dict
+        Its content.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the file cannot be read, has a key twice (YAML silently uses the last one), is a
+        template, has tags that are not plain data, or is too large or too deep, also by aliases.
     """
     path = Path(path)
     text = _text_of(path)
@@ -45,7 +59,7 @@ def read_configuration_file(path: Path | str) -> dict[str, Any]:
     if isinstance(content, dict) and TEMPLATE in content:  # as an alias, or merged in
         raise ConfigurationError(f"{path}: {_TEMPLATE_REFUSED}")
     if not isinstance(content, dict):
-        raise ConfigurationError(f"{path}: must hold keys and values, such as 'study: demo'")
+        raise ConfigurationError(f"{path}: must contain keys and values, such as 'study: demo'")
     return content
 
 
@@ -98,7 +112,7 @@ def _text_of(path: Path) -> str:
         raise ConfigurationError(f"{path} cannot be read: {reason}") from None
     if len(content) > LARGEST_BYTES:
         raise ConfigurationError(
-            f"{path} is larger than {LARGEST_BYTES:,} bytes, which no configuration is; name "
+            f"{path} is larger than {LARGEST_BYTES:,} bytes, too large for a configuration; name "
             "another file"
         )
     try:
@@ -122,19 +136,19 @@ def _read_yaml(text: str, path: Path) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{path}{place}: is not YAML: {error.problem}") from None
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{path}{line}: is not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigurationError(f"{path}: is not YAML: {reason}") from None
 
 
 @dataclass
-class _Part:
+class _Collection:
     """A mapping or list that is being read."""
 
     key_next: bool
-    """Whether the next value is a key: of a mapping, every other one."""
+    """Whether the next value is a key of a mapping."""
 
     is_mapping: bool
     anchor: str | None = None
@@ -144,8 +158,8 @@ class _Part:
 
 
 def _check(events: Iterator[Any], path: Path) -> None:
-    """Go through the file without building anything of it."""
-    parts: list[_Part] = []
+    """Check the events of a file, without building objects."""
+    parts: list[_Collection] = []
     sizes: dict[str, int] = {}
     for event in events:
         if isinstance(event, yaml.NodeEvent):
@@ -154,7 +168,7 @@ def _check(events: Iterator[Any], path: Path) -> None:
             if len(parts) == LARGEST_DEPTH:
                 raise _refused(path, event, f"is nested more than {LARGEST_DEPTH} deep; flatten it")
             mapping = isinstance(event, yaml.MappingStartEvent)
-            parts.append(_Part(mapping, mapping, event.anchor))
+            parts.append(_Collection(mapping, mapping, event.anchor))
         elif isinstance(event, yaml.CollectionEndEvent):
             part = parts.pop()
             if part.anchor is not None:
@@ -162,7 +176,7 @@ def _check(events: Iterator[Any], path: Path) -> None:
             _count(parts, part.values, path, event)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise _refused(path, event, f"*{event.anchor} is not complete before it is used")
+                raise _refused(path, event, f"*{event.anchor} is used before it is complete")
             _count(parts, sizes[event.anchor], path, event)
         elif isinstance(event, yaml.ScalarEvent):
             if event.anchor is not None:
@@ -172,23 +186,23 @@ def _check(events: Iterator[Any], path: Path) -> None:
             _count(parts, 1, path, event)
 
 
-def _count(parts: list[_Part], values: int, path: Path, event: yaml.Event) -> None:
+def _count(parts: list[_Collection], values: int, path: Path, event: yaml.Event) -> None:
     if not parts:
         return
     part = parts[-1]
     part.values += values
     part.key_next = part.is_mapping and not part.key_next
     if part.values > LARGEST_VALUES:
-        raise _refused(path, event, f"holds more than {LARGEST_VALUES:,} values with its aliases")
+        raise _refused(path, event, f"has more than {LARGEST_VALUES:,} values with its aliases")
 
 
-def _check_key(event: yaml.ScalarEvent, parts: list[_Part], path: Path) -> None:
+def _check_key(event: yaml.ScalarEvent, parts: list[_Collection], path: Path) -> None:
     part = parts[-1]
     part.key = event.value
     if event.value in part.lines:
-        place = ".".join(each.key for each in parts if each.is_mapping)
+        name = ".".join(each.key for each in parts if each.is_mapping)
         raise _refused(
-            path, event, f"{place} stands in line {part.lines[event.value]} already; keep one"
+            path, event, f"{name} is already in line {part.lines[event.value]}; keep one of them"
         )
     part.lines[event.value] = _line(event)
     if event.value == TEMPLATE and len(parts) == 1:
@@ -198,7 +212,7 @@ def _check_key(event: yaml.ScalarEvent, parts: list[_Part], path: Path) -> None:
 def _check_tag(event: yaml.NodeEvent, path: Path) -> None:
     tag = getattr(event, "tag", None)
     if tag is not None and tag not in (*_PLAIN, "!"):
-        raise _refused(path, event, f"the tag {tag} is not read; write plain values")
+        raise _refused(path, event, f"the tag {tag} is not allowed; write plain values")
 
 
 def _refused(path: Path, event: yaml.Event, reason: str) -> ConfigurationError:

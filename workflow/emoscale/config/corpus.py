@@ -1,4 +1,4 @@
-"""Which corpus, how it is read, and which of its labels are the study's classes."""
+"""Settings of the corpus, of its reader, and of the classes that its labels belong to."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pydantic import Field, field_validator, model_validator
 
 from emoscale.config.settings import DisplayName, Name, OutputFolder, Settings, UserPath
 
-OF_CORPUS = ":"
-"""Stands between the name of one of several corpora and what is its own: emodb:03a01Fa."""
+CORPUS_SEPARATOR = ":"
+"""Separates the name of one of several corpora from a key or label of that corpus:
+emodb:03a01Fa."""
 
 
 class AudioChecks(Settings):
-    """When a recording is fit to be used; what is not goes to `rejected.parquet`."""
+    """Checks of each recording; those that fail are listed in `corpus/rejected.csv`."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "silence_peak": "minimum_peak",
@@ -23,26 +24,28 @@ class AudioChecks(Settings):
     }
 
     minimum_seconds: float = Field(default=0.1, ge=0.03)
-    """Shorter utterances are rejected: the representations need at least one frame."""
+    """Shorter utterances are rejected, because every representation needs at least one frame."""
 
     minimum_peak: float = Field(default=1e-4, ge=0.0, lt=1.0)
-    """An utterance whose largest sample (full scale 1) is not above this is rejected as silent."""
+    """An utterance whose largest absolute sample (full scale 1) is not above this is rejected as
+    silent."""
 
     maximum_peak: float = Field(default=1e6, ge=1.0)
-    """Samples larger than this (full scale 1) are rejected: the file is damaged. Float files in
-    the units of 16 bits (up to 32,768) pass."""
+    """An utterance with a larger absolute sample (full scale 1) is rejected as damaged. The default
+    accepts float files in units of 16 bits (up to 32,768)."""
 
 
 class NamedCorpus(Settings):
-    """Base class of the corpora."""
+    """Base class of the settings of a corpus."""
 
     name: DisplayName | None = None
-    """Name in tables, figures and the report, such as nEMO. null: that of the reader, or of the
-    folder of recordings; changing it reads and trains nothing again."""
+    """Name in tables, figures and the report, such as nEMO. null: IEMOCAP, EMO-DB, demo, the name
+    of the folder (csv), or the names under `corpora` (several). A change of the name reads and
+    trains nothing again."""
 
 
 class IemocapCorpus(NamedCorpus):
-    """IEMOCAP, the release as the University of Southern California sends it."""
+    """IEMOCAP (Busso et al. 2008), in the layout of the release."""
 
     reader: Literal["iemocap"]
 
@@ -51,7 +54,10 @@ class IemocapCorpus(NamedCorpus):
 
 
 class EmodbCorpus(NamedCorpus):
-    """EMO-DB, the Berlin database of emotional speech; file names carry everything."""
+    """EMO-DB, the Berlin database of emotional speech (Burkhardt et al. 2005).
+
+    Speaker, sentence and emotion are read from the file names.
+    """
 
     reader: Literal["emodb"]
 
@@ -60,7 +66,7 @@ class EmodbCorpus(NamedCorpus):
 
 
 class CsvCorpus(NamedCorpus):
-    """Any folder of recordings with a table of file, speaker and emotion."""
+    """A folder of recordings with a table that has the columns file, speaker and emotion."""
 
     reader: Literal["csv"]
 
@@ -68,78 +74,80 @@ class CsvCorpus(NamedCorpus):
     """Folder to which the table's file names are relative."""
 
     table: UserPath = "utterances.csv"
-    """The table, relative to `root`; comma- or tab-separated by its ending (.csv, .tsv)."""
+    """Path of the table, relative to `root`: comma-separated (.csv) or tab-separated (.tsv)."""
 
     columns: dict[str, str] = Field(default_factory=dict)
-    """The table's own column names, where they differ: for example {speaker: spk_id}."""
+    """Column names of the table that differ from the expected ones: {speaker: spk_id}."""
 
     emotions: list[str] | None = None
-    """The corpus's label set; a row with another label is rejected. Null: any label is known."""
+    """All labels of the corpus; a row with another label is rejected. null: any label is
+    accepted."""
 
 
 class DemoCorpus(NamedCorpus):
-    """A synthetic corpus in IEMOCAP's layout, generated before it is read."""
+    """A synthetic corpus in the layout of IEMOCAP, generated before it is read."""
 
     renamed: ClassVar[Mapping[str, str]] = {"utterances": "utterances_per_session"}
 
     reader: Literal["demo"]
 
     root: OutputFolder
-    """Folder to generate it in."""
+    """Folder that the corpus is generated in; it must be inside `results`."""
 
     sessions: int = Field(default=5, ge=2, le=9)
-    """Recording sessions, each with a woman and a man of its own."""
+    """Number of recording sessions, each with two speakers, a woman and a man."""
 
     utterances_per_session: int = Field(default=180, ge=24, le=5000)
-    """Utterances of each session, before the few that are made faulty on purpose."""
+    """Utterances in each session, without the few that are made faulty on purpose."""
 
     expressiveness: float = Field(default=1.0, ge=0.0, le=3.0)
-    """How far voices move with emotion, against how far speakers differ; 0: not at all."""
+    """Size of the effect of emotion on the voice, relative to the differences between speakers; 0:
+    none."""
 
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Seed of everything random in the generated corpus."""
+    """Seed of the generated corpus."""
 
 
-OneCorpus = Annotated[IemocapCorpus | EmodbCorpus | CsvCorpus, Field(discriminator="reader")]
+SingleCorpus = Annotated[IemocapCorpus | EmodbCorpus | CsvCorpus, Field(discriminator="reader")]
 
 
 class SeveralCorpora(NamedCorpus):
-    """Several corpora as one: for training on some and testing on others."""
+    """Several corpora read as one, for training on some and testing on another."""
 
     reader: Literal["several"]
 
     root: UserPath
-    """Folder in which all of them lie."""
+    """Folder that contains all of them."""
 
-    corpora: dict[Name, OneCorpus] = Field(min_length=2)
-    """Each corpus under a name of its own, with its `root` relative to the common one. The name
-    stands before its utterances, speakers, sessions and dialogs (emodb:03a01Fa)."""
+    corpora: dict[Name, SingleCorpus] = Field(min_length=2)
+    """The corpora by name, each with its `root` relative to the common one. The name becomes a
+    prefix of utterances, speakers, sessions and dialogs (emodb:03a01Fa)."""
 
     @field_validator("corpora", mode="before")
     @classmethod
-    def _none_is_generated(cls, corpora: Any) -> Any:
+    def _check_readers(cls, corpora: Any) -> Any:
         for name, corpus in corpora.items() if isinstance(corpora, dict) else ():
             reader = corpus.get("reader") if isinstance(corpus, dict) else None
             if reader in ("demo", "several"):
                 raise ValueError(
-                    f"{name} has the reader {reader}, which cannot be one of several; use "
+                    f"{name} has the reader {reader}, which several does not accept; use "
                     "iemocap, emodb or csv"
                 )
         return corpora
 
     @model_validator(mode="after")
-    def _roots_lie_in_the_common_one(self) -> SeveralCorpora:
+    def _check_roots(self) -> SeveralCorpora:
         for name, corpus in self.corpora.items():
             path = PurePath(corpus.root)
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(
-                    f"the root of {name} ({corpus.root}) must lie in corpus.root and be written "
-                    "relative to it; set corpus.root to a folder that holds all the corpora"
+                    f"the root of {name} ({corpus.root}) must be a path relative to corpus.root "
+                    "and inside it; set corpus.root to a folder that contains all corpora"
                 )
         return self
 
-    def within(self) -> dict[str, OneCorpus]:
-        """The corpora by name, each with its whole path as `root`."""
+    def within(self) -> dict[str, SingleCorpus]:
+        """Return the corpora by name, each with its full path as `root`."""
         return {
             name: corpus.model_copy(update={"root": str(PurePath(self.root, corpus.root))})
             for name, corpus in self.corpora.items()
@@ -181,79 +189,113 @@ def corpus_name(corpus: CorpusSettings) -> str:
             return PurePath(corpus.root).name or "csv"
 
 
-def parts_of(corpus: CorpusSettings) -> list[OneCorpus | DemoCorpus]:
-    """The corpora that are really read: those of several, or the one."""
+def parts_of(corpus: CorpusSettings) -> list[SingleCorpus | DemoCorpus]:
+    """Return the single corpora that a corpus consists of.
+
+    Parameters
+    ----------
+    corpus : CorpusSettings
+        A study's corpus.
+
+    Returns
+    -------
+    list
+        The corpora under `corpora`, with full paths, or the corpus itself.
+    """
     return list(corpus.within().values()) if isinstance(corpus, SeveralCorpora) else [corpus]
 
 
 class LabelSettings(Settings):
-    """The study's classes, and the part of the corpus that they are taken from."""
+    """The classes of the study, and the part of the corpus that it uses."""
 
     classes: dict[Name, list[str]] = Field(min_length=2)
-    """Each class of the study and the corpus labels that it gathers: {happiness: [hap, exc]}. Of
-    several corpora, a label may be that of one only: emodb:happiness."""
+    """The corpus labels of each class: {happiness: [hap, exc]}. With several corpora, a label may
+    be limited to one of them: emodb:happiness. Utterances with other labels are not used."""
 
     styles: list[Literal["improvised", "scripted"]] | None = Field(default=None, min_length=1)
-    """Only utterances of these styles take part; null: all."""
+    """Speaking styles that are used; null: all."""
 
     exclude: list[str] = Field(default_factory=list)
-    """Keys of utterances that take no part, such as the second key of a recording that the audit
+    """Keys of utterances that are not used, such as the second copy of a recording that the audit
     found twice."""
 
     @model_validator(mode="after")
-    def _each_label_in_one_class(self) -> LabelSettings:
-        seen: dict[str, str] = {}
+    def _check_labels(self) -> LabelSettings:
+        class_of: dict[str, str] = {}
         for name, labels in self.classes.items():
             if not labels:
-                raise ValueError(f"class {name} gathers no label; name at least one")
+                raise ValueError(f"class {name} has no label; list at least one")
             for label in labels:
-                if label in seen:
+                if label in class_of:
                     raise ValueError(
-                        f"label {label} stands in the classes {seen[label]} and {name}; "
-                        "keep it in one"
+                        f"label {label} is in the classes {class_of[label]} and {name}; "
+                        "keep it in one of them"
                     )
-                seen[label] = name
+                class_of[label] = name
         twice = sorted({key for key in self.exclude if self.exclude.count(key) > 1})
         if twice:
-            raise ValueError(f"{twice[0]} stands twice under exclude; keep one")
+            raise ValueError(f"exclude lists {twice[0]} twice; keep one")
         return self
 
     def class_of(self, corpus: str) -> dict[str, str]:
-        """The class of each label of `corpus` that is in one.
+        """Return the class of each label of a corpus.
 
-        A label that is written for this corpus only goes before one for all of them.
+        A label that is limited to this corpus takes precedence over one for all corpora.
 
+        Parameters
+        ----------
+        corpus : str
+            Name of the corpus.
+
+        Returns
+        -------
+        dict
+            Class by label, for the labels that belong to a class.
+
+        Examples
+        --------
         >>> classes = {"joy": ["joy", "b:up"], "anger": ["up", "anger"]}
         >>> settings = LabelSettings(classes=classes)
         >>> settings.class_of("a")["up"], settings.class_of("b")["up"]
         ('anger', 'joy')
         """
         class_of = {label: name for name, labels in self.classes.items() for label in labels}
-        own = f"{corpus}{OF_CORPUS}"
+        prefix = f"{corpus}{CORPUS_SEPARATOR}"
         return class_of | {
-            label.removeprefix(own): name
+            label.removeprefix(prefix): name
             for label, name in class_of.items()
-            if label.startswith(own)
+            if label.startswith(prefix)
         }
 
 
 class AuditSettings(Settings):
-    """What an audit must know of the study."""
+    """Settings of the study that the audit of the corpus depends on."""
 
     unit: Literal["session", "speaker", "corpus", "file"]
-    """What folds keep together, at the least; file: whatever a table says."""
+    """Unit that the folds keep together; file: defined by a table."""
 
     test_units: list[str] = Field(default_factory=list)
-    """The units that are tested; empty: all."""
+    """Units that are tested; empty: all."""
 
     exclude: list[str] = Field(default_factory=list)
     """`labels.exclude`."""
 
     @property
     def column(self) -> str:
-        """Column of the utterance table that holds the unit; of a table's folds, the speaker."""
+        """Column of the utterance table with the unit; for `file`, the speaker."""
         return "speaker" if self.unit == "file" else self.unit
 
     def tests(self, *units: str) -> bool:
-        """Whether some fold certainly tests one of these units, and not all of them together."""
+        """Return whether some fold is certain to test one of these units but not all of them.
+
+        Parameters
+        ----------
+        *units : str
+            Names of units.
+
+        Returns
+        -------
+        bool
+            False for folds that a table gives.
+        """
         return self.unit != "file" and (not self.test_units or bool({*units} & {*self.test_units}))

@@ -1,4 +1,4 @@
-"""What is asked of the finished learning curves."""
+"""Settings of the analysis of finished learning curves."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from emoscale.config.settings import Name, Settings
 
 
 class EvidenceSettings(Settings):
-    """How many labels does it save, and what would more labels give."""
+    """Label efficiency and forecasts; changing them trains nothing again."""
 
     renamed: ClassVar[Mapping[str, str]] = {"wanted_ua": "target_ua"}
 
     reference: Name | None = None
-    """The experiment that the others' labels are compared with in the figure. null: the one of
-    hand-engineered features with the highest UA at its largest size."""
+    """Experiment that the figure of label efficiency compares the others with. null: the experiment
+    on hand-engineered features with the highest UA at its largest size."""
 
     target_ua: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=list)
-    """Unweighted accuracies (0 to 1): how many labels each needs for them is forecast."""
+    """Unweighted accuracies (0 to 1) for which the number of labels is forecast."""
 
     forecast_sizes: list[Annotated[int, Field(ge=1, lt=2**31)]] | None = Field(
         default=None, min_length=1
     )
-    """Numbers of labels for which UA is forecast. null: twice and four times each experiment's
-    largest size."""
+    """Numbers of labels for which UA is forecast. null: twice and four times the largest size of
+    each experiment."""
 
 
 class TrainedExperiment(Settings):
-    """What publications are matched by."""
+    """An experiment, as published figures are matched with it."""
 
     representations: list[dict[str, Any]]
-    """Their settings; `layer` is the one that is read, or several."""
+    """Their settings; `layer` is the layer that is read, or several."""
 
     model: dict[str, Any]
     """Its settings."""
 
 
 class StudyEvidence(EvidenceSettings):
-    """What counting labels depends on."""
+    """All settings that the analysis of learning curves depends on."""
 
     seed: int
-    """Of the draws."""
+    """Seed of the bootstrap."""
 
     classes: list[str]
     """Of the study."""

@@ -1,4 +1,4 @@
-"""The classifiers."""
+"""Settings of the classifiers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from emoscale.config.settings import Settings
 
 Width = Annotated[int, Field(ge=1, le=8192)]
 Kernel = Annotated[int, Field(le=9999)]
-"""Frames, or samples, that one value of a convolution sees."""
+"""Kernel size of a convolution, in frames or samples."""
 
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 Pooling = Literal["mean", "mean_std", "attention", "attentive_statistics"]
-"""Over an utterance's frames. mean_std: mean and standard deviation. attention: a mean with learned
-weights. attentive_statistics: mean and standard deviation with learned weights (Okabe et al. 2018).
-"""
+"""Pooling over the frames of an utterance. mean_std: mean and standard deviation. attention: mean
+with learned weights. attentive_statistics: mean and standard deviation with learned weights (Okabe
+et al. 2018)."""
 
 
 class PooledSettings(Settings):
-    """Project each frame, pool over frames, classify.
+    """Linear projection of each frame, pooling, linear classifier.
 
-    SUPERB's head (Yang et al. 2021) is `{projection_size: 256, activation: none}`, EmoBox's (Ma et al. 2024)
-    `{projection_size: 256, activation: relu}`; both pool by the mean and drop nothing.
+    The head of SUPERB (Yang et al. 2021) is `{projection_size: 256, activation: none}`, that of
+    EmoBox (Ma et al. 2024) `{projection_size: 256, activation: relu}`; both with mean pooling and
+    no dropout.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"width": "projection_size"}
@@ -32,26 +33,26 @@ class PooledSettings(Settings):
     kind: Literal["pooled"]
 
     projection_size: Width | None = 256
-    """Dimension of the projection; null: the frames are pooled as they are."""
+    """Output size of the projection; null: no projection."""
 
     activation: Literal["relu", "none"] = "relu"
-    """After the projection; where there is none, nothing is applied."""
+    """Activation after the projection."""
 
     pooling: Pooling = "mean"
-    """How an utterance's frames become one vector."""
+    """Pooling over frames."""
 
     dropout: Dropout = 0.0
-    """Share of the pooled values that are dropped in training."""
+    """Dropout after pooling."""
 
     inputs: ClassVar[int] = 1
 
 
 class ConvolutionalSettings(Settings):
-    """Convolutions over frames, pool, a hidden layer, classify.
+    """Convolutions over frames, pooling, a hidden layer, linear classifier.
 
-    The network of Pepino et al. (2021), as their public code has it, is
-    `{layers: [[128, 1], [128, 1]], hidden_size: null, dropout: 0.2}`, but for its batch normalisation:
-    here no utterance depends on the others in its batch.
+    The network of Pepino et al. (2021), in their public code, is
+    `{layers: [[128, 1], [128, 1]], hidden_size: null, dropout: 0.2}`, without its batch
+    normalisation: here no utterance depends on the others of its batch.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"hidden": "hidden_size"}
@@ -61,37 +62,34 @@ class ConvolutionalSettings(Settings):
     layers: tuple[tuple[Width, Kernel], ...] = Field(
         default=((128, 1), (128, 1)), json_schema_extra={"minItems": 1}
     )
-    """Channels and kernel (odd) of each convolution; each is followed by ReLU and dropout."""
+    """Output channels and kernel size (odd) of each convolution; ReLU and dropout follow each."""
 
     pooling: Pooling = "mean"
-    """How an utterance's frames become one vector."""
+    """Pooling over frames."""
 
     hidden_size: Width | None = 128
-    """Dimension of a layer with ReLU and dropout between pooling and classes; null: none."""
+    """Size of a layer with ReLU and dropout between pooling and classifier; null: none."""
 
     dropout: Dropout = 0.2
-    """Share of the values that are dropped in training, after each layer."""
+    """Dropout after each layer."""
 
     inputs: ClassVar[int] = 1
 
     @field_validator("layers")
     @classmethod
-    def _odd_kernels(cls, layers: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    def _check_kernels(cls, layers: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
         if not layers:
-            raise ValueError("there is none; give at least one [channels, kernel]")
+            raise ValueError("the list is empty; give at least one [channels, kernel]")
         for channels, kernel in layers:
             if kernel < 1 or kernel % 2 == 0:
-                raise ValueError(
-                    f"({channels}, {kernel}): a kernel is an odd number of frames, so that it has "
-                    "a middle"
-                )
+                raise ValueError(f"({channels}, {kernel}): the kernel size must be odd")
         return layers
 
 
 class RecurrentSettings(Settings):
-    """A bidirectional recurrent network over frames, pool, classify.
+    """Bidirectional recurrent network over frames, pooling, linear classifier.
 
-    On a CPU a step takes six to nine times as long as that of a pooled model.
+    On a CPU a training step takes six to nine times as long as with a pooled model.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -103,25 +101,25 @@ class RecurrentSettings(Settings):
     kind: Literal["recurrent"]
 
     rnn_type: Literal["gru", "lstm"] = "gru"
-    """Kind of unit."""
+    """Type of recurrent unit."""
 
     hidden_size: Width = 128
-    """Units a direction."""
+    """Hidden units of each direction."""
 
     num_layers: int = Field(default=1, ge=1, le=4)
-    """Layers."""
+    """Number of recurrent layers."""
 
     pooling: Pooling = "attention"
-    """How an utterance's frames become one vector."""
+    """Pooling over frames."""
 
     dropout: Dropout = 0.2
-    """Share of the values that are dropped in training, between layers and after pooling."""
+    """Dropout between layers and after pooling."""
 
     inputs: ClassVar[int] = 1
 
 
 class WaveformModelSettings(Settings):
-    """A convolutional network on raw audio, trained end to end; reads the kind waveform."""
+    """Convolutional network on raw audio, trained end to end; its input has the kind waveform."""
 
     kind: Literal["waveform"]
 
@@ -129,21 +127,24 @@ class WaveformModelSettings(Settings):
         default=((32, 80, 20), (64, 8, 4), (64, 4, 2), (64, 4, 2)),
         json_schema_extra={"minItems": 1},
     )
-    """Channels, kernel and stride of each convolution; by default a frame of 59 ms every 20 ms."""
+    """Output channels, kernel size and stride (samples) of each convolution. The default gives a
+    frame of 59 ms every 20 ms."""
 
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of the pooled values that are dropped in training."""
+    """Dropout after pooling."""
 
     @field_validator("layers")
     @classmethod
-    def _no_gaps(cls, layers: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
+    def _check_layers(
+        cls, layers: tuple[tuple[int, int, int], ...]
+    ) -> tuple[tuple[int, int, int], ...]:
         if not layers:
-            raise ValueError("there is none; give at least one [channels, kernel, stride]")
+            raise ValueError("the list is empty; give at least one [channels, kernel, stride]")
         for channels, kernel, stride in layers:
             if stride < 1 or kernel < stride:
                 raise ValueError(
                     f"({channels}, {kernel}, {stride}): each layer is channels, kernel and stride, "
-                    "with a kernel that is no shorter than its stride"
+                    "and the kernel must not be shorter than the stride"
                 )
         return layers
 
@@ -151,11 +152,11 @@ class WaveformModelSettings(Settings):
 
 
 class EstimatorSettings(Settings):
-    """A classifier of scikit-learn on one vector an utterance: the hand-engineered baseline.
+    """Classifier of scikit-learn on one vector per utterance: the hand-engineered baseline.
 
-    Of a representation with several frames an utterance, the vector is their mean and standard
-    deviation. Its strength of regularisation is chosen on the development set, from `C`;
-    so is the one number that makes probabilities of a support vector machine's decision values.
+    The vector is the mean and standard deviation of the frames, or the only frame of functionals.
+    C is chosen on the development set; so is the temperature that calibrates the probabilities of a
+    support vector machine.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"strengths": "C"}
@@ -163,21 +164,23 @@ class EstimatorSettings(Settings):
     kind: Literal["estimator"]
 
     method: Literal["linear_svm", "rbf_svm", "logistic"] = "linear_svm"
-    """Support vector machine with a linear or Gaussian kernel, or logistic regression."""
+    """Support vector machine with a linear or Gaussian (RBF) kernel, or logistic regression."""
 
     C: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
         default=(0.0001, 0.001, 0.01, 0.1, 1.0, 10.0), min_length=1
     )
-    """Values of C that are tried; smaller is more regularised. Of equals the smallest is taken."""
+    """Candidates for C, the inverse regularisation strength; of equally good ones the smallest is
+    chosen."""
 
     inputs: ClassVar[int] = 1
 
 
 class AlignedFusionSettings(Settings):
-    """Speech and text, aligned by attention: each token looks for its frames (Xu et al. 2019).
+    """Fusion of speech and text, aligned by attention (Xu et al. 2019).
 
-    Recurrent encoders over frames and over tokens; attention with the tokens as queries and the
-    frames as keys and values; a recurrent encoder with attention pooling over the aligned sequence.
+    Recurrent encoders over frames and over tokens; multi-head attention with the tokens as queries
+    and the frames as keys and values; a recurrent encoder with attention pooling over the aligned
+    sequence.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -189,52 +192,53 @@ class AlignedFusionSettings(Settings):
     kind: Literal["aligned_fusion"]
 
     hidden_size: Width = 100
-    """Units a direction of the encoders."""
+    """Hidden units of each direction of the encoders."""
 
     num_heads: int = Field(default=8, ge=1, le=64)
-    """Of the attention."""
+    """Number of attention heads."""
 
     within_word: bool = False
-    """Whether a token with a known time sees only the frames of its own word."""
+    """Whether a token with a known time attends only to the frames of its own word."""
 
     dropout: Dropout = 0.5
-    """Share of the values that are dropped in training, after each part."""
+    """Dropout after each part."""
 
     inputs: ClassVar[int] = 2
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> AlignedFusionSettings:
+    def _check_heads(self) -> AlignedFusionSettings:
         if 2 * self.hidden_size % self.num_heads:
             raise ValueError(
-                f"{self.num_heads} heads do not divide {2 * self.hidden_size} values (2 * hidden_size)"
+                f"2 * hidden_size ({2 * self.hidden_size}) is no multiple of num_heads "
+                f"({self.num_heads}); change one of them"
             )
         return self
 
 
 class EarlyFusionSettings(Settings):
-    """Pool each of two inputs, put the vectors side by side, a hidden layer, classify."""
+    """Fusion of two inputs: each is projected and pooled, a hidden layer reads both vectors."""
 
     renamed: ClassVar[Mapping[str, str]] = {"width": "projection_size", "hidden": "hidden_size"}
 
     kind: Literal["early_fusion"]
 
     projection_size: Width = 128
-    """Dimension that the frames of each input are projected to."""
+    """Output size of the projection of each input's frames."""
 
     pooling: Pooling = "mean"
-    """How the frames of an input become one vector."""
+    """Pooling over the frames of an input."""
 
     hidden_size: Width | None = 128
-    """Dimension of a layer with ReLU before the classes; null: none."""
+    """Size of a layer with ReLU before the classifier; null: none."""
 
     dropout: Dropout = 0.2
-    """Share of the values that are dropped in training."""
+    """Dropout after pooling and after the hidden layer."""
 
     inputs: ClassVar[int] = 2
 
 
 class LateFusionSettings(Settings):
-    """A model on each of two inputs, learning by itself; the mean of their probabilities."""
+    """Fusion of two models, trained independently: the mean of their probabilities."""
 
     renamed: ClassVar[Mapping[str, str]] = {"parts": "branches"}
 
@@ -248,7 +252,7 @@ class LateFusionSettings(Settings):
             PooledSettings | ConvolutionalSettings | RecurrentSettings, Field(discriminator="kind")
         ],
     ]
-    """The model of each input."""
+    """Model of each input."""
 
     inputs: ClassVar[int] = 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -57,12 +58,17 @@ def parse_settings(
 
 
 def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[Key]], str]) -> str:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = {}
     sentences = []
     for problem in error.errors():
-        location = ".".join(str(part) for part in problem["loc"])
         keys = _keys(problem["loc"], value)
+        location = keys
         if problem["type"] == "missing":
-            message = "is missing"
+            message, location = "is missing", [*keys, problem["loc"][-1]]
         elif problem["type"] == "unknown_key":
             message, keys = problem["msg"], [*keys, problem["ctx"]["key"]]
         elif problem["type"] == "union_tag_invalid":
@@ -76,7 +82,8 @@ def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[K
         else:
             message = problem["msg"].removeprefix("Value error, ")
         line = line_of(keys) if keys else ""
-        sentence = f"{location}: {message}" if location else message
+        name = ".".join(map(str, location))
+        sentence = f"{name}: {message}" if name else message
         sentences.append(f"{sentence} ({line})" if line else sentence)
     further = len(sentences) - _ERRORS_SHOWN
     shown = [*sentences[:_ERRORS_SHOWN], *([f"and {further} more"] if further > 0 else [])]
@@ -84,12 +91,16 @@ def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[K
 
 
 def _keys(location: Sequence[Key], value: Any) -> list[Key]:
-    """Return the keys of a location, without the names of kinds that pydantic adds for unions."""
-    keys: list[Key] = []
-    for part in location:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            continue
-        keys.append(part)
-    return keys
+    """Return the keys of a location, without the names of kinds that pydantic adds for unions.
+
+    A kind may have the name of a key (url), so the interpretation that reaches the end is chosen.
+    """
+    if not location:
+        return []
+    without = _keys(location[1:], value)
+    try:
+        inner = value[location[0]]
+    except (KeyError, IndexError, TypeError):
+        return without
+    keys = [location[0], *_keys(location[1:], inner)]
+    return without if without[-1:] == [location[-1]] != keys[-1:] else keys

@@ -1,4 +1,4 @@
-"""What each representation of speech can be told."""
+"""Settings of the representations of speech."""
 
 from __future__ import annotations
 
@@ -12,107 +12,107 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from emoscale.config.settings import Settings, UserPath
 
 SAMPLE_RATE = 16_000
-"""Hz; what every representation is given."""
+"""Hz; sample rate of the waveforms that every representation is computed from."""
 
 
 class SpectralSettings(Settings):
-    """What log-mel and MFCC share: the short-time spectrum."""
+    """Settings of the short-time spectrum, for log-mel and MFCC."""
 
     renamed: ClassVar[Mapping[str, str]] = {"bands": "mel_bands"}
 
     window_seconds: float = Field(default=0.025, ge=0.002, le=0.2)
-    """Length of the analysis window."""
+    """Length of the analysis window, seconds."""
 
     hop_seconds: float = Field(default=0.010, ge=0.001, le=0.1)
-    """Time from one frame to the next."""
+    """Time between frames, seconds."""
 
     mel_bands: int = Field(default=80, ge=8, le=256)
-    """Bands of the mel filter bank."""
+    """Number of bands of the mel filter bank."""
 
     @property
     def window_samples(self) -> int:
-        """The window at 16 kHz."""
+        """Length of the analysis window, samples at 16 kHz."""
         return round(self.window_seconds * SAMPLE_RATE)
 
     @property
     def transform_samples(self) -> int:
-        """Length of the Fourier transform: the next power of 2, 512 at least (80 bands fill it)."""
+        """Length of the Fourier transform: a power of 2, at least 512 (needed by 80 mel bands)."""
         return max(512, 1 << (self.window_samples - 1).bit_length())
 
 
 class LogMelSettings(SpectralSettings):
-    """Logarithm of the energies in mel bands."""
+    """Log-mel filter bank energies."""
 
     kind: Literal["logmel"]
 
 
 class MfccSettings(SpectralSettings):
-    """Mel-frequency cepstral coefficients, with their time derivatives where asked."""
+    """Mel-frequency cepstral coefficients, optionally with deltas."""
 
     kind: Literal["mfcc"]
 
     coefficients: int = Field(default=40, ge=2, le=256)
-    """Cepstral coefficients, the zeroth (energy) among them."""
+    """Number of cepstral coefficients, including the zeroth (energy)."""
 
     deltas: Literal[0, 1, 2] = 0
-    """0: none; 1: first derivatives appended; 2: first and second."""
+    """Time derivatives that are appended. 0: none. 1: deltas. 2: deltas and delta-deltas."""
 
     cepstral_mean_normalisation: bool = False
-    """Subtract each coefficient's mean over the utterance, which takes the channel out (and the
-    mean itself, so that a mean-pooling model is left with what the ReLU makes of the rest)."""
+    """Whether each coefficient's mean over the utterance is subtracted. This removes the effect of
+    the channel, and also all information that mean pooling would use."""
 
     @model_validator(mode="after")
-    def _no_more_coefficients_than_bands(self) -> MfccSettings:
+    def _check_coefficients(self) -> MfccSettings:
         if self.coefficients > self.mel_bands:
             raise ValueError(
-                f"{self.coefficients} coefficients cannot come from {self.mel_bands} mel bands; "
+                f"coefficients ({self.coefficients}) is larger than mel_bands ({self.mel_bands}); "
                 "raise mel_bands or lower coefficients"
             )
         return self
 
 
 class OpensmileSettings(Settings):
-    """Low-level descriptors or their functionals, by openSMILE (licensed for research only)."""
+    """Low-level descriptors or functionals of openSMILE (licensed for research only)."""
 
     renamed: ClassVar[Mapping[str, str]] = {"level": "feature_level"}
 
     kind: Literal["opensmile"]
 
     feature_set: Literal["eGeMAPSv02", "ComParE_2016"] = "eGeMAPSv02"
-    """eGeMAPSv02: 25 descriptors a frame, 88 functionals (Eyben et al. 2016). ComParE_2016: 65 and
-    6,373 (Schuller et al. 2016)."""
+    """eGeMAPSv02: 25 descriptors per frame, 88 functionals (Eyben et al. 2016). ComParE_2016: 65
+    and 6,373 (Schuller et al. 2016)."""
 
     feature_level: Literal["frames", "functionals"] = "frames"
-    """frames: descriptors every 10 ms. functionals: one vector an utterance."""
+    """frames: low-level descriptors every 10 ms. functionals: one vector per utterance."""
 
 
 class WaveformSettings(Settings):
-    """The samples themselves, 16 bits at 16 kHz, for models that learn from raw audio."""
+    """Raw audio, 16 bits at 16 kHz, for models of the kind waveform."""
 
     kind: Literal["waveform"]
 
 
 class PretrainedSettings(Settings):
-    """What representations that run a pre-trained network share."""
+    """Settings that all representations of pre-trained networks share."""
 
     renamed: ClassVar[Mapping[str, str]] = {"stored_type": "storage_dtype"}
 
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of the network's arithmetic. bfloat16 is about twice as fast on a CPU with AVX-512 and on a
-    GPU, and changes every value by about 1 % (docs/benchmarks.md); float16 is for GPUs."""
+    """Number type of the network's arithmetic. bfloat16 is about twice as fast on a CPU with
+    AVX-512 and changes every value by about 1 %; float16 is for GPUs."""
 
     storage_dtype: Literal["float16", "float32"] = "float16"
-    """Of the features on disk. float16 rounds every value by at most 0.05 %."""
+    """Number type of the stored features. float16 rounds every value by at most 0.05 %."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("checkpoint",)
-    """Keys whose values are files, folders, or names under `checkpoints`."""
+    """Keys whose values are paths, or names under `checkpoints`."""
 
 
 def _check_backend(backend: str, precision: str) -> None:
     if backend == "fairseq" and precision != "float32":
         raise ValueError(
-            f"backend fairseq computes in float32, not {precision}; leave precision out, or take "
-            "the backend native"
+            f"backend: fairseq computes in float32, not {precision}; remove precision, or use "
+            "backend: native"
         )
 
 
@@ -122,16 +122,18 @@ class Wav2VecSettings(PretrainedSettings):
     kind: Literal["wav2vec"]
 
     checkpoint: UserPath
-    """The file, such as wav2vec_large.pt, or a name under `checkpoints`."""
+    """Path of a file such as wav2vec_large.pt, or a name under `checkpoints`."""
 
     output: Literal["z", "c"] = "c"
-    """z: of the encoder, each frame from 29 ms. c: of the context network, from 0.8 s."""
+    """z: output of the encoder (receptive field 29 ms). c: output of the context network (0.8
+    s)."""
 
     backend: Literal["native", "fairseq"] = "native"
-    """fairseq: the original package, in the Python `execution.fairseq_python`."""
+    """native: this project's own code. fairseq: the original package, in the Python named by
+    `execution.fairseq_python`."""
 
     @model_validator(mode="after")
-    def _fairseq_computes_in_float32(self) -> Wav2VecSettings:
+    def _check_precision(self) -> Wav2VecSettings:
         _check_backend(self.backend, self.precision)
         return self
 
@@ -142,16 +144,18 @@ class VqWav2VecSettings(PretrainedSettings):
     kind: Literal["vq_wav2vec"]
 
     checkpoint: UserPath
-    """The file, such as vq-wav2vec.pt or vq-wav2vec_kmeans.pt, or a name under `checkpoints`."""
+    """Path of a file such as vq-wav2vec_kmeans.pt, or a name under `checkpoints`."""
 
     output: Literal["codes", "c"] = "codes"
-    """codes: stored as indices, read as their vectors. c: the context network over the vectors."""
+    """codes: the quantised frames, stored as indices and read as vectors. c: output of the context
+    network over these vectors."""
 
     backend: Literal["native", "fairseq"] = "native"
-    """fairseq: the original package, in the Python `execution.fairseq_python`."""
+    """native: this project's own code. fairseq: the original package, in the Python named by
+    `execution.fairseq_python`."""
 
     @model_validator(mode="after")
-    def _fairseq_computes_in_float32(self) -> VqWav2VecSettings:
+    def _check_precision(self) -> VqWav2VecSettings:
         _check_backend(self.backend, self.precision)
         return self
 
@@ -165,16 +169,17 @@ class CodeRobertaSettings(PretrainedSettings):
     kind: Literal["code_roberta"]
 
     checkpoint: UserPath
-    """The vq-wav2vec file that gives the codes (vq-wav2vec_kmeans.pt), or a name under
-    `checkpoints`."""
-
-    model: UserPath
-    """bert_kmeans.tar, or a folder with what is in it (bert_kmeans.pt and dict.txt), or a name
+    """Path of the vq-wav2vec checkpoint that computes the codes (vq-wav2vec_kmeans.pt), or a name
     under `checkpoints`."""
 
+    model: UserPath
+    """Path of bert_kmeans.tar, or of a folder with its content (bert_kmeans.pt and dict.txt), or a
+    name under `checkpoints`."""
+
     layer: Layers = -1
-    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
-    them, or all: each is stored, and read as `<representation>/<layer>`."""
+    """Hidden state: 0 is the input of the transformer, -1 the output of its last layer. With a
+    list, or all, each layer is stored; an experiment reads one as `<representation>/<layer>`, or
+    all with learned weights."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("checkpoint", "model")
 
@@ -190,56 +195,61 @@ class TransformersAudioSettings(PretrainedSettings):
     kind: Literal["transformers_audio"]
 
     model: UserPath
-    """A folder that holds the model, a fairseq file of wav2vec 2.0 (wav2vec_small.pt), or a name
-    under `checkpoints`, which is where a model of the hub is named to be downloaded."""
+    """Path of a folder with the model or of a fairseq checkpoint of wav2vec 2.0 (wav2vec_small.pt),
+    or a name under `checkpoints`, where models of the hub are named."""
 
     layer: Layers = -1
-    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
-    them, or all: each is stored, and read as `<representation>/<layer>`."""
+    """Hidden state: 0 is the input of the transformer, -1 the output of its last layer. With a
+    list, or all, each layer is stored; an experiment reads one as `<representation>/<layer>`, or
+    all with learned weights."""
 
     chunk_seconds: float = Field(default=60.0, ge=5.0, le=86_400.0)
-    """Longer utterances are computed in overlapping chunks of this length, since attention over all of one
-    takes memory with the square of its length. Whisper's is 30, whatever is said here."""
+    """Longer utterances are computed in overlapping chunks of this length, seconds, because the
+    memory of attention grows with its square. Whisper always has 30."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
 
 
 class TransformersTextSettings(PretrainedSettings):
-    """BERT and its family over the transcript, through transformers: a vector a token."""
+    """BERT and its family over the transcript, through transformers: one vector per token."""
 
     kind: Literal["transformers_text"]
 
     model: UserPath
-    """A folder that holds the model, or a name under `checkpoints`, which is where a model of the
-    hub is named to be downloaded."""
+    """Path of a folder with the model, or a name under `checkpoints`, where models of the hub are
+    named."""
 
     layer: Layers = -1
-    """Which hidden state: 0 is what enters the transformer, -1 the last layer's output; a list of
-    them, or all: each is stored, and read as `<representation>/<layer>`."""
+    """Hidden state: 0 is the input of the transformer, -1 the output of its last layer. With a
+    list, or all, each layer is stored; an experiment reads one as `<representation>/<layer>`, or
+    all with learned weights."""
 
     tags: Literal["remove", "keep", "word"] = "remove"
-    """Noises that transcripts write in brackets, such as [LAUGHTER]. remove: they are not read.
-    word: as the word in the brackets (laughter). keep: as they are written."""
+    """Sounds in brackets in the transcript, such as [LAUGHTER]. remove: they are removed. word: the
+    word without brackets (laughter). keep: unchanged."""
 
     special_tokens: Literal["drop", "keep"] = "drop"
-    """Whether the model's own tokens ([CLS], [SEP]) are frames too. They are always computed; of an
-    empty transcript, the first of them is the one frame."""
+    """Whether the special tokens ([CLS], [SEP]) are stored. An empty transcript is represented by
+    the first of them."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
 
 
 class ExternalSettings(Settings):
-    """A representation from outside the project: `module:Class`, or a name that an installed
-    package registers (entry point of the group emoscale.representations)."""
+    """A representation from outside the project.
+
+    Its kind is `module:Class`, or a name that an installed package registers as an entry point of
+    the group emoscale.representations.
+    """
 
     kind: str = Field(pattern=r"^[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?$")
 
     options: dict[str, Any] = Field(default_factory=dict)
-    """Given to the class as keyword arguments."""
+    """Keyword arguments of the class."""
 
 
 ENTRY_POINT_GROUP = "emoscale.representations"
-"""Under which installed packages register their representations."""
+"""Group of entry points for representations of installed packages."""
 
 
 BUILT_IN_KINDS = (
@@ -253,12 +263,24 @@ BUILT_IN_KINDS = (
     "transformers_audio",
     "transformers_text",
 )
-"""Kinds of the project itself."""
+"""Kinds of this project."""
 
 
 def modality_of(kind: str) -> Literal["audio", "text", "external"]:
-    """What a kind reads; of one from outside the project the configuration does not know.
+    """Return the modality that a kind of representation reads.
 
+    Parameters
+    ----------
+    kind : str
+        Kind of a representation.
+
+    Returns
+    -------
+    str
+        audio, text, or external for kinds from outside the project.
+
+    Examples
+    --------
     >>> modality_of("mfcc"), modality_of("transformers_text"), modality_of("mine:Loudness")
     ('audio', 'text', 'external')
     """
@@ -269,9 +291,9 @@ def modality_of(kind: str) -> Literal["audio", "text", "external"]:
 
 @functools.cache
 def external_entry_points() -> dict[str, str]:
-    """`module:Class` of every representation that an installed package registers, by name."""
-    found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    return {point.name: point.value for point in found}
+    """Return `module:Class` of the representations that installed packages register, by name."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return {point.name: point.value for point in points}
 
 
 def _which(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""Resources that steps ask a cluster for: time by the work that is expected, memory, shared jobs.
+"""Resources of cluster jobs: time limits from the expected work, memory, and groups of steps.
 
-Expected seconds are processor time on one core of a workstation, rounded up, from this project's
-own measurements (docs/benchmarks.md, and the records of a study in results/<study>/benchmarks).
-They decide what is asked for and which steps share a job, never what is computed.
+Expected seconds are CPU time on one core of a workstation, rounded up, from measurements of this
+project (docs/explanation/benchmarks.md). They decide time limits and which steps share a job, never
+what is computed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from statistics import fmean
 from typing import Any
 
+from emoscale.config.corpus import DemoCorpus
 from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.robustness import labels_of_size
 from emoscale.config.search import Trial, trials_of
@@ -19,19 +20,19 @@ from emoscale.config.study import Study
 TRAINING_ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
 }
-"""Lets a C library that is glibc keep what a training step frees: otherwise it returns each large
-array to the system, which clears its pages for the next one (docs/benchmarks.md)."""
+"""Makes glibc keep freed memory: otherwise it returns each large array to the system, which clears
+its pages before the next use (docs/explanation/benchmarks.md)."""
 
 START_SECONDS = 4.0
-"""Python and its libraries, for a step that imports torch."""
+"""Start of Python and its libraries in a step that imports torch."""
 
 GPU_TIMES_FASTER = 10.0
-"""How many times a network on a GPU is as fast as on one core, at least."""
+"""Lower bound on the speed of a network on a GPU, relative to one core."""
 
 BUCKETS = (15, 60, 240)
-"""Seconds; trainings that take longer on average have a job each."""
+"""Upper bounds of the groups of steps that share jobs, seconds; longer steps have a job each."""
 
-# Seconds of an hour of audio, or of its text.
+# Seconds per hour of audio, or of its transcripts.
 _EXTRACTION = {
     "mfcc": 30.0,
     "logmel": 30.0,
@@ -43,10 +44,10 @@ _EXTRACTION = {
     "transformers_audio": 2400.0,
     "transformers_text": 200.0,
 }
-_OF_ANY_NETWORK = 2400.0
+_EXTRACTION_OF_OTHER_KINDS = 2400.0
 _READING = 20.0
 
-# Milliseconds that an utterance of 4 s takes in a training step, with 512 values every 10 ms.
+# Milliseconds per utterance of 4 s in a training step, with 512 values every 10 ms.
 _STEP = {
     "pooled": 3.0,
     "convolutional": 6.0,
@@ -55,29 +56,59 @@ _STEP = {
     "aligned_fusion": 30.0,
     "early_fusion": 3.0,
 }
-_FIT_SECONDS_A_LABEL = 0.01
-_MOST_LABELS = 10_000  # where the size is `all`
+_FIT_SECONDS_PER_LABEL = 0.01
+_MAXIMUM_LABELS = 10_000  # where the size is `all`
 
 _START_MINUTES = 10  # of a job: a busy file system, a cold cache
-_START_MINUTES_IN_A_PACK = 1  # limits of the steps of a job are added
+_START_MINUTES_IN_GROUP = 1  # limits of the steps of a job are added
 _MARGIN = 4  # a slower machine, a neighbour on the node
-_MOST_MINUTES = 7 * 24 * 60
+_MAXIMUM_MINUTES = 7 * 24 * 60
 
 
-def minutes(seconds: float, attempt: int = 1, *, shares_a_job: bool = False) -> int:
-    """Time limit of a step that is expected to take so long; doubled at every further attempt.
+def minutes(seconds: float, attempt: int = 1, *, in_group: bool = False) -> int:
+    """Return the time limit of a step, doubled at every further attempt.
 
-    >>> minutes(5), minutes(3600), minutes(3600, attempt=2), minutes(5, shares_a_job=True)
+    Parameters
+    ----------
+    seconds : float
+        Expected seconds.
+    attempt : int
+        From 1.
+    in_group : bool
+        Whether the step shares a job with others.
+
+    Returns
+    -------
+    int
+        Minutes.
+
+    Examples
+    --------
+    >>> minutes(5), minutes(3600), minutes(3600, attempt=2), minutes(5, in_group=True)
     (11, 250, 500, 2)
     """
-    start = _START_MINUTES_IN_A_PACK if shares_a_job else _START_MINUTES
-    wanted = start + math.ceil(seconds * _MARGIN / 60)
-    return min(wanted * (1 << (attempt - 1)), _MOST_MINUTES)
+    start = _START_MINUTES_IN_GROUP if in_group else _START_MINUTES
+    limit = start + math.ceil(seconds * _MARGIN / 60)
+    return min(limit * (1 << (attempt - 1)), _MAXIMUM_MINUTES)
 
 
 def megabytes(least: int, attempt: int = 1) -> int:
-    """Memory of a step; doubled at every further attempt.
+    """Return the memory of a step, doubled at every further attempt.
 
+    Parameters
+    ----------
+    least : int
+        Megabytes of the first attempt.
+    attempt : int
+        From 1.
+
+    Returns
+    -------
+    int
+        Megabytes.
+
+    Examples
+    --------
     >>> megabytes(4000), megabytes(4000, attempt=3)
     (4000, 16000)
     """
@@ -85,8 +116,20 @@ def megabytes(least: int, attempt: int = 1) -> int:
 
 
 def bucket_of(seconds: float) -> int | None:
-    """The bucket of a step that is expected to take so long; None: too long to share a job.
+    """Return the bucket of a step, which decides how many steps share a job.
 
+    Parameters
+    ----------
+    seconds : float
+        Expected seconds.
+
+    Returns
+    -------
+    int or None
+        One of `BUCKETS`; None where the step is too long to share a job.
+
+    Examples
+    --------
     >>> bucket_of(13.0), bucket_of(1000.0)
     (15, None)
     """
@@ -94,25 +137,76 @@ def bucket_of(seconds: float) -> int | None:
 
 
 def training_bucket(cells: dict[tuple[str, str], float]) -> int | None:
-    """The bucket of a study's trainings, by their mean: a job holds long and short ones."""
+    """Return the bucket of the trainings of a study, by their mean.
+
+    Parameters
+    ----------
+    cells : dict
+        Expected seconds of each cell.
+
+    Returns
+    -------
+    int or None
+        See `bucket_of`.
+    """
     return bucket_of(fmean(cells.values())) if cells else None
 
 
 def reading_seconds(audio_seconds: float) -> float:
-    """Of reading and measuring so much audio."""
+    """Return the expected time of reading and measuring audio.
+
+    Parameters
+    ----------
+    audio_seconds : float
+        Duration of the audio.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
     return START_SECONDS + audio_seconds / 3600 * _READING
 
 
 def extraction_seconds(settings: Any, audio_seconds: float, device: str = "cpu") -> float:
-    """Of one representation (its settings) of so much audio on a device."""
+    """Return the expected time of extracting one representation.
+
+    Parameters
+    ----------
+    settings : RepresentationSettings
+        Its settings.
+    audio_seconds : float
+        Duration of the audio.
+    device : str
+        cpu or cuda.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
     hours = audio_seconds / 3600
     network = isinstance(settings, (PretrainedSettings, ExternalSettings))
     faster = GPU_TIMES_FASTER if network and device == "cuda" else 1.0
-    return 2 * START_SECONDS + hours * _EXTRACTION.get(settings.kind, _OF_ANY_NETWORK) / faster
+    return (
+        2 * START_SECONDS
+        + hours * _EXTRACTION.get(settings.kind, _EXTRACTION_OF_OTHER_KINDS) / faster
+    )
 
 
 def training_seconds(study: Study) -> dict[tuple[str, str], float]:
-    """Of all repeats of each cell (experiment and training size), without early stopping."""
+    """Return the expected time of each cell's trainings, without early stopping.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    dict
+        Seconds of all repeats by experiment and training size.
+    """
     seconds = {}
     for name, experiment in study.experiments.items():
         training = study.training_of(name)
@@ -125,7 +219,7 @@ def training_seconds(study: Study) -> dict[tuple[str, str], float]:
 
 def _trial_seconds(study: Study, trial: Trial, labels: float) -> float:
     if trial.model.kind == "estimator":
-        return labels * _FIT_SECONDS_A_LABEL
+        return labels * _FIT_SECONDS_PER_LABEL
     faster = GPU_TIMES_FASTER if study.execution.device == "cuda" else 1.0
     utterances = trial.training.maximum_steps * min(trial.training.batch_size, labels)
     return utterances * _milliseconds(trial.model) / 1000 / faster
@@ -137,5 +231,7 @@ def _milliseconds(model: Any) -> float:
 
 
 def _labels(study: Study, size: str) -> float:
-    most = getattr(study.corpus, "utterances", _MOST_LABELS)
-    return min(labels_of_size(size, len(study.labels.classes)), most)
+    corpus, available = study.corpus, _MAXIMUM_LABELS
+    if isinstance(corpus, DemoCorpus):
+        available = corpus.sessions * corpus.utterances_per_session
+    return min(labels_of_size(size, len(study.labels.classes)), available)

@@ -1,4 +1,4 @@
-"""What test audio is put through, to see what a trained model loses by it."""
+"""Settings of the robustness test: perturbations of the test audio."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pydantic import Discriminator, Field, StrictInt, StrictStr, Tag, field_vali
 from emoscale.config.settings import Name, Settings
 
 CLEAN = "clean"
-"""The condition without any change, which every other is compared with."""
+"""Name of the condition without perturbation, the reference of all others."""
 
 
 class WhiteNoise(Settings):
-    """Gaussian noise, equally strong at all frequencies."""
+    """White Gaussian noise."""
 
     noise: Literal["white"]
 
     snr_db: float = Field(ge=-30.0, le=200.0)
-    """Active speech level (ITU-T P.56) over the noise's, dB."""
+    """Signal-to-noise ratio, dB: the active speech level (ITU-T P.56) over the level of the
+    noise."""
 
     kind: ClassVar[str] = "white noise"
     unit: ClassVar[str] = "dB"
@@ -30,15 +31,16 @@ class WhiteNoise(Settings):
 
 
 class Babble(Settings):
-    """Others talking: utterances of the corpus's other speakers, one over the other."""
+    """Babble noise: the sum of utterances of other speakers of the corpus."""
 
     noise: Literal["babble"]
 
     snr_db: float = Field(ge=-30.0, le=200.0)
-    """Active speech level (ITU-T P.56) over the babble's, dB."""
+    """Signal-to-noise ratio, dB: the active speech level (ITU-T P.56) over the level of the
+    babble."""
 
     talkers: int = Field(default=5, ge=1, le=100)
-    """How many talk; never the speaker of the utterance."""
+    """Number of talkers, never the speaker of the utterance."""
 
     kind: ClassVar[str] = "babble"
     unit: ClassVar[str] = "dB"
@@ -50,10 +52,10 @@ class Babble(Settings):
 
 
 class Reverberation(Settings):
-    """A room: the direct sound, and a tail of equal energy that dies away."""
+    """Synthetic room: direct sound and an exponentially decaying tail of equal energy."""
 
     reverberation_seconds: float = Field(ge=0.05, le=10.0)
-    """RT60: the time in which the tail falls by 60 dB."""
+    """Reverberation time RT60, in which the tail decays by 60 dB."""
 
     kind: ClassVar[str] = "reverberation"
     unit: ClassVar[str] = "s"
@@ -65,7 +67,7 @@ class Reverberation(Settings):
 
 
 class Band(Settings):
-    """A narrow channel."""
+    """A transmission channel."""
 
     band: Literal["telephone"]
     """telephone: 300 to 3,400 Hz, 8 kHz, and the mu-law of ITU-T G.711."""
@@ -79,10 +81,10 @@ _NEEDS = "needs noise (white or babble, with snr_db), reverberation_seconds, or 
 
 
 def _which(value: Any) -> str | None:
-    given = value if isinstance(value, dict) else dict(value) if isinstance(value, Settings) else {}
-    if "noise" in given:
-        return str(given["noise"])
-    return next((key for key in ("reverberation_seconds", "band") if key in given), None)
+    keys = value if isinstance(value, dict) else dict(value) if isinstance(value, Settings) else {}
+    if "noise" in keys:
+        return str(keys["noise"])
+    return next((key for key in ("reverberation_seconds", "band") if key in keys), None)
 
 
 ConditionSettings = Annotated[
@@ -100,34 +102,49 @@ DEFAULT_CONDITIONS: dict[str, dict[str, Any]] = {
     "room_800": {"reverberation_seconds": 0.8},
     "telephone": {"band": "telephone"},
 }
-"""What is tested where a study does not say."""
+"""Conditions of a study that names none."""
 
 
 class RobustnessSettings(Settings):
-    """Test audio that is changed, through the models that learned from it as it was."""
+    """Test of trained models on perturbed test audio."""
 
     experiments: list[Name] | Literal["all"] = Field(default_factory=list)
-    """Which experiments are tested so; all: all that read audio; none: nothing is done."""
+    """Experiments that are tested; all: every experiment that reads audio; empty: no test."""
 
     sizes: list[StrictInt | StrictStr] | None = Field(default=None, min_length=1)
-    """At which of their training sizes; null: each experiment's largest."""
+    """Training sizes at which they are tested; null: the largest of each experiment."""
 
     conditions: dict[Name, ConditionSettings] = Field(
         default_factory=lambda: dict(DEFAULT_CONDITIONS), validate_default=True, min_length=1
     )
-    """What the audio is put through, each under a name of its own."""
+    """Perturbations of the test audio by name. By default white noise and babble at 20, 10 and 0
+    dB, rooms of 0.3 and 0.8 s, and a telephone."""
 
     @field_validator("conditions")
     @classmethod
-    def _clean_is_another(cls, conditions: dict[str, Any]) -> dict[str, Any]:
+    def _check_names(cls, conditions: dict[str, Any]) -> dict[str, Any]:
         if CLEAN in conditions:
-            raise ValueError(f"{CLEAN} is the audio as it is; give the condition another name")
+            raise ValueError(f"{CLEAN} is the name of the unperturbed audio; rename the condition")
         return conditions
 
 
 def labels_of_size(size: str, classes: int) -> float:
-    """How many labels a training size asks for; all is more than any number.
+    """Return the number of labels of a training size.
 
+    Parameters
+    ----------
+    size : str
+        A training size as in file names.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    float
+        Infinity for all.
+
+    Examples
+    --------
     >>> labels_of_size("500", 4), labels_of_size("200-per-class", 4), labels_of_size("all", 4)
     (500.0, 800.0, inf)
     """

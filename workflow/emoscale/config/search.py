@@ -1,4 +1,4 @@
-"""A small grid over settings: its trials."""
+"""Grid search over settings: the trials of an experiment."""
 
 from __future__ import annotations
 
@@ -23,31 +23,48 @@ class Trial:
     """From 0, in the grid's order."""
 
     choices: dict[str, Any]
-    """The settings that are searched, and their values here."""
+    """Values of the searched settings."""
 
     model: Any
-    """The model's settings with them."""
+    """Settings of the model with these values."""
 
     training: TrainingSettings
-    """The training's settings with them."""
+    """Settings of the training with these values."""
 
 
 def trials_of(
     model: Any, training: TrainingSettings, search: Mapping[str, Sequence[Any]]
 ) -> list[Trial]:
-    """Every combination of the values in `search`; without any, the settings as they are.
+    """Return the trials of a grid search.
 
-    Keys are `model.<setting>` and `training.<setting>`, with further dots for settings within
-    settings. Raises `ConfigurationError` for a key or a value that is none.
+    Parameters
+    ----------
+    model : ModelSettings
+        Settings of the model.
+    training : TrainingSettings
+        Settings of the training.
+    search : Mapping
+        Values by key: `model.<setting>` or `training.<setting>`, with further dots for nested
+        settings.
+
+    Returns
+    -------
+    list of Trial
+        All combinations of the values; without a search, the settings unchanged.
+
+    Raises
+    ------
+    ConfigurationError
+        For an unknown key, an invalid value, or more than `LARGEST_GRID` combinations.
     """
     size = 1
     for key, values in search.items():
         size *= len(values)
         if not values or len({repr(value) for value in values}) < len(values):
-            raise ConfigurationError(f"search.{key} must list different values, one at least")
+            raise ConfigurationError(f"search.{key} must list one or more different values")
     if size > LARGEST_GRID:
         raise ConfigurationError(
-            f"search has {size} combinations; {LARGEST_GRID} are the most, so list fewer values"
+            f"search has {size} combinations, more than {LARGEST_GRID}; list fewer values"
         )
     trials = []
     for number, values in enumerate(product(*search.values())):
@@ -68,13 +85,13 @@ def trials_of(
 
 def _set(settings: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
-    place: Any = settings
+    parent: Any = settings
     for name in parents:
-        place = place.get(name) if isinstance(place, dict) else None
-    if not parents or not isinstance(place, dict) or last not in place or last == "kind":
+        parent = parent.get(name) if isinstance(parent, dict) else None
+    if not parents or not isinstance(parent, dict) or last not in parent or last == "kind":
         known = [f"{part}.{name}" for part, values in settings.items() for name in values]
         raise ConfigurationError(
-            f"search.{key} is no setting of this experiment; those are "
+            f"search.{key} is no setting of this experiment; choose one of "
             f"{', '.join(name for name in known if not name.endswith('.kind'))}"
         )
-    place[last] = value
+    parent[last] = value

@@ -1,4 +1,4 @@
-"""What every part of the configuration has in common: strict, and with no unknown keys."""
+"""Base class and common types of the configuration."""
 
 from __future__ import annotations
 
@@ -19,41 +19,43 @@ Reference = Annotated[
 ]
 
 
-def _is_printable(text: str) -> str:
-    wrong = [character for character in text if not character.isprintable()]
-    if wrong:
-        raise ValueError(f"contains the character {wrong[0]!r}, which cannot be printed")
+def _check_printable(text: str) -> str:
+    unprintable = [character for character in text if not character.isprintable()]
+    if unprintable:
+        raise ValueError(f"contains the character {unprintable[0]!r}, which cannot be printed")
     return text
 
 
 # A name for people.
 DisplayName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_is_printable)
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_check_printable)
 ]
 
 
-def _is_place(path: str) -> str:
-    wrong = [character for character in path if not character.isprintable()]
-    if wrong:
+def _check_path(path: str) -> str:
+    unprintable = [character for character in path if not character.isprintable()]
+    if unprintable:
         raise ValueError(
-            f"holds the character {wrong[0]!r}, which cannot be printed; name another path"
+            f"contains the character {unprintable[0]!r}, which cannot be printed; rename the path"
         )
     return path
 
 
-def _is_output(path: str) -> str:
+def _check_output(path: str) -> str:
     if "{" in path or "}" in path:
-        raise ValueError("holds a brace, which Snakemake takes for a wildcard; name another folder")
+        raise ValueError(
+            "contains a brace, which Snakemake reads as a wildcard; name another folder"
+        )
     return path
 
 
-# A file or folder of the user's. It is quoted wherever a shell sees it, so all that can be printed
-# may stand in it.
-UserPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_place)]
+# A file or folder of the user. It is quoted wherever a shell reads it, so it may contain any
+# printable character.
+UserPath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_path)]
 
 
-# A folder whose files rules name.
-OutputFolder = Annotated[UserPath, AfterValidator(_is_output)]
+# A folder of results: the names of its files are patterns of Snakemake.
+OutputFolder = Annotated[UserPath, AfterValidator(_check_output)]
 
 
 class Settings(BaseModel):
@@ -68,18 +70,17 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _known_keys(cls, values: Any) -> Any:
-        unknown = (
-            [key for key in values if key not in cls.model_fields]
-            if isinstance(values, dict)
-            else []
-        )
+    def _check_keys(cls, values: Any) -> Any:
+        keys = [str(key) for key in values] if isinstance(values, dict) else []
+        # pydantic cannot show what is not UTF-8
+        unknown = [
+            key.encode("utf-8", "backslashreplace").decode()
+            for key in keys
+            if key not in cls.model_fields
+        ]
         if unknown:
-            hints = {str(key): cls._hint(str(key)) for key in unknown}
-            message = "; ".join(f"unknown key {key}{hint}" for key, hint in hints.items())
-            raise PydanticCustomError(
-                "unknown_key", "{message}", {"message": message, "key": unknown[0]}
-            )
+            text = "; ".join(f"unknown key {key}{cls._hint(key)}" for key in unknown)
+            raise PydanticCustomError("unknown_key", "{text}", {"text": text, "key": unknown[0]})
         return values
 
     @classmethod
@@ -93,8 +94,20 @@ class Settings(BaseModel):
 
 
 def reference_parts(reference: str) -> tuple[str, int | None]:
-    """Name and layer of what an experiment reads.
+    """Split the reference to a representation into its name and layer.
 
+    Parameters
+    ----------
+    reference : str
+        Such as wavlm or wavlm/6.
+
+    Returns
+    -------
+    tuple of (str, int or None)
+        Name and layer.
+
+    Examples
+    --------
     >>> reference_parts("wavlm/6"), reference_parts("mfcc")
     (('wavlm', 6), ('mfcc', None))
     """
@@ -103,5 +116,16 @@ def reference_parts(reference: str) -> tuple[str, int | None]:
 
 
 def is_layered(settings: Any) -> bool:
-    """Whether a representation has several layers, which a model weighs unless one is named."""
+    """Return whether a representation stores several layers.
+
+    Parameters
+    ----------
+    settings : RepresentationSettings
+        Settings of a representation.
+
+    Returns
+    -------
+    bool
+        A model then weights the layers, unless an experiment names one of them.
+    """
     return not isinstance(getattr(settings, "layer", 0), int)

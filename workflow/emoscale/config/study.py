@@ -1,4 +1,4 @@
-"""A study: a corpus, a protocol and experiments; its slices are what the steps see."""
+"""Settings of a study, and the part of them that each step of the workflow depends on."""
 
 from __future__ import annotations
 
@@ -33,130 +33,154 @@ from emoscale.runtime.provenance import canonical_json
 
 
 class Experiment(Settings):
-    """One curve of the study: a representation, a model, and what its training does otherwise."""
+    """One experiment, which is one learning curve: representations, a model, and its training."""
 
     representations: list[Reference] = Field(min_length=1)
-    """Names under `representations`; of one with several layers, a name and a layer: wavlm/6. How
-    many a model reads, the model says."""
+    """Names under `representations`, as many as the model has inputs. With a layer, such as
+    wavlm/6, only that layer is read."""
 
     model: Name
     """A name under `models`."""
 
     sizes: list[StrictInt | StrictStr] | None = Field(default=None, min_length=1)
-    """Which of the study's sizes it is trained at; null: all of them."""
+    """Training sizes of this experiment, from `sizes` of the study; null: all of them."""
 
     training: dict[str, Any] = Field(default_factory=dict)
-    """Overrides of the study's `training`, for this experiment only."""
+    """Settings that override `training` of the study."""
 
     search: dict[str, list[Any]] = Field(default_factory=dict)
-    """A grid of settings to choose from on the development set, in each fold, size and repeat anew:
+    """Grid search on the development set, separately for each fold, size and repeat:
     `{training.learning_rate: [1e-3, 1e-4], model.dropout: [0.0, 0.2]}`."""
 
 
 class Execution(Settings):
-    """Where things run; changes no result, so it makes nothing rerun."""
+    """Device, cache and downloads; a change reruns nothing."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: a CUDA GPU when one is there. cuda: needs one; jobs then count the resource `gpu`."""
+    """auto: a CUDA GPU where available, else the CPU. cuda: a GPU is required, and jobs request the
+    resource `gpu`."""
 
     checkpoint_cache: UserPath = "~/.cache/emoscale"
-    """Folder of downloaded weights, shared by all studies."""
+    """Folder of downloaded checkpoints, shared by all studies."""
 
     offline: bool = False
-    """Whether nothing is downloaded: what is not in the cache is an error."""
+    """Whether downloads are forbidden; a checkpoint that is not in the cache is then an error."""
 
     fairseq_python: UserPath | None = None
-    """The Python that has fairseq, for `backend: fairseq` (envs/fairseq.yaml)."""
+    """Python interpreter of an environment with fairseq, for `backend: fairseq`
+    (envs/fairseq.yaml)."""
 
 
 class Study(Settings):
-    """The whole configuration file."""
+    """The configuration of a study."""
 
     study: Name
-    """Name of the study; its results go to `<results>/<study>/`."""
+    """Name of the study; its results are in `<results>/<study>/`."""
 
     results: OutputFolder = "results"
     """Folder of all results."""
 
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Seed of training orders and initialisations."""
+    """Seed of folds, training orders and initialisations."""
 
     corpus: CorpusSettings
-    """Which corpus."""
+    """The corpus."""
 
     shards: int = Field(default=8, ge=1, le=1000)
-    """Parts the corpus is dealt to: features are extracted, and extracted again, a shard a job."""
+    """Number of parts that the corpus is split into; features are extracted shard by shard."""
 
     audio: AudioChecks = AudioChecks()
-    """When a recording is fit to be used."""
+    """Checks of each recording."""
 
     labels: LabelSettings
-    """The study's classes."""
+    """The classes."""
 
     representations: dict[Name, RepresentationSettings] = Field(min_length=1)
-    """What is extracted from each utterance, each under a name of its own."""
+    """The representations of speech, by name."""
 
     checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
-    """Pre-trained weights that are downloaded, under names that representations use."""
+    """Checkpoints of pre-trained weights, by the names that representations use."""
 
     protocol: ProtocolSettings
     """Folds, development sets and training orders."""
 
     sizes: list[StrictInt | StrictStr] = Field(min_length=1)
-    """Amounts of training data: totals (500), numbers a class (125-per-class) or all."""
+    """Training sizes: totals (500), numbers per class (125-per-class) or all."""
 
     models: dict[Name, ModelSettings] = Field(min_length=1)
-    """The classifiers, each under a name of its own."""
+    """The classifiers, by name."""
 
     training: TrainingSettings = TrainingSettings()
-    """How they are trained."""
+    """The training of all experiments; an experiment may override it."""
 
     experiments: dict[Name, Experiment] = Field(min_length=1)
-    """The curves of the study."""
+    """The experiments, by name; each is one learning curve."""
 
     robustness: RobustnessSettings = RobustnessSettings()
-    """Which trained models are also tested on changed audio, and on what."""
+    """Test of trained models on perturbed audio."""
 
     evidence: EvidenceSettings = EvidenceSettings()
-    """What is asked of the finished curves; trains nothing again."""
+    """Analysis of the finished learning curves."""
 
     execution: Execution = Execution()
-    """Where things run."""
+    """Device, cache and downloads."""
 
     @model_validator(mode="after")
-    def _parts_fit_together(self) -> Study:
+    def _check_consistency(self) -> Study:
         check_consistency(self)
         return self
 
     @property
     def folder(self) -> str:
-        """Where this study's results are."""
+        """Folder of the results."""
         return f"{self.results}/{self.study}"
 
     def size_names(self) -> list[str]:
-        """Training sizes as they appear in file names."""
+        """Return the training sizes as they appear in file names."""
         return [str(size) for size in self.sizes]
 
     def sizes_of(self, experiment: str) -> list[str]:
-        """Sizes at which an experiment is trained."""
-        own = self.experiments[experiment].sizes
-        return self.size_names() if own is None else [str(size) for size in own]
+        """Return the training sizes of an experiment.
+
+        Parameters
+        ----------
+        experiment : str
+            Name of the experiment.
+
+        Returns
+        -------
+        list of str
+            As they appear in file names.
+        """
+        sizes = self.experiments[experiment].sizes
+        return self.size_names() if sizes is None else [str(size) for size in sizes]
 
     def audio_of(self, experiment: str) -> list[str]:
-        """Representations that an experiment reads of audio; one from outside counts as such."""
+        """Return the representations of audio that an experiment reads.
+
+        Parameters
+        ----------
+        experiment : str
+            Name of the experiment.
+
+        Returns
+        -------
+        list of str
+            Names; representations from outside the project count as audio.
+        """
         references = self.experiments[experiment].representations
         names = dict.fromkeys(reference_parts(reference)[0] for reference in references)
         return [name for name in names if modality_of(self.representations[name].kind) != "text"]
 
     def robustness_sizes(self) -> dict[str, list[str]]:
-        """Which experiments are also tested on changed audio, at which training sizes."""
-        asked = self.robustness.experiments
-        if asked == "all":
-            asked = [name for name in self.experiments if self.audio_of(name)]
+        """Return the training sizes of the robustness test, by experiment."""
+        experiments = self.robustness.experiments
+        if experiments == "all":
+            experiments = [name for name in self.experiments if self.audio_of(name)]
         sizes = self.robustness.sizes
         return {
             name: [str(size) for size in sizes] if sizes is not None else [self._largest_size(name)]
-            for name in asked
+            for name in experiments
         }
 
     def _largest_size(self, experiment: str) -> str:
@@ -164,39 +188,61 @@ class Study(Settings):
         return max(self.sizes_of(experiment), key=lambda size: labels_of_size(size, classes))
 
     def fold_names(self) -> list[str]:
-        """Folds as they appear in file names."""
+        """Return the folds as they appear in file names."""
         return [f"fold{number}" for number in range(1, self.protocol.folds + 1)]
 
     def shard_names(self) -> list[str]:
-        """Shards as they appear in file names."""
+        """Return the shards as they appear in file names."""
         digits = max(2, len(str(self.shards - 1)))
         return [f"{number:0{digits}d}" for number in range(self.shards)]
 
     def training_of(self, experiment: str) -> TrainingSettings:
-        """The study's training settings with the experiment's own overrides."""
-        own = self.experiments[experiment].training
-        merged = {**self.training.model_dump(), **own}
+        """Return the training settings of an experiment.
+
+        Parameters
+        ----------
+        experiment : str
+            Name of the experiment.
+
+        Returns
+        -------
+        TrainingSettings
+            Those of the study, with the overrides of the experiment.
+        """
+        overrides = self.experiments[experiment].training
+        merged = {**self.training.model_dump(), **overrides}
         where = f"experiments.{experiment}.training"
         training: TrainingSettings = parse_settings(TrainingSettings, merged, where)
         return training
 
-    # The slices: canonical JSON of exactly what a step depends on.
+    # Canonical JSON of exactly the settings that a step depends on.
 
     def corpus_settings(self, *, include_root: bool = True) -> str:
-        """Return what generating and reading the corpus depends on; not the name for people."""
+        """Return the settings that generating and reading the corpus depend on.
+
+        Parameters
+        ----------
+        include_root : bool
+            Whether to include the path of the corpus.
+
+        Returns
+        -------
+        str
+            Canonical JSON, without the name for people.
+        """
         excluded = {"name"} if include_root else {"name", "root"}
         return canonical_json(self.corpus.model_dump(mode="json", exclude=excluded))
 
     def audio_settings(self) -> str:
-        """For checking its recordings."""
+        """Return the settings of checking recordings, as JSON."""
         return canonical_json(self.audio.model_dump(mode="json"))
 
     def labels_settings(self) -> str:
-        """For giving utterances their classes."""
+        """Return the settings of the classes, as JSON."""
         return canonical_json(self.labels.model_dump(mode="json"))
 
     def audit_settings(self) -> str:
-        """For auditing the corpus: what the folds keep together, and what is left out by name."""
+        """Return the settings of the audit, as JSON."""
         unit = self.protocol.fold_unit
         return canonical_json(
             {
@@ -207,34 +253,78 @@ class Study(Settings):
         )
 
     def representation_settings(self, name: str) -> str:
-        """For extracting one representation."""
+        """Return the settings of extracting one representation.
+
+        Parameters
+        ----------
+        name : str
+            Name of the representation.
+
+        Returns
+        -------
+        str
+            Canonical JSON.
+        """
         return canonical_json(self.representations[name].model_dump(mode="json"))
 
     def checkpoints_of(self, name: str) -> list[str]:
-        """Names under `checkpoints` that a representation uses."""
+        """Return the names under `checkpoints` that a representation uses.
+
+        Parameters
+        ----------
+        name : str
+            Name of the representation.
+
+        Returns
+        -------
+        list of str
+            Names.
+        """
         settings = self.representations[name]
         values = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
         return [value for value in values if value in self.checkpoints]
 
     def checkpoint_settings(self, name: str) -> str:
-        """For fetching one checkpoint."""
+        """Return the settings of fetching one checkpoint.
+
+        Parameters
+        ----------
+        name : str
+            Name of the checkpoint.
+
+        Returns
+        -------
+        str
+            Canonical JSON.
+        """
         return canonical_json(self.checkpoints[name].model_dump(mode="json"))
 
     def protocol_settings(self) -> str:
-        """For making folds and training orders."""
+        """Return the settings of folds and training orders, as JSON."""
         return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
 
     def sizes_settings(self) -> str:
-        """For checking that every fold has them."""
+        """Return the training sizes, as JSON."""
         return canonical_json({"sizes": self.size_names()})
 
     def report_settings(self) -> str:
-        """For the report: what it shows of the configuration."""
+        """Return the settings that the report shows, as JSON."""
         parts = {"labels": self.labels_settings(), "protocol": self.protocol_settings()}
         return canonical_json({name: json.loads(part) for name, part in parts.items()})
 
     def training_settings(self, experiment: str) -> str:
-        """For training one experiment, at any fold and size."""
+        """Return the settings of the trainings of one experiment.
+
+        Parameters
+        ----------
+        experiment : str
+            Name of the experiment.
+
+        Returns
+        -------
+        str
+            Canonical JSON.
+        """
         model: Any = self.models[self.experiments[experiment].model]
         training = self.training_of(experiment).model_dump(mode="json")
         if model.kind == "estimator":
@@ -253,16 +343,27 @@ class Study(Settings):
         )
 
     def condition_settings(self, name: str) -> str:
-        """For extracting what is heard under one condition."""
+        """Return the settings of one perturbation.
+
+        Parameters
+        ----------
+        name : str
+            Name of the condition.
+
+        Returns
+        -------
+        str
+            Canonical JSON.
+        """
         return canonical_json(self.robustness.conditions[name].model_dump(mode="json"))
 
     def conditions_settings(self) -> str:
-        """For testing under all of them."""
+        """Return the settings of all perturbations, as JSON."""
         conditions = self.robustness.conditions
         return canonical_json({k: v.model_dump(mode="json") for k, v in conditions.items()})
 
     def evidence_settings(self) -> str:
-        """For counting the labels that one experiment saves against another, and forecasts."""
+        """Return the settings of the analysis of learning curves, as JSON."""
         experiments = {
             name: TrainedExperiment(
                 representations=[
@@ -272,17 +373,17 @@ class Study(Settings):
             )
             for name, experiment in self.experiments.items()
         }
-        asked = StudyEvidence(
+        evidence = StudyEvidence(
             **self.evidence.model_dump(),
             seed=self.seed,
             classes=sorted(self.labels.classes),
             protocol=self.protocol.model_dump(mode="json"),
             experiments=experiments,
         )
-        return canonical_json(asked.model_dump(mode="json"))
+        return canonical_json(evidence.model_dump(mode="json"))
 
     def _as_read(self, reference: str) -> dict[str, Any]:
-        """Settings of a representation, with the layer that an experiment reads of it."""
+        """Return the settings of a representation, with the layer that an experiment reads."""
         name, layer = reference_parts(reference)
         settings = self.representations[name]
         read = settings.model_dump(mode="json")
@@ -293,16 +394,27 @@ class Study(Settings):
         return read
 
     def prediction_settings(self, experiment: str) -> str:
-        """For predicting new recordings with a model of this experiment: kept beside it."""
+        """Return the settings of predicting new recordings, for the record of a run.
+
+        Parameters
+        ----------
+        experiment : str
+            Name of the experiment.
+
+        Returns
+        -------
+        str
+            Canonical JSON.
+        """
         references = self.experiments[experiment].representations
         representations = {reference_parts(reference)[0] for reference in references}
         names = {name for each in representations for name in self.checkpoints_of(each)}
-        kept = PredictionSettings(
+        prediction = PredictionSettings(
             audio=self.audio,
             checkpoints={name: self.checkpoints[name] for name in sorted(names)},
             checkpoint_cache=self.execution.checkpoint_cache,
         )
-        return canonical_json(kept.model_dump(mode="json"))
+        return canonical_json(prediction.model_dump(mode="json"))
 
 
 def parse_study(config: Mapping[str, Any], files: Sequence[Path | str] = ()) -> Study:

@@ -1,4 +1,4 @@
-"""How models are trained."""
+"""Settings of the training."""
 
 from __future__ import annotations
 
@@ -12,32 +12,31 @@ from emoscale.config.settings import Settings
 
 
 class AugmentationSettings(Settings):
-    """What is done to training utterances, anew at each step."""
+    """Augmentation of the training utterances, drawn anew at each step."""
 
     mixup: float = Field(default=0.0, ge=0.0, le=10.0)
-    """Mixup (Zhang et al. 2018): each utterance is mixed with another of its batch, stretched to
-    its length, and so are their targets; the share is drawn from a beta distribution with this
-    parameter. 0: none."""
+    """Parameter of the beta distribution of mixup (Zhang et al. 2018): frames and targets of each
+    utterance are mixed with those of another one of its batch, resampled to its length. 0: none."""
 
     time_mask: float = Field(default=0.0, ge=0.0, le=0.9)
-    """Largest share of an utterance's frames that one stretch of them loses (SpecAugment, Park et
-    al. 2019); lost frames are those of the training subset's mean. 0: none."""
+    """Largest fraction of an utterance's frames in its time mask (SpecAugment, Park et al. 2019).
+    Masked frames take the mean of the training subset. 0: none."""
 
     frequency_mask: float = Field(default=0.0, ge=0.0, le=0.9)
-    """The same of a band of neighbouring dimensions; of a representation whose dimensions have an
-    order, such as log-mel. 0: none."""
+    """The same for a band of adjacent dimensions, for representations whose dimensions are ordered,
+    such as log-mel. 0: none."""
 
     def is_on(self) -> bool:
-        """Whether anything is done at all."""
+        """Return whether any augmentation is used."""
         return self.mixup > 0.0 or self.time_mask > 0.0 or self.frequency_mask > 0.0
 
 
 ESTIMATOR_TRAINING = ("class_balance",)
-"""What of these settings an estimator knows."""
+"""Settings that apply to a scikit-learn estimator."""
 
 
 class TrainingSettings(Settings):
-    """One training: Adam on weighted cross-entropy, stopped by the development set."""
+    """One training: AdamW on weighted cross-entropy, with early stopping on the development set."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "batch_utterances": "batch_size",
@@ -46,61 +45,62 @@ class TrainingSettings(Settings):
     }
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1e6)
-    """Step size of Adam."""
+    """Learning rate of AdamW."""
 
     weight_decay: float = Field(default=0.0, ge=0.0)
-    """Decoupled weight decay (AdamW) where above 0."""
+    """Decoupled weight decay of AdamW."""
 
     batch_size: int = Field(default=32, ge=1, lt=2**31)
-    """Utterances a step; the whole subset where it is smaller."""
+    """Utterances per step; the whole training subset where that is smaller."""
 
     maximum_steps: int = Field(default=2000, ge=1, lt=2**31)
-    """Budget in steps, not epochs, so that small subsets are not trained less."""
+    """Largest number of optimiser steps. It counts steps and not epochs, so that small training
+    sets are not trained less."""
 
     early_stopping: bool = True
-    """true: the weights of the best evaluation on the development set are saved, and `patience` ends
-    the training. false: all `maximum_steps` are taken and the last weights are saved; the
+    """true: the weights of the best evaluation on the development set are saved, and `patience`
+    ends the training. false: all `maximum_steps` are taken and the last weights are saved; the
     development set, where there is one, is only reported."""
 
     steps_between_evaluations: int = Field(default=50, ge=1, lt=2**31)
-    """The development set is looked at after so many steps."""
+    """Optimiser steps between evaluations on the development set."""
 
     patience: int = Field(default=10, ge=1, lt=2**31)
-    """Evaluations without a better development score before the training stops."""
+    """Evaluations without improvement before the training stops."""
 
     class_balance: Literal["weights", "sampling", "none"] = "weights"
-    """weights: each class weighs the same in the loss, however many utterances it has. sampling:
-    the classes take turns in the batches. none: an utterance is an utterance."""
+    """weights: class weights in the loss, inversely proportional to class frequency. sampling:
+    batches with equal numbers of each class. none: neither."""
 
     targets: Literal["majority", "votes"] = "majority"
-    """votes: the target is the shares of the raters' votes over the study's classes, where an
-    utterance has any; the tested truth stays the majority's."""
+    """majority: the label of the corpus. votes: soft labels, the distribution of the raters' votes
+    over the classes, where an utterance has votes; the test labels stay those of the majority."""
 
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of each target that is spread evenly over the classes, in training."""
+    """Label smoothing in training (Szegedy et al. 2016)."""
 
     augmentation: AugmentationSettings = AugmentationSettings()
-    """Changes of the training utterances; none by default."""
+    """Augmentation; none by default."""
 
     gradient_clip: float | None = Field(default=None, gt=0.0)
-    """Largest norm of the gradient; null: as it is."""
+    """Largest norm of the gradient; null: no clipping."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the products of frames with weights in training and prediction; sums over frames, losses
-    and weights are in float32 either way. bfloat16 takes less time where the hardware has it."""
+    """Number type of the products of frames with weights. Sums over frames, losses and weights are
+    always in float32. bfloat16 is faster on hardware that supports it."""
 
 
 class CellSettings(Settings):
-    """The part of the configuration that one experiment's trainings depend on."""
+    """The part of the configuration that the trainings of one experiment depend on."""
 
     model: ModelSettings
 
     training: TrainingSettings
 
     search: dict[str, list[Any]] = Field(default_factory=dict)
-    """Values of settings that are tried in all combinations."""
+    """Grid of settings: values by key, combined in all ways."""
 
     layers: tuple[int | None, ...] = (None,)
-    """Which hidden state is read of each input; null: the only one, or all."""
+    """Hidden state of each input; null: the only one, or all of them."""
 
     seed: int

@@ -1,1 +1,1 @@
-"""From a corpus as it is delivered to the utterance table."""
+"""Corpus readers, the checks of recordings, and the utterance table."""

@@ -1,4 +1,4 @@
-"""Any folder of recordings with a table of file, speaker and emotion (CSV or TSV)."""
+"""Reader for any folder of recordings with a metadata table (CSV or TSV)."""
 
 from __future__ import annotations
 
@@ -9,41 +9,57 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emoscale.config.corpus import CsvCorpus
-from emoscale.corpus.reading import Reading, Utterance, target_outside
+from emoscale.corpus.readers import CorpusManifest, Utterance, external_link_target
 from emoscale.runtime.errors import CorpusError
 
-REQUIRED = ("file", "speaker", "emotion")
-OPTIONAL = ("utterance", "session", "sex", "style", "dialog", "transcript", "start", "end")
+REQUIRED_COLUMNS = ("file", "speaker", "emotion")
+OPTIONAL_COLUMNS = ("utterance", "session", "sex", "style", "dialog", "transcript", "start", "end")
 
 _SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "": None}
 _STYLES = {"improvised": "improvised", "scripted": "scripted", "": None}
 
 
 class _RowError(Exception):
-    """A row cannot be used: short reason and sentence."""
+    """A row cannot be used; `reason` is the short code of the rejected table."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 
 
-def read(settings: CsvCorpus) -> Reading:
-    """Every row of the table; raises `CorpusError` where it or a needed column is missing."""
+def read(settings: CsvCorpus) -> CorpusManifest:
+    """Read the metadata table.
+
+    Parameters
+    ----------
+    settings : CsvCorpus
+        Root, table and column names.
+
+    Returns
+    -------
+    CorpusManifest
+        One utterance per valid row; the other rows are rejected.
+
+    Raises
+    ------
+    CorpusError
+        If the table or a required column is missing, or no row is valid.
+    """
     root = Path(settings.root)
     table = root / settings.table
-    reading = Reading("csv")
-    target = target_outside(table, root)
+    manifest = CorpusManifest("csv")
+    target = external_link_target(table, root)
     if target is not None:
         raise CorpusError(
-            f"{table} is a link to {target}, outside the corpus; where that is right, set "
+            f"{table} is a link to {target}, outside the corpus; if that is intended, set "
             "corpus.table to it"
         )
     try:
         text = table.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         raise CorpusError(
-            f"{table} does not exist: looked for a table with the columns {', '.join(REQUIRED)}; "
-            "set corpus.root and corpus.table"
+            f"{table} does not exist: expected a table with the columns "
+            f"{', '.join(REQUIRED_COLUMNS)}; set corpus.root and corpus.table"
         ) from None
     except UnicodeDecodeError as error:
         raise CorpusError(
@@ -55,20 +71,22 @@ def read(settings: CsvCorpus) -> Reading:
     # strict: one stray quote would otherwise swallow all rows up to the next one
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        _read_rows(rows, settings, table, reading)
+        _read_rows(rows, settings, table, manifest)
     except csv.Error as error:
         raise CorpusError(
             f"{table}, line {rows.line_num}: {error}; look for a quote that is not closed"
         ) from None
-    _check_speakers(reading, table)
-    if not reading.utterances:
-        raise CorpusError(f"{table}: no row can be used; the first reason: {_first(reading)}")
-    return reading
+    _check_speaker_names(manifest, table)
+    if not manifest.utterances:
+        raise CorpusError(
+            f"{table}: no row can be used; the first reason: {_first_reason(manifest)}"
+        )
+    return manifest
 
 
-def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) -> None:
+def _read_rows(rows: Any, settings: CsvCorpus, table: Path, manifest: CorpusManifest) -> None:
     header: list[str] = next(rows, [])
-    columns = _columns(header, settings, table)
+    columns = _column_positions(header, settings, table)
     for cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
@@ -82,11 +100,11 @@ def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) ->
                 raise _RowError(
                     "too many fields",
                     f"the row has {len(cells)} fields and the header {len(header)}; "
-                    "put quotes around a field that holds a comma",
+                    "put quotes around a field that contains a comma",
                 )
-            reading.add(_utterance(row, settings), settings.table, location)
+            manifest.add(_utterance(row, settings), settings.table, location)
         except _RowError as error:
-            reading.reject(
+            manifest.reject(
                 settings.table,
                 error.reason,
                 str(error),
@@ -95,31 +113,32 @@ def _read_rows(rows: Any, settings: CsvCorpus, table: Path, reading: Reading) ->
             )
 
 
-def _columns(header: list[str], settings: CsvCorpus, table: Path) -> dict[str, int]:
-    """Position of each column that is known, under our name for it."""
-    unknown = sorted(set(settings.columns) - {*REQUIRED, *OPTIONAL})
+def _column_positions(header: list[str], settings: CsvCorpus, table: Path) -> dict[str, int]:
+    """Position of each column, by its name in this library."""
+    unknown = sorted(set(settings.columns) - {*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS})
     if unknown:
         raise CorpusError(
-            f"corpus.columns names {unknown[0]}, which is none of {', '.join(REQUIRED + OPTIONAL)}"
+            f"corpus.columns names {unknown[0]}, which is not one of "
+            f"{', '.join(REQUIRED_COLUMNS + OPTIONAL_COLUMNS)}"
         )
     positions = {name.strip(): number for number, name in enumerate(header)}
     columns: dict[str, int] = {}
-    for name in (*REQUIRED, *OPTIONAL):
-        theirs = settings.columns.get(name, name)
-        if [cell.strip() for cell in header].count(theirs) > 1:
-            raise CorpusError(f"{table} has two columns {theirs}; rename one")
-        if theirs in positions:
-            columns[name] = positions[theirs]
-        elif name in REQUIRED or name in settings.columns:
+    for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
+        name_in_table = settings.columns.get(name, name)
+        if [cell.strip() for cell in header].count(name_in_table) > 1:
+            raise CorpusError(f"{table} has two columns {name_in_table}; rename one")
+        if name_in_table in positions:
+            columns[name] = positions[name_in_table]
+        elif name in REQUIRED_COLUMNS or name in settings.columns:
             raise CorpusError(
-                f"{table} has no column {theirs} (there: {', '.join(positions) or 'none'}); "
-                "name it under corpus.columns"
+                f"{table} has no column {name_in_table} (actual columns: "
+                f"{', '.join(positions) or 'none'}); name it under corpus.columns"
             )
     return columns
 
 
 def _utterance(row: dict[str, str], settings: CsvCorpus) -> Utterance:
-    for name in REQUIRED:
+    for name in REQUIRED_COLUMNS:
         if not row[name]:
             raise _RowError("empty field", f"the row has no {name}")
     path = PurePosixPath(row["file"].replace("\\", "/"))
@@ -128,7 +147,7 @@ def _utterance(row: dict[str, str], settings: CsvCorpus) -> Utterance:
     if settings.emotions is not None and row["emotion"] not in settings.emotions:
         raise _RowError(
             "unknown label",
-            f"the label {row['emotion']} is none of {', '.join(settings.emotions)}",
+            f"the label {row['emotion']} is not one of {', '.join(settings.emotions)}",
         )
     start, end = _seconds(row, "start"), _seconds(row, "end")
     key = str(path.with_suffix(""))
@@ -167,26 +186,25 @@ def _one_of(row: dict[str, str], name: str, known: dict[str, str | None]) -> str
     if text not in known:
         raise _RowError(
             "field not understood",
-            f"{name} is {row[name]}; write one of {', '.join(word for word in known if word)}",
+            f"{name} is {row[name]}; use one of {', '.join(value for value in known if value)}",
         )
     return known[text]
 
 
-def _check_speakers(reading: Reading, table: Path) -> None:
-    """One speaker under two names would be trained on and tested."""
-    written: dict[str, str] = {}
-    for utterance in reading.utterances:
+def _check_speaker_names(manifest: CorpusManifest, table: Path) -> None:
+    """Check that no speaker has two Unicode spellings: they would be in training and in test."""
+    spelling_of: dict[str, str] = {}
+    for utterance in manifest.utterances:
         name = unicodedata.normalize("NFC", utterance.speaker)
-        other = written.setdefault(name, utterance.speaker)
-        if other != utterance.speaker:
+        spelling = spelling_of.setdefault(name, utterance.speaker)
+        if spelling != utterance.speaker:
             raise CorpusError(
-                f"{table}: the speaker {name} is written in two ways that look the same (letters "
-                "and accents as one character, and as two); write the name in one way (Unicode "
-                "NFC)"
+                f"{table}: the speaker {name} has two spellings that look the same (accented "
+                "letters as one character, and as two); use one spelling (Unicode NFC)"
             )
 
 
-def _first(reading: Reading) -> str:
-    if not reading.rejected:
+def _first_reason(manifest: CorpusManifest) -> str:
+    if not manifest.rejected:
         return "the table has no rows"
-    return f"{reading.rejected[0].location}: {reading.rejected[0].detail}"
+    return f"{manifest.rejected[0].location}: {manifest.rejected[0].detail}"

@@ -1,8 +1,7 @@
-"""EMO-DB, the Berlin database of emotional speech (Burkhardt et al. 2005).
+"""Reader for EMO-DB, the Berlin database of emotional speech (Burkhardt et al. 2005).
 
-File names carry everything: `03a01Fa.wav` is speaker 03, sentence a01, emotion F (Freude), version
-a. The original release keeps them in `wav/`; a folder with the recordings themselves (WAV or FLAC)
-is read the same way.
+The metadata is in the file names: `03a01Fa.wav` is speaker 03, sentence a01, emotion F (Freude),
+version a. Files are read from `wav/`, as in the original release, or from the root (WAV or FLAC).
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import re
 from pathlib import Path
 
 from emoscale.config.corpus import EmodbCorpus
-from emoscale.corpus.reading import Reading, Utterance
+from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = {
@@ -23,10 +22,11 @@ EMOTIONS = {
     "T": "sadness",
     "N": "neutral",
 }
-"""The letter is the German word's: Wut, Langeweile, Ekel, Angst, Freude, Trauer."""
+"""Emotion of each letter, the initial of a German word: Wut, Langeweile, Ekel, Angst, Freude,
+Trauer, neutral."""
 
-MEN = frozenset({"03", "10", "11", "12", "15"})
-WOMEN = frozenset({"08", "09", "13", "14", "16"})
+MALE_SPEAKERS = frozenset({"03", "10", "11", "12", "15"})
+FEMALE_SPEAKERS = frozenset({"08", "09", "13", "14", "16"})
 
 SENTENCES = {
     "a01": "Der Lappen liegt auf dem Eisschrank.",
@@ -45,47 +45,63 @@ _NAME = re.compile(r"^(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[A-Z])(
 _AUDIO = (".wav", ".flac")
 
 
-def read(settings: EmodbCorpus) -> Reading:
-    """Every recording whose name is EMO-DB's; raises `CorpusError` where there is none."""
+def read(settings: EmodbCorpus) -> CorpusManifest:
+    """Read the metadata from the names of the recordings.
+
+    Parameters
+    ----------
+    settings : EmodbCorpus
+        The corpus root.
+
+    Returns
+    -------
+    CorpusManifest
+        One utterance per recording with a valid name; the others are rejected.
+
+    Raises
+    ------
+    CorpusError
+        If there is no recording with a valid name.
+    """
     root = Path(settings.root)
     files = _recordings(root)
-    reading = Reading("emodb")
+    manifest = CorpusManifest("emodb")
     for file in files:
         name = str(file.relative_to(root))
         match = _NAME.match(file.stem)
-        if match is None or match["speaker"] not in MEN | WOMEN:
-            reading.reject(
+        if match is None or match["speaker"] not in MALE_SPEAKERS | FEMALE_SPEAKERS:
+            manifest.reject(
                 name,
                 "name not understood",
                 f"{file.name} is not speaker, sentence, emotion and version as in 03a01Fa.wav",
             )
             continue
         if match["emotion"] not in EMOTIONS:
-            reading.reject(
+            manifest.reject(
                 name,
                 "unknown label",
                 f"{file.name} has the emotion letter {match['emotion']}; "
-                f"known are {', '.join(sorted(EMOTIONS))}",
+                f"known letters: {', '.join(sorted(EMOTIONS))}",
                 utterance=file.stem,
             )
             continue
-        reading.add(
+        manifest.add(
             Utterance(
                 utterance=file.stem,
                 audio=name,
                 speaker=match["speaker"],
-                sex="M" if match["speaker"] in MEN else "F",
+                sex="M" if match["speaker"] in MALE_SPEAKERS else "F",
                 style="scripted",
                 emotion=EMOTIONS[match["emotion"]],
                 transcript=SENTENCES.get(match["sentence"]),
             ),
             name,
         )
-    if not reading.utterances:
+    if not manifest.utterances:
         raise CorpusError(
             f"{root}: none of its {len(files)} recordings is named as in EMO-DB (03a01Fa.wav)"
         )
-    return reading
+    return manifest
 
 
 def _recordings(root: Path) -> list[Path]:
@@ -98,8 +114,8 @@ def _recordings(root: Path) -> list[Path]:
             )
             if files:
                 return files
-    state = "holds no EMO-DB recording" if root.is_dir() else "does not exist"
+    state = "contains no EMO-DB recording" if root.is_dir() else "does not exist"
     raise CorpusError(
-        f"{root} {state}: looked for files such as wav/03a01Fa.wav or 03a01Fa.flac; "
-        "set corpus.root to the folder that holds them"
+        f"{root} {state}: expected files such as wav/03a01Fa.wav or 03a01Fa.flac; "
+        "set corpus.root to the folder that contains them"
     )

@@ -1,8 +1,8 @@
-"""IEMOCAP: the release as the University of Southern California sends it (Busso et al. 2008).
+"""Reader for IEMOCAP, as released by the University of Southern California (Busso et al. 2008).
 
-Labels come from `dialog/EmoEvaluation/<dialog>.txt`, text from `dialog/transcriptions/`, audio
-from `sentences/wav/`, word times from `sentences/ForcedAlignment/` where a copy has them. Files of
-single raters, `._` files and everything else of the release are not read.
+Labels are read from `dialog/EmoEvaluation/<dialog>.txt`, transcripts from `dialog/transcriptions/`,
+audio from `sentences/wav/`, and word times from `sentences/ForcedAlignment/` if present. Files of
+individual raters, `._` files and all other files are ignored.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from emoscale.config.corpus import DemoCorpus, IemocapCorpus
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
-from emoscale.corpus.reading import Reading, Utterance, target_outside
+from emoscale.corpus.readers import CorpusManifest, Utterance, external_link_target
 from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = frozenset(["neu", "hap", "exc", "ang", "sad", "fru", "fea", "sur", "dis", "oth", "xxx"])
-"""Consensus labels; xxx: the raters did not agree."""
+"""Consensus labels; xxx: no agreement between the raters."""
 
-UTTERANCE = re.compile(
+UTTERANCE_NAME = re.compile(
     r"^(?P<dialog>(?P<session>Ses0[1-9])[FM]_(?P<style>impro|script)\w+)_(?P<sex>[FM])\d{3}$"
 )
-"""The speaker is the LAST letter: the first says who wore the markers."""
+"""The last F or M is the speaker's sex; the first is that of the actor with the motion markers."""
 
 VOTE_CODES = {
     "neutral": "neu",
@@ -37,7 +37,7 @@ VOTE_CODES = {
     "disgust": "dis",
     "other": "oth",
 }
-"""The raters' words, which label files write with a capital, and the consensus's codes for them."""
+"""Code of the consensus labels for each label of the raters (capitalised in label files)."""
 
 _LABEL = re.compile(
     r"^\[(?P<start>[\d.]+) - (?P<end>[\d.]+)\]\t(?P<utterance>\S+)\t(?P<emotion>\S+)"
@@ -56,54 +56,99 @@ class _Label:
     votes: list[dict[str, str]] = field(default_factory=list)
 
 
-def read(settings: IemocapCorpus | DemoCorpus) -> Reading:
-    """Every labelled utterance of the release; raises `CorpusError` where there is none."""
+def read(settings: IemocapCorpus | DemoCorpus) -> CorpusManifest:
+    """Read the labels, transcripts and word times of the release.
+
+    Parameters
+    ----------
+    settings : IemocapCorpus or DemoCorpus
+        The corpus root.
+
+    Returns
+    -------
+    CorpusManifest
+        One utterance per label; entries without a valid label are rejected.
+
+    Raises
+    ------
+    CorpusError
+        If the root is not an IEMOCAP release, or no label is valid.
+    """
     root = Path(settings.root)
-    reading = Reading(settings.reader)
+    manifest = CorpusManifest(settings.reader)
     for session in session_folders(release_root(root)):
-        _read_session(root, session, reading)
-    if not reading.utterances:
+        _read_session(root, session, manifest)
+    if not manifest.utterances:
         raise CorpusError(
-            f"{root}: no label was found in Session*/dialog/EmoEvaluation/*.txt; "
-            "the copy seems to be incomplete"
+            f"{root}: no valid label in Session*/dialog/EmoEvaluation/*.txt; the copy "
+            "seems to be incomplete"
         )
-    return reading
+    return manifest
 
 
 def release_root(root: Path) -> Path:
-    """The folder that holds the sessions; raises `CorpusError` where it is not to be found."""
+    """Return the folder that contains the sessions.
+
+    Parameters
+    ----------
+    root : Path
+        The corpus root: that folder or its parent.
+
+    Returns
+    -------
+    Path
+        `root`, or its `IEMOCAP_full_release` folder.
+
+    Raises
+    ------
+    CorpusError
+        If neither contains a session.
+    """
     for candidate in (root, root / "IEMOCAP_full_release"):
         if any(candidate.glob("Session[1-9]/dialog/EmoEvaluation")):
             return candidate
     state = "is not an IEMOCAP release" if root.is_dir() else "does not exist"
     raise CorpusError(
-        f"{root} {state}: looked for Session1/dialog/EmoEvaluation in it and in its "
-        "IEMOCAP_full_release folder; set corpus.root to the folder that holds Session1 to Session5"
+        f"{root} {state}: expected Session1/dialog/EmoEvaluation in it or in its "
+        "IEMOCAP_full_release folder; set corpus.root to the folder that contains Session1 to "
+        "Session5"
     )
 
 
 def session_folders(root: Path) -> list[Path]:
-    """The release's sessions that are there, whole or not."""
+    """Return the available sessions, complete or not.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that contains the sessions.
+
+    Returns
+    -------
+    list of Path
+        Folders, sorted by name.
+    """
     return sorted(folder for folder in root.glob("Session[1-9]") if folder.is_dir())
 
 
-def _read_session(root: Path, session: Path, reading: Reading) -> None:
-    for part in ("EmoEvaluation", "transcriptions"):
-        if not (session / "dialog" / part).is_dir():
-            reading.reject(
-                str((session / "dialog" / part).relative_to(root)),
+def _read_session(root: Path, session: Path, manifest: CorpusManifest) -> None:
+    for subfolder in (session / "dialog" / "EmoEvaluation", session / "dialog" / "transcriptions"):
+        if not subfolder.is_dir():
+            manifest.reject(
+                str(subfolder.relative_to(root)),
                 "missing",
-                f"{session.name} has no folder dialog/{part}; its labels or texts are lost",
+                f"{session.name} has no folder dialog/{subfolder.name}; its labels or transcripts "
+                "are missing",
             )
-    transcripts, unlabelled = _read_transcripts(root, session, reading)
+    transcripts, unlabelled = _read_transcripts(root, session, manifest)
     labelled: set[str] = set()
-    for file in _texts(session / "dialog" / "EmoEvaluation", root, reading):
+    for file in _text_files(session / "dialog" / "EmoEvaluation", root, manifest):
         name = str(file.relative_to(root))
-        for utterance, label in _read_labels(file, name, reading):
+        for utterance, label in _read_labels(file, name, manifest):
             labelled.add(utterance)
-            match = UTTERANCE.match(utterance)
+            match = UTTERANCE_NAME.match(utterance)
             if match is None:
-                reading.reject(
+                manifest.reject(
                     name,
                     "name not understood",
                     f"{utterance} is not an utterance name of the release",
@@ -112,18 +157,18 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
                 )
                 continue
             if label.emotion not in EMOTIONS:
-                reading.reject(
+                manifest.reject(
                     name,
                     "unknown label",
                     f"{utterance} has the label {label.emotion}; "
-                    f"known are {', '.join(sorted(EMOTIONS))}",
+                    f"known labels: {', '.join(sorted(EMOTIONS))}",
                     utterance=utterance,
                     location=label.location,
                 )
                 continue
             folder = session / "sentences"
             valence, activation, dominance = label.ratings
-            reading.add(
+            manifest.add(
                 Utterance(
                     utterance=utterance,
                     audio=str(
@@ -140,27 +185,28 @@ def _read_session(root: Path, session: Path, reading: Reading) -> None:
                     dominance=dominance,
                     votes=label.votes,
                     transcript=transcripts.get(utterance),
-                    words=_read_words(root, folder, match["dialog"], utterance, reading),
+                    words=_read_word_times(root, folder, match["dialog"], utterance, manifest),
                 ),
                 name,
                 label.location,
             )
     for utterance, (file_name, location) in unlabelled.items():
         if utterance not in labelled:
-            reading.reject(
+            manifest.reject(
                 file_name,
                 "no label",
                 f"{utterance} has a transcript and no label",
                 utterance=utterance,
                 location=location,
             )
-    _reject_unlabelled_audio(root, session, labelled | unlabelled.keys(), reading)
+    _reject_unlabelled_audio(root, session, labelled | unlabelled.keys(), manifest)
 
 
-def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str, _Label]]:
-    """Each label line with the votes below it, in codes; blocks vary in length: a '[' begins one.
+def _read_labels(file: Path, name: str, manifest: CorpusManifest) -> Iterator[tuple[str, _Label]]:
+    """Yield each utterance with its label and its votes, as codes of the consensus labels.
 
-    Votes are those of observers (E1, E2 …) and of the speaker (F1 or M1).
+    A block of an utterance begins with '[' and varies in length. Votes are those of observers
+    (E1, E2 …) and of the speaker (F1 or M1).
     """
     utterance, current = "", None
     for number, line in enumerate(_lines(file), start=1):
@@ -170,7 +216,7 @@ def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str,
             current = None
             match = _LABEL.match(line)
             if match is None:
-                reading.reject(
+                manifest.reject(
                     name,
                     "label not understood",
                     f"not '[start - end] <tab> name <tab> label <tab> [v, a, d]': {line}",
@@ -180,28 +226,29 @@ def _read_labels(file: Path, name: str, reading: Reading) -> Iterator[tuple[str,
             utterance = match["utterance"]
             current = _Label(match["emotion"], f"line {number}", _ratings(match["ratings"]))
         elif current is not None and (vote := _VOTE.match(line)):
-            for word in filter(None, map(str.strip, vote["labels"].split(";"))):
-                code = VOTE_CODES.get(word.lower())
+            for label in filter(None, map(str.strip, vote["labels"].split(";"))):
+                code = VOTE_CODES.get(label.lower())
                 if code is None:
-                    reading.reject(
+                    manifest.reject(
                         name,
                         "unknown vote",
-                        f"{vote['rater']} voted {word}, which is none of "
-                        f"{', '.join(VOTE_CODES)}; the vote is kept as written and is for no class",
+                        f"{vote['rater']} voted {label}, which is not one of "
+                        f"{', '.join(VOTE_CODES)}; the vote is stored unchanged and counts for no "
+                        "class",
                         utterance=utterance,
                         location=f"line {number}",
                     )
-                current.votes.append({"rater": vote["rater"], "label": code or word})
+                current.votes.append({"rater": vote["rater"], "label": code or label})
     if current is not None:
         yield utterance, current
 
 
 def _ratings(text: str) -> tuple[float | None, float | None, float | None]:
-    """Valence, activation, dominance; null where there is no value on the scale from 1 to 5."""
+    """Valence, activation, dominance; None for a value outside the scale from 1 to 5."""
     values: list[float | None] = []
-    for part in text.split(","):
+    for field_text in text.split(","):
         try:
-            value = float(part)
+            value = float(field_text)
         except ValueError:
             value = float("nan")
         values.append(value if 1.0 <= value <= 5.0 else None)
@@ -209,31 +256,32 @@ def _ratings(text: str) -> tuple[float | None, float | None, float | None]:
 
 
 def _read_transcripts(
-    root: Path, session: Path, reading: Reading
+    root: Path, session: Path, manifest: CorpusManifest
 ) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Text of each utterance, and the location of each; lines that are no utterance are rejected."""
+    """Transcript and location of each utterance; other lines are rejected."""
     texts: dict[str, str] = {}
     locations: dict[str, tuple[str, str]] = {}
-    for file in _texts(session / "dialog" / "transcriptions", root, reading):
+    for file in _text_files(session / "dialog" / "transcriptions", root, manifest):
         name = str(file.relative_to(root))
         for number, line in enumerate(_lines(file), start=1):
             if not line.strip():
                 continue
             match = _TRANSCRIPT.match(line)
             if match is None:
-                reading.reject(
+                manifest.reject(
                     name,
                     "not an utterance",
-                    f"the line has no utterance: {line}",
+                    f"the line is not 'name [start-end]: text': {line}",
                     location=f"line {number}",
                 )
                 continue
             utterance, text = match["utterance"], match["text"].strip()
             if texts.setdefault(utterance, text) != text:
-                reading.reject(
+                manifest.reject(
                     name,
                     "duplicate transcript",
-                    f"{utterance} has other words in {', '.join(locations[utterance])}, kept",
+                    f"{utterance} has a different transcript in "
+                    f"{', '.join(locations[utterance])}, which is used",
                     utterance=utterance,
                     location=f"line {number}",
                 )
@@ -241,31 +289,33 @@ def _read_transcripts(
     return texts, locations
 
 
-def _read_words(
-    root: Path, folder: Path, dialog: str, utterance: str, reading: Reading
+def _read_word_times(
+    root: Path, folder: Path, dialog: str, utterance: str, manifest: CorpusManifest
 ) -> list[dict[str, str | float]] | None:
     path = folder / "ForcedAlignment" / dialog / f"{utterance}.wdseg"
-    if not _is_within(path, root, reading):
+    if not _is_within(path, root, manifest):
         return None
     try:
         return read_word_segments(_lines(path))
     except FileNotFoundError:
         return None
     except AlignmentError as error:
-        reading.reject(
+        manifest.reject(
             str(path.relative_to(root)),
             "alignment not understood",
-            f"{error}; the utterance is kept without word times",
+            f"{error}; the utterance is used without word times",
             utterance=utterance,
             location=error.location,
         )
         return None
 
 
-def _reject_unlabelled_audio(root: Path, session: Path, known: set[str], reading: Reading) -> None:
+def _reject_unlabelled_audio(
+    root: Path, session: Path, known: set[str], manifest: CorpusManifest
+) -> None:
     for file in sorted((session / "sentences" / "wav").glob("*/*.wav")):
         if not file.name.startswith("._") and file.stem not in known:
-            reading.reject(
+            manifest.reject(
                 str(file.relative_to(root)),
                 "no label",
                 f"{file.stem} has a recording and no label",
@@ -273,19 +323,19 @@ def _reject_unlabelled_audio(root: Path, session: Path, known: set[str], reading
             )
 
 
-def _texts(folder: Path, root: Path, reading: Reading) -> list[Path]:
-    """The folder's own text files: not those of its folders (single raters), not `._` files."""
+def _text_files(folder: Path, root: Path, manifest: CorpusManifest) -> list[Path]:
+    """Text files directly in a folder (subfolders have individual raters), without `._` files."""
     files = sorted(
         file for file in folder.glob("*.txt") if file.is_file() and not file.name.startswith("._")
     )
-    return [file for file in files if _is_within(file, root, reading)]
+    return [file for file in files if _is_within(file, root, manifest)]
 
 
-def _is_within(file: Path, root: Path, reading: Reading) -> bool:
-    """Whether a file is the corpus's own; a link to another one is rejected."""
-    target = target_outside(file, root)
+def _is_within(file: Path, root: Path, manifest: CorpusManifest) -> bool:
+    """Whether a file is part of the corpus; a link to an external file is rejected."""
+    target = external_link_target(file, root)
     if target is not None:
-        reading.reject(
+        manifest.reject(
             str(file.relative_to(root)),
             "outside the corpus",
             f"is a link to {target}, outside the corpus; copy the file",
@@ -294,7 +344,7 @@ def _is_within(file: Path, root: Path, reading: Reading) -> bool:
 
 
 def _lines(file: Path) -> list[str]:
-    """Lines of a text file, whatever its line ends; what is not UTF-8 is read as Latin-1."""
+    """Lines of a text file with any line ends; a file that is not UTF-8 is read as Latin-1."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:

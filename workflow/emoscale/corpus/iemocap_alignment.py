@@ -1,4 +1,4 @@
-"""Word segments as the Sphinx-3 aligner writes them (`.wdseg`)."""
+"""Parser for the word segmentations of the Sphinx-3 forced aligner (`.wdseg`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ _ALTERNATIVE = re.compile(r"\(\d+\)$")
 
 
 class AlignmentError(Exception):
-    """A file is not a word segmentation; `location` is its line."""
+    """A file is not a word segmentation.
+
+    Parameters
+    ----------
+    location : str
+        The line.
+    message : str
+        What is wrong with it.
+    """
 
     def __init__(self, location: str, message: str) -> None:
         super().__init__(message)
@@ -21,15 +29,30 @@ class AlignmentError(Exception):
 
 
 def read_word_segments(lines: list[str]) -> list[dict[str, str | float]]:
-    """Words with their start and end in seconds from the utterance's start.
+    """Parse a word segmentation.
 
-    Silences are left out; noises (`++LAUGHTER++`) are given as transcripts write them
-    (`[LAUGHTER]`); alternative pronunciations (`WORD(2)`) as their word. The last frame of a word
-    belongs to it, so a word of frames 10 to 19 ends at 0.20 s.
+    Silences are dropped; noises (`++LAUGHTER++`) are returned as in transcripts (`[LAUGHTER]`), and
+    alternative pronunciations (`WORD(2)`) as their word. The last frame belongs to the word, so
+    frames 10 to 19 end at 0.20 s.
+
+    Parameters
+    ----------
+    lines : list of str
+        Lines of the file.
+
+    Returns
+    -------
+    list of dict
+        `word`, and `start` and `end` in seconds from the utterance's start.
+
+    Raises
+    ------
+    AlignmentError
+        If the file is truncated or a line is invalid.
     """
     words: list[dict[str, str | float]] = []
     if not any(line.lstrip().startswith("Total score") for line in lines):
-        raise AlignmentError(f"line {len(lines)}", "the file is cut off: it has no total score")
+        raise AlignmentError(f"line {len(lines)}", "the file is truncated: it has no total score")
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.split() == _HEADER or line.lstrip().startswith("Total score"):
             continue

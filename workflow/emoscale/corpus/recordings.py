@@ -1,4 +1,4 @@
-"""Checks every recording that a reader named, and makes the table of those that can be used."""
+"""Checks of the recordings that a reader lists, and the tables of usable and rejected ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from pathlib import Path
 
 import polars as pl
 
-from emoscale.audio.decoding import PASSING_ERROR, check_recording, read_recording
+from emoscale.audio.decoding import TRANSIENT_ERROR, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
-from emoscale.corpus.reading import Reading, Rejected, Utterance, target_outside, text_key
+from emoscale.corpus.readers import (
+    CorpusManifest,
+    Rejection,
+    Utterance,
+    external_link_target,
+    text_key,
+)
 from emoscale.runtime.errors import AudioError, CorpusError, one_line
 from emoscale.runtime.progress import WorkProgress
 from emoscale.tables.parquet import dataframe_of
@@ -21,28 +27,61 @@ from emoscale.tables.schemas import RECORDINGS, REJECTED, SHARD, TEXTS
 def check_shard(
     utterances: Sequence[Utterance], root: Path, checks: AudioChecks, threads: int = 1
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Decode the utterances' audio; give those that can be used (`SHARD`) and the others
-    (`REJECTED`), in the order of their keys.
+    """Decode and check the audio of a shard's utterances.
 
-    Raises `CorpusError` where a disk or a network fails, or the whole corpus is gone.
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+        Utterances of the shard.
+    root : Path
+        The corpus root.
+    checks : AudioChecks
+        Limits of duration and peak.
+    threads : int
+        Number of recordings decoded in parallel.
+
+    Returns
+    -------
+    usable : DataFrame
+        Usable utterances (`tables.schemas.SHARD`), sorted by key.
+    rejected : DataFrame
+        The others, with the reason (`tables.schemas.REJECTED`).
+
+    Raises
+    ------
+    CorpusError
+        If the disk or the network fails, or the whole corpus is no longer available.
     """
     rows: list[dict[str, object]] = []
-    rejected: list[Rejected] = []
+    rejected: list[Rejection] = []
     with (
         WorkProgress("checking recordings", len(utterances), "utterances") as progress,
         ThreadPoolExecutor(threads) as pool,
     ):
-        for outcome in pool.map(lambda utterance: _check(utterance, root, checks), utterances):
-            if isinstance(outcome, Rejected):
-                rejected.append(outcome)
+        for result in pool.map(lambda utterance: _check(utterance, root, checks), utterances):
+            if isinstance(result, Rejection):
+                rejected.append(result)
             else:
-                rows.append(outcome)
+                rows.append(result)
             progress.advance(1)
-    return dataframe_of(rows, SHARD).sort("utterance"), _rejected_frame(rejected)
+    return dataframe_of(rows, SHARD).sort("utterance"), _rejected_table(rejected)
 
 
-def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFrame:
-    """The texts (`TEXTS`) of those utterances that are in the shard."""
+def texts_table(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFrame:
+    """Return the texts of the usable utterances.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+        Utterances of the corpus.
+    shard : DataFrame
+        Usable utterances of one or more shards.
+
+    Returns
+    -------
+    DataFrame
+        Transcripts, word times and text keys (`tables.schemas.TEXTS`), sorted by key.
+    """
     usable = set(shard["utterance"])
     rows: list[dict[str, object]] = [
         {
@@ -57,51 +96,72 @@ def texts_of(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFra
     return dataframe_of(rows, TEXTS).sort("utterance")
 
 
-def gather_recordings(
-    reading: Reading, root: Path, usable: pl.DataFrame, rejected: pl.DataFrame
+def merge_shards(
+    manifest: CorpusManifest, root: Path, usable: pl.DataFrame, rejected: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Join what the corpus says with what its audio is: the tables of recordings and of the rest.
+    """Join the corpus's metadata with the results of `check_shard`.
 
-    `usable` and `rejected` are of `check_shard`, all shards together. Each utterance of `reading`
-    is a row in exactly one of the two tables. Raises `CorpusError` when no recording at all can
-    be used, or where the corpus has changed since the shards were read.
+    Parameters
+    ----------
+    manifest : CorpusManifest
+        The corpus's utterances; each becomes a row in exactly one of the two tables.
+    root : Path
+        The corpus root, for error messages.
+    usable : DataFrame
+        Usable utterances of all shards.
+    rejected : DataFrame
+        Rejected utterances of all shards.
+
+    Returns
+    -------
+    recordings : DataFrame
+        Usable recordings (`tables.schemas.RECORDINGS`), sorted by key.
+    rejected : DataFrame
+        All rejected entries (`tables.schemas.REJECTED`), sorted by reason.
+
+    Raises
+    ------
+    CorpusError
+        If no recording is usable, or the corpus has changed since the shards were read.
     """
     checked = {row["utterance"]: row for row in usable.iter_rows(named=True)}
-    known = checked.keys() | set(rejected["utterance"])
-    there = {each.utterance for each in reading.utterances}
-    if known != there:
+    in_shards = checked.keys() | set(rejected["utterance"])
+    in_manifest = {each.utterance for each in manifest.utterances}
+    if in_shards != in_manifest:
         raise CorpusError(
-            f"{root}: the corpus changed while it was read ({min(known ^ there)}): start again"
+            f"{root}: the corpus changed while it was read ({min(in_shards ^ in_manifest)}); run "
+            "again"
         )
-    left_out = pl.concat([_rejected_frame(reading.rejected), rejected])
+    all_rejected = pl.concat([_rejected_table(manifest.rejected), rejected])
     if not checked:
-        first = rejected["detail"][0] if len(rejected) else "there is none"
+        first = rejected["detail"][0] if len(rejected) else "no recordings"
         raise CorpusError(
-            f"{root}: none of {len(reading.utterances)} recordings can be used; the first reason: "
+            f"{root}: none of {len(manifest.utterances)} recordings can be used; the first reason: "
             f"{first}"
         )
     rows = [
         {
             **{key: value for key, value in asdict(each).items() if key not in TEXTS.names},
-            "corpus": each.corpus or reading.corpus,
+            "corpus": each.corpus or manifest.corpus,
             **checked[each.utterance],
         }
-        for each in reading.utterances
+        for each in manifest.utterances
         if each.utterance in checked
     ]
     recordings = dataframe_of(rows, RECORDINGS).sort("utterance")
-    return recordings, left_out.sort("reason", "file", "utterance", "location", nulls_last=True)
+    by_reason = all_rejected.sort("reason", "file", "utterance", "location", nulls_last=True)
+    return recordings, by_reason
 
 
-def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejected:
-    target = target_outside(root / utterance.audio, root)
+def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejection:
+    target = external_link_target(root / utterance.audio, root)
     if target is not None:
-        return Rejected(
+        return Rejection(
             utterance.audio,
             "outside the corpus",
             one_line(
                 f"{utterance.audio} is a link to {target}, outside the corpus; copy the file, or "
-                "set corpus.root to a folder that holds both"
+                "set corpus.root to a folder that contains both"
             ),
             utterance.utterance,
         )
@@ -109,8 +169,8 @@ def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, o
         recording = read_recording(root / utterance.audio, utterance.start, utterance.end)
         check_recording(recording, checks, utterance.audio)
     except AudioError as error:
-        _check_that_it_is_no_fault_of_the_disk(error, root)
-        return Rejected(utterance.audio, error.reason, str(error), utterance.utterance)
+        _raise_if_transient(error, root)
+        return Rejection(utterance.audio, error.reason, str(error), utterance.utterance)
     return {
         "utterance": utterance.utterance,
         "audio": utterance.audio,
@@ -123,15 +183,15 @@ def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, o
     }
 
 
-def _check_that_it_is_no_fault_of_the_disk(error: AudioError, root: Path) -> None:
-    """Raises `CorpusError` otherwise: what was left out for it would stay out of the study."""
-    if error.reason == PASSING_ERROR:
-        raise CorpusError(f"{error}; mend the disk or the network, then run again")
+def _raise_if_transient(error: AudioError, root: Path) -> None:
+    """Raise if disk or network failed: a recording rejected for that would stay rejected."""
+    if error.reason == TRANSIENT_ERROR:
+        raise CorpusError(f"{error}; check the disk or the network, then run again")
     if error.reason == "missing" and not (root.is_dir() and any(root.iterdir())):
         raise CorpusError(
-            f"{root}: the corpus is not there any more; mount or copy it again, then run again"
+            f"{root}: the corpus is no longer available; mount or copy it again, then run again"
         )
 
 
-def _rejected_frame(rejected: Sequence[Rejected]) -> pl.DataFrame:
+def _rejected_table(rejected: Sequence[Rejection]) -> pl.DataFrame:
     return dataframe_of([asdict(row) for row in rejected], REJECTED)

@@ -1,1 +1,1 @@
-"""From predictions to scores."""
+"""Evaluation: from predictions to tables of scores, comparisons and forecasts."""

@@ -1,4 +1,4 @@
-"""Learning curves as they were measured, and how they move when speakers are drawn again."""
+"""Measured learning curves, with their bootstrap samples over speakers and trainings."""
 
 from __future__ import annotations
 
@@ -9,49 +9,61 @@ import numpy as np
 import polars as pl
 
 from emoscale.evaluation.speakers import (
-    count_answers,
-    draw_speakers,
-    drawn_unweighted_accuracy,
+    bootstrap_speakers,
+    bootstrap_unweighted_accuracy,
+    count_predictions,
     unweighted_accuracy,
 )
 from emoscale.training.metrics import Floats
 
 
 @dataclass(frozen=True)
-class Curve:
-    """UA of one experiment at growing numbers of labels; of a publication, without draws."""
+class LearningCurve:
+    """Unweighted accuracy (UA) of one experiment at increasing numbers of labels."""
 
     experiment: str
+    """Name of the experiment, or of the published system."""
 
     sizes: tuple[str, ...]
-    """What the sizes are called, by their labels."""
+    """Names of the training sizes, smallest first."""
 
     labels: Floats
-    """[sizes] labels learned from, mean over folds; they grow."""
+    """[sizes] numbers of training labels, mean over folds; non-decreasing."""
 
     ua: Floats
     """[sizes] unweighted accuracy, 0 to 1."""
 
-    drawn: Floats | None = None
-    """[draws, sizes] UA under each draw; the same draws for all curves of a study."""
+    bootstrap_ua: Floats | None = None
+    """[samples, sizes] UA in each bootstrap sample; all curves of a study share the samples. None
+    for a published curve."""
 
     speakers: int = 0
-    """Tested speakers: what was drawn."""
+    """Number of tested speakers, which are resampled."""
 
     @property
-    def has_growth(self) -> bool:
-        """Whether it is a curve at all: two different numbers of labels or more."""
+    def has_several_sizes(self) -> bool:
+        """Whether there are two different numbers of labels or more."""
         return bool(self.labels[-1] > self.labels[0])
 
-    def first(self, sizes: int) -> Curve:
-        """The curve without its sizes after the first `sizes`."""
-        drawn = None if self.drawn is None else self.drawn[:, :sizes]
-        return Curve(
+    def head(self, sizes: int) -> LearningCurve:
+        """Return the curve of the smallest training sizes.
+
+        Parameters
+        ----------
+        sizes : int
+            Number of training sizes to keep.
+
+        Returns
+        -------
+        LearningCurve
+            The shortened curve.
+        """
+        return LearningCurve(
             self.experiment,
             self.sizes[:sizes],
             self.labels[:sizes],
             self.ua[:sizes],
-            drawn,
+            None if self.bootstrap_ua is None else self.bootstrap_ua[:, :sizes],
             self.speakers,
         )
 
@@ -61,59 +73,89 @@ def measured_curves(
     predictions: pl.DataFrame,
     speaker_of: pl.DataFrame,
     seed: int,
-    draws: int = 4000,
-) -> list[Curve]:
-    """The curve of each experiment of a study, in the order of `scores`.
+    samples: int = 4000,
+) -> list[LearningCurve]:
+    """Compute the learning curve of each experiment of a study.
 
-    `predictions` are those of the study with a probability a class (`p_<class>`); `speaker_of` has
-    `utterance, speaker`. Each draw is of speakers and repeats and holds for every experiment and
-    size, so that whatever is computed from several curves is paired.
+    Parameters
+    ----------
+    scores : DataFrame
+        Columns `experiment, size, training_utterances_mean`.
+    predictions : DataFrame
+        Predictions of the study, with one probability column per class (`p_<class>`).
+    speaker_of : DataFrame
+        Columns `utterance, speaker`.
+    seed : int
+        Seed of the bootstrap.
+    samples : int
+        Number of bootstrap samples. All experiments and sizes share them, so that whatever is
+        computed from several curves is paired.
+
+    Returns
+    -------
+    list of LearningCurve
+        One curve per experiment, in the order of `scores`.
     """
     classes = [name.removeprefix("p_") for name in predictions.columns if name.startswith("p_")]
     by_cell = predictions.partition_by("experiment", "size", as_dict=True)
-    found = None
+    bootstrap = None
     curves = []
     for (experiment,), rows in scores.group_by("experiment", maintain_order=True):
         ordered = rows.sort("training_utterances_mean", maintain_order=True)
-        points, moved = [], []
+        ua, bootstrap_ua = [], []
         for size in ordered["size"]:
-            answers = count_answers(by_cell[experiment, size], speaker_of, classes)
-            found = found or draw_speakers(answers.speakers, seed, draws)
-            points.append(unweighted_accuracy(answers))
-            moved.append(drawn_unweighted_accuracy(answers, found))
-        assert found is not None, "an experiment has a size"
+            counts = count_predictions(by_cell[experiment, size], speaker_of, classes)
+            bootstrap = bootstrap or bootstrap_speakers(counts.speakers, seed, samples)
+            ua.append(unweighted_accuracy(counts))
+            bootstrap_ua.append(bootstrap_unweighted_accuracy(counts, bootstrap))
+        assert bootstrap is not None, "an experiment has a size"
         curves.append(
-            Curve(
+            LearningCurve(
                 str(experiment),
                 tuple(ordered["size"]),
                 ordered["training_utterances_mean"].to_numpy(),
-                np.array(points),
-                np.stack(moved, axis=1),
-                len(found.speakers),
+                np.array(ua),
+                np.stack(bootstrap_ua, axis=1),
+                len(bootstrap.speakers),
             )
         )
     return curves
 
 
-def increasing(ua: Floats) -> Floats:
-    """Isotonic regression: of the curves that never fall, the nearest to each row of [..., sizes].
+def isotonic(ua: Floats) -> Floats:
+    """Compute the isotonic regression of each curve: the nearest non-decreasing curve.
 
-    Where measured UA falls with more labels, the points involved get their mean. Computed for all
-    rows at once by the max-min formula (Robertson, Wright & Dykstra, "Order Restricted Statistical
-    Inference", 1988, section 1.4); the same as scikit-learn's `isotonic_regression`.
+    Where measured UA decreases with more labels, the points involved get their mean. The max-min
+    formula fits all rows at once; the result equals scikit-learn's `isotonic_regression`.
 
-    >>> increasing(np.array([0.4, 0.6, 0.5])).round(2).tolist()
+    Parameters
+    ----------
+    ua : ndarray
+        Unweighted accuracies ``[..., sizes]``.
+
+    Returns
+    -------
+    ndarray
+        Non-decreasing unweighted accuracies ``[..., sizes]``.
+
+    References
+    ----------
+    Robertson, Wright & Dykstra, "Order Restricted Statistical Inference", 1988, section 1.4.
+
+    Examples
+    --------
+    >>> isotonic(np.array([0.4, 0.6, 0.5])).round(2).tolist()
     [0.4, 0.55, 0.55]
     """
     sizes = ua.shape[-1]
     sums = np.concatenate([np.zeros((*ua.shape[:-1], 1)), np.cumsum(ua, axis=-1)], axis=-1)
     fitted = np.full(ua.shape, -np.inf)
-    for place in range(sizes):
-        for begin in range(place + 1):
-            counts = np.arange(place + 1 - begin, sizes + 1 - begin)
-            means = (sums[..., place + 1 :] - sums[..., begin, None]) / counts
-            fitted[..., place] = np.maximum(fitted[..., place], means.min(axis=-1))
-    # Equal values differ in their last bit, by the way they were summed.
+    for index in range(sizes):
+        for begin in range(index + 1):
+            counts = np.arange(index + 1 - begin, sizes + 1 - begin)
+            means = (sums[..., index + 1 :] - sums[..., begin, None]) / counts
+            fitted[..., index] = np.maximum(fitted[..., index], means.min(axis=-1))
+    # Equal values may differ in their last bit, depending on the order of summation.
     rounded: Floats = np.round(fitted, 12)
     return rounded
 
@@ -121,26 +163,40 @@ def increasing(ua: Floats) -> Floats:
 def labels_needed(
     labels: Sequence[float] | Floats, fitted: Floats, ua: Floats
 ) -> tuple[Floats, Floats]:
-    """Bounds [rows] on the fewest labels at which each of [rows, sizes] curves has a UA of [rows].
+    """Compute bounds on the smallest number of labels at which curves reach a UA.
 
-    `fitted` never falls (see `increasing`); between two sizes it is a line over the logarithm of
-    the labels. Within the curve both bounds are the same; below its first point they are 0 and its
-    fewest labels, above its last its most labels and infinity.
+    Between two sizes a curve is linear in the logarithm of the labels. Within the range of the
+    curve both bounds are equal. Below its first point they are 0 and its smallest number of labels;
+    above its last point, its largest number of labels and infinity.
+
+    Parameters
+    ----------
+    labels : sequence of float
+        Numbers of labels ``[sizes]``, increasing.
+    fitted : ndarray
+        Non-decreasing curves ``[rows, sizes]`` (see `isotonic`).
+    ua : ndarray
+        The unweighted accuracy to reach ``[rows]``.
+
+    Returns
+    -------
+    tuple of ndarray
+        Lower and upper bounds ``[rows]``.
     """
     numbers = np.asarray(labels, dtype=float)
     logs = np.log(numbers)
     sizes = len(logs)
-    after = (fitted < ua[:, None]).sum(axis=1)  # the first size that has it
+    first_reached = (fitted < ua[:, None]).sum(axis=1)  # index of a size; `sizes`: not reached
     rows = np.arange(len(ua))
-    upper = np.clip(after, 1, sizes - 1)
+    upper = np.clip(first_reached, 1, sizes - 1)
     lower = upper - 1
     rise = fitted[rows, upper] - fitted[rows, lower]
-    share = np.divide(ua - fitted[rows, lower], rise, out=np.zeros(len(ua)), where=rise > 0)
-    between = np.exp(logs[lower] + share.clip(0.0, 1.0) * (logs[upper] - logs[lower]))
+    fraction = np.divide(ua - fitted[rows, lower], rise, out=np.zeros(len(ua)), where=rise > 0)
+    between = np.exp(logs[lower] + fraction.clip(0.0, 1.0) * (logs[upper] - logs[lower]))
     at_first = ua == fitted[:, 0]
     between = np.where(at_first, numbers[0], between)
-    below = (after == 0) & ~at_first
-    beyond = after == sizes
+    below = (first_reached == 0) & ~at_first
+    beyond = first_reached == sizes
     least = np.where(below, 0.0, np.where(beyond, numbers[-1], between))
     most = np.where(below, numbers[0], np.where(beyond, np.inf, between))
     return least, most

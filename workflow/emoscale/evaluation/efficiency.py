@@ -1,4 +1,4 @@
-"""The table of efficiency: how many times fewer labels one experiment needs than another."""
+"""The table of label efficiency: how many times fewer labels one experiment needs than another."""
 
 from __future__ import annotations
 
@@ -9,131 +9,165 @@ import polars as pl
 import pyarrow as pa
 
 from emoscale.config.evidence import TrainedExperiment
-from emoscale.evaluation.curves import Curve, increasing, labels_needed
-from emoscale.evaluation.speakers import interval
+from emoscale.evaluation.curves import LearningCurve, isotonic, labels_needed
+from emoscale.evaluation.speakers import confidence_interval
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import schema_field
 
 EFFICIENCY = pa.schema(
     [
-        schema_field("experiment", pa.string(), "whose labels are counted"),
-        schema_field("other", pa.string(), "whose unweighted accuracy (UA) is to be had"),
-        schema_field("other_size", pa.string(), "training size of `other`, as asked for"),
+        schema_field("experiment", pa.string(), "experiment whose labels are counted"),
         schema_field(
-            "other_labels", pa.float64(), "labels that `other` learns from, mean over folds"
+            "other", pa.string(), "experiment whose unweighted accuracy (UA) is to be reached"
         ),
-        schema_field("ua", pa.float64(), "UA that `other` has there on its curve, 0 to 1"),
+        schema_field("other_size", pa.string(), "training size of `other`, as in the study"),
+        schema_field(
+            "other_labels", pa.float64(), "training labels of `other` at this size, mean over folds"
+        ),
+        schema_field(
+            "ua", pa.float64(), "UA of `other` at this size, on its isotonic learning curve, 0 to 1"
+        ),
         schema_field(
             "labels",
             pa.float64(),
-            "labels at which `experiment` has this UA on its curve; by `range`: at least: its "
-            "fewest, which are more than it needs; at most: its most, which are not enough; null: "
-            "not reached",
+            "labels at which the isotonic learning curve of `experiment` reaches this UA; with "
+            "bound `at least`: its smallest size, an upper bound; with `at most`: its largest "
+            "size, a lower bound; null: not reached",
             null=True,
         ),
         schema_field(
             "factor",
             pa.float64(),
-            "other_labels / labels: above 1, `experiment` needs fewer; a bound by `range`; null: "
-            "not reached",
+            "other_labels / labels; above 1: `experiment` needs fewer labels; a bound if `bound` "
+            "says so; null: not reached",
             null=True,
         ),
         schema_field(
             "factor_low",
             pa.float64(),
-            "lower end of its 95 % interval, from drawing speakers and trainings again; 0: "
-            "`experiment` may need more labels than were measured, without bound; null: not known",
+            "lower end of the 95 % interval of the factor, bootstrap over speakers and trainings; "
+            "0: unbounded, `experiment` may need more labels than its largest size; null: one "
+            "speaker only, or published results",
             null=True,
         ),
         schema_field(
             "factor_high",
             pa.float64(),
-            "upper end; inf: `experiment` may need fewer labels than were measured, without bound; "
-            "null: not known",
+            "upper end of the 95 % interval of the factor; inf: unbounded, `experiment` may need "
+            "fewer labels than its smallest size; null: as in factor_low",
             null=True,
         ),
         schema_field(
             "bound",
             pa.string(),
-            "measured; at least: `experiment` has more UA at its fewest labels; at most: it has "
-            "less at its most labels, which are no fewer than other_labels; not reached: it has "
-            "less at its most labels, and these are fewer than other_labels",
+            "measured: the UA is within the curve of `experiment`; at least: `experiment` exceeds "
+            "the UA at its smallest size; at most: it is below the UA at its largest size, which "
+            "has no fewer labels than other_labels; not reached: it is below the UA at its largest "
+            "size, which has fewer labels than other_labels",
         ),
-        schema_field("at_largest_size", pa.bool_(), "whether other_size is the largest of `other`"),
-        schema_field("summary", pa.string(), "the row in words"),
+        schema_field(
+            "at_largest_size", pa.bool_(), "whether other_size is the largest size of `other`"
+        ),
+        schema_field("summary", pa.string(), "the factor and its interval as a phrase"),
     ]
 )
-"""A row an ordered pair of experiments and size of the second."""
+"""One row per ordered pair of experiments and training size of the second."""
 
 
-AGAINST = pa.schema(
+EFFICIENCY_AGAINST = pa.schema(
     [
-        schema_field("experiment", pa.string(), "compared with the reference"),
-        schema_field("counted", pa.string(), "whose labels are counted: one of the two"),
+        schema_field("experiment", pa.string(), "experiment compared with the reference"),
+        schema_field(
+            "counted",
+            pa.string(),
+            "experiment whose labels are counted: this one, or the reference",
+        ),
         *(
             EFFICIENCY.field(name)
             for name in ("ua", "factor", "factor_low", "factor_high", "bound", "summary")
         ),
     ]
 )
-"""A row an experiment: `factor` is above 1 where it saves labels against the reference."""
+"""One row per experiment; `factor` is above 1 if it needs fewer labels than the reference."""
 
 
-_HAND_ENGINEERED = ("logmel", "mfcc", "opensmile")
+_HAND_ENGINEERED_KINDS = ("logmel", "mfcc", "opensmile")
 
 
-class _Fitted:
-    """A curve that never falls, as it is and in every draw."""
+class _IsotonicCurve:
+    """A learning curve with its isotonic regression, also of each bootstrap sample."""
 
-    def __init__(self, curve: Curve) -> None:
+    def __init__(self, curve: LearningCurve) -> None:
         self.curve = curve
-        self.ua = increasing(curve.ua)
-        self.drawn = None if curve.drawn is None else increasing(curve.drawn)
+        self.ua = isotonic(curve.ua)
+        self.bootstrap_ua = None if curve.bootstrap_ua is None else isotonic(curve.bootstrap_ua)
 
 
-def efficiency_table(curves: Sequence[Curve]) -> pl.DataFrame:
-    """How many labels each experiment needs for what each other one has at each of its sizes.
+def efficiency_table(curves: Sequence[LearningCurve]) -> pl.DataFrame:
+    """Compute how many labels each experiment needs to reach each UA of the other experiments.
 
-    Both curves are made to never fall (`increasing`), and are lines over the logarithm of the
-    labels between their sizes. An experiment of one size has no curve: it appears as `other` only
-    (see `without_curve`). For intervals the whole computation is done for each draw, the same for
-    all curves; what is beyond a curve in a draw stays a bound there. Curves without draws, as of a
-    publication, have factors without intervals.
+    Both curves are made non-decreasing (`isotonic`), and are linear in the logarithm of the labels
+    between their sizes. An experiment of a single size has no curve and occurs as `other` only (see
+    `single_size_note`). For intervals the whole computation is repeated in each bootstrap sample,
+    which all curves share; what is beyond a curve in a sample stays a bound. Curves without
+    bootstrap samples (published ones) have factors without intervals.
+
+    Parameters
+    ----------
+    curves : sequence of LearningCurve
+        The curves to compare.
+
+    Returns
+    -------
+    DataFrame
+        One row per ordered pair and size of the second (schema `EFFICIENCY`).
     """
-    fitted = [_Fitted(curve) for curve in curves]
+    isotonic_curves = [_IsotonicCurve(curve) for curve in curves]
     rows = [
         row
-        for own in fitted
-        if own.curve.has_growth
-        for other in fitted
-        if other is not own
-        for row in _rows(own, other)
+        for counted in isotonic_curves
+        if counted.curve.has_several_sizes
+        for other in isotonic_curves
+        if other is not counted
+        for row in _rows(counted, other)
     ]
     return dataframe_of(rows, EFFICIENCY)
 
 
-def against(efficiency: pl.DataFrame, reference: str) -> pl.DataFrame:
-    """What each experiment saves against `reference`, a row each (schema `AGAINST`).
+def efficiency_against(efficiency: pl.DataFrame, reference: str) -> pl.DataFrame:
+    """Select one row per experiment that compares it with a reference experiment.
 
-    Of the two rows that answer this for a pair, the one that was measured better: how many labels
-    the experiment needs for what the reference has at its most labels; or, where the experiment
-    never has that (or has no curve), how many the reference needs for what the experiment has at
-    its most labels, whose factor is turned over.
+    Two rows compare a pair at the largest size. The first counts the labels that the experiment
+    needs to reach the reference at its largest size. If the experiment never reaches it (or has no
+    curve), the second is used: the labels that the reference needs to reach the experiment at its
+    largest size, with the factor inverted.
+
+    Parameters
+    ----------
+    efficiency : DataFrame
+        Table of `efficiency_table`.
+    reference : str
+        Name of the reference experiment.
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment (schema `EFFICIENCY_AGAINST`).
     """
-    answers = efficiency.filter("at_largest_size")
+    at_largest = efficiency.filter("at_largest_size")
     rows = []
-    names = dict.fromkeys([*answers["experiment"], *answers["other"]])
+    names = dict.fromkeys([*at_largest["experiment"], *at_largest["other"]])
     for name in names:
-        own = answers.filter(experiment=name, other=reference)
-        turned = answers.filter(experiment=reference, other=name)
-        if len(own) and (own["bound"][0] in ("measured", "at least") or turned.is_empty()):
-            row, counted = own.row(0, named=True), name
-        elif len(turned):
-            row, counted = turned.row(0, named=True), reference
-            turn = {"at least": "at most", "at most": "at least"}
+        direct = at_largest.filter(experiment=name, other=reference)
+        inverse = at_largest.filter(experiment=reference, other=name)
+        if len(direct) and (direct["bound"][0] in ("measured", "at least") or inverse.is_empty()):
+            row, counted = direct.row(0, named=True), name
+        elif len(inverse):
+            row, counted = inverse.row(0, named=True), reference
+            inverse_bound = {"at least": "at most", "at most": "at least"}
             ends = [row[end] for end in ("factor_high", "factor_low")]
             row |= {
-                "bound": turn.get(row["bound"], row["bound"]),
+                "bound": inverse_bound.get(row["bound"], row["bound"]),
                 "factor": None if row["factor"] is None else 1 / row["factor"],
                 "factor_low": None if ends[0] is None else 1 / ends[0],
                 "factor_high": None if ends[1] is None else 1 / ends[1] if ends[1] else np.inf,
@@ -144,122 +178,164 @@ def against(efficiency: pl.DataFrame, reference: str) -> pl.DataFrame:
             {
                 "experiment": name,
                 "counted": counted,
-                **{column: row[column] for column in AGAINST.names[2:]},
+                **{column: row[column] for column in EFFICIENCY_AGAINST.names[2:]},
             }
         )
-    return dataframe_of(rows, AGAINST)
+    return dataframe_of(rows, EFFICIENCY_AGAINST)
 
 
-def without_curve(curves: Iterable[Curve]) -> str:
-    """Which experiments have no labels of their own to count, in a sentence; empty: none."""
-    names = [curve.experiment for curve in curves if not curve.has_growth]
+def single_size_note(curves: Iterable[LearningCurve]) -> str:
+    """Return a note that names the experiments trained at a single size.
+
+    Parameters
+    ----------
+    curves : iterable of LearningCurve
+        All learning curves of the study.
+
+    Returns
+    -------
+    str
+        The note; empty if every experiment was trained at several sizes.
+    """
+    names = [curve.experiment for curve in curves if not curve.has_several_sizes]
     if not names:
         return ""
     return (
-        f"trained at one size only, so without a curve, and compared with but not counted: "
+        f"trained at one size only (no learning curve), so compared with but not counted: "
         f"{', '.join(names)}"
     )
 
 
-def hand_engineered(experiments: Mapping[str, TrainedExperiment]) -> set[str]:
-    """Those that read nothing but what signal processing gives."""
+def hand_engineered_experiments(experiments: Mapping[str, TrainedExperiment]) -> set[str]:
+    """Select the experiments whose representations are all hand-engineered (signal processing).
+
+    Parameters
+    ----------
+    experiments : mapping of str to TrainedExperiment
+        The study's experiments by name.
+
+    Returns
+    -------
+    set of str
+        Names of the selected experiments.
+    """
     return {
         name
         for name, experiment in experiments.items()
-        if all(read["kind"] in _HAND_ENGINEERED for read in experiment.representations)
+        if all(
+            settings["kind"] in _HAND_ENGINEERED_KINDS for settings in experiment.representations
+        )
     }
 
 
-def reference_of(
-    curves: Sequence[Curve], hand_engineered: Collection[str], named: str | None
+def reference_experiment(
+    curves: Sequence[LearningCurve], hand_engineered: Collection[str], configured: str | None
 ) -> str | None:
-    """The experiment that the others' labels are compared with; null where there is no curve.
+    """Choose the experiment that all others are compared with.
 
-    That which is `named`, or else the hand-engineered one with the highest UA at its largest size,
-    which is the hardest to beat; where none is hand-engineered, the experiment with the lowest.
+    By default it is the hand-engineered one with the highest UA at its largest size, the hardest to
+    beat; without hand-engineered experiments, the one with the lowest UA at its largest size.
+
+    Parameters
+    ----------
+    curves : sequence of LearningCurve
+        All learning curves of the study.
+    hand_engineered : collection of str
+        Names of the hand-engineered experiments.
+    configured : str or None
+        The reference of the configuration, which has precedence.
+
+    Returns
+    -------
+    str or None
+        Name of the reference; None if no experiment was trained at several sizes.
     """
-    grown = [curve for curve in curves if curve.has_growth]
-    if named is not None or not grown:
-        return named
-    known = [curve for curve in grown if curve.experiment in hand_engineered]
-    if known:
-        return max(known, key=lambda curve: float(curve.ua[-1])).experiment
-    return min(grown, key=lambda curve: float(curve.ua[-1])).experiment
+    candidates = [curve for curve in curves if curve.has_several_sizes]
+    if configured is not None or not candidates:
+        return configured
+    preferred = [curve for curve in candidates if curve.experiment in hand_engineered]
+    if preferred:
+        return max(preferred, key=lambda curve: float(curve.ua[-1])).experiment
+    return min(candidates, key=lambda curve: float(curve.ua[-1])).experiment
 
 
-def _rows(own: _Fitted, other: _Fitted) -> Iterable[dict[str, object]]:
-    curve = own.curve
+def _rows(counted: _IsotonicCurve, other: _IsotonicCurve) -> Iterable[dict[str, object]]:
+    curve = counted.curve
     fewest, most = float(curve.labels[0]), float(curve.labels[-1])
-    for place, size in enumerate(other.curve.sizes):
-        there = float(other.curve.labels[place])
+    for index, size in enumerate(other.curve.sizes):
+        other_labels = float(other.curve.labels[index])
         lower, upper = (
             float(bound[0])
-            for bound in labels_needed(curve.labels, own.ua[None], other.ua[None, place])
+            for bound in labels_needed(curve.labels, counted.ua[None], other.ua[None, index])
         )
         labels: float | None
         if lower == upper:
             labels, kind = lower, "measured"
         elif lower == 0:
             labels, kind = fewest, "at least"
-        elif there <= most:
+        elif other_labels <= most:
             labels, kind = most, "at most"
         else:
             labels, kind = None, "not reached"
-        factor = None if labels is None else there / labels
+        factor = None if labels is None else other_labels / labels
         low = high = None
-        if own.drawn is not None and other.drawn is not None and curve.speakers > 1:
-            bounds = labels_needed(curve.labels, own.drawn, other.drawn[:, place])
+        if (
+            counted.bootstrap_ua is not None
+            and other.bootstrap_ua is not None
+            and curve.speakers > 1
+        ):
+            bounds = labels_needed(curve.labels, counted.bootstrap_ua, other.bootstrap_ua[:, index])
             with np.errstate(divide="ignore"):
-                most_factor, least_factor = (there / bound for bound in bounds)
-            low = interval(least_factor, curve.speakers)[0]
-            high = interval(most_factor, curve.speakers)[1]
+                largest_factor, smallest_factor = (other_labels / bound for bound in bounds)
+            low = confidence_interval(smallest_factor, curve.speakers)[0]
+            high = confidence_interval(largest_factor, curve.speakers)[1]
         yield {
             "experiment": curve.experiment,
             "other": other.curve.experiment,
             "other_size": size,
-            "other_labels": there,
-            "ua": float(other.ua[place]),
+            "other_labels": other_labels,
+            "ua": float(other.ua[index]),
             "labels": labels,
             "factor": factor,
             "factor_low": low,
             "factor_high": high,
             "bound": kind,
-            "at_largest_size": place == len(other.curve.sizes) - 1,
-            "summary": _words(kind, factor, low, high, most),
+            "at_largest_size": index == len(other.curve.sizes) - 1,
+            "summary": _summary(kind, factor, low, high, most),
         }
 
 
-def _words(
+def _summary(
     kind: str, factor: float | None, low: float | None, high: float | None, most: float
 ) -> str:
-    """What a row says, such as `at least 8.0 times fewer labels`."""
+    """Return a phrase such as `at least 8.0 times fewer labels`, with the interval."""
     if factor is None:
-        words = f"not reached with {most:,.0f} labels"
+        phrase = f"not reached with {most:,.0f} labels"
     else:
         fewer = f"{_number(factor)} times fewer labels"
         more = f"{_number(1 / factor)} times the labels"
-        even = 0.95 < factor < 1.05
+        equal = 0.95 < factor < 1.05
         if kind == "at least":
-            words = f"at least {fewer}" if factor > 1 else f"no more than {more}"
-            words = "as many labels or fewer" if even else words
+            phrase = f"at least {fewer}" if factor > 1 else f"no more than {more}"
+            phrase = "as many labels or fewer" if equal else phrase
         elif kind == "at most":
-            words = "more labels, if ever" if even else f"more than {more}, if ever"
+            phrase = "more labels, if ever" if equal else f"more than {more}, if ever"
         else:
-            words = fewer if factor > 1 else more
-            words = "as many labels" if even else words
+            phrase = fewer if factor > 1 else more
+            phrase = "as many labels" if equal else phrase
     if low is None or high is None:
-        return words
+        return phrase
     if low == 0:
-        ends = "open on both sides" if high == np.inf else f"up to {_number(high)}"
+        ends = "unbounded on both sides" if high == np.inf else f"up to {_number(high)}"
     else:
         ends = (
             f"{_number(low)} and more" if high == np.inf else f"{_number(low)} to {_number(high)}"
         )
-    return f"{words} (95 % interval of the factor: {ends})"
+    return f"{phrase} (95 % interval of the factor: {ends})"
 
 
 def _number(value: float) -> str:
-    """With two or three digits that count.
+    """Format with two or three significant digits.
 
     >>> _number(0.0562), _number(1.26), _number(8.0), _number(17.82)
     ('0.056', '1.3', '8.0', '18')

@@ -1,4 +1,7 @@
-"""The table of published figures, with a study's own beside them where they can be compared."""
+"""The table of published results, each with the comparable experiments of the study.
+
+The results themselves are in `published_results`.
+"""
 
 from __future__ import annotations
 
@@ -12,79 +15,127 @@ import polars as pl
 import pyarrow as pa
 
 from emoscale.config.evidence import StudyEvidence, TrainedExperiment
-from emoscale.evaluation.curves import Curve
-from emoscale.evaluation.published_figures import PUBLISHED, STUDY, Figure
+from emoscale.evaluation.curves import LearningCurve
+from emoscale.evaluation.published_results import PUBLISHED_RESULTS, STUDY, PublishedResult
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import schema_field
 
-_OURS = "of the experiment, 0 to 1; null: none is comparable, as `differs` says"
+_NULL = "null: no comparable experiment, see `differences`"
 
 PUBLISHED_TABLE = pa.schema(
     [
         schema_field("source", pa.string(), "publication"),
-        schema_field("system", pa.string(), "as the publication calls it"),
-        schema_field("task", pa.string(), "what was done"),
-        schema_field("metric", pa.string(), "ua (unweighted accuracy), wa (accuracy) or macro_f1"),
+        schema_field("system", pa.string(), "name of the system in the publication"),
+        schema_field("task", pa.string(), "kind of experiment"),
+        schema_field(
+            "metric",
+            pa.string(),
+            "ua (unweighted accuracy), wa (accuracy) or macro_f1",
+        ),
         schema_field(
             "labels",
             pa.int32(),
-            "training utterances; null: all that its protocol leaves",
+            "training utterances; null: all that the protocol allows",
             null=True,
         ),
-        schema_field("value", pa.float64(), "as published, 0 to 1"),
-        schema_field("protocol", pa.string(), "as far as it was stated"),
+        schema_field("value", pa.float64(), "published score, 0 to 1"),
+        schema_field("protocol", pa.string(), "published protocol, as far as it was stated"),
         schema_field(
-            "experiment", pa.string(), "of this study that is nearest; null: none", null=True
+            "experiment",
+            pa.string(),
+            "comparable experiment of this study; null: none",
+            null=True,
         ),
-        schema_field("our_value", pa.float64(), f"the same metric {_OURS}", null=True),
-        schema_field("our_low", pa.float64(), f"lower end of its 95 % interval {_OURS}", null=True),
-        schema_field("our_high", pa.float64(), f"upper end {_OURS}", null=True),
         schema_field(
-            "differences", pa.string(), "what differs in protocol, or why nothing is beside it"
+            "our_value",
+            pa.float64(),
+            f"score of the experiment in the same metric, 0 to 1; {_NULL}",
+            null=True,
+        ),
+        schema_field(
+            "our_low", pa.float64(), f"lower end of its 95 % interval; {_NULL}", null=True
+        ),
+        schema_field(
+            "our_high", pa.float64(), f"upper end of its 95 % interval; {_NULL}", null=True
+        ),
+        schema_field(
+            "differences",
+            pa.string(),
+            "differences in protocol, or why no experiment is comparable",
         ),
     ]
 )
-"""A row a published figure and comparable experiment; a row a figure where there is none."""
+"""One row per published result and comparable experiment; one row for a result without any."""
 
 CORPUS = "IEMOCAP"
+"""Corpus of the published results."""
+
 CLASSES = 4
-_NEAR = 0.05
-"""How far (a share) the labels of a comparable training may be from the published ones."""
+"""Number of classes of the published results."""
+
+_SIZE_TOLERANCE = 0.05
+"""Largest relative difference in the number of labels of a comparable experiment."""
 
 
-def published_table(scores: pl.DataFrame, asked: StudyEvidence) -> pl.DataFrame:
-    """Every published figure beside the experiments of the same representation, model and size."""
-    reason = _reason(scores, asked)
+def published_table(scores: pl.DataFrame, settings: StudyEvidence) -> pl.DataFrame:
+    """Match published results with the study's experiments.
+
+    Comparable experiments have the same representation, model and training size.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The study's table of scores.
+    settings : StudyEvidence
+        Settings of the study that decide which experiments are comparable.
+
+    Returns
+    -------
+    DataFrame
+        One row per published result and comparable experiment (schema `PUBLISHED_TABLE`).
+    """
+    incomparable = _incomparable_reason(scores, settings)
     rows: list[dict[str, object]] = []
-    for figure in PUBLISHED:
+    for result in PUBLISHED_RESULTS:
         published = {
-            "source": figure.publication.source,
-            "system": figure.system,
-            "task": figure.task,
-            "metric": figure.metric,
-            "labels": figure.labels,
-            "value": figure.value,
-            "protocol": f"{figure.publication.folds}; development: "
-            f"{figure.publication.development}; model: {figure.model}",
+            "source": result.publication.source,
+            "system": result.system,
+            "task": result.task,
+            "metric": result.metric,
+            "labels": result.labels,
+            "value": result.value,
+            "protocol": f"{result.publication.folds}; development: "
+            f"{result.publication.development}; model: {result.model}",
         }
-        ours = [] if reason else list(_comparable(figure, scores, asked))
-        rows += [{**published, **own} for own in ours]
-        if not ours:
-            why = reason or (figure.remarks if not figure.reads else "")
-            nothing = dict.fromkeys(("experiment", "our_value", "our_low", "our_high"))
-            why = why or "no experiment of this study has this representation, model and size"
-            rows.append({**published, **nothing, "differences": why})
+        matches = [] if incomparable else list(_comparable(result, scores, settings))
+        rows += [{**published, **match} for match in matches]
+        if not matches:
+            reason = incomparable or (result.remarks if not result.representations else "")
+            reason = reason or "no experiment of this study has this representation, model and size"
+            nulls = dict.fromkeys(("experiment", "our_value", "our_low", "our_high"))
+            rows.append({**published, **nulls, "differences": reason})
     return dataframe_of(rows, PUBLISHED_TABLE)
 
 
-def study_curves() -> list[Curve]:
-    """The published study's own two curves, without draws."""
+def published_curves() -> list[LearningCurve]:
+    """Return the two learning curves of the published study, without bootstrap samples.
+
+    Returns
+    -------
+    list of LearningCurve
+        The curves of hand-engineered features and of wav2vec.
+
+    References
+    ----------
+    "Recognizing More Emotions with Less Data Using Self-supervised Transfer Learning", arXiv
+    2011.05585, 2020.
+    """
     points: dict[str, list[tuple[int, float]]] = {}
-    for figure in PUBLISHED:
-        if figure.publication is STUDY and figure.labels is not None:
-            points.setdefault(figure.system, []).append((figure.labels, figure.value))
+    for result in PUBLISHED_RESULTS:
+        if result.publication is STUDY and result.labels is not None:
+            points.setdefault(result.system, []).append((result.labels, result.value))
     return [
-        Curve(
+        LearningCurve(
             system,
             tuple(str(labels) for labels, _ in measured),
             np.array([labels for labels, _ in measured], dtype=float),
@@ -94,99 +145,108 @@ def study_curves() -> list[Curve]:
     ]
 
 
-def _reason(scores: pl.DataFrame, asked: StudyEvidence) -> str:
-    """Why nothing of the study can stand beside figures of IEMOCAP; empty: something can."""
+def _incomparable_reason(scores: pl.DataFrame, settings: StudyEvidence) -> str:
+    """Return why no experiment of the study is comparable; empty if some may be."""
     corpus = scores["corpus"][0]
     if corpus != CORPUS:
-        return f"the published figures are of IEMOCAP, and this study's corpus is {corpus}"
-    if len(asked.classes) != CLASSES:
-        return f"published with {CLASSES} classes, and this study has {len(asked.classes)}"
-    if asked.protocol.get("shuffle_labels"):
-        return "this study is a negative control, whose labels are permuted"
+        return f"the published results are on IEMOCAP, and this study's corpus is {corpus}"
+    if len(settings.classes) != CLASSES:
+        return f"published with {CLASSES} classes, and this study has {len(settings.classes)}"
+    if settings.protocol.get("shuffle_labels"):
+        return "this study is a negative control with permuted labels"
     return ""
 
 
 def _comparable(
-    figure: Figure, scores: pl.DataFrame, asked: StudyEvidence
+    result: PublishedResult, scores: pl.DataFrame, settings: StudyEvidence
 ) -> Iterable[dict[str, object]]:
     for row in scores.iter_rows(named=True):
-        experiment = asked.experiments[row["experiment"]]
+        experiment = settings.experiments[row["experiment"]]
         if not (
-            _same_system(figure, experiment, row["pretrained_weights"]) and _same_size(figure, row)
+            _same_system(result, experiment, row["pretrained_weights"]) and _same_size(result, row)
         ):
             continue
         yield {
             "experiment": row["experiment"],
-            "our_value": row[figure.metric],
-            "our_low": row.get(f"{figure.metric}_low"),
-            "our_high": row.get(f"{figure.metric}_high"),
-            "differences": "; ".join(_differences(figure, experiment, asked.protocol, row)),
+            "our_value": row[result.metric],
+            "our_low": row.get(f"{result.metric}_low"),
+            "our_high": row.get(f"{result.metric}_high"),
+            "differences": "; ".join(_differences(result, experiment, settings.protocol, row)),
         }
 
 
-def _same_system(figure: Figure, experiment: TrainedExperiment, weights: str) -> bool:
-    if len(figure.reads) != len(experiment.representations) or not figure.reads:
+def _same_system(
+    result: PublishedResult, experiment: TrainedExperiment, pretrained_weights: str
+) -> bool:
+    if len(result.representations) != len(experiment.representations) or not result.representations:
         return False
-    read = all(
-        any(_has(settings, wanted) for wanted in alternatives)
-        for alternatives, settings in zip(figure.reads, experiment.representations, strict=True)
+    same_representations = all(
+        any(_matches(settings, required) for required in alternatives)
+        for alternatives, settings in zip(
+            result.representations, experiment.representations, strict=True
+        )
     )
-    model = not figure.models or any(_has(experiment.model, wanted) for wanted in figure.models)
+    same_model = not result.models or any(
+        _matches(experiment.model, required) for required in result.models
+    )
     # A name within a longer one is another network: wav2vec2-base-960h was fine-tuned.
-    named = not figure.weights or any(
-        re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", weights) for name in figure.weights
+    same_weights = not result.pretrained_weights or any(
+        re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", pretrained_weights)
+        for name in result.pretrained_weights
     )
-    return read and model and named
+    return same_representations and same_model and same_weights
 
 
-def _has(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(settings.get(key) == value for key, value in wanted.items())
+def _matches(settings: Mapping[str, Any], required: Mapping[str, Any]) -> bool:
+    return all(settings.get(key) == value for key, value in required.items())
 
 
-def _same_size(figure: Figure, row: Mapping[str, Any]) -> bool:
-    if figure.labels is None:
+def _same_size(result: PublishedResult, row: Mapping[str, Any]) -> bool:
+    if result.labels is None:
         return bool(row["size"] == "all")
-    near: bool = abs(row["training_utterances_mean"] - figure.labels) <= _NEAR * figure.labels
+    near: bool = (
+        abs(row["training_utterances_mean"] - result.labels) <= _SIZE_TOLERANCE * result.labels
+    )
     return near and row["size"] != "all"
 
 
 def _differences(
-    figure: Figure,
+    result: PublishedResult,
     experiment: TrainedExperiment,
     protocol: Mapping[str, Any],
     row: Mapping[str, Any],
 ) -> Iterable[str]:
-    publication = figure.publication
-    for name, theirs, ours in (
+    publication = result.publication
+    for name, published, ours in (
         ("folds", publication.folds, _folds(protocol)),
         ("development", publication.development, _development(protocol)),
-        ("model", figure.model, _model(experiment)),
+        ("model", result.model, _model(experiment)),
     ):
-        if theirs != ours:
-            yield f"{name}: published {theirs}, here {ours}"
-    if figure.labels is not None and round(row["training_utterances_mean"]) != figure.labels:
-        yield f"labels: here {row['training_utterances_mean']:,.0f}"
-    if figure.remarks:
-        yield f"published: {figure.remarks}"
+        if published != ours:
+            yield f"{name}: published {published}, this study {ours}"
+    if result.labels is not None and round(row["training_utterances_mean"]) != result.labels:
+        yield f"labels: this study {row['training_utterances_mean']:,.0f}"
+    if result.remarks:
+        yield f"published: {result.remarks}"
 
 
 def _folds(protocol: Mapping[str, Any]) -> str:
     unit, folds = protocol.get("fold_unit"), protocol.get("folds")
     if (unit, folds) == ("session", 5):
-        return "a fold a session, five of them"
+        return "one fold per session, five folds"
     return f"{folds} folds by {str(unit).replace('_', ' ')}"
 
 
 def _development(protocol: Mapping[str, Any]) -> str:
     kind = protocol.get("development")
     unit = "session" if protocol.get("fold_unit") == "session" else "group of speakers"
-    words = {
+    descriptions = {
         "unit": f"one whole {unit}",
         "random": f"a random {100 * protocol.get('development_fraction', 0):.3g} % of the training "
         f"{unit}s",
         "none": "none",
     }
-    return words.get(str(kind), str(kind).replace("_", " "))
+    return descriptions.get(str(kind), str(kind).replace("_", " "))
 
 
 def _model(experiment: TrainedExperiment) -> str:

@@ -1,4 +1,4 @@
-"""The tables of slices: scores of groups of the tested utterances, and gaps between groups."""
+"""The tables of slices: scores of groups of the test utterances, and gaps between groups."""
 
 from __future__ import annotations
 
@@ -11,68 +11,80 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from emoscale.evaluation.speakers import (
-    Answers,
-    Draws,
-    count_answers,
-    draw_speakers,
-    drawn_unweighted_accuracy,
-    interval,
+    PredictionCounts,
+    SpeakerBootstrap,
+    bootstrap_speakers,
+    bootstrap_unweighted_accuracy,
+    confidence_interval,
+    count_predictions,
     unweighted_accuracy,
 )
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import Floats
 
-_CELL = [
-    schema_field("experiment", pa.string(), "representation and model, by the study's name"),
-    schema_field("size", pa.string(), "training size as asked for: each experiment's largest"),
+MINIMUM_SPEAKERS = 5
+"""Least number of speakers for an interval. A bootstrap cannot reach beyond the range of its n
+values, which contains the true value in at most about 1 - 2^(1 - n) of all cases: 88 % for four."""
+
+_INTERVAL = (
+    "95 % interval, bootstrap over speakers and trainings; null: fewer than "
+    f"{MINIMUM_SPEAKERS} speakers"
+)
+
+_GROUP_FIELDS = [
+    schema_field("experiment", pa.string(), "name of the experiment (representation, model)"),
+    schema_field("size", pa.string(), "training size: the experiment's largest"),
     schema_field(
         "slice",
         pa.string(),
-        "what utterances are grouped by: sex, speaker, session, style, text (are its words in the "
-        "fold's training texts), duration, agreement (share of the raters' votes for the label), "
-        "noise (estimated signal-to-noise ratio), corpus",
+        "property that groups the utterances: sex, speaker, session, style, text (whether the "
+        "transcript occurs in the fold's training pool), duration, agreement (fraction of the "
+        "raters' votes for the label), noise (estimated signal-to-noise ratio), corpus",
     ),
-    schema_field("group", pa.string(), "unknown: the corpus does not say"),
+    schema_field("group", pa.string(), "value of the property; unknown: not in the corpus"),
 ]
-FEWEST_SPEAKERS = 5
-"""With fewer, there is no interval: all that can be drawn from n speakers lies between them, and
-the truth does so in about 1 - 2^(1 - n) of all cases at most, which is 88 % for four."""
-
-_ENDS = f"of the 95 % interval over speakers and repeats; null: under {FEWEST_SPEAKERS} speakers"
 
 SLICES = pa.schema(
     [
-        *_CELL,
-        schema_field("utterances", pa.int32(), "tested ones in the group, over all folds"),
-        schema_field("speakers", pa.int32(), "who spoke them"),
-        schema_field("classes", pa.int32(), "classes that the group has utterances of"),
+        *_GROUP_FIELDS,
+        schema_field("utterances", pa.int32(), "test utterances of the group, over all folds"),
+        schema_field("speakers", pa.int32(), "speakers of these utterances"),
+        schema_field("classes", pa.int32(), "number of classes in the group"),
         schema_field(
-            "ua", pa.float64(), "unweighted accuracy over these classes, mean over repeats"
+            "ua",
+            pa.float64(),
+            "unweighted accuracy (UA) over these classes, mean over repeats, 0 to 1",
         ),
-        schema_field("ua_low", pa.float64(), f"lower end {_ENDS}", null=True),
-        schema_field("ua_high", pa.float64(), f"upper end {_ENDS}", null=True),
-        schema_field("wa", pa.float64(), "accuracy, mean over repeats, 0 to 1"),
+        schema_field("ua_low", pa.float64(), f"lower end of its {_INTERVAL}", null=True),
+        schema_field("ua_high", pa.float64(), f"upper end of its {_INTERVAL}", null=True),
+        schema_field("wa", pa.float64(), "accuracy (WA), mean over repeats, 0 to 1"),
     ]
 )
-"""A row an experiment, slice and group; a slice with one group only is left out."""
+"""One row per experiment, slice and group; slices of a single group are left out."""
 
 SLICE_GAPS = pa.schema(
     [
-        *_CELL,
-        schema_field("other", pa.string(), "the group that it is compared with"),
-        schema_field("classes", pa.int32(), "classes that both groups have: the gap is over these"),
-        schema_field("gap", pa.float64(), "UA of `group` less UA of `other`"),
-        schema_field("gap_low", pa.float64(), f"lower end {_ENDS}, paired by speaker", null=True),
-        schema_field("gap_high", pa.float64(), f"upper end {_ENDS}, paired by speaker", null=True),
+        *_GROUP_FIELDS,
+        schema_field("other", pa.string(), "group that it is compared with"),
+        schema_field(
+            "classes", pa.int32(), "number of classes in both groups, over which the gap is taken"
+        ),
+        schema_field("gap", pa.float64(), "UA of `group` minus UA of `other`"),
+        schema_field(
+            "gap_low", pa.float64(), f"lower end of its {_INTERVAL}; paired by speaker", null=True
+        ),
+        schema_field(
+            "gap_high", pa.float64(), f"upper end of its {_INTERVAL}; paired by speaker", null=True
+        ),
         schema_field(
             "excluded_draws",
             pa.float64(),
-            "share of the draws of speakers in which one of the groups had none, 0 to 1",
+            "fraction of bootstrap samples without any speaker of one of the groups, 0 to 1",
         ),
     ]
 )
-"""A row an experiment, slice and pair of groups; single speakers are not compared."""
+"""One row per experiment, slice and pair of groups; single speakers are not compared."""
 
 
 def slice_tables(
@@ -82,100 +94,131 @@ def slice_tables(
     classes: list[str],
     seed: int,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Scores of each group (schema `SLICES`), and gaps of each pair (schema `SLICE_GAPS`).
+    """Compute the scores of each group, and the gap of each pair of groups.
 
-    `predictions` has `experiment, size, fold, utterance, repeat, label, predicted`, of the sizes
-    that are wanted; `groups` is `groups_of_tests`; `speaker_of` has `utterance, speaker`. A group's
-    interval draws its own speakers. A gap's draws all of the experiment's, so that groups that
-    share speakers are paired; its width is that of the group with fewer speakers. Of groups with
-    fewer than `FEWEST_SPEAKERS` there is none.
+    The interval of a group resamples the speakers of the group. The interval of a gap resamples all
+    speakers of the experiment, so that groups that share speakers are paired; its percentiles are
+    expanded for the group with fewer speakers. Groups with fewer than `MINIMUM_SPEAKERS` have no
+    interval.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns `experiment, size, fold, utterance, repeat, label, predicted`, of the training sizes
+        to evaluate.
+    groups : DataFrame
+        Table of `group_test_utterances`.
+    speaker_of : DataFrame
+        Columns `utterance, speaker`.
+    classes : list of str
+        Class names.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    tuple of DataFrame
+        Scores (schema `SLICES`) and gaps (schema `SLICE_GAPS`).
     """
     scores: list[dict[str, object]] = []
     gaps: list[dict[str, object]] = []
-    for (experiment, size), own in predictions.group_by("experiment", "size", maintain_order=True):
-        everyone = sorted(own.join(speaker_of, on="utterance")["speaker"].unique())
-        draws = draw_speakers(everyone, seed)
-        joined = own.join(groups, on=["fold", "utterance"], maintain_order="left")
+    for (experiment, size), predictions_of_cell in predictions.group_by(
+        "experiment", "size", maintain_order=True
+    ):
+        speakers = sorted(predictions_of_cell.join(speaker_of, on="utterance")["speaker"].unique())
+        bootstrap = bootstrap_speakers(speakers, seed)
+        joined = predictions_of_cell.join(groups, on=["fold", "utterance"], maintain_order="left")
         for name in dict.fromkeys(groups["slice"]):
             sliced = joined.filter(pl.col("slice") == name)
-            answers = {
-                group: count_answers(part, speaker_of, classes)
-                for group, part in _groups_in_order(sliced)
+            counts = {
+                group: count_predictions(table, speaker_of, classes)
+                for group, table in _groups_in_order(sliced)
             }
-            cell = {"experiment": experiment, "size": size, "slice": name}
+            key = {"experiment": experiment, "size": size, "slice": name}
             scores += [
-                {**cell, "group": group, **_score(each, seed)} for group, each in answers.items()
+                {**key, "group": group, **_group_score(counts_of_group, seed)}
+                for group, counts_of_group in counts.items()
             ]
             if name == "speaker":
                 continue
-            for group, other in combinations(answers, 2):
-                gap = _gap(answers[group], answers[other], draws)
+            for group, other in combinations(counts, 2):
+                gap = _gap(counts[group], counts[other], bootstrap)
                 if gap is not None:
-                    gaps.append({**cell, "group": group, "other": other, **gap})
+                    gaps.append({**key, "group": group, "other": other, **gap})
     return dataframe_of(scores, SLICES), dataframe_of(gaps, SLICE_GAPS)
 
 
 def _groups_in_order(sliced: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    ordered = sliced.select("place", "group").unique().sort("place")
+    ordered = sliced.select("position", "group").unique().sort("position")
     for group in ordered["group"]:
         yield group, sliced.filter(pl.col("group") == group)
 
 
-def _score(answers: Answers, seed: int) -> dict[str, object]:
-    drawn = drawn_unweighted_accuracy(answers, draw_speakers(answers.speakers, seed))
-    low, high = _interval(drawn, len(answers.speakers))
+def _group_score(counts: PredictionCounts, seed: int) -> dict[str, object]:
+    bootstrap_ua = bootstrap_unweighted_accuracy(counts, bootstrap_speakers(counts.speakers, seed))
+    low, high = _interval(bootstrap_ua, len(counts.speakers))
     return {
-        "utterances": int(answers.there.sum()),
-        "speakers": len(answers.speakers),
-        "classes": int((answers.there.sum(axis=0) > 0).sum()),
-        "ua": unweighted_accuracy(answers),
+        "utterances": int(counts.support.sum()),
+        "speakers": len(counts.speakers),
+        "classes": int((counts.support.sum(axis=0) > 0).sum()),
+        "ua": unweighted_accuracy(counts),
         "ua_low": low,
         "ua_high": high,
-        "wa": float(answers.right.sum() / (answers.there.sum() * answers.repeats)),
+        "wa": float(counts.correct.sum() / (counts.support.sum() * counts.repeats)),
     }
 
 
-def _gap(one: Answers, other: Answers, draws: Draws) -> dict[str, object] | None:
-    """Of two groups; None where they have no class in common."""
-    common = (one.there.sum(axis=0) > 0) & (other.there.sum(axis=0) > 0)
+def _gap(
+    counts: PredictionCounts, other_counts: PredictionCounts, bootstrap: SpeakerBootstrap
+) -> dict[str, object] | None:
+    """Compute the gap between two groups; None if they have no class in common."""
+    common = (counts.support.sum(axis=0) > 0) & (other_counts.support.sum(axis=0) > 0)
     if not common.any():
         return None
-    one, other = _of_classes(one, common), _of_classes(other, common)
-    pair = [(each, _weights(each, draws)) for each in (one, other)]
-    usable = np.all([weights @ each.there.sum(axis=1) > 0 for each, weights in pair], axis=0)
-    # Both from the same draws: of speakers, and of repeats.
-    drawn = [
-        drawn_unweighted_accuracy(each, Draws(each.speakers, weights[usable], draws.seed))
-        for each, weights in pair
+    pair = [_select_classes(group, common) for group in (counts, other_counts)]
+    weights = [_speaker_weights(group, bootstrap) for group in pair]
+    usable = np.all(
+        [
+            speaker_weights @ group.support.sum(axis=1) > 0
+            for group, speaker_weights in zip(pair, weights, strict=True)
+        ],
+        axis=0,
+    )
+    # Both groups use the same bootstrap samples of speakers and of trainings.
+    bootstrap_ua = [
+        bootstrap_unweighted_accuracy(
+            group, SpeakerBootstrap(group.speakers, speaker_weights[usable], bootstrap.seed)
+        )
+        for group, speaker_weights in zip(pair, weights, strict=True)
     ]
-    fewer = min(len(one.speakers), len(other.speakers))
-    low, high = _interval(drawn[0] - drawn[1], fewer)
+    fewer = min(len(group.speakers) for group in pair)
+    low, high = _interval(bootstrap_ua[0] - bootstrap_ua[1], fewer)
     return {
         "classes": int(common.sum()),
-        "gap": unweighted_accuracy(one) - unweighted_accuracy(other),
+        "gap": unweighted_accuracy(pair[0]) - unweighted_accuracy(pair[1]),
         "gap_low": low,
         "gap_high": high,
         "excluded_draws": float(1 - usable.mean()),
     }
 
 
-def _of_classes(answers: Answers, wanted: NDArray[np.bool_]) -> Answers:
-    """Without the utterances of other classes, and without speakers who then have none."""
-    confusions = answers.confusions * wanted[:, None]
-    there = confusions[0].sum(axis=(1, 2)) > 0
-    return Answers(
-        tuple(compress(answers.speakers, there)),
-        confusions[:, there],
-        tuple(compress(answers.folds, there)),  # of answers without folds, none again
-        answers.orders,
+def _select_classes(counts: PredictionCounts, selected: NDArray[np.bool_]) -> PredictionCounts:
+    """Drop the utterances of other classes, and speakers without any other utterance."""
+    confusions = counts.confusions * selected[:, None]
+    has_utterances = confusions[0].sum(axis=(1, 2)) > 0
+    return PredictionCounts(
+        tuple(compress(counts.speakers, has_utterances)),
+        confusions[:, has_utterances],
+        tuple(compress(counts.folds, has_utterances)),  # stays empty if there are no folds
+        counts.orders,
     )
 
 
-def _weights(answers: Answers, draws: Draws) -> Floats:
-    """[draws, speakers of the answers]: how often each was drawn."""
-    place = {name: number for number, name in enumerate(draws.speakers)}
-    return draws.speaker_weights[:, [place[name] for name in answers.speakers]]
+def _speaker_weights(counts: PredictionCounts, bootstrap: SpeakerBootstrap) -> Floats:
+    """Return the bootstrap weights [samples, speakers] of the speakers of `counts`."""
+    index_of = {name: index for index, name in enumerate(bootstrap.speakers)}
+    return bootstrap.speaker_weights[:, [index_of[name] for name in counts.speakers]]
 
 
 def _interval(values: Floats, speakers: int) -> tuple[float | None, float | None]:
-    return interval(values, speakers) if speakers >= FEWEST_SPEAKERS else (None, None)
+    return confidence_interval(values, speakers) if speakers >= MINIMUM_SPEAKERS else (None, None)

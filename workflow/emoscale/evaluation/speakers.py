@@ -1,8 +1,8 @@
-"""Answers counted by speaker, and how a score moves when other speakers and trainings are drawn.
+"""Prediction counts by speaker, and the bootstrap over speakers and trainings.
 
-Utterances of one speaker are not independent, so speakers are what is drawn again (a cluster
-bootstrap), and beside them each fold's trainings, each with its own order and initialisation.
-What covers, and by how much, is in docs/statistics.md.
+Utterances of one speaker are not independent, so whole speakers are resampled (a cluster
+bootstrap). The trainings of each fold, each with its own order and initialisation, are resampled
+as well. docs/explanation/statistics.md reports the coverage of the intervals.
 """
 
 from __future__ import annotations
@@ -18,104 +18,132 @@ from numpy.typing import NDArray
 from emoscale.training.metrics import Floats, unweighted_accuracies
 
 Metric = Callable[[Floats], Floats]
-"""From [..., classes, classes] counts (truth, prediction) to [...] scores."""
+"""Computes scores [...] from counts [..., classes, classes] of truth and prediction."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the trainings of one experiment and size said about the test utterances of all folds."""
+class PredictionCounts:
+    """Confusion counts by repeat and speaker, of one experiment and size over all folds."""
 
     speakers: tuple[str, ...]
-    """In the order of their names."""
+    """Names of the tested speakers, sorted."""
 
     confusions: NDArray[np.int64]
-    """[repeats, speakers, classes, classes] counts; the last two: truth, prediction."""
+    """[repeats, speakers, classes, classes] counts; the last two axes: truth, prediction."""
 
     folds: tuple[str, ...] = ()
-    """The fold that tests each speaker; empty: one tests all."""
+    """The fold that tests each speaker; empty: a single fold tests all speakers."""
 
     orders: tuple[int, ...] = ()
-    """The training order of each repeat; empty: each has its own."""
+    """The training order of each repeat; empty: every repeat has an order to itself."""
 
     @property
     def repeats(self) -> int:
-        """Trainings a fold."""
+        """Number of trainings per fold."""
         return len(self.confusions)
 
     @cached_property
-    def right(self) -> Floats:
-        """[repeats, speakers, classes] right answers."""
-        right: Floats = np.diagonal(self.confusions, axis1=2, axis2=3).astype(float)
-        return right
+    def correct(self) -> Floats:
+        """[repeats, speakers, classes] numbers of correct predictions, by true class."""
+        correct: Floats = np.diagonal(self.confusions, axis1=2, axis2=3).astype(float)
+        return correct
 
     @cached_property
-    def there(self) -> Floats:
-        """[speakers, classes] test utterances; the same for every repeat."""
-        there: Floats = self.confusions[0].sum(axis=2).astype(float)
-        return there
+    def support(self) -> Floats:
+        """[speakers, classes] numbers of test utterances; the same for every repeat."""
+        support: Floats = self.confusions[0].sum(axis=2).astype(float)
+        return support
 
     @cached_property
     def in_fold(self) -> Floats:
-        """[folds, speakers] 1 where the fold tests the speaker."""
-        return fold_members(self.folds or ("all",) * len(self.speakers))
+        """[folds, speakers] indicator: 1 where the fold tests the speaker, else 0."""
+        return fold_indicators(self.folds or ("all",) * len(self.speakers))
 
     @cached_property
-    def order_means(self) -> Floats:
-        """[orders, repeats] weights of the mean over each order's repeats.
+    def order_averaging(self) -> Floats:
+        """[orders, repeats] matrix that averages the repeats of each training order.
 
-        Repeats of one order are told the same, so orders are what varies independently. Where there
-        is one order only, each repeat stands for itself: then nothing is known of other orders.
+        Repeats of one order learn from the same utterances, so orders are what varies
+        independently. With a single order each repeat counts by itself: the variance between orders
+        is then not observed.
         """
-        numbers = np.array(self.orders or range(self.repeats))
-        orders = np.unique(numbers)
+        repeat_orders = np.array(self.orders or range(self.repeats))
+        orders = np.unique(repeat_orders)
         if len(orders) == 1:
             return np.eye(self.repeats)
-        members = (numbers == orders[:, None]).astype(float)
+        members = (repeat_orders == orders[:, None]).astype(float)
         means: Floats = members / members.sum(axis=1, keepdims=True)
         return means
 
 
 @dataclass(frozen=True)
-class Draws:
-    """Drawn speakers and trainings; the same for all experiments, so that they stay paired."""
+class SpeakerBootstrap:
+    """Bootstrap samples of speakers and trainings; all experiments share them, so are paired."""
 
     speakers: tuple[str, ...]
+    """Names of the resampled speakers."""
 
     speaker_weights: Floats
-    """[draws, speakers]: how often each was drawn."""
+    """[samples, speakers] how often each speaker is in each bootstrap sample."""
 
     seed: int
+    """Seed of the bootstrap samples of trainings."""
 
     def training_weights(self, trainings: int, folds: int) -> Floats:
-        """[draws, folds, trainings] weights that sum to 1: each fold's trainings drawn again.
+        """Return bootstrap weights of the trainings of each fold.
 
-        Their spread around the mean is scaled by the root of two factors. n / (n - 1), because
-        drawing from n values understates their variance by that much, which is half of it for two.
-        And (speakers - folds) / (speakers - 1): the share of the trainings' variance that the
-        spread of speakers does not show already, because all speakers of a fold hear the same
-        trainings (0 where a fold tests one speaker, 1 where one fold tests all).
+        The deviations from equal weights are scaled by the root of two factors. The first,
+        n / (n - 1), corrects the variance of n values, which their bootstrap understates. The
+        second, (speakers - folds) / (speakers - 1), is the fraction of the trainings' variance that
+        the variance between speakers does not already contain: all speakers of a fold are predicted
+        by the same trainings. It is 0 with one speaker per fold, and 1 with a single fold.
+
+        Parameters
+        ----------
+        trainings : int
+            Number of independent trainings per fold.
+        folds : int
+            Number of folds.
+
+        Returns
+        -------
+        ndarray
+            Weights ``[samples, folds, trainings]`` that sum to 1 over the trainings.
         """
-        draws, speakers = self.speaker_weights.shape
+        samples, speakers = self.speaker_weights.shape
         if trainings == 1 or speakers == folds:
-            return np.full((draws, folds, trainings), 1 / trainings)
+            return np.full((samples, folds, trainings), 1 / trainings)
         generator = np.random.default_rng([self.seed, 52, trainings])
-        even = np.full(trainings, 1 / trainings)
-        drawn = generator.multinomial(trainings, even, (draws, folds)) / trainings
+        equal = np.full(trainings, 1 / trainings)
+        resampled = generator.multinomial(trainings, equal, (samples, folds)) / trainings
         factor = trainings / (trainings - 1) * (speakers - folds) / (speakers - 1)
-        scaled: Floats = even + np.sqrt(factor) * (drawn - even)
+        scaled: Floats = equal + np.sqrt(factor) * (resampled - equal)
         return scaled
 
 
-def count_answers(
+def count_predictions(
     predictions: pl.DataFrame, speaker_of: pl.DataFrame, classes: Sequence[str]
-) -> Answers:
-    """Count one experiment and size's predictions of all folds.
+) -> PredictionCounts:
+    """Count the predictions of one experiment and size over all folds.
 
-    `predictions` has `utterance, repeat, label, predicted`, and `fold` and `order`, unless one fold
-    tests all and each repeat has its own order; `speaker_of` has `utterance, speaker`. Speakers
-    without a test utterance are left out. Where a speaker is tested in several folds (given folds
-    that share speakers), the folds are left out too: trainings then count as shared by all
-    speakers, which makes intervals rather too wide.
+    Speakers without a test utterance are left out. If a speaker is tested in several folds (custom
+    folds that share speakers), `folds` is left empty: trainings are then treated as shared by all
+    speakers, which makes intervals too wide rather than too narrow.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns `utterance, repeat, label, predicted`. Also `fold` and `order`, unless a single fold
+        tests all speakers and every repeat has an order to itself.
+    speaker_of : DataFrame
+        Columns `utterance, speaker`.
+    classes : sequence of str
+        Class names, in the order of the confusion counts.
+
+    Returns
+    -------
+    PredictionCounts
+        The counts, with speakers in alphabetical order.
     """
     joined = predictions.join(speaker_of.select("utterance", "speaker"), on="utterance")
     assert len(joined) == len(predictions), "every tested utterance has a speaker"
@@ -123,92 +151,192 @@ def count_answers(
     repeats = sorted(joined["repeat"].unique())
     counted = joined.group_by("repeat", "speaker", "label", "predicted").len()
     confusions = np.zeros((len(repeats), len(speakers), len(classes), len(classes)), np.int64)
-    places = [
-        [numbers.index(name) for name in counted[column]]
-        for column, numbers in (
+    indices = [
+        [values.index(value) for value in counted[column]]
+        for column, values in (
             ("repeat", repeats),
             ("speaker", speakers),
             ("label", list(classes)),
             ("predicted", list(classes)),
         )
     ]
-    confusions[tuple(places)] = counted["len"].to_numpy()
+    confusions[tuple(indices)] = counted["len"].to_numpy()
     folds: tuple[str, ...] = ()
     if "fold" in joined.columns:
         pairs = joined.select("speaker", "fold").unique()
         if len(pairs) == len(speakers):
             fold_of = dict(pairs.iter_rows())
-            folds = tuple(fold_of[name] for name in speakers)
+            folds = tuple(fold_of[speaker] for speaker in speakers)
     orders: tuple[int, ...] = ()
     if "order" in joined.columns:
         order_of = dict(joined.select("repeat", "order").unique().iter_rows())
-        orders = tuple(order_of[number] for number in repeats)
-    return Answers(tuple(speakers), confusions, folds, orders)
+        orders = tuple(order_of[repeat] for repeat in repeats)
+    return PredictionCounts(tuple(speakers), confusions, folds, orders)
 
 
-def draw_speakers(speakers: Sequence[str], seed: int, draws: int = 4000) -> Draws:
-    """Draw as many speakers as there are, with replacement, `draws` times."""
+def bootstrap_speakers(speakers: Sequence[str], seed: int, samples: int = 4000) -> SpeakerBootstrap:
+    """Draw bootstrap samples of speakers, each with replacement and of the original size.
+
+    Parameters
+    ----------
+    speakers : sequence of str
+        Names of the tested speakers.
+    seed : int
+        Seed of the random generator.
+    samples : int
+        Number of bootstrap samples.
+
+    Returns
+    -------
+    SpeakerBootstrap
+        The bootstrap samples.
+    """
     number = len(speakers)
     generator = np.random.default_rng([seed, 51])
-    weights = generator.multinomial(number, np.full(number, 1 / number), draws)
-    return Draws(tuple(speakers), weights.astype(float), seed)
+    weights = generator.multinomial(number, np.full(number, 1 / number), samples)
+    return SpeakerBootstrap(tuple(speakers), weights.astype(float), seed)
 
 
-def fold_members(folds: Sequence[str]) -> Floats:
-    """[folds, speakers] 1 where the fold, in the order of their names, tests the speaker."""
-    names = np.array(folds)
-    members: Floats = (names == np.unique(names)[:, None]).astype(float)
-    return members
+def fold_indicators(folds: Sequence[str]) -> Floats:
+    """Return which fold tests which speaker, as an indicator matrix.
 
+    Parameters
+    ----------
+    folds : sequence of str
+        The fold of each speaker.
 
-def pooled(answers: Answers, metric: Metric) -> float:
-    """A score of all folds pooled, mean over repeats: the point that draws scatter around."""
-    return float(metric(answers.confusions.sum(axis=1).astype(float)).mean())
-
-
-def drawn(answers: Answers, draws: Draws, metric: Metric) -> Floats:
-    """[draws] the score under each draw: moved by other speakers, and by other trainings.
-
-    The two moves are added: speakers are drawn with the trainings as they are, trainings with the
-    speakers as they are. (One draw of both at once would count the trainings' noise in each
-    speaker a second time.)
+    Returns
+    -------
+    ndarray
+        ``[folds, speakers]``, 1 where the fold tests the speaker, else 0; folds sorted by name.
     """
-    assert answers.speakers == draws.speakers, "the draws are of the same speakers"
-    confusions = answers.confusions.astype(float)
-    of_speakers = np.einsum("ds,rsij->drij", draws.speaker_weights, confusions, optimize=True)
-    by_order = np.einsum("or,rsij->osij", answers.order_means, confusions, optimize=True)
-    by_fold = np.einsum("fs,osij->ofij", answers.in_fold, by_order, optimize=True)
-    weights = draws.training_weights(len(by_order), len(answers.in_fold))
+    names = np.array(folds)
+    indicators: Floats = (names == np.unique(names)[:, None]).astype(float)
+    return indicators
+
+
+def pooled_score(counts: PredictionCounts, metric: Metric) -> float:
+    """Compute a score of all folds pooled, mean over repeats: the point estimate.
+
+    Parameters
+    ----------
+    counts : PredictionCounts
+        Confusion counts of one experiment and size.
+    metric : callable
+        Computes scores from confusion counts.
+
+    Returns
+    -------
+    float
+        The score.
+    """
+    return float(metric(counts.confusions.sum(axis=1).astype(float)).mean())
+
+
+def bootstrap_scores(
+    counts: PredictionCounts, bootstrap: SpeakerBootstrap, metric: Metric
+) -> Floats:
+    """Compute a score for each bootstrap sample of speakers and trainings.
+
+    The two sources of variation are added: speakers are resampled with the original trainings, and
+    trainings with the original speakers. (Resampling both at once would count the variance of
+    trainings a second time in each speaker.)
+
+    Parameters
+    ----------
+    counts : PredictionCounts
+        Confusion counts of one experiment and size.
+    bootstrap : SpeakerBootstrap
+        Bootstrap samples of the same speakers.
+    metric : callable
+        Computes scores from confusion counts.
+
+    Returns
+    -------
+    ndarray
+        Scores ``[samples]``.
+    """
+    assert counts.speakers == bootstrap.speakers, "the bootstrap is of the same speakers"
+    confusions = counts.confusions.astype(float)
+    of_speakers = np.einsum("ds,rsij->drij", bootstrap.speaker_weights, confusions, optimize=True)
+    by_order = np.einsum("or,rsij->osij", counts.order_averaging, confusions, optimize=True)
+    by_fold = np.einsum("fs,osij->ofij", counts.in_fold, by_order, optimize=True)
+    weights = bootstrap.training_weights(len(by_order), len(counts.in_fold))
     of_trainings = np.einsum("dfo,ofij->dij", weights, by_fold, optimize=True)
-    unmoved = metric(by_fold.mean(axis=0).sum(axis=0))
-    values: Floats = metric(of_speakers).mean(axis=1) + metric(of_trainings) - unmoved
-    return values
+    original = metric(by_fold.mean(axis=0).sum(axis=0))
+    scores: Floats = metric(of_speakers).mean(axis=1) + metric(of_trainings) - original
+    return scores
 
 
-def unweighted_accuracy(answers: Answers) -> float:
-    """UA of all folds pooled, mean over repeats."""
-    return pooled(answers, unweighted_accuracies)
+def unweighted_accuracy(counts: PredictionCounts) -> float:
+    """Compute unweighted accuracy (UA) of all folds pooled, mean over repeats.
+
+    Parameters
+    ----------
+    counts : PredictionCounts
+        Confusion counts of one experiment and size.
+
+    Returns
+    -------
+    float
+        Unweighted accuracy, 0 to 1.
+    """
+    return pooled_score(counts, unweighted_accuracies)
 
 
-def drawn_unweighted_accuracy(answers: Answers, draws: Draws) -> Floats:
-    """[draws] UA under each draw; the mean of recalls is over the classes that were drawn."""
-    return drawn(answers, draws, unweighted_accuracies)
+def bootstrap_unweighted_accuracy(counts: PredictionCounts, bootstrap: SpeakerBootstrap) -> Floats:
+    """Compute unweighted accuracy (UA) for each bootstrap sample.
+
+    The mean of recalls is over the classes that occur in the sample.
+
+    Parameters
+    ----------
+    counts : PredictionCounts
+        Confusion counts of one experiment and size.
+    bootstrap : SpeakerBootstrap
+        Bootstrap samples of the same speakers.
+
+    Returns
+    -------
+    ndarray
+        Unweighted accuracies ``[samples]``.
+    """
+    return bootstrap_scores(counts, bootstrap, unweighted_accuracies)
 
 
-def interval(values: Floats, speakers: int, level: float = 0.95) -> tuple[float, float]:
-    """The interval of `level` that drawn values give: expanded percentiles.
+def confidence_interval(
+    values: Floats, speakers: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Compute the expanded percentile interval of bootstrap values.
 
-    Percentiles of a bootstrap over few speakers are too narrow: the levels are moved outwards to
-    what Student's t with `speakers` - 1 degrees of freedom asks for (Hesterberg, "What Teachers
-    Should Know About the Bootstrap", 2015, section 5.2). Infinite values are allowed, as of a
-    factor beyond the measured range. Of one speaker nothing is known: not a number.
+    Percentiles of a bootstrap over few speakers are too narrow. They are moved outwards to match
+    Student's t distribution with `speakers` - 1 degrees of freedom.
+
+    Parameters
+    ----------
+    values : ndarray
+        Bootstrap values ``[samples]``. Infinite values are allowed (a factor beyond the measured
+        range).
+    speakers : int
+        Number of resampled speakers.
+    confidence : float
+        Confidence of the interval, 0 to 1.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end; both not a number for a single speaker.
+
+    References
+    ----------
+    Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 5.2.
     """
     from scipy import stats  # 0.8 s to import
 
     if speakers < 2:
         return float("nan"), float("nan")
-    wanted = stats.t.ppf((1 + level) / 2, speakers - 1) * np.sqrt(speakers / (speakers - 1))
-    tail = float(stats.norm.cdf(-wanted))
+    quantile = stats.t.ppf((1 + confidence) / 2, speakers - 1) * np.sqrt(speakers / (speakers - 1))
+    tail = float(stats.norm.cdf(-quantile))
     ordered = np.sort(values)
     below = int(np.floor(tail * (len(ordered) - 1)))
     return float(ordered[below]), float(ordered[len(ordered) - 1 - below])

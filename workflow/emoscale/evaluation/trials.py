@@ -1,4 +1,4 @@
-"""The table of trials: what a search tried, and what came of it on the development set."""
+"""The table of trials: the points of a hyperparameter search and their development scores."""
 
 from __future__ import annotations
 
@@ -10,40 +10,64 @@ from emoscale.training.run_record import RepeatRecord, RunRecord
 
 TRIALS = pa.schema(
     [
-        schema_field("experiment", pa.string(), "representation and model, by the study's name"),
-        schema_field("fold", pa.string(), "which part of the corpus is tested"),
-        schema_field("size", pa.string(), "training size as asked for"),
-        schema_field("repeat", pa.int32(), "training order and initialisation"),
-        schema_field("trial", pa.int32(), "point of the searched grid, from 0"),
-        schema_field("choices", pa.string(), "its searched settings, canonical JSON"),
-        schema_field("chosen", pa.bool_(), "whether predictions and weights are this trial's"),
+        schema_field("experiment", pa.string(), "name of the experiment (representation, model)"),
+        schema_field("fold", pa.string(), "cross-validation fold"),
+        schema_field("size", pa.string(), "training size, as in the study"),
+        schema_field("repeat", pa.int32(), "repeat (training order and seed), from 0"),
+        schema_field("trial", pa.int32(), "trial (point of the search grid), from 0"),
+        schema_field("choices", pa.string(), "searched settings of the trial, canonical JSON"),
+        schema_field(
+            "chosen", pa.bool_(), "whether the cell's predictions and weights are this trial's"
+        ),
         schema_field(
             "development_ua",
             pa.float64(),
-            "unweighted accuracy of its kept weights, 0 to 1; null: no development set",
+            "development UA (unweighted accuracy) of the selected weights, 0 to 1; null: no "
+            "development set",
             null=True,
         ),
         schema_field(
             "development_loss",
             pa.float64(),
-            "weighted cross-entropy of its kept weights, nats; null: an estimator, or no such set",
+            "development loss (class-weighted cross-entropy) of the selected weights, nats; null: "
+            "an estimator, or no development set",
             null=True,
         ),
-        schema_field("steps", pa.int32(), "optimiser steps, or strengths tried by an estimator"),
-        schema_field("best_step", pa.int32(), "which of them is kept, from 1; 0: the beginning"),
+        schema_field(
+            "steps", pa.int32(), "optimiser steps; estimator: number of evaluated values of C"
+        ),
+        schema_field(
+            "best_step",
+            pa.int32(),
+            "optimiser step of the selected weights, 0: initial weights; estimator: number of the "
+            "selected C, from 1",
+        ),
         schema_field(
             "seconds",
             pa.float64(),
-            "wall time",
+            "wall time of the trial, seconds",
             measured=True,
         ),
     ]
 )
-"""A row an experiment, fold, size, repeat and trial, where the experiment searches."""
+"""One row per experiment, fold, size, repeat and trial, for experiments with a search."""
 
 
 def trial_rows(run: RunRecord, repeat: RepeatRecord) -> list[dict[str, object]]:
-    """The trials of one repeat of a cell; none where nothing was searched."""
+    """Return the trials of one repeat of a cell.
+
+    Parameters
+    ----------
+    run : RunRecord
+        The record of the run.
+    repeat : RepeatRecord
+        One of its repeats.
+
+    Returns
+    -------
+    list of dict
+        Rows of `TRIALS`; empty without a search.
+    """
     return [
         {
             "experiment": run.experiment,

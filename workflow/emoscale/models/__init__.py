@@ -1,1 +1,1 @@
-"""Classifiers of utterances; all speak one contract."""
+"""Classifiers of utterances, which share the interface of `emoscale.models.contract`."""

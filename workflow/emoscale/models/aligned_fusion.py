@@ -1,4 +1,4 @@
-"""Speech and text, aligned by attention (Xu et al. 2019)."""
+"""Fusion of speech and text that are aligned by attention (Xu et al. 2019)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import AlignedFusionSettings
-from emoscale.models.aligned_attention import AlignedAttention, frames_of_words
+from emoscale.models.aligned_attention import AlignedAttention, within_word_mask
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
@@ -17,77 +17,107 @@ from emoscale.runtime.errors import ConfigurationError
 
 
 class AlignedFusion(Classifier):
-    """Each token of the text looks for its frames of the speech; the inputs are in that order.
+    """Recurrent encoders of speech and text, attention from tokens to frames, recurrent encoder.
 
-    "Learning Alignment for Multimodal Emotion Recognition from Speech" (arXiv 1909.05645), with
-    the gated recurrent units and the eight heads of its public code. Ours: what a token gathers
-    stands beside its own encoding, and it may be confined to the frames of its word.
+    The gated recurrent units and the eight heads are those of the paper's public code [1]_. It
+    differs in that the attention output is concatenated with the token's encoding, and in that
+    attention may be restricted to the frames of each token's word.
 
-    Raises `ConfigurationError` where it is confined and the speech has no frame rate.
+    Parameters
+    ----------
+    settings : AlignedFusionSettings
+        Settings of the model.
+    input_shapes : sequence of InputShape
+        Shapes of the speech and of the text, in this order.
+    num_classes : int
+        Number of classes.
+
+    Raises
+    ------
+    ConfigurationError
+        If attention is restricted to words and the speech has no frame rate.
+
+    References
+    ----------
+    .. [1] H. Xu et al., "Learning alignment for multimodal emotion recognition from speech",
+       Interspeech 2019, arXiv:1909.05645.
     """
 
     def __init__(
-        self, settings: AlignedFusionSettings, inputs: Sequence[InputShape], classes: int
+        self,
+        settings: AlignedFusionSettings,
+        input_shapes: Sequence[InputShape],
+        num_classes: int,
     ) -> None:
         super().__init__()
-        speech, _ = inputs
+        speech, _ = input_shapes
         if settings.within_word and speech.frame_rate is None:
             raise ConfigurationError(
-                "aligned_fusion with `within_word: true` needs to know when a frame of its first "
-                "input is, which has no frame rate; name speech frames first, or set it to false"
+                "aligned_fusion with `within_word: true` needs the frame rate of its first input, "
+                "which has none; name a speech representation first, or set `within_word: false`"
             )
-        self._rate = speech.frame_rate if settings.within_word else None
-        width = 2 * settings.hidden_size  # of an encoding: both directions
+        self._frame_rate = speech.frame_rate if settings.within_word else None
+        encoding_size = 2 * settings.hidden_size  # both directions
         self.standardise = nn.ModuleList(
-            Standardise(shape.dimension, shape.layers) for shape in inputs
+            Standardise(shape.dimension, shape.layers) for shape in input_shapes
         )
         self.layers = nn.ModuleList(
             nn.Identity() if shape.layers is None else LayerWeights(shape.layers)
-            for shape in inputs
+            for shape in input_shapes
         )
         self.encoders = nn.ModuleList(
             RecurrentEncoder(shape.dimension, "gru", settings.hidden_size, 1, 0.0)
-            for shape in inputs
+            for shape in input_shapes
         )
-        self.attention = AlignedAttention(width, settings.num_heads)
-        self.aligned = RecurrentEncoder(2 * width, "gru", settings.hidden_size, 1, 0.0)
-        self.pool = Pooling("attention", width)
+        self.attention = AlignedAttention(encoding_size, settings.num_heads)
+        self.aligned = RecurrentEncoder(2 * encoding_size, "gru", settings.hidden_size, 1, 0.0)
+        self.pool = Pooling("attention", encoding_size)
         self.dropout = Dropout(settings.dropout)
-        self.classify = UtteranceLinear(width, classes)
+        self.classify = UtteranceLinear(encoding_size, num_classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes] of speech and text."""
-        speech, text = self._encoded(inputs)
-        gathered = self.attention(text, speech, self._seen(speech, text))
-        side_by_side = torch.cat([text.frames, self.dropout(gathered)], dim=1)
-        aligned = self.aligned(side_by_side, text.lengths)
+        """Compute logits [utterances, classes] of speech and text."""
+        speech, text = self._encode(inputs)
+        attended = self.attention(text, speech, self._masks(speech, text))
+        concatenated = torch.cat([text.frames, self.dropout(attended)], dim=1)
+        aligned = self.aligned(concatenated, text.lengths)
         logits: Tensor = self.classify(self.dropout(self.pool(aligned, text.lengths)))
         return logits
 
     @torch.no_grad()
-    def attention_of(self, speech: PackedFrames, text: PackedFrames) -> list[Tensor]:
-        """How each token spreads its attention: of each utterance [heads, tokens, frames].
+    def attention_weights(self, speech: PackedFrames, text: PackedFrames) -> list[Tensor]:
+        """Compute the attention weights of each token, which in evaluation mode `forward` uses.
 
-        The sum over frames is 1. In evaluation mode it is what `forward` computes with.
+        Parameters
+        ----------
+        speech : PackedFrames
+            Frames, the model's first input.
+        text : PackedFrames
+            Tokens, the model's second input.
+
+        Returns
+        -------
+        list of Tensor
+            Per utterance ``[heads, tokens, frames]``; the weights sum to 1 over frames.
         """
-        speech, text = self._encoded((speech, text))
-        return self.attention.weights(text, speech, self._seen(speech, text))
+        speech, text = self._encode((speech, text))
+        return self.attention.attention_weights(text, speech, self._masks(speech, text))
 
-    def _encoded(self, inputs: Sequence[PackedFrames]) -> list[PackedFrames]:
+    def _encode(self, inputs: Sequence[PackedFrames]) -> list[PackedFrames]:
         encoded = []
-        for given, standardise, layers, encoder in zip(
+        for batch, standardise, layers, encoder in zip(
             inputs, self.standardise, self.layers, self.encoders, strict=True
         ):
-            frames = encoder(layers(standardise(given.frames)), given.lengths)
-            encoded.append(replace(given, frames=self.dropout(frames)))
+            frames = encoder(layers(standardise(batch.frames)), batch.lengths)
+            encoded.append(replace(batch, frames=self.dropout(frames)))
         return encoded
 
-    def _seen(self, speech: PackedFrames, text: PackedFrames) -> list[Tensor | None]:
-        """Of each utterance the frames that a token sees [tokens, frames]; None: all."""
-        if self._rate is None or text.seconds is None:
+    def _masks(self, speech: PackedFrames, text: PackedFrames) -> list[Tensor | None]:
+        """Return a mask [tokens, frames] per utterance, true where a frame is visible."""
+        if self._frame_rate is None or text.seconds is None:
             return [None] * len(text.lengths)
         return [
-            frames_of_words(seconds, frames, self._rate)
+            within_word_mask(seconds, frames, self._frame_rate)
             for seconds, frames in zip(
                 torch.split(text.seconds, text.lengths), speech.lengths, strict=True
             )

@@ -1,4 +1,4 @@
-"""What a classifier is given, and what it promises."""
+"""The interface of the classifiers: their inputs, their outputs and their base classes."""
 
 from __future__ import annotations
 
@@ -14,66 +14,92 @@ from emoscale.models.layers import LayerWeights, Standardise
 
 @dataclass(frozen=True)
 class InputShape:
-    """One representation as a model sees it."""
+    """Shape of the features of one representation, as a model reads them."""
 
     dimension: int
-    """Values a frame."""
+    """Number of values per frame (and layer)."""
 
     layers: int | None = None
-    """Hidden states a frame, where the model is to weigh several; None: frames are single."""
+    """Number of hidden states per frame that the model weighs; None: frames without layers."""
 
     frame_rate: float | None = None
-    """Frames a second; None where frames are tokens."""
+    """Frames per second; None where frames are tokens."""
 
 
 @dataclass(frozen=True)
 class PackedFrames:
-    """A batch of utterances of different lengths, one after the other, without padding."""
+    """A batch of utterances of different lengths, concatenated without padding."""
 
     frames: Tensor
-    """[total frames, dimension], or [total frames, layers, dimension]; of any floating type."""
+    """[total frames, dim] or [total frames, layers, dim], of any floating-point type."""
 
     lengths: list[int]
-    """Frames of each utterance; they sum to the total."""
+    """Number of frames of each utterance; they sum to the total."""
 
     seconds: Tensor | None = None
-    """[total frames, 2] start and end of each token in its utterance, NaN where unknown; text."""
+    """[total frames, 2] start and end of each token within its utterance; text only.
+
+    Unknown times are NaN.
+    """
 
 
 class Classifier(nn.Module):
-    """Built from its settings, the shapes of its inputs and the number of classes.
+    """Base class of the networks, built from settings, input shapes and the number of classes.
 
-    What an utterance gets does not depend on the others in its batch.
+    The logits of an utterance do not depend on the other utterances of its batch.
     """
 
     standardise: nn.ModuleList
-    """A `Standardise` an input, applied to its frames first; the training sets their statistics."""
+    """One `Standardise` per input, applied to its frames; the training sets the statistics."""
 
     def standardisations(self) -> list[Standardise]:
-        """Of each input."""
+        """Return the standardisation layer of each input."""
         return [cast("Standardise", module) for module in self.standardise]
 
     @abstractmethod
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes]; the inputs hold the same utterances in the same order."""
+        """Compute logits [utterances, classes].
+
+        All inputs hold the same utterances in the same order.
+        """
 
     def training_logits(self, *inputs: PackedFrames) -> list[Tensor]:
-        """What the loss is summed over; more than one where parts learn by themselves."""
+        """Return the logits whose losses are summed in training.
+
+        There are several where branches of the network are trained separately.
+        """
         return [self(*inputs)]
 
 
-class OneInput(Classifier):
-    """Begins with standardised frames and, where they have layers, a weighted mean of these."""
+class SingleInputClassifier(Classifier):
+    """Base class of the networks with one input: standardisation, then a mean over any layers.
 
-    def __init__(self, inputs: Sequence[InputShape]) -> None:
+    Parameters
+    ----------
+    input_shapes : sequence of InputShape
+        The shape of the only input.
+    """
+
+    def __init__(self, input_shapes: Sequence[InputShape]) -> None:
         super().__init__()
-        (shape,) = inputs
+        (shape,) = input_shapes
         self.standardise = nn.ModuleList([Standardise(shape.dimension, shape.layers)])
         self.layers = nn.ModuleList(
             [nn.Identity() if shape.layers is None else LayerWeights(shape.layers)]
         )
 
-    def entering(self, batch: PackedFrames) -> Tensor:
-        """[total, dimension] that the model's own part is given."""
+    def standardised_frames(self, batch: PackedFrames) -> Tensor:
+        """Standardise the frames and average their layers, where they have layers.
+
+        Parameters
+        ----------
+        batch : PackedFrames
+            The input.
+
+        Returns
+        -------
+        Tensor
+            Frames, ``[total frames, dim]``.
+        """
         frames: Tensor = self.layers[0](self.standardise[0](batch.frames))
         return frames

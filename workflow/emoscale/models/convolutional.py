@@ -1,4 +1,4 @@
-"""Convolutions over frames, pool, a hidden layer, classify."""
+"""Convolutional network over frames: convolutions, pooling, hidden layer, linear classifier."""
 
 from __future__ import annotations
 
@@ -8,37 +8,56 @@ import torch
 from torch import Tensor, nn
 
 from emoscale.config.models import ConvolutionalSettings
-from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import Dropout, PackedConvolution, Pooling, UtteranceLinear
 
 
-class Convolutional(OneInput):
-    """Convolutions with ReLU and dropout, pooling, a hidden layer with the same, linear.
+class Convolutional(SingleInputClassifier):
+    """Convolutions with ReLU and dropout, pooling, a hidden layer with both, a linear layer.
 
-    In the line of Pepino et al. (2021), whose kernels see one frame.
+    With kernels of one frame it is close to the downstream network of Pepino et al. [1]_.
+
+    Parameters
+    ----------
+    settings : ConvolutionalSettings
+        Settings of the model.
+    input_shapes : sequence of InputShape
+        The shape of the only input.
+    num_classes : int
+        Number of classes.
+
+    References
+    ----------
+    .. [1] L. Pepino, P. Riera and L. Ferrer, "Emotion recognition from speech using wav2vec 2.0
+       embeddings", Interspeech 2021.
     """
 
     def __init__(
-        self, settings: ConvolutionalSettings, inputs: Sequence[InputShape], classes: int
+        self,
+        settings: ConvolutionalSettings,
+        input_shapes: Sequence[InputShape],
+        num_classes: int,
     ) -> None:
-        super().__init__(inputs)
-        entering = inputs[0].dimension
+        super().__init__(input_shapes)
+        in_channels = input_shapes[0].dimension
         self.convolutions = nn.ModuleList()
-        for channels, kernel in settings.layers:
-            self.convolutions.append(PackedConvolution(entering, channels, kernel))
-            entering = channels
+        for out_channels, kernel_size in settings.layers:
+            self.convolutions.append(PackedConvolution(in_channels, out_channels, kernel_size))
+            in_channels = out_channels
         self.dropout = Dropout(settings.dropout)
-        self.pool = Pooling(settings.pooling, entering)
-        pooled = self.pool.dimension
+        self.pool = Pooling(settings.pooling, in_channels)
+        pooled_size = self.pool.output_size
         self.hidden = (
-            None if settings.hidden_size is None else UtteranceLinear(pooled, settings.hidden_size)
+            None
+            if settings.hidden_size is None
+            else UtteranceLinear(pooled_size, settings.hidden_size)
         )
-        self.classify = UtteranceLinear(settings.hidden_size or pooled, classes)
+        self.classify = UtteranceLinear(settings.hidden_size or pooled_size, num_classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes]."""
+        """Compute logits [utterances, classes]."""
         (batch,) = inputs
-        frames = self.entering(batch)
+        frames = self.standardised_frames(batch)
         for convolution in self.convolutions:
             frames = self.dropout(torch.relu(convolution(frames, batch.lengths)))
         vectors = self.pool(frames, batch.lengths)

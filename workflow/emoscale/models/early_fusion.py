@@ -1,4 +1,4 @@
-"""Two inputs pooled by themselves; one network over both vectors."""
+"""Early fusion: two inputs are pooled separately, and one network reads both vectors."""
 
 from __future__ import annotations
 
@@ -13,43 +13,53 @@ from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, 
 
 
 class EarlyFusion(Classifier):
-    """Standardise, linear and ReLU, pool: a vector an input; side by side, hidden layer, linear."""
+    """Per input a linear layer, ReLU and pooling; concatenation, hidden layer, linear layer.
+
+    Parameters
+    ----------
+    settings : EarlyFusionSettings
+        Settings of the model.
+    input_shapes : sequence of InputShape
+        Shape of each input.
+    num_classes : int
+        Number of classes.
+    """
 
     def __init__(
-        self, settings: EarlyFusionSettings, inputs: Sequence[InputShape], classes: int
+        self, settings: EarlyFusionSettings, input_shapes: Sequence[InputShape], num_classes: int
     ) -> None:
         super().__init__()
         self.standardise = nn.ModuleList(
-            Standardise(shape.dimension, shape.layers) for shape in inputs
+            Standardise(shape.dimension, shape.layers) for shape in input_shapes
         )
         self.layers = nn.ModuleList(
             nn.Identity() if shape.layers is None else LayerWeights(shape.layers)
-            for shape in inputs
+            for shape in input_shapes
         )
         self.project = nn.ModuleList(
-            nn.Linear(shape.dimension, settings.projection_size) for shape in inputs
+            nn.Linear(shape.dimension, settings.projection_size) for shape in input_shapes
         )
-        pools = [Pooling(settings.pooling, settings.projection_size) for _ in inputs]
+        pools = [Pooling(settings.pooling, settings.projection_size) for _ in input_shapes]
         self.pool = nn.ModuleList(pools)
         self.dropout = Dropout(settings.dropout)
-        entering = sum(pool.dimension for pool in pools)
+        pooled_size = sum(pool.output_size for pool in pools)
         self.hidden = (
             None
             if settings.hidden_size is None
-            else UtteranceLinear(entering, settings.hidden_size)
+            else UtteranceLinear(pooled_size, settings.hidden_size)
         )
-        self.classify = UtteranceLinear(settings.hidden_size or entering, classes)
+        self.classify = UtteranceLinear(settings.hidden_size or pooled_size, num_classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes]."""
-        vectors = []
-        for given, standardise, layers, project, pool in zip(
+        """Compute logits [utterances, classes]."""
+        pooled = []
+        for batch, standardise, layers, project, pool in zip(
             inputs, self.standardise, self.layers, self.project, self.pool, strict=True
         ):
-            projected = torch.relu(project(layers(standardise(given.frames))))
-            vectors.append(pool(projected, given.lengths))
-        vector = self.dropout(torch.cat(vectors, dim=1))
+            projected = torch.relu(project(layers(standardise(batch.frames))))
+            pooled.append(pool(projected, batch.lengths))
+        vectors = self.dropout(torch.cat(pooled, dim=1))
         if self.hidden is not None:
-            vector = self.dropout(torch.relu(self.hidden(vector)))
-        logits: Tensor = self.classify(vector)
+            vectors = self.dropout(torch.relu(self.hidden(vectors)))
+        logits: Tensor = self.classify(vectors)
         return logits

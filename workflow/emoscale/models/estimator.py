@@ -1,4 +1,4 @@
-"""Classifiers of scikit-learn on one vector an utterance: the hand-engineered baseline."""
+"""scikit-learn classifiers of one vector per utterance: the hand-engineered baseline."""
 
 from __future__ import annotations
 
@@ -15,60 +15,85 @@ from sklearn.svm import SVC, LinearSVC
 
 from emoscale.config.models import EstimatorSettings
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.decision import Decision, kernel_decision, linear_decision
-from emoscale.models.layers import Segments
-from emoscale.models.temperature import fitted_temperature
+from emoscale.models.decision_function import FittedDecision, kernel_decision, linear_decision
+from emoscale.models.layers import RaggedReduction
+from emoscale.models.temperature import fit_inverse_temperature
 from emoscale.runtime.errors import ConfigurationError, UserError
 
 Vectors = NDArray[np.float64]
 
-_ITERATIONS = 20_000
+_MAXIMUM_ITERATIONS = 20_000
 
 
 def utterance_vectors(batch: PackedFrames, statistics: bool) -> Vectors:
-    """[utterances, dimension], or [utterances, 2 * dimension] with `statistics`.
+    """Return one vector per utterance.
 
-    Statistics are mean and standard deviation over frames; without them each utterance is its
-    single frame. Which it is must be the same for all utterances of a study's representation.
+    All utterances of a representation must be converted with the same value of `statistics`.
+
+    Parameters
+    ----------
+    batch : PackedFrames
+        Frames of utterances.
+    statistics : bool
+        True: mean and standard deviation over frames. False: the single frame of each utterance.
+
+    Returns
+    -------
+    array
+        ``[utterances, dim]``, or ``[utterances, 2 * dim]`` with `statistics`.
     """
     frames = batch.frames.double()
     if not statistics:
         return np.asarray(frames.cpu())
-    segments = Segments(batch.lengths, frames.device)
-    mean = segments.mean(frames)
-    deviation = segments.mean((frames - segments.spread(mean)).square()).sqrt()
-    return np.concatenate([mean.cpu(), deviation.cpu()], axis=1)
+    reduction = RaggedReduction(batch.lengths, frames.device)
+    mean = reduction.mean(frames)
+    std = reduction.mean((frames - reduction.broadcast(mean)).square()).sqrt()
+    return np.concatenate([mean.cpu(), std.cpu()], axis=1)
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What became of the strengths."""
+class GridResult:
+    """Result of the grid search over C, the inverse regularisation strength."""
 
-    chosen: float
-    """The one of the highest development UA, the smallest among equals."""
+    best_C: float
+    """Value of C with the highest development UA; the smallest of equals."""
 
-    scores: dict[float, float | None]
-    """Development UA of each, by rising strength; None without a development set."""
+    development_ua: dict[float, float | None]
+    """Development UA of each value of C, ascending in C; None without a development set."""
 
 
 class Estimator:
     """Standardisation and a support vector machine or logistic regression.
 
-    It is fitted and not trained by steps, so it is no torch module; what predicts is held as plain
-    arrays, and `state` gives them out to be kept without pickles.
+    It is not a torch module, as it is not trained by steps. After fitting it holds plain arrays,
+    which `state` returns, so that it can be saved without pickles.
+
+    Parameters
+    ----------
+    settings : EstimatorSettings
+        Settings of the model.
+    input_shapes : sequence of InputShape
+        The shape of the only input.
+    num_classes : int
+        Number of classes.
+
+    Raises
+    ------
+    ConfigurationError
+        If the input has several layers.
     """
 
     def __init__(
-        self, settings: EstimatorSettings, inputs: Sequence[InputShape], classes: int
+        self, settings: EstimatorSettings, input_shapes: Sequence[InputShape], num_classes: int
     ) -> None:
-        (shape,) = inputs
+        (shape,) = input_shapes
         if shape.layers is not None:
             raise ConfigurationError(
-                f"the kind estimator cannot weigh the {shape.layers} layers of its "
-                "representation; name one of them, as in `wavlm/6`"
+                f"a model of the kind estimator cannot weigh the {shape.layers} layers of its "
+                "representation; select one of them, as in `wavlm/6`"
             )
-        self._settings, self._classes = settings, classes
-        self._decision: Decision | None = None
+        self._settings, self._num_classes = settings, num_classes
+        self._decision: FittedDecision | None = None
 
     def fit(
         self,
@@ -78,109 +103,160 @@ class Estimator:
         development_labels: NDArray[np.int64],
         class_weights: bool,
         seed: int,
-    ) -> Tried:
-        """Fit on `vectors` [n, dimension] of the classes `labels` [n], with each strength C.
+    ) -> GridResult:
+        """Fit with each value of C and keep the classifier with the highest development UA.
 
-        The one of the highest development UA is kept, the smallest among equals. With
-        `class_weights` every class counts the same, however many utterances it has. Without a
-        development set (no row) there is one strength, and nothing to fit probabilities to.
+        Of equal classifiers the one with the smallest C is kept. Without a development set there
+        must be one value of C, and a support vector machine is not calibrated.
 
-        Raises `UserError` where the training subset is of one class only, and where there are
-        strengths to choose from and no development set.
+        Parameters
+        ----------
+        vectors : array
+            Training vectors, ``[n, dim]``.
+        labels : array
+            Class index of each training vector, ``[n]``.
+        development : array
+            Development vectors, ``[m, dim]``; no rows: there is no development set.
+        development_labels : array
+            Class index of each development vector, ``[m]``.
+        class_weights : bool
+            Whether classes are weighted inversely to their frequency.
+        seed : int
+            Seed of the linear SVM's coordinate descent.
+
+        Returns
+        -------
+        GridResult
+            The selected value of C and the development UA of each value.
+
+        Raises
+        ------
+        UserError
+            If the training labels are of one class, or if there are several values of C and no
+            development set.
         """
         present = np.unique(labels)
         if len(present) < 2:
             raise UserError(
-                "the training subset holds utterances of one class only, from which no "
-                f"{self._settings.method} can be fitted; take a larger training size"
+                "the training subset holds utterances of one class only, on which no "
+                f"{self._settings.method} can be fitted; use a larger training size"
             )
         if not len(development) and len(self._settings.C) > 1:
             raise UserError(
-                "there is no development set on which one of the estimator's strengths could be "
-                "chosen; name a single one, such as `strengths: [0.01]`"
+                "there is no development set on which one of the estimator's values of C could be "
+                "selected; set a single one, such as `C: [0.01]`"
             )
         scaler = StandardScaler().fit(vectors)
         standardised = scaler.transform(vectors)
         basis = None
         if self._settings.method != "rbf_svm" and vectors.shape[1] > len(vectors):
-            # Linear weights lie in the span of the training vectors: to look for them in its
-            # coordinates is the same, and many times faster for thousands of functionals.
+            # The weights of a linear classifier are in the span of the training vectors. Fitting
+            # in coordinates of that span is equivalent, and much faster for many functionals.
             basis, _ = np.linalg.qr(standardised.T)
             standardised = standardised @ basis
         best: tuple[float, float, Any] | None = None
-        tried: dict[float, float | None] = {}
-        for strength in sorted(self._settings.C):
-            fitted = self._unfitted(strength, standardised, class_weights, seed)
-            fitted.fit(standardised, labels)
-            score = 0.0
+        development_ua: dict[float, float | None] = {}
+        for C in sorted(self._settings.C):
+            classifier = self._unfitted(C, standardised, class_weights, seed)
+            classifier.fit(standardised, labels)
+            ua = 0.0
             if len(development):
-                seen = scaler.transform(development)
-                predicted = fitted.predict(seen if basis is None else seen @ basis)
-                score = _unweighted_accuracy(development_labels, predicted)
-            tried[strength] = score if len(development) else None
-            if best is None or score > best[0]:
-                best = score, strength, fitted
-        assert best is not None  # the settings name one strength or more
-        _, strength, fitted = best
-        learned = scaler.mean_, scaler.scale_, present
+                coordinates = scaler.transform(development)
+                predicted = classifier.predict(
+                    coordinates if basis is None else coordinates @ basis
+                )
+                ua = _unweighted_accuracy(development_labels, predicted)
+            development_ua[C] = ua if len(development) else None
+            if best is None or ua > best[0]:
+                best = ua, C, classifier
+        assert best is not None  # the settings hold at least one value of C
+        _, best_C, classifier = best
+        preprocessing = scaler.mean_, scaler.scale_, present
         if self._settings.method == "rbf_svm":
-            self._decision = kernel_decision(fitted, *learned)
+            self._decision = kernel_decision(classifier, *preprocessing)
         else:
-            self._decision = linear_decision(fitted, *learned, basis)
+            self._decision = linear_decision(classifier, *preprocessing, basis)
         if self._settings.method != "logistic" and len(development):
-            scores = self._decision.scores(development)
-            temperature = fitted_temperature(scores, development_labels, present, class_weights)
-            self._decision = self._decision.at(temperature)
-        return Tried(strength, tried)
+            decision_values = self._decision.decision_function(development)
+            factor = fit_inverse_temperature(
+                decision_values, development_labels, present, class_weights
+            )
+            self._decision = self._decision.with_inverse_temperature(factor)
+        return GridResult(best_C, development_ua)
 
     def probabilities(self, vectors: Vectors) -> Vectors:
-        """[n, classes] of vectors [n, dimension]; 0 for a class that was not in the training.
+        """Compute class probabilities.
 
-        Of logistic regression they are its own. A support vector machine has none: they are the
-        softmax of its decision values times one number that is fitted to the development set
-        (`emoscale.models.temperature`), so the likeliest class is always the machine's decision.
+        Those of a support vector machine are the softmax of its decision values after temperature
+        scaling (`emoscale.models.temperature`), so its most probable class is its prediction.
+
+        Parameters
+        ----------
+        vectors : array
+            Vectors, ``[n, dim]``.
+
+        Returns
+        -------
+        array
+            Probabilities, ``[n, classes]``; 0 for a class without a training utterance.
         """
-        return self._fitted().probabilities(vectors, self._classes)
+        return self._fitted().probabilities(vectors, self._num_classes)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Arrays, and settings that are JSON, of which `from_state` makes the same classifier."""
-        settings = {"settings": self._settings.model_dump(mode="json"), "classes": self._classes}
+        """Return arrays and JSON-serialisable settings from which `from_state` restores it."""
+        settings = {
+            "settings": self._settings.model_dump(mode="json"),
+            "classes": self._num_classes,
+        }
         return self._fitted().arrays(), settings
 
     @classmethod
     def from_state(cls, arrays: dict[str, NDArray[Any]], settings: dict[str, Any]) -> Estimator:
-        """The fitted classifier that gave this state."""
+        """Restore a fitted classifier.
+
+        Parameters
+        ----------
+        arrays : dict of str to array
+            The arrays that `state` returned.
+        settings : dict of str to Any
+            The settings that `state` returned.
+
+        Returns
+        -------
+        Estimator
+            The fitted classifier.
+        """
         checked = EstimatorSettings.model_validate(settings["settings"])
         estimator = cls(checked, [InputShape(len(arrays["mean"]))], settings["classes"])
-        estimator._decision = Decision(**arrays)
+        estimator._decision = FittedDecision(**arrays)
         return estimator
 
-    def _fitted(self) -> Decision:
+    def _fitted(self) -> FittedDecision:
         if self._decision is None:
-            raise RuntimeError("the estimator is asked before it is fitted")
+            raise RuntimeError("the estimator is not fitted; call fit first")
         return self._decision
 
-    def _unfitted(
-        self, strength: float, standardised: Vectors, class_weights: bool, seed: int
-    ) -> Any:
-        weights = "balanced" if class_weights else None
+    def _unfitted(self, C: float, standardised: Vectors, class_weights: bool, seed: int) -> Any:
+        class_weight = "balanced" if class_weights else None
         match self._settings.method:
             case "linear_svm":
                 utterances, dimension = standardised.shape
                 return LinearSVC(
-                    C=strength,
+                    C=C,
                     dual=utterances <= dimension,
-                    class_weight=weights,
+                    class_weight=class_weight,
                     random_state=seed % 2**32,
-                    max_iter=_ITERATIONS,
+                    max_iter=_MAXIMUM_ITERATIONS,
                 )
             case "rbf_svm":
                 gamma = 1.0 / (standardised.shape[1] * max(standardised.var(), 1e-12))
-                return SVC(C=strength, gamma=gamma, class_weight=weights, break_ties=True)
+                return SVC(C=C, gamma=gamma, class_weight=class_weight, break_ties=True)
             case "logistic":
-                return LogisticRegression(C=strength, class_weight=weights, max_iter=_ITERATIONS)
+                return LogisticRegression(
+                    C=C, class_weight=class_weight, max_iter=_MAXIMUM_ITERATIONS
+                )
 
 
-def _unweighted_accuracy(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Mean recall over the classes that occur in the truth."""
-    return float(recall_score(truth, predicted, labels=np.unique(truth), average="macro"))
+def _unweighted_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Return the mean recall over the classes that occur in the labels."""
+    return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro"))

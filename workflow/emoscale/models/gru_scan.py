@@ -1,11 +1,13 @@
-"""Gated recurrent units through time on a CPU, both directions at once, over what still lasts.
+"""Gated recurrent units over time on a CPU, both directions at once, without padding.
 
-torch's own takes two to three times as long there over padded utterances, and more over packed
-sequences or one by one (docs/benchmarks.md). Here the gradient is written out: what does not depend
-on the step before is computed for all frames together, before or after the loop.
+torch's GRU takes two to three times as long on padded utterances, and longer on packed sequences
+or one utterance at a time (see the benchmarks in the documentation). Here the gradient is written
+out: whatever does not depend on the previous step is computed for all frames at once, before or
+after the loop.
 
-Frames lie time first, the utterances of a step by falling length: those of a step that last to the
-next one are its first. Dimensions are `[2, total, ...]`, the reading direction first.
+Frames are in time-major order as in torch's `PackedSequence`: all first steps, then all second
+steps, and so on; within a step utterances are sorted by descending length, so that those which
+have a next step come first. Tensors are ``[2, total frames, ...]``, the reading direction first.
 """
 
 from __future__ import annotations
@@ -19,73 +21,92 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
-def gru_states(entering: Tensor, weight: Tensor, bias: Tensor, sizes: Sequence[int]) -> Tensor:
-    """States [2, total, w] of `entering` [2, total, 3w], what the frames alone contribute.
+def gru_states(
+    projected_inputs: Tensor, weight: Tensor, bias: Tensor, batch_sizes: Sequence[int]
+) -> Tensor:
+    """Compute the hidden states of a gated recurrent unit.
 
-    `weight` [2, 3w, w] and `bias` [2, 3w] act on the state of the step before; `sizes` are of the
-    steps.
+    Parameters
+    ----------
+    projected_inputs : Tensor
+        Input-hidden projection of the frames, with bias, ``[2, total frames, 3 * hidden size]``.
+    weight : Tensor
+        Hidden-hidden weights, ``[2, 3 * hidden size, hidden size]``.
+    bias : Tensor
+        Hidden-hidden biases, ``[2, 3 * hidden size]``.
+    batch_sizes : sequence of int
+        Number of utterances of each step.
+
+    Returns
+    -------
+    Tensor
+        Hidden states, ``[2, total frames, hidden size]``.
     """
-    states: Tensor = _GruScan.apply(entering, weight, bias, sizes)  # type: ignore[no-untyped-call]
+    states: Tensor = _GruScan.apply(  # type: ignore[no-untyped-call]
+        projected_inputs, weight, bias, batch_sizes
+    )
     return states
 
 
 class _GruScan(Function):
-    """The gated recurrent unit of `torch.nn.GRU`: r and z gates, candidate n."""
+    """The gated recurrent unit of `torch.nn.GRU`: reset gate r, update gate z, new gate n."""
 
     @staticmethod
     def forward(
-        ctx: Any, entering: Tensor, weight: Tensor, bias: Tensor, sizes: Sequence[int]
+        ctx: Any, projected: Tensor, weight: Tensor, bias: Tensor, batch_sizes: Sequence[int]
     ) -> Tensor:
-        width = weight.shape[2]
-        states = entering.new_empty(*entering.shape[:2], width)
-        before, candidates, reset = (torch.empty_like(states) for _ in range(3))
-        gates = entering.new_empty(*entering.shape[:2], 2 * width)
+        size = weight.shape[2]
+        states = projected.new_empty(*projected.shape[:2], size)
+        previous, new_gates, recurrent_new = (torch.empty_like(states) for _ in range(3))
+        gates = projected.new_empty(*projected.shape[:2], 2 * size)
         transposed, bias = weight.transpose(1, 2), bias[:, None]
-        state = entering.new_zeros(2, sizes[0], width)
-        for now in _steps(sizes):
-            state = state[:, : now.stop - now.start]
-            before[:, now] = state
+        state = projected.new_zeros(2, batch_sizes[0], size)
+        for step in _steps(batch_sizes):
+            state = state[:, : step.stop - step.start]
+            previous[:, step] = state
             recurrent = torch.baddbmm(bias, state, transposed)
-            gate = (entering[:, now, : 2 * width] + recurrent[..., : 2 * width]).sigmoid_()
-            r, z = torch.split(gate, width, dim=2)
-            gates[:, now] = gate
-            reset[:, now] = recurrent[..., 2 * width :]
-            n = torch.addcmul(entering[:, now, 2 * width :], r, recurrent[..., 2 * width :]).tanh_()
-            candidates[:, now] = n
+            gate = (projected[:, step, : 2 * size] + recurrent[..., : 2 * size]).sigmoid_()
+            r, z = torch.split(gate, size, dim=2)
+            gates[:, step] = gate
+            recurrent_new[:, step] = recurrent[..., 2 * size :]
+            n = torch.addcmul(projected[:, step, 2 * size :], r, recurrent[..., 2 * size :]).tanh_()
+            new_gates[:, step] = n
             state = torch.lerp(n, state, z)
-            states[:, now] = state
-        ctx.save_for_backward(weight, before, gates, candidates, reset)
-        ctx.sizes = sizes
+            states[:, step] = state
+        ctx.save_for_backward(weight, previous, gates, new_gates, recurrent_new)
+        ctx.batch_sizes = batch_sizes
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        weight, before, gates, candidates, reset = ctx.saved_tensors
-        width = weight.shape[2]
-        r, z = torch.split(gates, width, dim=2)
-        by_z = (before - candidates) * z * (1 - z)
-        by_n = (1 - z) * (1 - candidates.square())
-        by_r = reset * r * (1 - r)
-        of_n = torch.empty_like(candidates)
-        of_gates = gradient.new_empty(*gradient.shape[:2], 3 * width)
-        carried = gradient.new_zeros(2, 0, width)
-        for now in reversed(list(_steps(ctx.sizes))):
-            of_state = gradient[:, now].clone()
-            of_state[:, : carried.shape[1]] += carried
-            n = torch.mul(of_state, by_n[:, now])
-            of_n[:, now] = n
-            torch.mul(n, by_r[:, now], out=of_gates[:, now, :width])
-            torch.mul(of_state, by_z[:, now], out=of_gates[:, now, width : 2 * width])
-            torch.mul(n, r[:, now], out=of_gates[:, now, 2 * width :])
-            carried = torch.baddbmm(of_state * z[:, now], of_gates[:, now], weight)
-        of_entering = torch.cat([of_gates[..., : 2 * width], of_n], dim=2)
-        return of_entering, of_gates.transpose(1, 2) @ before, of_gates.sum(dim=1), None
+        weight, previous, gates, new_gates, recurrent_new = ctx.saved_tensors
+        size = weight.shape[2]
+        r, z = torch.split(gates, size, dim=2)
+        # Derivatives of the state by the arguments of sigmoid and tanh; r is reached through n.
+        state_by_z = (previous - new_gates) * z * (1 - z)
+        state_by_n = (1 - z) * (1 - new_gates.square())
+        n_by_r = recurrent_new * r * (1 - r)
+        grad_n = torch.empty_like(new_gates)
+        grad_recurrent = gradient.new_empty(*gradient.shape[:2], 3 * size)
+        carried = gradient.new_zeros(2, 0, size)
+        for step in reversed(list(_steps(ctx.batch_sizes))):
+            grad_state = gradient[:, step].clone()
+            grad_state[:, : carried.shape[1]] += carried
+            n = torch.mul(grad_state, state_by_n[:, step])
+            grad_n[:, step] = n
+            torch.mul(n, n_by_r[:, step], out=grad_recurrent[:, step, :size])
+            torch.mul(grad_state, state_by_z[:, step], out=grad_recurrent[:, step, size : 2 * size])
+            torch.mul(n, r[:, step], out=grad_recurrent[:, step, 2 * size :])
+            carried = torch.baddbmm(grad_state * z[:, step], grad_recurrent[:, step], weight)
+        grad_projected = torch.cat([grad_recurrent[..., : 2 * size], grad_n], dim=2)
+        grad_weight = grad_recurrent.transpose(1, 2) @ previous
+        return grad_projected, grad_weight, grad_recurrent.sum(dim=1), None
 
 
-def _steps(sizes: Sequence[int]) -> Iterator[slice]:
-    """The frames of each step, of the number of utterances that last to it."""
+def _steps(batch_sizes: Sequence[int]) -> Iterator[slice]:
+    """Yield the slice of the frames of each step."""
     start = 0
-    for size in sizes:
+    for size in batch_sizes:
         yield slice(start, start + size)
         start += size

@@ -1,4 +1,4 @@
-"""Two models that learn by themselves; their probabilities are averaged."""
+"""Late fusion: one model per input, trained separately; their probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -15,30 +15,40 @@ from emoscale.models.registry import build_model
 
 
 class LateFusion(Classifier):
-    """A model an input, each with a loss of its own; the mean of their probabilities."""
+    """One branch per input, each with its own loss; the mean of the branches' probabilities.
+
+    Parameters
+    ----------
+    settings : LateFusionSettings
+        Settings of the branches.
+    input_shapes : sequence of InputShape
+        Shape of each input.
+    num_classes : int
+        Number of classes.
+    """
 
     def __init__(
-        self, settings: LateFusionSettings, inputs: Sequence[InputShape], classes: int
+        self, settings: LateFusionSettings, input_shapes: Sequence[InputShape], num_classes: int
     ) -> None:
         super().__init__()
-        parts = [
-            build_model(part, [shape], classes)
-            for part, shape in zip(settings.branches, inputs, strict=True)
+        branches = [
+            build_model(branch_settings, [shape], num_classes)
+            for branch_settings, shape in zip(settings.branches, input_shapes, strict=True)
         ]
-        # Held once, here, so that no statistics are saved under two names.
-        self.standardise = nn.ModuleList(part.standardise[0] for part in parts)
-        for part in parts:
-            part.standardise = nn.ModuleList([nn.Identity()])
-        self.parts = nn.ModuleList(parts)
+        # Only the fusion holds them, so that no statistics are saved under two names.
+        self.standardise = nn.ModuleList(branch.standardise[0] for branch in branches)
+        for branch in branches:
+            branch.standardise = nn.ModuleList([nn.Identity()])
+        self.parts = nn.ModuleList(branches)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes]: the logarithm of the mean of the parts' probabilities."""
-        parts = [logits.log_softmax(dim=1) for logits in self.training_logits(*inputs)]
-        return torch.stack(parts).logsumexp(dim=0) - math.log(len(parts))
+        """Compute the log of the mean of the branches' probabilities, [utterances, classes]."""
+        log_probabilities = [logits.log_softmax(dim=1) for logits in self.training_logits(*inputs)]
+        return torch.stack(log_probabilities).logsumexp(dim=0) - math.log(len(log_probabilities))
 
     def training_logits(self, *inputs: PackedFrames) -> list[Tensor]:
-        """Logits [utterances, classes] of each part."""
+        """Return the logits [utterances, classes] of each branch."""
         return [
-            part(replace(given, frames=standardise(given.frames)))
-            for part, standardise, given in zip(self.parts, self.standardise, inputs, strict=True)
+            branch(replace(batch, frames=standardise(batch.frames)))
+            for branch, standardise, batch in zip(self.parts, self.standardise, inputs, strict=True)
         ]

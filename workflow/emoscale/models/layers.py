@@ -1,4 +1,7 @@
-"""Layers that the classifiers share, over packed frames, each utterance as if it were alone."""
+"""Layers that the classifiers share, on packed frames.
+
+Every layer treats each utterance independently of the others in its batch.
+"""
 
 from __future__ import annotations
 
@@ -11,101 +14,176 @@ from torch import Tensor, nn
 from emoscale.config import models as settings
 
 
-class Segments:
-    """Which utterance each packed frame belongs to.
+class RaggedReduction:
+    """Sums, averages, broadcasts and soft-maxes over each utterance's packed frames.
 
-    An utterance's sums do not depend on the others.
+    Parameters
+    ----------
+    lengths : list of int
+        Number of frames of each utterance.
+    device : torch.device
+        Device of the frames.
 
-    >>> segments = Segments([2, 1], torch.device("cpu"))
-    >>> segments.sum(torch.tensor([[1.0], [2.0], [3.0]])).tolist()
+    Examples
+    --------
+    >>> reduction = RaggedReduction([2, 1], torch.device("cpu"))
+    >>> reduction.sum(torch.tensor([[1.0], [2.0], [3.0]])).tolist()
     [[3.0], [3.0]]
-    >>> segments.softmax(torch.tensor([5.0, 5.0, -1.0])).tolist()
+    >>> reduction.softmax(torch.tensor([5.0, 5.0, -1.0])).tolist()
     [0.5, 0.5, 1.0]
     """
 
     def __init__(self, lengths: list[int], device: torch.device) -> None:
         self.counts = torch.tensor(lengths, device=device)
-        """[utterances] frames of each."""
+        """[utterances] number of frames of each utterance."""
         self.utterance = torch.repeat_interleave(
             torch.arange(len(lengths), device=device), self.counts, output_size=sum(lengths)
         )
-        """[total] place of each frame's utterance."""
+        """[total frames] index of the utterance of each frame."""
 
     def sum(self, frames: Tensor) -> Tensor:
-        """[total, dimension] to [utterances, dimension], in float32 or more exactly."""
+        """Sum the frames of each utterance, in float32 (float64 for float64 frames).
+
+        Parameters
+        ----------
+        frames : Tensor
+            Packed frames, ``[total frames, dim]``.
+
+        Returns
+        -------
+        Tensor
+            Sums, ``[utterances, dim]``.
+        """
         frames = frames if frames.dtype == torch.float64 else frames.float()
         zeros = frames.new_zeros(len(self.counts), frames.shape[1])
         return zeros.index_add(0, self.utterance, frames)
 
     def mean(self, frames: Tensor) -> Tensor:
-        """[total, dimension] to [utterances, dimension]."""
+        """Average the frames of each utterance.
+
+        Parameters
+        ----------
+        frames : Tensor
+            Packed frames, ``[total frames, dim]``.
+
+        Returns
+        -------
+        Tensor
+            Means, ``[utterances, dim]``.
+        """
         return self.sum(frames) / self.counts[:, None]
 
-    def spread(self, values: Tensor) -> Tensor:
-        """[utterances, dimension] to [total, dimension], each frame having its utterance's."""
-        return values.index_select(0, self.utterance)
+    def broadcast(self, vectors: Tensor) -> Tensor:
+        """Repeat the vector of each utterance for all its frames.
+
+        Parameters
+        ----------
+        vectors : Tensor
+            One vector per utterance, ``[utterances, dim]``.
+
+        Returns
+        -------
+        Tensor
+            One vector per frame, ``[total frames, dim]``.
+        """
+        return vectors.index_select(0, self.utterance)
 
     def softmax(self, logits: Tensor) -> Tensor:
-        """[total] to [total]; those of an utterance sum to 1."""
+        """Compute the softmax over the frames of each utterance.
+
+        Parameters
+        ----------
+        logits : Tensor
+            One logit per frame, ``[total frames]``.
+
+        Returns
+        -------
+        Tensor
+            Weights that sum to 1 over each utterance, ``[total frames]``.
+        """
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        lowest = logits.new_full((len(self.counts),), -torch.inf)
-        highest = lowest.scatter_reduce(0, self.utterance, logits.detach(), "amax")
-        exponentials = torch.exp(logits - highest[self.utterance])
+        minima = logits.new_full((len(self.counts),), -torch.inf)
+        maxima = minima.scatter_reduce(0, self.utterance, logits.detach(), "amax")
+        exponentials = torch.exp(logits - maxima[self.utterance])
         sums = self.sum(exponentials[:, None])
-        return exponentials / self.spread(sums)[:, 0]
+        return exponentials / self.broadcast(sums)[:, 0]
 
 
-ATTENTION_WIDTH = 128
-"""Units of the layer that scores frames."""
+ATTENTION_HIDDEN_SIZE = 128
+"""Hidden size of the layer that computes the attention logit of a frame."""
 
-_SMALLEST_VARIANCE = 1e-6  # keeps the gradient of a standard deviation of 0, of one frame, finite
+_MINIMUM_VARIANCE = 1e-6  # keeps the gradient of a standard deviation of 0 (one frame) finite
 
 
 class Pooling(nn.Module):
-    """Mean, or mean and standard deviation, over frames; weighted equally or by attention.
+    """Mean, or mean and standard deviation, over the frames of each utterance.
 
-    Attention is that of Okabe et al. (2018), "Attentive statistics pooling for deep speaker
-    embedding": a layer with tanh and a vector score each frame, and a softmax over the utterance
-    makes weights of the scores. The width of that layer is ours.
+    Frames have equal weights or attention weights: a linear layer with tanh and a vector compute
+    one logit per frame, and a softmax over the utterance's frames gives the weights [1]_. The
+    hidden size of that layer is not the paper's.
+
+    Parameters
+    ----------
+    pooling : {"mean", "mean_std", "attention", "attentive_statistics"}
+        Which statistics are computed, and with which weights.
+    input_size : int
+        Dimension of the frames.
+
+    References
+    ----------
+    .. [1] K. Okabe, T. Koshinaka and K. Shinoda, "Attentive statistics pooling for deep speaker
+       embedding", Interspeech 2018.
     """
 
-    def __init__(self, pooling: settings.Pooling, dimension: int) -> None:
+    def __init__(self, pooling: settings.Pooling, input_size: int) -> None:
         super().__init__()
-        self._deviation = pooling in ("mean_std", "attentive_statistics")
-        self.dimension = dimension * (2 if self._deviation else 1)
-        """Values an utterance."""
+        self._with_std = pooling in ("mean_std", "attentive_statistics")
+        self.output_size = input_size * (2 if self._with_std else 1)
+        """Dimension of the pooled vectors."""
         self.score: nn.Module | None = None
         if pooling in ("attention", "attentive_statistics"):
             self.score = nn.Sequential(
-                nn.Linear(dimension, ATTENTION_WIDTH),
+                nn.Linear(input_size, ATTENTION_HIDDEN_SIZE),
                 nn.Tanh(),
-                nn.Linear(ATTENTION_WIDTH, 1, bias=False),  # the softmax would not notice one
+                # A bias would not change the softmax.
+                nn.Linear(ATTENTION_HIDDEN_SIZE, 1, bias=False),
             )
 
     def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
-        """[total, dimension] to [utterances, self.dimension]."""
-        segments = Segments(lengths, frames.device)
+        """Pool frames [total frames, input size] to vectors [utterances, output size]."""
+        reduction = RaggedReduction(lengths, frames.device)
         if self.score is None:
-            return self._statistics(frames, segments, None)
-        weights = segments.softmax(self.score(frames)[:, 0])
-        return self._statistics(frames, segments, weights[:, None])
+            return self._statistics(frames, reduction, None)
+        attention_weights = reduction.softmax(self.score(frames)[:, 0])
+        return self._statistics(frames, reduction, attention_weights[:, None])
 
-    def _statistics(self, frames: Tensor, segments: Segments, weights: Tensor | None) -> Tensor:
-        def mean_of(values: Tensor) -> Tensor:
-            return segments.mean(values) if weights is None else segments.sum(values * weights)
+    def _statistics(
+        self, frames: Tensor, reduction: RaggedReduction, attention_weights: Tensor | None
+    ) -> Tensor:
+        def weighted_mean(values: Tensor) -> Tensor:
+            if attention_weights is None:
+                return reduction.mean(values)
+            return reduction.sum(values * attention_weights)
 
-        mean = mean_of(frames)
-        if not self._deviation:
+        mean = weighted_mean(frames)
+        if not self._with_std:
             return mean
-        # The derivative of a variance by its mean is 0, so none is computed.
-        variance = mean_of((frames - segments.spread(mean.detach())).square())
-        return torch.cat([mean, (variance + _SMALLEST_VARIANCE).sqrt()], dim=1)
+        # The derivative of the variance with respect to the mean is 0, so it is not computed.
+        variance = weighted_mean((frames - reduction.broadcast(mean.detach())).square())
+        return torch.cat([mean, (variance + _MINIMUM_VARIANCE).sqrt()], dim=1)
 
 
 class Standardise(nn.Module):
-    """Subtract the mean and divide by the standard deviation of each dimension (of each layer).
+    """Subtract the mean and divide by the standard deviation, per dimension (and layer).
 
-    The statistics are buffers: they are saved with the model, which so knows its preprocessing.
+    The statistics are buffers, so they are saved with the model's weights.
+
+    Parameters
+    ----------
+    dimension : int
+        Dimension of the frames.
+    layers : int or None
+        Number of hidden states (layers) per frame; None: frames without layers.
     """
 
     mean: Tensor
@@ -117,27 +195,43 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))
 
-    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
-        """Take statistics [dimension] or [layers, dimension].
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Set the statistics; a dimension with zero variance is only centred.
 
-        A dimension that does not vary is only centred.
+        Parameters
+        ----------
+        mean : Tensor
+            Mean, ``[dim]`` or ``[layers, dim]``.
+        std : Tensor
+            Standard deviation, of the same shape.
         """
         self.mean.copy_(mean)
-        self.scale.copy_(torch.where(deviation > 1e-6, 1.0 / deviation.clamp(min=1e-6), 1.0))
+        self.scale.copy_(torch.where(std > 1e-6, 1.0 / std.clamp(min=1e-6), 1.0))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """[frames, dimension], or [frames, layers, dimension], to the same shape, in float32."""
+        """Standardise frames [total frames, (layers,) dim]; the result is in float32."""
         return (frames - self.mean).mul_(self.scale)
 
 
-_SCORES = re.compile(r"^(?:parts\.(?P<part>\d+)\.)?layers\.(?P<input>\d+)\.scores$")
+_LAYER_SCORES = re.compile(r"^(?:parts\.(?P<branch>\d+)\.)?layers\.(?P<input>\d+)\.scores$")
 
 
 class LayerWeights(nn.Module):
-    """The weighted mean of a frame's layers; equal weights at first.
+    """Weighted mean of the layers of each frame, with learned weights that are equal at first.
 
-    As in SUPERB (Yang et al. 2021) and Pepino et al. (2021); the weights are a softmax, so that
-    they can be read as shares.
+    The weights are a softmax of free parameters, so they are positive and sum to 1 [1]_ [2]_.
+
+    Parameters
+    ----------
+    layers : int
+        Number of layers.
+
+    References
+    ----------
+    .. [1] S. Yang et al., "SUPERB: Speech processing universal performance benchmark",
+       Interspeech 2021.
+    .. [2] L. Pepino, P. Riera and L. Ferrer, "Emotion recognition from speech using wav2vec 2.0
+       embeddings", Interspeech 2021.
     """
 
     def __init__(self, layers: int) -> None:
@@ -145,91 +239,126 @@ class LayerWeights(nn.Module):
         self.scores = nn.Parameter(torch.zeros(layers))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """[total, layers, dimension] to [total, dimension]."""
+        """Average frames [total frames, layers, dim] over layers to [total frames, dim]."""
         return torch.softmax(self.scores, dim=0) @ frames
 
 
-def layer_shares(weights: Mapping[str, Tensor]) -> dict[int, list[float]]:
-    """The share of each layer in a trained model, by the number of the input; they sum to 1.
+def normalised_layer_weights(state: Mapping[str, Tensor]) -> dict[int, list[float]]:
+    """Return the layer weights of a trained model, which sum to 1 for each input.
 
-    Inputs without layers have none; `weights` are the model's state.
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+        The model's ``state_dict``.
 
-    >>> layer_shares({"layers.0.scores": torch.zeros(4)})
+    Returns
+    -------
+    dict of int to list of float
+        The weight of each layer, by the index of the input; inputs without layers are omitted.
+
+    Examples
+    --------
+    >>> normalised_layer_weights({"layers.0.scores": torch.zeros(4)})
     {0: [0.25, 0.25, 0.25, 0.25]}
     """
-    shares = {}
-    for name, scores in sorted(weights.items()):
-        match = _SCORES.match(name)
+    weights_of_input = {}
+    for name, scores in sorted(state.items()):
+        match = _LAYER_SCORES.match(name)
         if match is not None:
-            own = torch.softmax(scores.detach().double(), dim=0)
-            shares[int(match["part"] or match["input"])] = own.tolist()
-    return shares
+            layer_weights = torch.softmax(scores.detach().double(), dim=0)
+            weights_of_input[int(match["branch"] or match["input"])] = layer_weights.tolist()
+    return weights_of_input
 
 
 class Dropout(nn.Module):
-    """`nn.Dropout`, drawing from `generator`, which a training sets to its own.
+    """`nn.Dropout` with a random generator of its own, see `set_dropout_generator`.
 
-    So what is dropped does not depend on what else is trained in the process.
+    The dropped values then do not depend on what else is trained in the process.
+
+    Parameters
+    ----------
+    p : float
+        Probability that a value is dropped.
     """
 
     generator: torch.Generator | None = None
-    """None: torch's default one."""
+    """None: torch's default generator."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, p: float) -> None:
         super().__init__()
-        self.share = share
+        self.p = p
 
     def forward(self, values: Tensor) -> Tensor:
-        """Any shape to the same; what is kept is scaled so that the expectation stays."""
-        if not self.training or self.share == 0.0:
+        """Drop values of a tensor of any shape and divide the remaining ones by 1 - p."""
+        if not self.training or self.p == 0.0:
             return values
-        # Faster on a CPU than Bernoulli draws, of which torch makes one a value.
-        drawn = torch.rand(values.shape, generator=self.generator, device=values.device)
-        return values * (drawn >= self.share).to(values.dtype).div_(1.0 - self.share)
+        # Faster on a CPU than Tensor.bernoulli_ with a generator.
+        uniform = torch.rand(values.shape, generator=self.generator, device=values.device)
+        return values * (uniform >= self.p).to(values.dtype).div_(1.0 - self.p)
 
 
-def draw_dropout_from(model: nn.Module, generator: torch.Generator) -> None:
-    """Let every dropout of a model draw from `generator`."""
+def set_dropout_generator(model: nn.Module, generator: torch.Generator) -> None:
+    """Set the random generator of every dropout layer of a model.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    generator : torch.Generator
+        Generator on the model's device.
+    """
     for module in model.modules():
         if isinstance(module, Dropout):
             module.generator = generator
 
 
 class UtteranceLinear(nn.Linear):
-    """In float32 whatever the precision of the products over frames: it costs next to nothing."""
+    """`nn.Linear` on one vector per utterance, computed in float32 even under autocast.
+
+    Its cost is negligible compared with that of the products over frames.
+    """
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """[utterances, entering] to [utterances, leaving]."""
+        """Map vectors [utterances, in_features] to [utterances, out_features]."""
         with torch.autocast(vectors.device.type, enabled=False):
             return super().forward(vectors.to(self.weight.dtype))
 
 
 class PackedConvolution(nn.Module):
-    """Of an odd kernel and stride 1: as many frames come out as went in.
+    """One-dimensional convolution of packed frames with stride 1 and zero padding ("same").
 
-    The utterances stand in one long signal with half a kernel of zeros between them, and each tap
-    of the kernel is one product with all of it: torch's convolution is prepared anew on a CPU for
-    each number of frames, and no two batches have the same.
+    The utterances are concatenated to one signal with half a kernel of zeros between them, and
+    each tap of the kernel is one matrix product with the whole signal. torch's convolution would be
+    prepared anew on a CPU for each number of frames, and hardly two batches have the same number.
+
+    Parameters
+    ----------
+    in_channels : int
+        Dimension of the frames.
+    out_channels : int
+        Dimension of the output.
+    kernel_size : int
+        Number of frames, odd.
     """
 
-    def __init__(self, dimension: int, channels: int, kernel: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(dimension, channels, kernel)
+        self.convolution = nn.Conv1d(in_channels, out_channels, kernel_size)
 
     def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
-        """[total, dimension] to [total, channels]."""
+        """Convolve frames [total frames, in_channels] to [total frames, out_channels]."""
         taps = self.convolution.weight.permute(2, 1, 0)
         bias = self.convolution.bias
         assert bias is not None
         half = len(taps) // 2
         if not half:
             return torch.addmm(bias, frames, taps[0])
-        utterance = Segments(lengths, frames.device).utterance
+        utterance = RaggedReduction(lengths, frames.device).utterance
         rows = torch.arange(len(frames), device=frames.device) + half * utterance
         signal = frames.new_zeros(len(frames) + half * (len(lengths) + 1), frames.shape[1])
         signal = signal.index_copy(0, rows + half, frames)
         count = len(signal) - 2 * half
-        summed = torch.addmm(bias, signal[:count], taps[0])
+        convolved = torch.addmm(bias, signal[:count], taps[0])
         for offset, tap in enumerate(taps[1:], start=1):
-            summed = torch.addmm(summed, signal[offset : offset + count], tap)
-        return summed.index_select(0, rows)
+            convolved = torch.addmm(convolved, signal[offset : offset + count], tap)
+        return convolved.index_select(0, rows)

@@ -1,4 +1,4 @@
-"""A bidirectional recurrent network over frames, pool, classify."""
+"""Bidirectional recurrent network over frames, pooling, linear classifier."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from emoscale.config.models import RecurrentSettings
-from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import Dropout, Pooling, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
 
 
-class Recurrent(OneInput):
-    """A recurrent encoder, pooling, dropout, linear."""
+class Recurrent(SingleInputClassifier):
+    """Recurrent encoder, pooling, dropout, linear layer.
+
+    Parameters
+    ----------
+    settings : RecurrentSettings
+        Settings of the model.
+    input_shapes : sequence of InputShape
+        The shape of the only input.
+    num_classes : int
+        Number of classes.
+    """
 
     def __init__(
-        self, settings: RecurrentSettings, inputs: Sequence[InputShape], classes: int
+        self, settings: RecurrentSettings, input_shapes: Sequence[InputShape], num_classes: int
     ) -> None:
-        super().__init__(inputs)
+        super().__init__(input_shapes)
         self.encoder = RecurrentEncoder(
-            inputs[0].dimension,
+            input_shapes[0].dimension,
             settings.rnn_type,
             settings.hidden_size,
             settings.num_layers,
             settings.dropout,
         )
-        self.pool = Pooling(settings.pooling, self.encoder.dimension)
+        self.pool = Pooling(settings.pooling, self.encoder.output_size)
         self.dropout = Dropout(settings.dropout)
-        self.classify = UtteranceLinear(self.pool.dimension, classes)
+        self.classify = UtteranceLinear(self.pool.output_size, num_classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes]."""
+        """Compute logits [utterances, classes]."""
         (batch,) = inputs
-        encoded = self.encoder(self.entering(batch), batch.lengths)
+        encoded = self.encoder(self.standardised_frames(batch), batch.lengths)
         logits: Tensor = self.classify(self.dropout(self.pool(encoded, batch.lengths)))
         return logits

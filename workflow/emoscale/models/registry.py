@@ -1,4 +1,4 @@
-"""Builds the classifier that a configuration names."""
+"""Registry of the classifiers: maps the kind in a configuration to its class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # it imports torch, and every start of Snakemake reads this module
+if TYPE_CHECKING:  # imports torch, and Snakemake reads this module at every start
     from emoscale.models.contract import Classifier, InputShape
 
 BUILT_IN = {
@@ -19,21 +19,48 @@ BUILT_IN = {
     "recurrent": "emoscale.models.recurrent:Recurrent",
     "waveform": "emoscale.models.waveform:WaveformNetwork",
 }
-"""Class of each kind; it is imported when it is used."""
+"""Module and class of each kind; the module is imported when it is needed."""
 
 
 FITTING = "emoscale.training.fitting"
-"""Fits estimators and predicts with them; imported only for these."""
+"""Module that fits estimators and predicts with them; imported only for these."""
 
 
 def sources_of(kind: str) -> list[str]:
-    """Dotted names of the modules that a training of this kind imports besides all others'."""
+    """Return the modules that only trainings of this kind import.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the model.
+
+    Returns
+    -------
+    list of str
+        Dotted module names.
+    """
     module = BUILT_IN[kind].partition(":")[0]
     return [module, FITTING] if kind == "estimator" else [module]
 
 
-def build_model(settings: Any, inputs: Sequence[InputShape], classes: int) -> Classifier:
-    """The classifier for checked settings (see `emoscale.config.models`)."""
+def build_model(settings: Any, input_shapes: Sequence[InputShape], num_classes: int) -> Classifier:
+    """Build the classifier of checked settings.
+
+    Parameters
+    ----------
+    settings : ModelSettings
+        Settings of the model, see `emoscale.config.models`.
+    input_shapes : sequence of InputShape
+        Shape of each input.
+    num_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    Classifier
+        The network, with random weights.
+    """
     module, _, name = BUILT_IN[settings.kind].partition(":")
-    model: Classifier = getattr(importlib.import_module(module), name)(settings, inputs, classes)
+    model_class = getattr(importlib.import_module(module), name)
+    model: Classifier = model_class(settings, input_shapes, num_classes)
     return model

@@ -1,4 +1,4 @@
-"""A convolutional network on the raw waveform, trained end to end."""
+"""Convolutional network on raw waveforms, trained end to end."""
 
 from __future__ import annotations
 
@@ -9,89 +9,115 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from emoscale.config.models import WaveformModelSettings
-from emoscale.models.contract import InputShape, OneInput, PackedFrames
-from emoscale.models.layers import Dropout, Segments, UtteranceLinear
+from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
+from emoscale.models.layers import Dropout, RaggedReduction, UtteranceLinear
 
 
 class BlockConvolution(nn.Conv1d):
-    """`nn.Conv1d` over one signal, as one matrix product of blocks that are a stride long.
+    """`nn.Conv1d` of one signal, as one matrix product of blocks that are one stride long.
 
-    The kernel falls into as many blocks as strides that it touches. All blocks of the signal are
-    multiplied by all of the kernel, and shifted rows are summed. On a CPU that takes half the time
-    of torch's convolution, which is prepared anew for each length of signal.
+    The kernel is padded to a whole number of strides and split into blocks of one stride. All
+    blocks of the signal are multiplied by all blocks of the kernel, and shifted rows are summed. On
+    a CPU that takes half the time of torch's convolution, which is prepared anew for each length.
     """
 
     def forward(self, signal: Tensor) -> Tensor:
-        """[samples, channels] to [frames, channels]."""
+        """Convolve a signal [samples, in_channels] to [frames, out_channels]."""
         (kernel,), (stride,) = self.kernel_size, self.stride
-        parts = -(-kernel // stride)
+        num_blocks = -(-kernel // stride)  # of the kernel
         frames = (len(signal) - kernel) // stride + 1
-        blocks = pad(signal, (0, 0, 0, (frames + parts - 1) * stride - len(signal)))
-        weight = pad(self.weight, (0, parts * stride - kernel)).permute(2, 1, 0)
-        weight = weight.reshape(parts, stride * self.in_channels, -1)
-        products = blocks.reshape(frames + parts - 1, -1) @ torch.cat(list(weight), dim=1)
-        summed: Tensor = products[:frames, : self.out_channels]
-        for offset, part in enumerate(products.chunk(parts, dim=1)[1:], start=1):
-            summed = summed + part[offset : offset + frames]
-        return summed if self.bias is None else summed + self.bias
+        blocks = pad(signal, (0, 0, 0, (frames + num_blocks - 1) * stride - len(signal)))
+        weight = pad(self.weight, (0, num_blocks * stride - kernel)).permute(2, 1, 0)
+        weight = weight.reshape(num_blocks, stride * self.in_channels, -1)
+        products = blocks.reshape(frames + num_blocks - 1, -1) @ torch.cat(list(weight), dim=1)
+        convolved: Tensor = products[:frames, : self.out_channels]
+        for offset, product in enumerate(products.chunk(num_blocks, dim=1)[1:], start=1):
+            convolved = convolved + product[offset : offset + frames]
+        return convolved if self.bias is None else convolved + self.bias
 
 
-class WaveformNetwork(OneInput):
-    """Strided convolutions, each with a norm over channels and ReLU; mean over time; linear.
+class WaveformNetwork(SingleInputClassifier):
+    """Strided convolutions with layer normalisation and ReLU, mean over time, linear layer.
 
-    In the line of Dai et al. (2017), "Very deep convolutional neural networks for raw waveforms",
-    with a norm that sees one frame at a time, so that an utterance does not depend on its batch.
+    It follows the networks of Dai et al. [1]_, but normalises each frame over its channels, so
+    that the logits of an utterance do not depend on its batch.
+
+    Parameters
+    ----------
+    settings : WaveformModelSettings
+        Settings of the model.
+    input_shapes : sequence of InputShape
+        The shape of the only input.
+    num_classes : int
+        Number of classes.
+
+    References
+    ----------
+    .. [1] W. Dai, C. Dai, S. Qu, J. Li and S. Das, "Very deep convolutional neural networks for raw
+       waveforms", ICASSP 2017.
     """
 
     def __init__(
-        self, settings: WaveformModelSettings, inputs: Sequence[InputShape], classes: int
+        self,
+        settings: WaveformModelSettings,
+        input_shapes: Sequence[InputShape],
+        num_classes: int,
     ) -> None:
-        super().__init__(inputs)
+        super().__init__(input_shapes)
         self.convolutions = nn.ModuleList()
-        self.hop, self.field = 1, 1  # of the whole network, in samples
-        entering = inputs[0].dimension
-        for channels, kernel, stride in settings.layers:
+        self.hop, self.receptive_field = 1, 1  # of the whole network, in samples
+        in_channels = input_shapes[0].dimension
+        for out_channels, kernel_size, stride in settings.layers:
             self.convolutions.append(
                 nn.ModuleDict(
                     {
-                        "convolution": BlockConvolution(entering, channels, kernel, stride),
-                        "norm": nn.LayerNorm(channels),
+                        "convolution": BlockConvolution(
+                            in_channels, out_channels, kernel_size, stride
+                        ),
+                        "norm": nn.LayerNorm(out_channels),
                     }
                 )
             )
-            self.field += (kernel - 1) * self.hop
+            self.receptive_field += (kernel_size - 1) * self.hop
             self.hop *= stride
-            entering = channels
+            in_channels = out_channels
         self.dropout = Dropout(settings.dropout)
-        self.classify = UtteranceLinear(entering, classes)
+        self.classify = UtteranceLinear(in_channels, num_classes)
 
     def forward(self, *inputs: PackedFrames) -> Tensor:
-        """Logits [utterances, classes].
+        """Compute logits [utterances, classes].
 
-        The utterances are computed as one long signal. Each begins at a multiple of the network's
-        hop, so frames fall as they would fall alone; those that see beyond their utterance's end
-        are left out. What is shorter than the receptive field is filled up with zeros.
+        The utterances are concatenated to one signal in which each begins at a multiple of the
+        network's hop, so its frames are those of the utterance by itself. Frames whose receptive
+        field crosses the end of their utterance are not used. Utterances that are shorter than the
+        receptive field are padded with zeros.
         """
         (batch,) = inputs
-        signal, kept, counts = self._one_signal(batch)
+        signal, frame_indices, counts = self._concatenate(batch)
         for layer in self.convolutions:
             convolved = layer["convolution"](signal)  # type: ignore[index]
             signal = torch.relu(layer["norm"](convolved))  # type: ignore[index]
-        means = Segments(counts, signal.device).mean(signal.index_select(0, kept))
+        frames = signal.index_select(0, frame_indices)
+        means = RaggedReduction(counts, signal.device).mean(frames)
         logits: Tensor = self.classify(self.dropout(means))
         return logits
 
-    def _one_signal(self, batch: PackedFrames) -> tuple[Tensor, Tensor, list[int]]:
-        """[samples, dimension], the frames [all kept] of it that count, and how many of each."""
-        samples = self.entering(batch)
-        pieces, kept, counts = [], [], []
+    def _concatenate(self, batch: PackedFrames) -> tuple[Tensor, Tensor, list[int]]:
+        """Concatenate a batch to one signal.
+
+        Return the signal [samples, dim], the indices of the frames that are used after the
+        convolutions, and their number for each utterance.
+        """
+        samples = self.standardised_frames(batch)
+        blocks, frame_indices, counts = [], [], []
         begin = 0
         for utterance in torch.split(samples, batch.lengths):
-            length = max(len(utterance), self.field)
-            slot = -(-length // self.hop) * self.hop
-            pieces += [utterance, utterance.new_zeros(slot - len(utterance), utterance.shape[1])]
-            count = (length - self.field) // self.hop + 1
-            kept.append(torch.arange(count) + begin // self.hop)
+            length = max(len(utterance), self.receptive_field)
+            padded_length = -(-length // self.hop) * self.hop
+            padding = utterance.new_zeros(padded_length - len(utterance), utterance.shape[1])
+            blocks += [utterance, padding]
+            count = (length - self.receptive_field) // self.hop + 1
+            frame_indices.append(torch.arange(count) + begin // self.hop)
             counts.append(count)
-            begin += slot
-        return torch.cat(pieces), torch.cat(kept).to(samples.device), counts
+            begin += padded_length
+        return torch.cat(blocks), torch.cat(frame_indices).to(samples.device), counts

@@ -1,1 +1,1 @@
-"""Trained models applied to new recordings."""
+"""Predictions of trained models for new and for perturbed recordings."""

@@ -1,4 +1,4 @@
-"""Features of new recordings, made by the study's own steps: shards, an index, and its reader."""
+"""Features of new recordings, extracted as those of a study: shards, an index and its reader."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from emoscale.config.representations import ExternalSettings
 from emoscale.representations.contract import Representation
 from emoscale.representations.registry import build_representation
 from emoscale.representations.weights.fetching import fetch_checkpoint, is_in_cache
-from emoscale.representations.weights.origin import Origin
-from emoscale.representations.weights.placing import place_weights
+from emoscale.representations.weights.local_checkpoint import LocalCheckpoint
+from emoscale.representations.weights.resolving import resolve_checkpoints
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
@@ -27,71 +27,106 @@ from emoscale.training.run_record import InputRecord
 from emoscale.training.saved_run import SavedRun
 
 DEFAULT_CACHE = "~/.cache/emoscale"
+"""The user's cache of pre-trained weights."""
 
 
-def weights_of(
-    run: SavedRun, places: Mapping[str, Path], cache: Path | None, download: bool
-) -> list[Origin]:
-    """Where the weights are that the run's representations name.
+def locate_checkpoints(
+    run: SavedRun, paths: Mapping[str, Path], cache: Path | None, download: bool
+) -> list[LocalCheckpoint]:
+    """Locate the pre-trained weights that a run's representations name.
 
-    `places` says of a name (or of a path in the settings) where they lie now. Others are those of
-    the study's checkpoints, in `cache`: by default the study's own where they are there, otherwise
-    the user's. A run may be anybody's, so nothing is written to the folder that it names. They are
-    downloaded only where `download` says so. Raises `CheckpointError`.
+    A run may come from a stranger, so nothing is written to the cache that it names.
+
+    Parameters
+    ----------
+    run : SavedRun
+        The run.
+    paths : mapping of str to Path
+        Files or folders that override the cache, by the name (or path) in the run's settings.
+    cache : Path or None
+        Cache folder of all other checkpoints; None: the study's cache for the checkpoints that are
+        in it, the user's cache for the rest.
+    download : bool
+        Whether checkpoints that are not in the cache are downloaded.
+
+    Returns
+    -------
+    list of LocalCheckpoint
+        Those of `paths`, then those of the cache.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, or `paths` has a name that the run does not use.
     """
-    named_cache = Path(run.record.prediction.checkpoint_cache).expanduser()
-    origins = [Origin(name, path, "", path.name) for name, path in places.items()]
-    named = {
+    study_cache = Path(run.record.prediction.checkpoint_cache).expanduser()
+    located = [LocalCheckpoint(name, path, "", path.name) for name, path in paths.items()]
+    names = {
         getattr(each.settings, key)
         for each in run.inputs
         for key in getattr(each.settings, "checkpoint_keys", ())
     }
-    unknown = sorted(set(places) - named)
+    unknown = sorted(set(paths) - names)
     if unknown:
         raise CheckpointError(
-            f"{run.name} reads no weights {unknown[0]}; it names "
-            f"{', '.join(sorted(named)) or 'none at all'}"
+            f"{run.name} uses no pre-trained weights {unknown[0]}; the names that it uses: "
+            f"{', '.join(sorted(names)) or 'none'}"
         )
-    for name in sorted(named & set(run.record.prediction.checkpoints) - set(places)):
+    for name in sorted(names & set(run.record.prediction.checkpoints) - set(paths)):
         settings = run.record.prediction.checkpoints[name]
-        place = cache or (
-            named_cache if is_in_cache(settings, named_cache) else Path(DEFAULT_CACHE).expanduser()
+        folder = cache or (
+            study_cache if is_in_cache(settings, study_cache) else Path(DEFAULT_CACHE).expanduser()
         )
         try:
-            origins.append(fetch_checkpoint(name, settings, place, offline=not download))
+            located.append(fetch_checkpoint(name, settings, folder, offline=not download))
         except CheckpointError as error:
-            advice = "" if download else f"; here: add --download, or --weights {name}=PATH"
-            raise CheckpointError(f"{error}{advice}") from None
-    return origins
+            remedy = "" if download else f"; to predict, add --download or --weights {name}=PATH"
+            raise CheckpointError(f"{error}{remedy}") from None
+    return located
 
 
 @dataclass(frozen=True)
-class _Made:
+class _BuiltRepresentation:
     settings: Any
     representation: Representation
-    weights: str
+    pretrained_weights: str
 
 
-class FeatureMaker:
-    """Makes what a run's model reads of recordings, as its study did.
+class FeatureExtractor:
+    """Extracts the features that a run's model reads from recordings, as its study did.
 
-    Raises `CheckpointError` where weights are missing or are not those of the training, and
-    `UserError` where a representation is code from outside the project that is not in `trusted`:
-    a run's file names what would be run.
+    Parameters
+    ----------
+    run : SavedRun
+        The run.
+    checkpoints : sequence of LocalCheckpoint
+        Pre-trained weights of its representations.
+    device : torch.device
+        Device of the representations and of the features.
+    trusted : collection of str
+        Kinds of representations from outside the project whose code may be run; the run's record
+        names that code.
+
+    Raises
+    ------
+    CheckpointError
+        If pre-trained weights are missing or are not those of the training.
+    UserError
+        If a representation is code from outside the project and not in `trusted`.
     """
 
     def __init__(
         self,
         run: SavedRun,
-        origins: Sequence[Origin],
+        checkpoints: Sequence[LocalCheckpoint],
         device: torch.device,
         trusted: Collection[str] = (),
     ) -> None:
         self._run, self._device = run, device
-        self._made: dict[str, _Made] = {}
-        for each in run.inputs:
-            if each.name not in self._made:
-                self._made[each.name] = self._build(each, origins, trusted)
+        self._representations: dict[str, _BuiltRepresentation] = {}
+        for record in run.inputs:
+            if record.name not in self._representations:
+                self._representations[record.name] = self._build(record, checkpoints, trusted)
 
     @property
     def reads_text(self) -> bool:
@@ -100,85 +135,115 @@ class FeatureMaker:
 
     @property
     def reads_audio(self) -> bool:
-        """Whether waveforms are read, so that long recordings are cut."""
+        """Whether waveforms are read, so that long recordings are split."""
         return "audio" in self._modalities()
 
-    def features(self, rows: pl.DataFrame) -> tuple[list[str], CellFeatures | None, dict[str, str]]:
-        """Features of utterances (schema `EXTRACTION_INPUTS`): their keys, in order, and what models read.
+    def extract(self, rows: pl.DataFrame) -> tuple[list[str], CellFeatures | None, dict[str, str]]:
+        """Extract the features of utterances.
 
-        Also a sentence of each utterance that has none; the features is None where nothing is left.
+        Parameters
+        ----------
+        rows : DataFrame
+            The utterances (schema `EXTRACTION_INPUTS`).
+
+        Returns
+        -------
+        keys : list of str
+            Keys of the utterances with features, in order.
+        features : CellFeatures or None
+            Their features; None if there are none.
+        errors : dict of str to str
+            Message for each other utterance, by its key.
         """
-        failed: dict[str, str] = {}
+        errors: dict[str, str] = {}
         with TemporaryDirectory(prefix="emoscale-") as temporary:
             indices: dict[str, Path] = {}
-            for name, made in self._made.items():
+            for name, built in self._representations.items():
                 folder = Path(temporary) / name
-                shards = self._extract(rows, made, folder, 0, failed)
+                shards = self._extract_shards(rows, built, folder, 0, errors)
                 if not shards:
-                    return [], None, failed
+                    return [], None, errors
                 indices[name] = folder / "index.parquet"
                 index_shards(shards, indices[name])
-            keys = [key for key in rows["utterance"] if key not in failed]
+            keys = [key for key in rows["utterance"] if key not in errors]
             if not keys:
-                return [], None, failed
+                return [], None, errors
             stores = [FeatureStore(indices[each.name], each.layer) for each in self._run.inputs]
             self._check_shapes(stores)
             features = [store.load(keys) for store in stores]
-        return keys, CellFeatures(keys, features, self._device), failed
+        return keys, CellFeatures(keys, features, self._device), errors
 
     def _modalities(self) -> set[str]:
-        return {made.representation.modality for made in self._made.values()}
+        return {built.representation.modality for built in self._representations.values()}
 
     def _build(
-        self, saved: InputRecord, origins: Sequence[Origin], trusted: Collection[str]
-    ) -> _Made:
-        settings: Any = saved.settings
+        self,
+        record: InputRecord,
+        checkpoints: Sequence[LocalCheckpoint],
+        trusted: Collection[str],
+    ) -> _BuiltRepresentation:
+        settings: Any = record.settings
         if isinstance(settings, ExternalSettings) and settings.kind not in trusted:
             raise UserError(
-                f"{self._run.folder}: the representation {saved.name} is {settings.kind}, code "
-                f"from outside the project; where you trust it, add --trust {settings.kind}"
+                f"{self._run.folder}: the representation {record.name} is {settings.kind}, code "
+                f"from outside the project; if you trust it, add --trust {settings.kind}"
             )
-        placed, _ = place_weights(settings, origins)
-        representation = build_representation(placed, self._device.type)
-        found = getattr(representation, "checkpoint_sha256", "")
-        if found != saved.checkpoint_sha256:
+        resolved, _ = resolve_checkpoints(settings, checkpoints)
+        representation = build_representation(resolved, self._device.type)
+        sha256 = getattr(representation, "checkpoint_sha256", "")
+        if sha256 != record.checkpoint_sha256:
             names = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
             raise CheckpointError(
-                f"representation {saved.name}: its weights have sha256 {found or '(none)'}, and "
-                f"those of the training {saved.checkpoint_sha256 or '(none)'} ({saved.pretrained_weights}); "
-                f"say where they are with --weights {names[0] if names else 'NAME'}=PATH"
+                f"representation {record.name}: its weights have sha256 {sha256 or '(none)'}, but "
+                f"the model was trained with {record.checkpoint_sha256 or '(none)'} "
+                f"({record.pretrained_weights}); name the path of these with "
+                f"--weights {names[0] if names else 'NAME'}=PATH"
             )
         if getattr(settings, "backend", "native") != "native":
             print(
-                f"note: the study computed {saved.name} with {settings.backend}; here it is this "
-                "project's own code, whose values are those up to rounding",
+                f"note: the study computed {record.name} with {settings.backend}; this project's "
+                "implementation is used instead, whose values are equal up to rounding",
                 file=sys.stderr,
             )
-        return _Made(settings, representation, saved.pretrained_weights)
+        return _BuiltRepresentation(settings, representation, record.pretrained_weights)
 
-    def _extract(
-        self, rows: pl.DataFrame, made: _Made, folder: Path, first: int, failed: dict[str, str]
+    def _extract_shards(
+        self,
+        rows: pl.DataFrame,
+        built: _BuiltRepresentation,
+        folder: Path,
+        start: int,
+        errors: dict[str, str],
     ) -> list[Path]:
-        """Shards of the rows; where a shard fails, of each half of it, down to single rows."""
-        path = folder / f"{first:06d}-{first + len(rows):06d}.h5"
+        """Extract the rows as one shard; if that fails, extract each half, down to single rows."""
+        path = folder / f"{start:06d}-{start + len(rows):06d}.h5"
         try:
-            extract_shard(rows, Path(), made.settings, made.representation, path, "", made.weights)
+            extract_shard(
+                rows,
+                Path(),
+                built.settings,
+                built.representation,
+                path,
+                "",
+                built.pretrained_weights,
+            )
         except UserError as error:
             if len(rows) == 1:
-                failed.setdefault(rows["utterance"][0], str(error))
+                errors.setdefault(rows["utterance"][0], str(error))
                 return []
         else:
             return [path]
         half = len(rows) // 2
         return [
-            *self._extract(rows[:half], made, folder, first, failed),
-            *self._extract(rows[half:], made, folder, first + half, failed),
+            *self._extract_shards(rows[:half], built, folder, start, errors),
+            *self._extract_shards(rows[half:], built, folder, start + half, errors),
         ]
 
     def _check_shapes(self, stores: Sequence[FeatureStore]) -> None:
-        for saved, store, shape in zip(self._run.inputs, stores, self._run.shapes, strict=True):
+        for record, store, shape in zip(self._run.inputs, stores, self._run.shapes, strict=True):
             if shape_of(store) != shape:
                 raise StoreError(
-                    f"{self._run.folder}: the representation {saved.name} gives {shape_of(store)} "
-                    f"now, and gave {shape} when the model was trained; train it again"
+                    f"{self._run.folder}: features of {record.name} have the shape "
+                    f"{shape_of(store)} now, but had {shape} when the model was trained; train it "
+                    "again"
                 )

@@ -1,4 +1,4 @@
-"""What a trained run says about its test utterances when they are heard otherwise."""
+"""Predictions of a trained run for its test utterances under perturbed conditions."""
 
 from __future__ import annotations
 
@@ -25,29 +25,51 @@ def predict_conditions(
     device: torch.device,
     memory_bytes: int | None = None,
 ) -> pl.DataFrame:
-    """Predictions of the fold's test utterances under each condition (`tables.perturbed_schema`).
+    """Predict the test utterances of a fold under the clean and every perturbed condition.
 
-    `clean` are the stores of the run's inputs, in its order, and `perturbed` those of each
-    condition, where an input that is not audio stays as it is. The first condition is `clean`.
-    Raises `StoreError` where the features are not those that the run was trained on, or changed
-    features were made in another way.
+    Parameters
+    ----------
+    run : SavedRun
+        The run.
+    fold : DataFrame
+        The fold's table.
+    clean : sequence of FeatureStore
+        Features that the run was trained on, one store per input.
+    perturbed : mapping of str to sequence of FeatureStore
+        Features of each perturbed condition, one store per input; those of an input that is not
+        audio are the clean ones.
+    device : torch.device
+        Device of the computation.
+    memory_bytes : int or None
+        Memory for features in bytes; the rest is mapped from temporary files. None: no limit.
+
+    Returns
+    -------
+    DataFrame
+        Predictions (schema `tables.schemas.perturbed_schema`); the first condition is `clean`.
+
+    Raises
+    ------
+    StoreError
+        If the clean features are not those that the run was trained on, or perturbed features were
+        extracted with other settings or weights.
     """
-    found = [store.sha256 for store in clean]
-    if found != [each.features_sha256 for each in run.inputs]:
+    sha256s = [store.sha256 for store in clean]
+    if sha256s != [record.features_sha256 for record in run.inputs]:
         raise StoreError(
-            f"{run.folder}: was trained on other features than "
+            f"{run.folder}: was trained on other features than those that "
             f"{', '.join(str(store.path) for store in clean)} holds now; train it again"
         )
-    tested = fold.filter(pl.col("role") == "test").select("utterance", "label")
+    test = fold.filter(pl.col("role") == "test").select("utterance", "label")
     tables = []
-    keys = tested["utterance"].to_list()
+    keys = test["utterance"].to_list()
     for condition, stores in {CLEAN: clean, **perturbed}.items():
-        for store, as_trained in zip(stores, clean, strict=True):
-            _check_same(store, as_trained)
+        for store, clean_store in zip(stores, clean, strict=True):
+            _check_extraction(store, clean_store)
         budget = MemoryBudget(memory_bytes)
         cell_features = CellFeatures(keys, [store.load(keys, budget) for store in stores], device)
         tables += [
-            _answers(run, repeat, cell_features, tested).select(
+            _predictions(run, repeat, cell_features, test).select(
                 pl.lit(condition).alias("condition"), "*"
             )
             for repeat in run.repeats
@@ -55,8 +77,8 @@ def predict_conditions(
     return pl.concat(tables).select(perturbed_schema(run.classes).names)
 
 
-def _check_same(perturbed: FeatureStore, clean: FeatureStore) -> None:
-    """That nothing but the audio differs."""
+def _check_extraction(perturbed: FeatureStore, clean: FeatureStore) -> None:
+    """Raise `StoreError` if more than the audio differs."""
     same = perturbed.description() == clean.description()
     if not same or shape_of(perturbed) != shape_of(clean):
         raise StoreError(
@@ -65,16 +87,16 @@ def _check_same(perturbed: FeatureStore, clean: FeatureStore) -> None:
         )
 
 
-def _answers(
-    run: SavedRun, repeat: SavedRepeat, cell_features: CellFeatures, tested: pl.DataFrame
+def _predictions(
+    run: SavedRun, repeat: SavedRepeat, cell_features: CellFeatures, test: pl.DataFrame
 ) -> pl.DataFrame:
-    places = cell_features.indices(tested["utterance"].to_list())
-    probabilities = run.probabilities(cell_features, places, [repeat])
-    return tested.with_columns(
+    indices = cell_features.indices(test["utterance"].to_list())
+    probabilities = run.probabilities(cell_features, indices, [repeat])
+    return test.with_columns(
         pl.lit(repeat.number, dtype=pl.Int32).alias("repeat"),
-        pl.Series("predicted", [run.classes[place] for place in probabilities.argmax(axis=1)]),
+        pl.Series("predicted", [run.classes[index] for index in probabilities.argmax(axis=1)]),
         *(
-            pl.Series(f"p_{name}", probabilities[:, place])
-            for place, name in enumerate(run.classes)
+            pl.Series(f"p_{name}", probabilities[:, index])
+            for index, name in enumerate(run.classes)
         ),
     )

@@ -1,4 +1,4 @@
-"""Class probabilities of new recordings, from a trained run."""
+"""Class probabilities of new recordings, predicted by a trained run."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from emoscale.prediction.features import FeatureMaker
-from emoscale.prediction.recordings import LeftOut, Segment, segments_of
-from emoscale.prediction.tables import predictions_frame
+from emoscale.prediction.features import FeatureExtractor
+from emoscale.prediction.recordings import Segment, SkippedRecording, split_recording
+from emoscale.prediction.tables import predictions_table
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import EXTRACTION_INPUTS
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
-SECONDS_AT_ONCE = 600.0
-"""Of audio whose features are in memory together."""
+BATCH_SECONDS = 600.0
+"""Seconds of audio whose features are in memory at once."""
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ExtractionInput:
     segment: Segment
     transcript: str | None
 
@@ -32,55 +32,78 @@ class _Asked:
 def predict(
     run: SavedRun,
     repeats: Sequence[SavedRepeat],
-    maker: FeatureMaker,
+    extractor: FeatureExtractor,
     files: Sequence[Path],
     transcripts: Transcripts,
     segment_seconds: float,
-    report: Callable[[LeftOut], None],
+    on_skip: Callable[[SkippedRecording], None],
 ) -> pl.DataFrame:
-    """Predictions of recordings (schema `predictions_of_files`), the mean of the repeats'.
+    """Predict recordings with the mean of the repeats' probabilities.
 
-    A recording longer than `segment_seconds` is cut into equal segments, none longer; the file's own
-    row is the mean of theirs, weighted by their lengths, and they stand below it. Of a model that
-    reads text alone nothing is cut. `report` is told at once of each recording or segment that is
-    left out; the others are predicted all the same.
+    A recording longer than `segment_seconds` is split into segments of equal length. Its row is the
+    mean of theirs, weighted by length, and their rows follow. Models that read only text do not
+    split recordings.
+
+    Parameters
+    ----------
+    run : SavedRun
+        The run.
+    repeats : sequence of SavedRepeat
+        Repeats of the run whose probabilities are averaged.
+    extractor : FeatureExtractor
+        Extractor of the run's features.
+    files : sequence of Path
+        The recordings.
+    transcripts : Transcripts
+        Their transcripts, used if the model reads text.
+    segment_seconds : float
+        Maximum length of a segment in seconds.
+    on_skip : callable
+        Called with each recording or segment that cannot be predicted, when that is known.
+
+    Returns
+    -------
+    DataFrame
+        Predictions (schema `recording_predictions_schema`).
     """
-    found: dict[Segment, NDArray[np.float64]] = {}
-    asked = _asked(run, maker, files, transcripts, segment_seconds, report)
-    for batch in _batches(asked):
+    probabilities_of: dict[Segment, NDArray[np.float64]] = {}
+    inputs = _extraction_inputs(run, extractor, files, transcripts, segment_seconds, on_skip)
+    for batch in _batches(inputs):
         rows = dataframe_of([_row(each) for each in batch], EXTRACTION_INPUTS)
-        keys, cell_features, failed = maker.features(rows)
-        part_of = {each.segment.key: each.segment for each in batch}
-        for key, sentence in failed.items():
-            report(LeftOut(part_of[key].file, sentence))
+        keys, cell_features, errors = extractor.extract(rows)
+        segment_of = {each.segment.key: each.segment for each in batch}
+        for key, message in errors.items():
+            on_skip(SkippedRecording(segment_of[key].file, message))
         if cell_features is not None:
             probabilities = run.probabilities(cell_features, cell_features.indices(keys), repeats)
-            found |= {part_of[key]: row for key, row in zip(keys, probabilities, strict=True)}
-    return predictions_frame(run, repeats, found)
+            probabilities_of |= {
+                segment_of[key]: row for key, row in zip(keys, probabilities, strict=True)
+            }
+    return predictions_table(run, repeats, probabilities_of)
 
 
-def _asked(
+def _extraction_inputs(
     run: SavedRun,
-    maker: FeatureMaker,
+    extractor: FeatureExtractor,
     files: Sequence[Path],
     transcripts: Transcripts,
     segment_seconds: float,
-    report: Callable[[LeftOut], None],
-) -> Iterator[_Asked]:
+    on_skip: Callable[[SkippedRecording], None],
+) -> Iterator[_ExtractionInput]:
     for file in files:
-        longest = segment_seconds if maker.reads_audio else float("inf")
-        segments, left_out = segments_of(file, run.record.prediction.audio, longest)
-        for each in left_out:
-            report(each)
+        maximum_seconds = segment_seconds if extractor.reads_audio else float("inf")
+        segments, skipped = split_recording(file, run.record.prediction.audio, maximum_seconds)
+        for each in skipped:
+            on_skip(each)
         transcript = None
-        if segments and maker.reads_text:
+        if segments and extractor.reads_text:
             try:
                 transcript = _transcript(file, segments, transcripts, segment_seconds)
             except UserError as error:
-                report(LeftOut(file, str(error)))
+                on_skip(SkippedRecording(file, str(error)))
                 continue
         for segment in segments:
-            yield _Asked(segment, transcript)
+            yield _ExtractionInput(segment, transcript)
 
 
 def _transcript(
@@ -88,35 +111,35 @@ def _transcript(
 ) -> str:
     if segments[0].count > 1:
         raise UserError(
-            f"{file}: is longer than {segment_seconds:g} s, and the model reads a transcript, which "
-            "cannot be cut with it; cut both, or raise --segment-seconds"
+            f"{file}: is longer than {segment_seconds:g} s, but its transcript, which the model "
+            "reads, cannot be split automatically; split both, or raise --segment-seconds"
         )
-    return transcripts.of(file)
+    return transcripts.find(file)
 
 
-def _batches(asked: Iterator[_Asked]) -> Iterator[list[_Asked]]:
-    batch: list[_Asked] = []
+def _batches(inputs: Iterator[_ExtractionInput]) -> Iterator[list[_ExtractionInput]]:
+    batch: list[_ExtractionInput] = []
     seconds = 0.0
-    for each in asked:
+    for each in inputs:
         batch.append(each)
         seconds += each.segment.seconds
-        if seconds >= SECONDS_AT_ONCE:
+        if seconds >= BATCH_SECONDS:
             yield batch
             batch, seconds = [], 0.0
     if batch:
         yield batch
 
 
-def _row(asked: _Asked) -> dict[str, object]:
-    """As extraction reads it: no alignment of words is known."""
-    segment = asked.segment
+def _row(extraction_input: _ExtractionInput) -> dict[str, object]:
+    """Return a row of the schema `EXTRACTION_INPUTS`; no word alignment is known."""
+    segment = extraction_input.segment
     return {
         "utterance": segment.key,
         "audio": str(segment.file),
         "start": segment.start,
         "end": segment.end,
         "seconds": segment.seconds,
-        "transcript": asked.transcript,
+        "transcript": extraction_input.transcript,
         "words": None,
         "audio_sha256": "",
     }

@@ -1,4 +1,4 @@
-"""Which recordings are meant, whether they can be used, and the segments that long ones are cut to."""
+"""New recordings: search in folders, audio checks, and segments of long recordings."""
 
 from __future__ import annotations
 
@@ -10,125 +10,181 @@ from pathlib import Path
 
 from emoscale.audio.decoding import Recording, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
-from emoscale.runtime.errors import AudioError, CorpusError, reason_of
+from emoscale.runtime.errors import AudioError, CorpusError, error_summary
 
-ENDINGS = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
-"""Of the files that are taken from a folder, in any case; a file that is named is always read."""
+SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
+"""Suffixes (in any case) of the files that a search in a folder finds."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """What is predicted at once: a recording, or a segment of a long one."""
+    """A recording, or a segment of a long one, that is predicted by itself."""
 
     file: Path
     seconds: float
-    """Its duration."""
+    """Duration in seconds."""
 
     number: int = 1
-    """Which one of the file's, from 1."""
+    """Number of the segment in the file, from 1."""
 
     count: int = 1
-    """How many the file was cut to; 1: it is a whole."""
+    """Number of segments of the file; 1: the segment is the whole recording."""
 
     start: float | None = None
-    """Seconds within the file; None: from its beginning."""
+    """Start within the file in seconds; None: the beginning of the file."""
 
     end: float | None = None
-    """Seconds within the file; None: to its end."""
+    """End within the file in seconds; None: the end of the file."""
 
     @property
     def key(self) -> str:
-        """Unique; what messages call it."""
+        """Unique key, used in messages."""
         if self.count == 1:
             return str(self.file)
         return f"{self.file}, segment {self.number} of {self.count}"
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A recording, or a segment of one, that is not predicted, and why."""
+class SkippedRecording:
+    """A recording, or a segment of one, that cannot be predicted."""
 
     file: Path
-    sentence: str
+    message: str
+    """Why it cannot be predicted."""
 
 
-def find_recordings(given: Sequence[Path]) -> list[Path]:
-    """The files that are meant, each once: folders are searched, what is in them is sorted.
+def find_recordings(paths: Sequence[Path]) -> list[Path]:
+    """Return the given files and the recordings in the given folders, without duplicates.
 
-    Raises `CorpusError` for a folder without recordings.
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, and folders that are searched recursively.
+
+    Returns
+    -------
+    list of Path
+        The files, in order; those of a folder are sorted.
+
+    Raises
+    ------
+    CorpusError
+        If a folder contains no recording.
     """
-    found: dict[Path, Path] = {}
-    for path in given:
+    file_of: dict[Path, Path] = {}  # by resolved path
+    for path in paths:
         files = [path]
-        if os.path.isdir(path):  # noqa: PTH112 - says no to names that no file system knows
+        if os.path.isdir(path):  # noqa: PTH112 - False instead of an error for invalid names
             files = sorted(
                 file
                 for file in path.rglob("*")
-                if file.suffix.lower() in ENDINGS
-                and not file.name.startswith("._")  # macOS leaves these on foreign disks
+                if file.suffix.lower() in SUFFIXES
+                and not file.name.startswith("._")  # macOS writes these to foreign file systems
                 and file.is_file()
             )
             if not files:
                 raise CorpusError(
-                    f"{path}: holds no recording ({', '.join(ENDINGS)}); name another folder"
+                    f"{path}: holds no recording ({', '.join(SUFFIXES)}); name another folder"
                 )
         for file in files:
-            found.setdefault(real_path(file), file)
-    return list(found.values())
+            file_of.setdefault(resolved_path(file), file)
+    return list(file_of.values())
 
 
-def real_path(file: Path) -> Path:
-    """Without links; of a name that cannot be one, as it is: reading it says why."""
+def resolved_path(file: Path) -> Path:
+    """Resolve symbolic links.
+
+    Parameters
+    ----------
+    file : Path
+        The path.
+
+    Returns
+    -------
+    Path
+        The resolved path; an invalid path is returned unchanged, so that reading it reports why.
+    """
     try:
         return file.resolve()
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: circular links
         return file
 
 
 def read_list(path: Path) -> list[Path]:
-    """The paths that a text file names, one a line; raises `CorpusError` where it has none."""
+    """Read a text file with one path per line.
+
+    Parameters
+    ----------
+    path : Path
+        The text file, UTF-8.
+
+    Returns
+    -------
+    list of Path
+        The paths.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read or is empty.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
-            f"{path}: cannot be read as a list of paths ({reason_of(error)})"
+            f"{path}: cannot be read as a list of paths ({error_summary(error)})"
         ) from None
     paths = [Path(line.strip()) for line in text.splitlines() if line.strip()]
     if not paths:
-        raise CorpusError(f"{path}: names no recording; write one path a line")
+        raise CorpusError(f"{path}: names no recording; write one path per line")
     return paths
 
 
-def segments_of(
-    file: Path, checks: AudioChecks, longest_seconds: float
-) -> tuple[list[Segment], list[LeftOut]]:
-    """A recording as a whole, or in equal segments none of which is longer than `longest_seconds`.
+def split_recording(
+    file: Path, checks: AudioChecks, maximum_seconds: float
+) -> tuple[list[Segment], list[SkippedRecording]]:
+    """Split a recording into equal segments, if it is longer than a maximum.
 
-    What is not fit for use, as in a corpus, is left out: the recording, or a segment of it.
+    Parameters
+    ----------
+    file : Path
+        The recording.
+    checks : AudioChecks
+        Requirements on a recording and on each segment, as for the recordings of a corpus.
+    maximum_seconds : float
+        Maximum length of a segment in seconds.
+
+    Returns
+    -------
+    segments : list of Segment
+        The segments that meet the requirements.
+    skipped : list of SkippedRecording
+        The recording or the segments that do not.
     """
     try:
         str(file).encode()
     except UnicodeEncodeError:
         name = str(file).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return [], [LeftOut(file, f"{name}: the name is not UTF-8; rename the file")]
+        message = f"{name}: the name is not UTF-8; rename the file"
+        return [], [SkippedRecording(file, message)]
     try:
         recording = read_recording(file)
         check_recording(recording, checks, str(file))
     except AudioError as error:
-        return [], [LeftOut(file, str(error))]
-    count = max(1, math.ceil(recording.seconds / longest_seconds))
+        return [], [SkippedRecording(file, str(error))]
+    count = max(1, math.ceil(recording.seconds / maximum_seconds))
     if count == 1:
         return [Segment(file, recording.seconds)], []
     segments: list[Segment] = []
-    left_out: list[LeftOut] = []
+    skipped: list[SkippedRecording] = []
     samples, rate = len(recording.samples), recording.sample_rate
     for number in range(1, count + 1):
-        first, last = samples * (number - 1) // count, samples * number // count
-        segment = Segment(file, (last - first) / rate, number, count, first / rate, last / rate)
+        start, end = samples * (number - 1) // count, samples * number // count
+        segment = Segment(file, (end - start) / rate, number, count, start / rate, end / rate)
         try:
-            check_recording(Recording(recording.samples[first:last], rate), checks, segment.key)
+            check_recording(Recording(recording.samples[start:end], rate), checks, segment.key)
         except AudioError as error:
-            left_out.append(LeftOut(file, str(error)))
+            skipped.append(SkippedRecording(file, str(error)))
         else:
             segments.append(segment)
-    return segments, left_out
+    return segments, skipped

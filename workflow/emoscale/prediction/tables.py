@@ -1,4 +1,4 @@
-"""The table of predictions of new recordings, and the forms that it is written in."""
+"""Table of the predictions of new recordings, and the file formats that it is written in."""
 
 from __future__ import annotations
 
@@ -17,88 +17,158 @@ from emoscale.tables.parquet import dataframe_of, write_csv, write_table
 from emoscale.tables.schemas import schema_field
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
-FORMS = (".csv", ".json", ".parquet")
+SUFFIXES = (".csv", ".json", ".parquet")
+"""Suffixes of the file formats."""
 
 
-def predictions_of_files(classes: Sequence[str]) -> pa.Schema:
-    """A row a recording; of one that was cut, below it, a row a segment."""
+def recording_predictions_schema(classes: Sequence[str]) -> pa.Schema:
+    """Return the schema of a table with one row per recording and per segment of a split one.
+
+    The rows of segments follow the row of their recording.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    Schema
+        The schema.
+    """
     return pa.schema(
         [
-            schema_field("file", pa.string(), "the recording, as it was named"),
+            schema_field("file", pa.string(), "path of the recording, as it was given"),
             schema_field(
-                "segment", pa.int32(), "which one of the recording's; null: all", null=True
+                "segment",
+                pa.int32(),
+                "number of the segment in the recording, from 1; null: the whole recording",
+                null=True,
             ),
-            schema_field("segments", pa.int32(), "that the row is the mean of, weighted by length"),
-            schema_field("start", pa.float64(), "seconds within the file"),
-            schema_field("end", pa.float64(), "seconds within the file"),
             schema_field(
-                "seconds", pa.float64(), "predicted; less than end - start if some was not"
+                "segments",
+                pa.int32(),
+                "number of segments whose mean, weighted by length, the probabilities are",
             ),
-            schema_field("predicted", pa.string(), "class of the highest probability"),
+            schema_field("start", pa.float64(), "start within the file, seconds"),
+            schema_field("end", pa.float64(), "end within the file, seconds"),
+            schema_field(
+                "seconds",
+                pa.float64(),
+                "predicted duration, seconds; less than end - start if segments were skipped",
+            ),
+            schema_field("predicted", pa.string(), "class with the highest probability"),
             *(
                 schema_field(f"p_{name}", pa.float64(), "probability of this class")
                 for name in classes
             ),
             schema_field("model", pa.string(), "experiment/fold/size of the study"),
             schema_field(
-                "repeats", pa.string(), "trainings that the probabilities are the mean of"
+                "repeats", pa.string(), "repeats whose mean the probabilities are, comma-separated"
             ),
             schema_field(
                 "pretrained_weights",
                 pa.string(),
-                "where pre-trained weights come from; empty: none",
+                "source of the pre-trained weights; empty: none",
             ),
         ]
     )
 
 
-def predictions_frame(
-    run: SavedRun, repeats: Sequence[SavedRepeat], found: Mapping[Segment, NDArray[np.float64]]
+def predictions_table(
+    run: SavedRun,
+    repeats: Sequence[SavedRepeat],
+    probabilities_of: Mapping[Segment, NDArray[np.float64]],
 ) -> pl.DataFrame:
-    """The table of probabilities [classes] of segments, which stand in the files' order."""
-    of_file: dict[Path, list[Segment]] = {}
-    for segment in found:
-        of_file.setdefault(segment.file, []).append(segment)
-    numbers = ", ".join(str(each.number) for each in repeats)
+    """Build the table of predictions (schema `recording_predictions_schema`).
 
-    def row(first: Segment, number: int | None, own: Sequence[Segment]) -> dict[str, object]:
-        seconds = [each.seconds for each in own]
-        probabilities = np.average([found[each] for each in own], axis=0, weights=seconds)
+    Parameters
+    ----------
+    run : SavedRun
+        The run.
+    repeats : sequence of SavedRepeat
+        Repeats whose mean the probabilities are.
+    probabilities_of : mapping of Segment to array
+        Probabilities ``[classes]`` of each segment, in the order of the files.
+
+    Returns
+    -------
+    DataFrame
+        The table.
+    """
+    segments_of: dict[Path, list[Segment]] = {}
+    for segment in probabilities_of:
+        segments_of.setdefault(segment.file, []).append(segment)
+    numbers = ", ".join(str(repeat.number) for repeat in repeats)
+
+    def row(file: Path, number: int | None, segments: Sequence[Segment]) -> dict[str, object]:
+        seconds = [segment.seconds for segment in segments]
+        probabilities = np.average(
+            [probabilities_of[segment] for segment in segments], axis=0, weights=seconds
+        )
         return {
-            "file": str(first.file),
+            "file": str(file),
             "segment": number,
-            "segments": len(own),
-            "start": own[0].start or 0.0,
-            "end": own[-1].end or own[-1].seconds,
+            "segments": len(segments),
+            "start": segments[0].start or 0.0,
+            "end": segments[-1].end or segments[-1].seconds,
             "seconds": float(sum(seconds)),
             "predicted": run.classes[int(probabilities.argmax())],
             **{f"p_{name}": p for name, p in zip(run.classes, probabilities.tolist(), strict=True)},
             "model": run.name,
             "repeats": numbers,
-            "pretrained_weights": run.weights,
+            "pretrained_weights": run.pretrained_weights,
         }
 
     rows: list[dict[str, object]] = []
-    for segments in of_file.values():
-        rows.append(row(segments[0], None, segments))
+    for file, segments in segments_of.items():
+        rows.append(row(file, None, segments))
         if segments[0].count > 1:
-            rows += [row(segment, segment.number, [segment]) for segment in segments]
-    return dataframe_of(rows, predictions_of_files(run.classes))
+            rows += [row(file, segment.number, [segment]) for segment in segments]
+    return dataframe_of(rows, recording_predictions_schema(run.classes))
 
 
 def write_predictions(table: pl.DataFrame, classes: Sequence[str], path: Path) -> None:
-    """Write the table as .csv, .json (a list of rows) or .parquet, atomically."""
-    check_form(path)
+    """Write the table as CSV, JSON (a list of rows) or Parquet, atomically.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The predictions.
+    classes : sequence of str
+        Names of the classes.
+    path : Path
+        The file; its suffix selects the format.
+
+    Raises
+    ------
+    UserError
+        If the suffix is of no supported format.
+    """
+    check_format(path)
     match path.suffix.lower():
         case ".csv":
             write_csv(table, path)
         case ".json":
             write_json(path, table.to_dicts())
         case _:
-            write_table(table, path, predictions_of_files(classes))
+            write_table(table, path, recording_predictions_schema(classes))
 
 
-def check_form(path: Path) -> None:
-    """Raise `UserError` where the ending of `path` is not that of a form."""
-    if path.suffix.lower() not in FORMS:
-        raise UserError(f"{path}: is not one of {', '.join(FORMS)}; end its name in one of these")
+def check_format(path: Path) -> None:
+    """Check that the suffix of a path is that of a supported format.
+
+    Parameters
+    ----------
+    path : Path
+        The path.
+
+    Raises
+    ------
+    UserError
+        If it is not.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            f"{path}: is not one of {', '.join(SUFFIXES)}; end its name in one of these"
+        )

@@ -1,1 +1,1 @@
-"""Folds, development sets, nested training orders, and the checks before any training."""
+"""Evaluation protocol: folds, development sets, nested training orders and checks for leakage."""

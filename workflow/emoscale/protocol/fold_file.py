@@ -1,4 +1,4 @@
-"""Folds that a table gives, as publications and challenges hand them out."""
+"""Folds from a table of utterances, as publications and challenges distribute them."""
 
 from __future__ import annotations
 
@@ -23,67 +23,99 @@ _ROLES = {
     "validation": "dev",
     "test": "test",
 }
-_ONLY = "1"
+_SINGLE_FOLD = "1"
 
 
 def read_fold_file(path: Path | str) -> pl.DataFrame:
-    """A table of folds: columns utterance, fold, and role (train, dev or test; null: none given).
+    """Read a table of folds.
 
-    The file has the columns `utterance` and `fold` (a fold tests its utterances), or `role` too,
-    or instead (one fold). Raises `ProtocolError` with the line where it is anything else, or an
-    utterance stands in a fold twice (without roles: in the file).
+    The file (CSV, or TSV by its suffix) has the columns `utterance` and `fold` (each fold tests its
+    utterances), or `utterance`, `fold` and `role`, or `utterance` and `role` (a single fold).
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    DataFrame
+        Columns `utterance`, `fold` and `role` (train, dev or test; null if the file has no roles).
+
+    Raises
+    ------
+    ProtocolError
+        If the file has another format, or lists an utterance twice in a fold (without roles: twice
+        in the file); the message names the line.
     """
     path = Path(path)
-    rows = csv.reader(
-        io.StringIO(_text(path), newline=""),
+    reader = csv.reader(
+        io.StringIO(_read_text(path), newline=""),
         delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
         strict=True,
     )
-    places: dict[tuple[str, str], int] = {}
-    found: list[tuple[str, str, str | None]] = []
+    line_of: dict[tuple[str, str], int] = {}
+    rows: list[tuple[str, str, str | None]] = []
     try:
-        header = [cell.strip() for cell in next(rows, [])]
+        header = [cell.strip() for cell in next(reader, [])]
         if "utterance" not in header or not {"fold", "role"} & set(header):
             raise ProtocolError(
                 f"{path}: its first line must name the columns utterance, and fold or role or both "
-                f"(there: {', '.join(header) or 'nothing'})"
+                f"(actual columns: {', '.join(header) or 'none'})"
             )
-        for cells in rows:
+        for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
-            utterance, fold, role = _row(dict(zip(header, cells, strict=False)), header, path, rows)
+            values = dict(zip(header, cells, strict=False))
+            utterance, fold, role = _parse_row(values, header, path, reader)
             key = (utterance, fold if role else "")
-            if key in places:
+            if key in line_of:
                 raise ProtocolError(
-                    f"{path}, line {rows.line_num}: {utterance} stands in line {places[key]} "
-                    "already; keep one"
+                    f"{path}, line {reader.line_num}: {utterance} is already listed in line "
+                    f"{line_of[key]}; remove one of the two"
                 )
-            places[key] = rows.line_num
-            found.append((utterance, fold, role))
+            line_of[key] = reader.line_num
+            rows.append((utterance, fold, role))
     except csv.Error as error:
         raise ProtocolError(
-            f"{path}, line {rows.line_num}: {error}; look for a quote that is not closed"
+            f"{path}, line {reader.line_num}: {error}; look for a quote that is not closed"
         ) from None
     schema = {"utterance": pl.String, "fold": pl.String, "role": pl.String}
-    return pl.DataFrame(found, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def given_roles(
+def roles_from_file(
     labelled: pl.DataFrame, corpus: pl.Series, settings: ProtocolSettings
 ) -> list[pl.Series]:
-    """Each fold's roles, in the order of `labelled`, as `protocol.fold_file` gives them.
+    """Return the roles that `protocol.fold_file` assigns in each fold.
 
-    Null where the file does not list an utterance, as may be with `ignore_unmatched`. `corpus`
-    are the keys of all utterances, those outside the study too. Raises `ProtocolError` where file
-    and corpus differ otherwise, or the file does not give what the settings ask for.
+    Parameters
+    ----------
+    labelled : DataFrame
+        The utterances of the study.
+    corpus : Series
+        Keys of all utterances of the corpus, also those outside the study.
+    settings : ProtocolSettings
+        The protocol of the study, with `fold_file`.
+
+    Returns
+    -------
+    list of Series
+        Role of each row of `labelled`, one series per fold; null if the file does not list the
+        utterance, which `ignore_unmatched` allows.
+
+    Raises
+    ------
+    ProtocolError
+        If the file does not match the corpus or the settings.
     """
     path = str(settings.fold_file)
     table = read_fold_file(path)
-    folds = _in_order(table["fold"])
+    folds = _sorted_folds(table["fold"])
     if len(folds) != settings.folds:
         raise ProtocolError(
             f"{path} has {len(folds)} folds ({', '.join(folds[:10])}) and protocol.folds is "
-            f"{settings.folds}; make it {len(folds)}"
+            f"{settings.folds}; set it to {len(folds)}"
         )
     _check_development(table, settings, path)
     if not settings.ignore_unmatched:
@@ -96,8 +128,8 @@ def given_roles(
         units = keys.join(
             table.with_columns(unit=numbers), on="utterance", how="left", maintain_order="left"
         )["unit"]
-        every = list(range(len(folds)))
-        return roles_by_unit(units, len(folds), every, settings.development, "folds")
+        tested = list(range(len(folds)))
+        return roles_by_unit(units, len(folds), tested, settings.development, "folds")
     return [
         keys.join(
             table.filter(pl.col("fold") == name),
@@ -109,15 +141,28 @@ def given_roles(
     ]
 
 
-def unknown_utterances(corpus: pl.Series, settings: ProtocolSettings) -> int:
-    """How many utterances `protocol.fold_file` lists that the corpus does not have."""
+def count_unknown_utterances(corpus: pl.Series, settings: ProtocolSettings) -> int:
+    """Count the utterances that `protocol.fold_file` lists and the corpus does not have.
+
+    Parameters
+    ----------
+    corpus : Series
+        Keys of all utterances of the corpus.
+    settings : ProtocolSettings
+        The protocol of the study.
+
+    Returns
+    -------
+    int
+        0 if the protocol has no fold file.
+    """
     if settings.fold_file is None:
         return 0
     listed = read_fold_file(settings.fold_file)["utterance"].unique()
     return len(listed) - int(listed.is_in(corpus.implode()).sum())
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -132,39 +177,41 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _row(
-    row: dict[str, str], header: list[str], path: Path, rows: Any
+def _parse_row(
+    row: dict[str, str], header: list[str], path: Path, reader: Any
 ) -> tuple[str, str, str | None]:
+    """Utterance, fold and role of a row."""
     values = {name: row.get(name, "").strip() for name in ("utterance", "fold", "role")}
     for name in values:
         if name in header and not values[name]:
-            raise ProtocolError(f"{path}, line {rows.line_num}: the row has no {name}; fill it in")
+            raise ProtocolError(
+                f"{path}, line {reader.line_num}: the row has no {name}; fill it in"
+            )
     if "role" not in header:
         return values["utterance"], values["fold"], None
     role = _ROLES.get(values["role"].lower())
     if role is None:
         raise ProtocolError(
-            f"{path}, line {rows.line_num}: the role {values['role']} is not known; write train, "
-            "dev or test"
+            f"{path}, line {reader.line_num}: unknown role {values['role']}; use train, dev or test"
         )
-    return values["utterance"], values["fold"] or _ONLY, role
+    return values["utterance"], values["fold"] or _SINGLE_FOLD, role
 
 
-def _in_order(names: pl.Series) -> list[str]:
-    """Folds by number where all are numbers, else by name."""
+def _sorted_folds(names: pl.Series) -> list[str]:
+    """Names of the folds, sorted numerically if all are numbers, else alphabetically."""
     folds = sorted(names.unique())
     numbers = all(name.isdecimal() and len(name) < 10 for name in folds)
     return sorted(folds, key=int) if numbers else folds
 
 
 def _check_development(table: pl.DataFrame, settings: ProtocolSettings, path: str) -> None:
-    chosen = bool((table["role"] == "dev").any())
-    if chosen and settings.development != "file":
+    has_development = bool((table["role"] == "dev").any())
+    if has_development and settings.development != "file":
         raise ProtocolError(
-            f"{path} has the role dev and protocol.development is {settings.development}; make it "
-            "file"
+            f"{path} has the role dev and protocol.development is {settings.development}; set it "
+            "to file"
         )
-    if settings.development == "file" and not chosen:
+    if settings.development == "file" and not has_development:
         raise ProtocolError(
             f"{path} has no role dev and protocol.development is file; use speakers, random or none"
         )
@@ -178,19 +225,19 @@ def _check_development(table: pl.DataFrame, settings: ProtocolSettings, path: st
 def _check_matches(
     table: pl.DataFrame, folds: list[str], labelled: pl.Series, corpus: pl.Series, path: str
 ) -> None:
-    way_out = "mend it, or set protocol.ignore_unmatched: true"
+    remedy = "correct it, or set protocol.ignore_unmatched: true"
     listed = table["utterance"].unique(maintain_order=True)
     unknown = listed.filter(~listed.is_in(corpus.implode()))
     if len(unknown):
         raise ProtocolError(
-            f"{path}: {len(unknown)} of its {len(listed)} utterances are none of the corpus (the "
-            f"first: {unknown[0]}; the corpus has names such as {corpus[0]}); {way_out}"
+            f"{path}: {len(unknown)} of its {len(listed)} utterances are not in the corpus (the "
+            f"first: {unknown[0]}; an example of the corpus's keys: {corpus[0]}); {remedy}"
         )
     for name in folds:
-        own = table if table["role"].null_count() else table.filter(pl.col("fold") == name)
-        missing = labelled.filter(~labelled.is_in(own["utterance"].implode()))
+        of_fold = table if table["role"].null_count() else table.filter(pl.col("fold") == name)
+        missing = labelled.filter(~labelled.is_in(of_fold["utterance"].implode()))
         if len(missing):
             raise ProtocolError(
                 f"{path}: fold {name} does not list {len(missing)} of {len(labelled)} utterances "
-                f"of the study (the first: {missing[0]}); {way_out}"
+                f"of the study (the first: {missing[0]}); {remedy}"
             )

@@ -1,4 +1,4 @@
-"""Which utterances are tested, choose the epoch, or are learned from, in each fold."""
+"""Cross-validation folds: the role (train, dev or test) of every utterance in each fold."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from emoscale.protocol.development import (
     session_development,
     speaker_development,
 )
-from emoscale.protocol.fold_file import given_roles
-from emoscale.protocol.left_out import apart_from
-from emoscale.protocol.stratified import even_groups
+from emoscale.protocol.fold_file import roles_from_file
+from emoscale.protocol.stratified import stratified_groups
+from emoscale.protocol.unassigned import drop_shared_texts
 from emoscale.runtime.errors import ProtocolError
 
 _COLUMN = {
@@ -31,10 +31,22 @@ _PLURAL = {
 }
 
 
-def roles_of(development: str) -> tuple[str, ...]:
-    """The roles of a protocol with that `development`: none has no development set.
+def protocol_roles(development: str) -> tuple[str, ...]:
+    """Return the roles of a protocol; with the development `none` there is no role dev.
 
-    >>> roles_of("unit"), roles_of("none")
+    Parameters
+    ----------
+    development : str
+        The development setting of the protocol.
+
+    Returns
+    -------
+    tuple of str
+        Names of the roles.
+
+    Examples
+    --------
+    >>> protocol_roles("unit"), protocol_roles("none")
     (('train', 'dev', 'test'), ('train', 'test'))
     """
     return ("train", "test") if development == "none" else ("train", "dev", "test")
@@ -43,13 +55,30 @@ def roles_of(development: str) -> tuple[str, ...]:
 def fold_groups(
     utterances: pl.DataFrame, settings: ProtocolSettings, seed: int = 0
 ) -> list[list[str]]:
-    """The units that folds test: lists of sessions, of speakers, or of corpora.
+    """Return the units that folds test: lists of sessions, of speakers, or of corpora.
 
-    With `session` and `corpus`: each of them alone, in the order of their names. With `speakers`:
-    the speakers, women and men dealt in turn, so that groups are even in size and sex. With
-    `stratified`: the speakers, so that the groups are alike in the shares of the classes; groups of
-    equal merit are chosen between by `seed`. Raises `ProtocolError` where the corpus does not have
-    as many as folds are asked for, or not what is to be tested.
+    `session` and `corpus`: one session or corpus per group, sorted by name. `speakers`: groups of
+    speakers of equal size and sex ratio. `stratified`: groups of speakers with similar class
+    proportions.
+
+    Parameters
+    ----------
+    utterances : DataFrame
+        Labelled utterances.
+    settings : ProtocolSettings
+        The protocol of the study.
+    seed : int
+        Seed of the stratified groups, where several are equally good.
+
+    Returns
+    -------
+    list of list of str
+        Names of the sessions, speakers or corpora of each group.
+
+    Raises
+    ------
+    ProtocolError
+        If the corpus has fewer units than folds, or lacks a unit that is to be tested.
     """
     if settings.fold_unit in ("session", "corpus"):
         return [[name] for name in _named_units(utterances, settings)]
@@ -57,13 +86,13 @@ def fold_groups(
     if len(people) < settings.folds:
         raise ProtocolError(
             f"the corpus has {len(people)} speakers and protocol.folds is {settings.folds}; "
-            f"make it {len(people)} or less"
+            f"set it to {len(people)} or less"
         )
     if settings.fold_unit == "stratified":
         counts = utterances.group_by("speaker", "label").len().sort("label")
         table = counts.pivot("label", index="speaker", values="len").fill_null(0).sort("speaker")
-        groups = even_groups(table.drop("speaker").to_numpy(), settings.folds, seed)
-        return [[table["speaker"][place] for place in group] for group in groups]
+        groups = stratified_groups(table.drop("speaker").to_numpy(), settings.folds, seed)
+        return [[table["speaker"][row] for row in group] for group in groups]
     speakers = people["speaker"].to_list()
     return [sorted(speakers[fold :: settings.folds]) for fold in range(settings.folds)]
 
@@ -71,60 +100,80 @@ def fold_groups(
 def assign_roles(
     utterances: pl.DataFrame, settings: ProtocolSettings, fold: int, seed: int
 ) -> pl.DataFrame:
-    """The labelled utterances with the column `role`, for fold number `fold` (from 0).
+    """Return the labelled utterances of a fold with the column `role`.
 
-    Those without a role in the fold are left out: text that is in another role with
-    `text_disjoint`, and what a fold file does not list, where that is allowed. Raises
-    `ProtocolError` where the protocol cannot be had of this corpus.
+    Utterances without a role in the fold are dropped: with `text_disjoint`, those whose text is in
+    another role; with `ignore_unmatched`, those that the fold file does not list.
+
+    Parameters
+    ----------
+    utterances : DataFrame
+        The utterance table with its texts.
+    settings : ProtocolSettings
+        The protocol of the study.
+    fold : int
+        Fold number, from 0.
+    seed : int
+        Seed of the study.
+
+    Returns
+    -------
+    DataFrame
+        Labelled utterances with their role, sorted by key.
+
+    Raises
+    ------
+    ProtocolError
+        If the corpus does not allow the protocol.
     """
     labelled = utterances.filter(pl.col("label").is_not_null()).sort("utterance")
     if settings.fold_unit == "file":
-        roles = given_roles(labelled, utterances["utterance"], settings)
+        roles = roles_from_file(labelled, utterances["utterance"], settings)
     else:
         roles = _roles_of_units(labelled, settings, seed)
 
-    def before_development(number: int) -> pl.DataFrame:
-        dealt = labelled.with_columns(role=roles[number]).drop_nulls("role")
-        return apart_from("test", dealt) if settings.text_disjoint else dealt
+    def without_development(number: int) -> pl.DataFrame:
+        assigned = labelled.with_columns(role=roles[number]).drop_nulls("role")
+        return drop_shared_texts("test", assigned) if settings.text_disjoint else assigned
 
-    dealt = before_development(fold)
+    assigned = without_development(fold)
     if settings.development == "session":
-        dealt = session_development(dealt)
+        assigned = session_development(assigned)
     elif settings.development == "speakers":
-        earlier = [before_development(number) for number in range(fold)]
-        dealt = speaker_development([*earlier, dealt], settings.development_speakers, seed)
+        earlier = [without_development(number) for number in range(fold)]
+        assigned = speaker_development([*earlier, assigned], settings.development_speakers, seed)
     elif settings.development == "random":
-        dealt = random_development(
-            dealt, settings.development_fraction, np.random.default_rng([seed, 41, fold])
+        assigned = random_development(
+            assigned, settings.development_fraction, np.random.default_rng([seed, 41, fold])
         )
     if settings.text_disjoint and settings.development not in ("random", "none"):
-        dealt = apart_from("dev", dealt)
-    return dealt
+        assigned = drop_shared_texts("dev", assigned)
+    return assigned
 
 
 def _named_units(utterances: pl.DataFrame, settings: ProtocolSettings) -> list[str]:
-    """The sessions or corpora that there are; those that are tested are among them."""
+    """Names of the sessions or corpora; checks that those to be tested are among them."""
     unit, units = settings.fold_unit, _PLURAL[settings.fold_unit]
-    without = utterances.filter(pl.col(unit).is_null())
-    if len(without):
+    without_unit = utterances.filter(pl.col(unit).is_null())
+    if len(without_unit):
         raise ProtocolError(
-            f"{without['utterance'][0]} has no session; use protocol.fold_unit: speakers"
+            f"{without_unit['utterance'][0]} has no session; use protocol.fold_unit: speakers"
         )
     names = sorted(utterances[unit].unique())
     for name in settings.test_units or ():
         if name not in names:
             raise ProtocolError(
-                f"protocol.test_units lists {name}, which is none of the {units} with utterances of "
-                f"the study's classes ({', '.join(names)}); mend it"
+                f"protocol.test_units lists {name}, which is not among the {units} with utterances "
+                f"of the study's classes ({', '.join(names)}); correct it"
             )
     if settings.test_units is None and len(names) != settings.folds:
         raise ProtocolError(
             f"the corpus has {len(names)} {units} ({', '.join(names)}) and protocol.folds is "
-            f"{settings.folds}; make it {len(names)}"
+            f"{settings.folds}; set it to {len(names)}"
         )
     if len(names) < 2:
         raise ProtocolError(
-            f"there is one {unit} only ({names[0]}), so nothing is left to train on; use another "
+            f"there is only one {unit} ({names[0]}), so nothing is left to train on; use another "
             "protocol.fold_unit"
         )
     return names
@@ -133,7 +182,7 @@ def _named_units(utterances: pl.DataFrame, settings: ProtocolSettings) -> list[s
 def _roles_of_units(
     labelled: pl.DataFrame, settings: ProtocolSettings, seed: int
 ) -> list[pl.Series]:
-    """Each fold's roles, in the order of `labelled`."""
+    """Roles of the rows of `labelled`, one series per fold."""
     groups = fold_groups(labelled, settings, seed)
     number_of = {name: number for number, group in enumerate(groups) for name in group}
     units = labelled[_COLUMN[settings.fold_unit]].replace_strict(number_of, return_dtype=pl.Int64)

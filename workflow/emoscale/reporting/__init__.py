@@ -1,1 +1,1 @@
-"""Figures and reports."""
+"""Figures, the report page of a study, and the verification of its results."""

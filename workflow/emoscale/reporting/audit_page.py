@@ -1,4 +1,4 @@
-"""The audit of a corpus as one page that opens offline, on a phone too."""
+"""Audit report of a corpus: one HTML page that needs no network and fits a phone."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from emoscale.audit.finding import BREAKS, NOTE, WEAKENS
-from emoscale.audit.findings import Audit
-from emoscale.audit.people import GUESSED_BY
+from emoscale.audit.confounders import CONFOUNDERS
+from emoscale.audit.corpus_audit import Audit
+from emoscale.audit.finding import ERROR, NOTE, WARNING
 from emoscale.reporting.figures import COLOURS
 from emoscale.runtime.files import write_text
 
-_MOST_FINDINGS = 30  # of a kind; the table has all
+_MAXIMUM_FINDINGS = 30  # per kind; the table has all
 _BINS = 30
 _FIGURE_PIXELS = 250
 _BAR_PIXELS = 60
 
 _HEADINGS = {
-    BREAKS: ("Breaks the protocol", "Nothing is trained before this is mended."),
-    WEAKENS: ("Weakens the scores", "These sentences stand beside every score."),
-    NOTE: ("Notes", "Worth knowing; they change nothing."),
+    ERROR: ("Errors", "The protocol is invalid: nothing is trained until these are corrected."),
+    WARNING: ("Warnings", "These weaken the evidence; they are shown with every score."),
+    NOTE: ("Notes", "These have no effect on the study."),
 }
 
 _STYLE = """
@@ -40,8 +40,8 @@ p { margin: .4rem 0 }
 .finding { border-left: .3rem solid #767676; padding: .35rem .75rem; margin: .5rem 0;
   background: #f6f6f6; overflow-wrap: anywhere }
 .finding p { margin: 0 }
-.breaks { border-color: #b3261e; background: #fdecea }
-.weakens { border-color: #b86e00; background: #fff6e8 }
+.error { border-color: #b3261e; background: #fdecea }
+.warning { border-color: #b86e00; background: #fff6e8 }
 .verdict { font-size: 1.1rem; font-weight: 600 }
 .scroll { overflow: auto; max-height: 32rem }
 table { border-collapse: collapse; font-size: .9rem }
@@ -66,37 +66,47 @@ def write_audit_page(
     acoustics: pl.DataFrame,
     corpus: str,
 ) -> None:
-    """Write the page: what breaks, what weakens, notes, counts and figures.
+    """Write the page: errors, warnings, notes, counts and figures.
 
-    `utterances` is the utterance table, `acoustics` has the columns of `ACOUSTICS`; `corpus` is
-    what the corpus is called.
+    Parameters
+    ----------
+    path : Path
+        The page to write.
+    audit : Audit
+        Findings of the audit.
+    utterances : DataFrame
+        The utterance table.
+    acoustics : DataFrame
+        Acoustic measures per utterance, with the columns of `ACOUSTICS`.
+    corpus : str
+        Name of the corpus.
     """
     labelled = utterances.drop_nulls("label").join(acoustics, on="utterance")
-    parts = [
+    sections = [
         f"<h1>Audit of the corpus: {escape(corpus)}</h1>",
-        *_opening(utterances, labelled, corpus),
+        *_introduction(utterances, labelled, corpus),
         f'<p class="verdict">{_verdict(audit.findings)}</p>',
         *_findings(audit.findings),
         *_counts(labelled),
-        *_guesses(audit, labelled["label"].n_unique()),
+        *_majority_baselines(audit, labelled["label"].n_unique()),
         *_figures(labelled),
-        *_outside(utterances),
+        *_excluded(utterances),
     ]
     write_text(
         path,
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Audit of {escape(corpus)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
+        + "\n".join(sections)
         + "\n</body>\n</html>\n",
     )
 
 
-def _opening(utterances: pl.DataFrame, labelled: pl.DataFrame, corpus: str) -> Iterable[str]:
+def _introduction(utterances: pl.DataFrame, labelled: pl.DataFrame, corpus: str) -> Iterable[str]:
     if "synthetic" in corpus:
         yield (
-            '<p class="synthetic">This corpus is synthetic: its speech is generated. What is '
-            "found here says that the audit works, and nothing about people's speech.</p>"
+            '<p class="synthetic">This corpus is synthetic: its speech is generated. The findings '
+            "show that the audit works; they are no evidence about human speech.</p>"
         )
     hours = float(labelled["seconds"].sum()) / 3600
     yield (
@@ -107,35 +117,32 @@ def _opening(utterances: pl.DataFrame, labelled: pl.DataFrame, corpus: str) -> I
 
 
 def _verdict(findings: pl.DataFrame) -> str:
-    counts = [len(findings.filter(severity=severity)) for severity in (BREAKS, WEAKENS, NOTE)]
-    breaks = (
-        "Nothing breaks the protocol"
+    counts = [len(findings.filter(severity=severity)) for severity in (ERROR, WARNING, NOTE)]
+    errors = (
+        "No errors"
         if not counts[0]
-        else f"{_counted(counts[0], 'finding')} must be mended before anything is trained"
+        else f"{_format_count(counts[0], 'error')} to correct before anything is trained"
     )
-    weakens = (
-        "nothing weakens the scores"
-        if not counts[1]
-        else f"{_counted(counts[1], 'finding')} to read the scores with"
-    )
-    return f"{breaks}; {weakens}; {_counted(counts[2], 'note')}."
+    warnings = "no warnings" if not counts[1] else _format_count(counts[1], "warning")
+    return f"{errors}; {warnings}; {_format_count(counts[2], 'note')}."
 
 
 def _findings(findings: pl.DataFrame) -> Iterable[str]:
     for severity, (title, meaning) in _HEADINGS.items():
-        own = findings.filter(severity=severity)
-        if not len(own):
+        selected = findings.filter(severity=severity)
+        if not len(selected):
             continue
         yield f'<h2>{title}</h2><p class="faint">{meaning}</p>'
-        for (name,), rows in own.group_by("finding", maintain_order=True):
+        for (name,), rows in selected.group_by("finding", maintain_order=True):
             details = rows["detail"].to_list()
             sentences = "".join(
-                f"<p>{escape(_as_sentence(detail))}</p>" for detail in details[:_MOST_FINDINGS]
+                f"<p>{escape(_with_full_stop(detail))}</p>"
+                for detail in details[:_MAXIMUM_FINDINGS]
             )
-            if len(details) > _MOST_FINDINGS:
-                more = len(details) - _MOST_FINDINGS
-                sentences += f'<p class="faint">and {more:,} more in audit.csv</p>'
-            heading = escape(_capital(str(name)))
+            if len(details) > _MAXIMUM_FINDINGS:
+                more = len(details) - _MAXIMUM_FINDINGS
+                sentences += f'<p class="faint">{more:,} more in audit.csv</p>'
+            heading = escape(_capitalise(str(name)))
             yield f'<div class="finding {severity}"><b>{heading}</b>{sentences}</div>'
 
 
@@ -152,92 +159,97 @@ def _counts(labelled: pl.DataFrame) -> Iterable[str]:
         if known[column].n_unique() < 2 and column != "label":
             continue
         groups = sorted(known.group_by(column), key=lambda item: str(item[0]))
-        most = max(len(rows) for _, rows in groups)
-        split = classes if column != "label" else []
-        head = [column if column != "label" else "class", "utterances", *split]
-        head += ["minutes", "seconds", "level", "SNR"]
+        largest = max(len(rows) for _, rows in groups)
+        columns = classes if column != "label" else []
+        head = [column if column != "label" else "class", "utterances", *columns]
+        head += ["minutes", "duration, s", "level, dBFS", "SNR, dB"]
         table = [
             [
                 escape(str(name)),
-                f'<span class="count">{len(rows):,}</span>'
-                f'<span class="bar" style="width:{_BAR_PIXELS * len(rows) / most:.0f}px"></span>',
-                *(f"{len(rows.filter(label=label)):,}" for label in split),
+                _count_with_bar(len(rows), largest),
+                *(f"{len(rows.filter(label=label)):,}" for label in columns),
                 f"{float(rows['seconds'].sum()) / 60:,.1f}",
-                _number(rows["seconds"], 2),
-                _number(rows["rms_dbfs"], 1),
-                _number(rows["snr_db"], 1),
+                _format_median(rows["seconds"], 2),
+                _format_median(rows["rms_dbfs"], 1),
+                _format_median(rows["snr_db"], 1),
             ]
             for (name,), rows in groups
         ]
         yield f"<h2>{heading}</h2>"
         if column == "label":
             yield (
-                '<p class="faint">Medians of an utterance\'s duration in seconds, its level in dB '
-                "of full scale (RMS) and its estimated signal-to-noise ratio in dB.</p>"
+                '<p class="faint">Duration, level and SNR are medians over utterances. Level: RMS '
+                "level in dB of full scale (dBFS). SNR: estimated signal-to-noise ratio.</p>"
             )
         yield _table(head, table, bars=True)
 
 
-def _guesses(audit: Audit, classes: int) -> Iterable[str]:
-    yield "<h2>What tells the label without listening</h2>"
+def _count_with_bar(count: int, largest: int) -> str:
+    width = _BAR_PIXELS * count / largest
+    bar = f'<span class="bar" style="width:{width:.0f}px"></span>'
+    return f'<span class="count">{count:,}</span>{bar}'
+
+
+def _majority_baselines(audit: Audit, classes: int) -> Iterable[str]:
+    yield "<h2>Labels predicted without audio</h2>"
     yield (
-        '<p class="faint">UA of guessing each one\'s most frequent class, on the very labels that '
-        "were counted; by accident: the mean where labels are permuted. Chance is "
-        f"{1 / classes:.0%}.</p>"
+        '<p class="faint">UA (unweighted accuracy) of predicting the most frequent class of each '
+        "value, for example of each speaker, counted on the same labels. Permuted: mean UA with "
+        f"permuted labels. Chance is {1 / classes:.0%}.</p>"
     )
-    if not audit.guesses:
-        yield "<p>Nothing varies that could.</p>"
+    if not audit.majority_baselines:
+        yield "<p>Not computed: none of these attributes varies in this corpus.</p>"
         return
     rows = [
         [
-            escape(GUESSED_BY[column]),
-            f"{guess.unweighted_accuracy:.1%}",
-            f"{guess.by_accident:.1%}",
-            f"{guess.p_value:.4f}",
+            escape(CONFOUNDERS[column]),
+            f"{baseline.unweighted_accuracy:.1%}",
+            f"{baseline.permuted_accuracy:.1%}",
+            f"{baseline.p_value:.4f}",
         ]
-        for column, guess in audit.guesses.items()
+        for column, baseline in audit.majority_baselines.items()
     ]
-    yield _table(["known", "UA", "by accident", "p"], rows)
+    yield _table(["known attribute", "UA", "UA, permuted", "p"], rows)
 
 
 def _figures(labelled: pl.DataFrame) -> Iterable[str]:
-    yield '<h2>How long, how loud, how noisy</h2><div class="figures">'
-    for column, words in (
+    yield '<h2>Duration, level and noise</h2><div class="figures">'
+    for column, axis_title in (
         ("seconds", "duration, seconds"),
-        ("rms_dbfs", "level, dB of full scale (RMS)"),
+        ("rms_dbfs", "RMS level, dB of full scale"),
         ("snr_db", "estimated signal-to-noise ratio, dB"),
         ("leading_silence_seconds", "silence before speech, seconds"),
     ):
         values = labelled[column].drop_nulls()
         if len(values):
-            yield _histogram(values, words)
+            yield _histogram(values, axis_title)
     yield "</div>"
     yield (
-        '<p class="faint">The noise is read from the quietest tenth of the 25 ms frames, so an '
-        "utterance without any pause looks noisier than it is. Silence is 40 dB below the loudest "
-        "frame. All measures are in acoustics.parquet.</p>"
+        '<p class="faint">The noise power is estimated from the quietest tenth of the 25 ms '
+        "frames, so the ratio is too low for an utterance without pauses. Silence: frames 40 dB or "
+        "more below the loudest frame. All measures are in acoustics.parquet.</p>"
     )
 
 
-def _outside(utterances: pl.DataFrame) -> Iterable[str]:
-    """The corpus's own labels of what the study leaves out."""
-    outside = utterances.filter(pl.col("label").is_null())
-    if not len(outside):
+def _excluded(utterances: pl.DataFrame) -> Iterable[str]:
+    """Yield a table of the corpus's labels of utterances that are not in the study."""
+    excluded = utterances.filter(pl.col("label").is_null())
+    if not len(excluded):
         return
-    counts = outside.group_by("emotion").len().sort("len", "emotion", descending=[True, False])
-    yield "<h2>Outside the study</h2>"
+    counts = excluded.group_by("emotion").len().sort("len", "emotion", descending=[True, False])
+    yield "<h2>Utterances outside the study</h2>"
     rows = [[escape(str(name)), f"{count:,}"] for name, count in counts.iter_rows()]
-    yield _table(["the corpus's label", "utterances"], rows)
+    yield _table(["label of the corpus", "utterances"], rows)
 
 
-def _histogram(values: pl.Series, words: str) -> str:
+def _histogram(values: pl.Series, axis_title: str) -> str:
     counts, edges = np.histogram(values.to_numpy(), bins=_BINS)
     data = pl.DataFrame({"from": edges[:-1], "to": edges[1:], "utterances": counts})
     chart = (
         alt.Chart(data)
         .mark_rect(color=COLOURS[0], stroke="white", strokeWidth=0.5)
         .encode(
-            x=alt.X("from:Q", title=words)
+            x=alt.X("from:Q", title=axis_title)
             .scale(zero=False, nice=True)
             .axis(tickCount=4, labelOverlap=True),
             x2="to:Q",
@@ -247,38 +259,42 @@ def _histogram(values: pl.Series, words: str) -> str:
         .properties(width=_FIGURE_PIXELS, height=130)
         .configure_axis(labelFontSize=12, titleFontSize=12)
     )
-    drawing = io.StringIO()
-    chart.save(drawing, format="svg")
-    label = escape(f"Histogram: {words}")
-    return drawing.getvalue().replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    svg = io.StringIO()
+    chart.save(svg, format="svg")
+    label = escape(f"Histogram: {axis_title}")
+    return svg.getvalue().replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], bars: bool = False) -> str:
-    """A table of cells that are HTML already; with `bars`, the second column has one in each."""
-    place = ["", ' class="left"' if bars else "", *[""] * len(head)]
+    """Return an HTML table of cells that are already HTML; `bars`: the second column has bars."""
+    attributes = ["", ' class="left"' if bars else "", *[""] * len(head)]
     titles = "".join(
-        f"<th{at}>{escape(title)}</th>" for title, at in zip(head, place, strict=False)
+        f"<th{attribute}>{escape(title)}</th>"
+        for title, attribute in zip(head, attributes, strict=False)
     )
-    body = "".join(
-        f"<tr>{''.join(f'<td{at}>{cell}</td>' for cell, at in zip(row, place, strict=False))}</tr>"
-        for row in rows
-    )
+    body = "".join(f"<tr>{_row(cells, attributes)}</tr>" for cells in rows)
     return f'<div class="scroll"><table><tr>{titles}</tr>{body}</table></div>'
 
 
-def _number(values: pl.Series, digits: int) -> str:
-    """The median, or a dash where there is none."""
+def _row(cells: Sequence[str], attributes: Sequence[str]) -> str:
+    return "".join(
+        f"<td{attribute}>{cell}</td>" for cell, attribute in zip(cells, attributes, strict=False)
+    )
+
+
+def _format_median(values: pl.Series, digits: int) -> str:
+    """Return the median, or a dash for an empty column."""
     median = values.median()
     return "–" if median is None else f"{float(median):.{digits}f}"  # type: ignore[arg-type]
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _format_count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _capitalise(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
-def _as_sentence(detail: str) -> str:
+def _with_full_stop(detail: str) -> str:
     return detail + ("" if detail.endswith(".") else ".")

@@ -1,4 +1,4 @@
-"""Which class is taken for which."""
+"""Confusion matrices, one per experiment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import largest_sizes, save, title, weights_lines, wrapped
+from emoscale.reporting.figures import figure_title, largest_sizes, save, weights_lines, wrap_text
 
 _CELL_PIXELS = 60
 _SPACING_PIXELS = 30
@@ -15,17 +15,42 @@ _LABEL_SIZE = 12
 
 
 def draw_confusion(confusion: pl.DataFrame, scores: pl.DataFrame, html: Path, svg: Path) -> None:
-    """Write the figure of `confusion_chart`."""
+    """Write the figure of `confusion_chart`.
+
+    Parameters
+    ----------
+    confusion : DataFrame
+        The table of confusions.
+    scores : DataFrame
+        The table of scores.
+    html, svg : Path
+        Files to write.
+    """
     save(confusion_chart(confusion, scores), html, svg)
 
 
 def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetChart:
-    """A matrix an experiment, at its largest training size; the shares of a row sum to 1."""
+    """Return one confusion matrix per experiment, at its largest training size.
+
+    Each row of a matrix is normalised to sum to 1.
+
+    Parameters
+    ----------
+    confusion : DataFrame
+        The table of confusions.
+    scores : DataFrame
+        The table of scores.
+
+    Returns
+    -------
+    altair.FacetChart
+        The figure.
+    """
     largest = largest_sizes(scores)
     classes = sorted(confusion["label"].unique())
     size = _CELL_PIXELS * len(classes)
     panels = [
-        "\n".join([*wrapped(name, size, _LABEL_SIZE), f"UA {100 * ua:.1f} %"])
+        "\n".join([*wrap_text(name, size, _LABEL_SIZE), f"UA {100 * ua:.1f} %"])
         for name, ua in largest.select("experiment", "ua").iter_rows()
     ]
     data = confusion.join(
@@ -38,7 +63,7 @@ def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetC
     cells = base.mark_rect().encode(
         color=alt.Color(
             "fraction:Q",
-            title=["share of the", "true class"],
+            title=["fraction of the", "true class"],
             scale=alt.Scale(domain=[0, 1], scheme="blues"),
         ).legend(format=".0%"),
         tooltip=[
@@ -51,7 +76,7 @@ def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetC
     )
     numbers = base.mark_text(fontSize=13).encode(
         text=alt.Text("fraction:Q", format=".0%"),
-        color=alt.condition(alt.datum.share > 0.55, alt.value("white"), alt.value("black")),
+        color=alt.condition(alt.datum.fraction > 0.55, alt.value("white"), alt.value("black")),
     )
     columns = 3 if len(panels) <= 9 else 4
     header = alt.Header(
@@ -67,10 +92,10 @@ def confusion_chart(confusion: pl.DataFrame, scores: pl.DataFrame) -> alt.FacetC
             spacing=_SPACING_PIXELS,
         )
         .properties(
-            title=title(
-                "Which class is taken for which, at the largest training size",
+            title=figure_title(
+                "Confusion matrices at the largest training size",
                 [
-                    f"{scores['corpus'][0]}; all folds pooled, mean over repeats",
+                    f"{scores['corpus'][0]}; all folds pooled; mean over repeats",
                     *weights_lines(scores),
                 ],
                 width=max(480, (size + _SPACING_PIXELS) * min(columns, len(panels))),

@@ -1,4 +1,12 @@
-"""What all figures share: colours that colour-blind readers tell apart, titles, how to save."""
+"""Shared parts of all figures: colours, point shapes, titles and saving.
+
+The colours are those of Okabe and Ito, which readers with a colour vision deficiency can
+distinguish.
+
+References
+----------
+M. Okabe and K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/color/
+"""
 
 from __future__ import annotations
 
@@ -12,13 +20,24 @@ import polars as pl
 
 from emoscale.runtime.files import atomic_path
 
-# Okabe and Ito (2008), without the yellow, which is faint on white.
+# Without the yellow of the palette, which has too little contrast on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
 
 
-def scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
-    """Colour and point shape of each name, in order; of as many names as there are `COLOURS`."""
+def colour_and_shape_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Return the scales that map each name to a colour and to a point shape, in order.
+
+    Parameters
+    ----------
+    names : list of str
+        At most as many names as there are `COLOURS`.
+
+    Returns
+    -------
+    tuple of altair.Scale
+        The colour scale and the shape scale.
+    """
     return (
         alt.Scale(domain=names, range=COLOURS[: len(names)]),
         alt.Scale(domain=names, range=SHAPES[: len(names)]),
@@ -26,7 +45,18 @@ def scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
 
 
 def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
-    """The row of each experiment's largest training size, in the study's order."""
+    """Return the row of each experiment's largest training size, in the order of the study.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The table of scores.
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment.
+    """
     return (
         scores.with_row_index("row")
         .sort("training_utterances_mean", "row")
@@ -37,58 +67,133 @@ def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
 
 
 def weights_lines(scores: pl.DataFrame) -> list[str]:
-    """Which experiments read pre-trained weights, and from where, a line for each origin."""
-    readers: dict[str, list[str]] = {}
-    for experiment, weights in scores.select("experiment", "pretrained_weights").iter_rows():
-        for origin in filter(None, weights.split("; ")):
-            known = readers.setdefault(origin, [])
-            if experiment not in known:
-                known.append(experiment)
+    """Return the source of all pre-trained weights, with the experiments that use them.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The table of scores, with `experiment` and `pretrained_weights`.
+
+    Returns
+    -------
+    list of str
+        One line per source of pre-trained weights.
+    """
+    experiments_of_source: dict[str, list[str]] = {}
+    for experiment, pretrained_weights in scores.select(
+        "experiment", "pretrained_weights"
+    ).iter_rows():
+        for source in filter(None, pretrained_weights.split("; ")):
+            experiments = experiments_of_source.setdefault(source, [])
+            if experiment not in experiments:
+                experiments.append(experiment)
     return [
-        f"Weights of {', '.join(experiments)}: {origin}" for origin, experiments in readers.items()
+        f"Weights of {', '.join(experiments)}: {source}"
+        for source, experiments in experiments_of_source.items()
     ]
 
 
-def wrapped(line: str, pixels: int, size: int = 11) -> list[str]:
-    """A line as lines of about `pixels` at most, of letters that are `size` pixels high.
+def wrap_text(text: str, width: int, font_size: int = 11) -> list[str]:
+    """Break a text into lines that fit a width.
 
-    >>> wrapped("aligned_fusion_confined_to_words", 120, size=12)
+    Parameters
+    ----------
+    text : str
+        The text.
+    width : int
+        Width of a line in pixels.
+    font_size : int
+        Font size in pixels.
+
+    Returns
+    -------
+    list of str
+        The lines.
+
+    Examples
+    --------
+    >>> wrap_text("aligned_fusion_confined_to_words", 120, font_size=12)
     ['aligned_fusion_con', 'fined_to_words']
     """
-    letter = 0.55 * size  # Vega's Helvetica or Arial, in the mean
-    return textwrap.wrap(line, int(pixels / letter), break_on_hyphens=False)
+    letter_width = 0.55 * font_size  # mean over the letters of Helvetica and Arial
+    return textwrap.wrap(text, int(width / letter_width), break_on_hyphens=False)
 
 
-def title(words: str, lines: Iterable[str], width: int) -> alt.TitleParams:
-    """A figure's title, with lines of explanation below that are wrapped to `width` pixels.
+def figure_title(text: str, explanations: Iterable[str], width: int) -> alt.TitleParams:
+    """Return a figure's title with its explanation as the subtitle.
 
-    Each line ends in a full stop, so that the lines can be read as one text too.
+    Each explanation ends with a full stop, so that all of them also read as one paragraph.
+
+    Parameters
+    ----------
+    text : str
+        The title.
+    explanations : iterable of str
+        Sentences of the subtitle.
+    width : int
+        Width at which the sentences are wrapped, in pixels.
+
+    Returns
+    -------
+    altair.TitleParams
+        The title.
     """
-    below = [part for line in lines for part in wrapped(f"{line.removesuffix('.')}.", width)]
-    return alt.TitleParams(words, subtitle=below, anchor="start", offset=14)
+    subtitle = [
+        line
+        for explanation in explanations
+        for line in wrap_text(f"{explanation.removesuffix('.')}.", width)
+    ]
+    return alt.TitleParams(text, subtitle=subtitle, anchor="start", offset=14)
+
+
+def empty_figure(text: str, reason: str) -> alt.Chart:
+    """Return a figure without data: its title, and the reason why nothing is drawn.
+
+    Parameters
+    ----------
+    text : str
+        The title.
+    reason : str
+        Why there is nothing to draw.
+
+    Returns
+    -------
+    altair.Chart
+        The figure.
+    """
+    empty = alt.Chart(pl.DataFrame({"text": [""]})).mark_text().encode(text="text:N")
+    sized = empty.properties(width=480, height=10, title=figure_title(text, [reason], 480))
+    frameless: alt.Chart = sized.configure_view(stroke=None)
+    return frameless
 
 
 def save(chart: alt.TopLevelMixin, *paths: Path) -> None:
-    """Write a chart to each path, in the form of its ending.
+    """Write a chart to each path, in the format of the file name extension.
 
-    .html is a page that needs no network, .svg a drawing, .png a picture for a screen.
+    Parameters
+    ----------
+    chart : altair.TopLevelMixin
+        The chart.
+    *paths : Path
+        Files: `.html` is a page that works without a network, `.svg` a vector graphic, `.png` an
+        image of twice the screen resolution.
     """
     styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(
         labelFontSize=12, titleFontSize=13
     )
     for path in paths:
-        form = path.suffix.lower().removeprefix(".")
+        file_format = path.suffix.lower().removeprefix(".")
         options: dict[str, Any] = {"html": {"inline": True}, "png": {"scale_factor": 2}}
         with atomic_path(path) as temporary:
-            styled.save(str(temporary), format=form, **options.get(form, {}))
-            if form == "html":
-                _keep_data_in_its_script(temporary)
+            styled.save(str(temporary), format=file_format, **options.get(file_format, {}))
+            if file_format == "html":
+                _escape_chart_data(temporary)
 
 
-def _keep_data_in_its_script(page: Path) -> None:
-    """A name in the data that holds `</script>` would end the script and begin another."""
-    head, mark, rest = page.read_text(encoding="utf-8").rpartition("\n  const spec = ")
+def _escape_chart_data(page: Path) -> None:
+    """Escape `<` in the data: a name that holds `</script>` would end the script element."""
+    head, marker, rest = page.read_text(encoding="utf-8").rpartition("\n  const spec = ")
     chart, end, tail = rest.partition(";\n")
     page.write_text(
-        "".join([head, mark, chart.replace("<", r"\u003c"), end, tail]), encoding="utf-8"
+        "".join([head, marker, chart.replace("<", r"\u003c"), end, tail]), encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""Forest plot: how far each experiment is from the best one, with intervals."""
+"""Forest plot: the difference of each experiment to the best one, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -7,43 +7,67 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import COLOURS, largest_sizes, save, title
+from emoscale.reporting.figures import COLOURS, figure_title, largest_sizes, save
 
-_APART, _ALIKE = "differs, after Holm's correction", "not shown to differ"
+_SIGNIFICANT = "significant after Holm's correction"
+_NOT_SIGNIFICANT = "not significant"
 _ROW_PIXELS = 24
-_NAME_PIXELS = 440  # a study's names have 64 characters at most
+_NAME_PIXELS = 440  # names of experiments have at most 64 characters
 
 
 def draw_forest(comparisons: pl.DataFrame, scores: pl.DataFrame, *paths: Path) -> None:
-    """Write the figure of `forest_chart`."""
+    """Write the figure of `forest_chart`.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        The table of comparisons.
+    scores : DataFrame
+        The table of scores.
+    *paths : Path
+        Files to write.
+    """
     save(forest_chart(comparisons, scores), *paths)
 
 
 def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevelMixin:
-    """A row an experiment: its UA less that of the best, at the largest size that both have.
+    """Return a forest plot with one row per experiment: its UA minus the UA of the best.
 
-    `comparisons` as of `evaluation.comparisons`. The best is the experiment of the highest UA at
-    its own largest size; a pair each with it keeps the figure to a page, however many there are.
+    The best experiment has the highest UA at its largest size. Each pair is compared at the
+    largest size that both have. One row per experiment keeps the figure on a page, however many
+    pairs there are.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        The table of comparisons (`evaluation.comparisons`).
+    scores : DataFrame
+        The table of scores.
+
+    Returns
+    -------
+    altair.TopLevelMixin
+        The figure; without comparisons, it states the reason.
     """
     best = largest_sizes(scores).sort("ua", descending=True, maintain_order=True)["experiment"][0]
-    data = pairs_with(best, comparisons, scores)
+    data = comparisons_with(best, comparisons, scores)
     if data.is_empty():
-        return _nothing()
+        return _empty_forest()
     family = comparisons["family"][0]
-    lines = [
-        f"{scores['corpus'][0]}; at the largest training size that both have; line: 95 % interval "
-        "of this difference alone, clustered by speaker",
-        f"The best is the highest measured UA. {family} comparisons of the study are corrected "
-        "together.",
+    explanations = [
+        f"{scores['corpus'][0]}; at the largest training size that both experiments have; line: "
+        "95 % confidence interval of this difference (not corrected), clustered by speaker",
+        "The best experiment has the highest measured UA. Holm's correction is for all "
+        f"{family} comparisons of the study.",
     ]
     order = data["experiment"].to_list()
     y = alt.Y("experiment:N", title=None, sort=order).axis(
         labelLimit=_NAME_PIXELS, ticks=False, domain=False, labelPadding=8
     )
     scale = alt.Scale(domain=_limits(data), nice=True)
-    x = alt.X("difference:Q", title=f"UA less that of {best}, percentage points", scale=scale)
+    x = alt.X("difference:Q", title=f"UA minus UA of {best}, percentage points", scale=scale)
     x = x.axis(tickCount=8)
-    kinds = [_APART, _ALIKE]
+    kinds = [_SIGNIFICANT, _NOT_SIGNIFICANT]
     colour = alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds, range=COLOURS[1::-1]))
     shape = alt.Shape(
         "kind:N", title=None, scale=alt.Scale(domain=kinds, range=["circle", "diamond"])
@@ -53,14 +77,14 @@ def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLeve
         alt.Tooltip("experiment:N"),
         alt.Tooltip("size:N", title="training size"),
         alt.Tooltip("labels:Q", title="labels", format=",.0f"),
-        alt.Tooltip("difference:Q", title="points less than the best", format="+.1f"),
-        alt.Tooltip("difference_low:Q", title="from", format="+.1f"),
-        alt.Tooltip("difference_high:Q", title="to", format="+.1f"),
-        alt.Tooltip("p_holm:Q", title="p, corrected", format=".3g"),
+        alt.Tooltip("difference:Q", title="difference to the best, points", format="+.1f"),
+        alt.Tooltip("difference_low:Q", title="difference, lower end", format="+.1f"),
+        alt.Tooltip("difference_high:Q", title="difference, upper end", format="+.1f"),
+        alt.Tooltip("p_holm:Q", title="p, Holm", format=".3g"),
         alt.Tooltip("effect_size:Q", title="effect size", format="+.2f"),
     ]
     base = alt.Chart(data).encode(y=y, tooltip=tooltip)
-    lines_drawn = base.mark_rule(strokeWidth=2).encode(
+    intervals = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("difference_low:Q", scale=scale),
         x2="difference_high:Q",
         color=colour.legend(legend),
@@ -74,29 +98,45 @@ def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLeve
         .encode(x=alt.X("zero:Q", scale=scale))
     )
     height = _ROW_PIXELS * len(data)
-    forest = alt.layer(zero, lines_drawn, points).properties(width=420, height=height)
-    words = (
+    forest = alt.layer(zero, intervals, points).properties(width=420, height=height)
+    labels = (
         alt.Chart(data)
         .mark_text(align="left", fontSize=11)
         .encode(
-            y=alt.Y("experiment:N", sort=order).axis(None), x=alt.value(4), text=alt.Text("words:N")
+            y=alt.Y("experiment:N", sort=order).axis(None), x=alt.value(4), text=alt.Text("label:N")
         )
         .properties(width=210, height=height)
     )
+    title = figure_title(f"Differences to the best experiment, {best}", explanations, width=700)
     chart: alt.TopLevelMixin = (
-        alt.hconcat(forest, words, spacing=4)
+        alt.hconcat(forest, labels, spacing=4)
         .resolve_scale(y="shared")
-        .properties(title=title(f"How far the others are from {best}", lines, width=700))
+        .properties(title=title)
         .configure_view(stroke=None)
     )
     return chart
 
 
-def pairs_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """Each experiment against `best` at the largest size of both, in points, nearest first."""
+def comparisons_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """Return the comparison of each experiment with the best, at the largest size of both.
+
+    Parameters
+    ----------
+    best : str
+        The experiment that the others are compared with.
+    comparisons : DataFrame
+        The table of comparisons.
+    scores : DataFrame
+        The table of scores, for the order of experiments with equal differences.
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment, the smallest difference first; differences in percentage points.
+    """
     columns = ("difference", "difference_low", "difference_high")
-    here = comparisons.filter(pl.col("other") == best)
-    there = comparisons.filter(pl.col("experiment") == best).with_columns(
+    forward = comparisons.filter(pl.col("other") == best)
+    reversed_sign = comparisons.filter(pl.col("experiment") == best).with_columns(
         experiment="other",
         other="experiment",
         difference=-pl.col("difference"),
@@ -105,42 +145,46 @@ def pairs_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl
         effect_size=-pl.col("effect_size"),
     )
     largest = (
-        pl.concat([here, there])
+        pl.concat([forward, reversed_sign])
         .sort("labels", maintain_order=True)
         .group_by("experiment", maintain_order=True)
         .last()
     )
-    first = {
-        name: place for place, name in enumerate(scores["experiment"].unique(maintain_order=True))
+    order = {
+        name: index for index, name in enumerate(scores["experiment"].unique(maintain_order=True))
     }
+    kind = (
+        pl.when(pl.col("winner") == "none")
+        .then(pl.lit(_NOT_SIGNIFICANT))
+        .otherwise(pl.lit(_SIGNIFICANT))
+    )
     return (
         largest.with_columns(
             pl.col(columns) * 100,
-            kind=pl.when(pl.col("winner") == "none").then(pl.lit(_ALIKE)).otherwise(pl.lit(_APART)),
-            place=pl.col("experiment").replace_strict(first, return_dtype=pl.Int32),
+            kind=kind,
+            order=pl.col("experiment").replace_strict(order, return_dtype=pl.Int32),
         )
-        .sort("difference", "place", descending=[True, False])
-        .with_columns(words=pl.struct(*columns, "labels").map_elements(_words, pl.String))
-        .select("experiment", "size", "labels", *columns, "p_holm", "effect_size", "kind", "words")
+        .sort("difference", "order", descending=[True, False])
+        .with_columns(label=pl.struct(*columns, "labels").map_elements(_label, pl.String))
+        .select("experiment", "size", "labels", *columns, "p_holm", "effect_size", "kind", "label")
     )
 
 
-def _words(row: dict[str, float | None]) -> str:
+def _label(row: dict[str, float | None]) -> str:
     low, high = row["difference_low"], row["difference_high"]
-    ends = "one speaker" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
-    told = f"{row['difference']:+.1f} ({ends})".replace("-", "−")
-    return f"{told}, {row['labels']:,.0f} labels"
+    interval = "one speaker" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
+    difference = f"{row['difference']:+.1f} ({interval})".replace("-", "−")
+    return f"{difference}, {row['labels']:,.0f} labels"
 
 
 def _limits(data: pl.DataFrame) -> list[float]:
     columns = ("difference", "difference_low", "difference_high")
-    ends = [end for column in columns for end in data[column].drop_nulls()]
-    return [min(0.0, *ends), max(0.0, *ends)]
+    values = [value for column in columns for value in data[column].drop_nulls()]
+    return [min(0.0, *values), max(0.0, *values)]
 
 
-def _nothing() -> alt.Chart:
-    """Where there is nothing to compare, a figure that says so."""
-    words = "There is nothing to compare: no two experiments of this study have a size in common."
-    empty = alt.Chart(pl.DataFrame({"words": [words]})).mark_text(fontSize=13)
-    sized: alt.Chart = empty.encode(text="words:N").properties(width=600, height=60)
+def _empty_forest() -> alt.Chart:
+    text = "There is nothing to compare: no two experiments of this study have a size in common."
+    empty = alt.Chart(pl.DataFrame({"text": [text]})).mark_text(fontSize=13)
+    sized: alt.Chart = empty.encode(text="text:N").properties(width=600, height=60)
     return sized

@@ -1,4 +1,4 @@
-"""Unweighted accuracy against the number of labels."""
+"""Learning curves: UA (unweighted accuracy) against the number of labels."""
 
 from __future__ import annotations
 
@@ -8,83 +8,118 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from emoscale.evaluation.published import CLASSES, CORPUS, study_curves
-from emoscale.reporting.figures import COLOURS, save, scales, title, weights_lines
+from emoscale.evaluation.published import CLASSES, CORPUS, published_curves
+from emoscale.reporting.figures import (
+    COLOURS,
+    colour_and_shape_scales,
+    figure_title,
+    save,
+    weights_lines,
+)
 
-_FAINT = "#dcdcdc"
+_OTHER_CURVES = "#dcdcdc"
 _PUBLISHED = "#555555"
-_STEP = 0.008  # of the axis between neighbours at one size
-_LEGEND_PIXELS = 800  # a study's names have 64 characters at most
+_STEP = 0.008  # offset between neighbours at one size, as a fraction of the axis
+_LEGEND_PIXELS = 800  # names of experiments have at most 64 characters
 
 
 def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
-    """Write the figure of `learning_curves_chart`."""
+    """Write the figure of `learning_curves_chart`.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The table of scores.
+    html, svg : Path
+        Files to write.
+    """
     save(learning_curves_chart(scores), html, svg)
 
 
 def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
-    """A curve an experiment, with an interval at each point: of 95 % where the scores have it
-    (`ua_low`, `ua_high`), otherwise of one standard deviation over repeats.
+    """Return the learning curve of each experiment, with an error bar at each point.
 
-    More curves than one panel can tell apart are drawn in several: see `panels_of`. Points of one
-    size stand side by side, so that their intervals can be told apart. On IEMOCAP with four classes
-    the published study's own curves are drawn too.
+    The error bars are 95 % confidence intervals when the scores have them (`ua_low`, `ua_high`),
+    otherwise one standard deviation over repeats. More curves than colours are drawn in several
+    panels (see `panel_experiments`). Points of one size are offset horizontally, so that their
+    error bars do not overlap. On IEMOCAP with four classes, published curves are drawn as well.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The table of scores.
+
+    Returns
+    -------
+    altair.TopLevelMixin
+        The figure.
     """
     has_intervals = {"ua_low", "ua_high"} <= set(scores.columns)
-    deviation = pl.col("ua_repeat_std")
-    panels = panels_of(scores)
+    std = pl.col("ua_repeat_std")
+    panels = panel_experiments(scores)
     published = _published_points(scores)
     data = scores.select(
         "experiment",
         "size",
         pl.col("training_utterances_mean").alias("labels"),
         pl.col("ua").alias("ua"),
-        (pl.col("ua_low") if has_intervals else pl.col("ua") - deviation).alias("low"),
-        (pl.col("ua_high") if has_intervals else pl.col("ua") + deviation).alias("high"),
-        deviation.alias("deviation"),
+        (pl.col("ua_low") if has_intervals else pl.col("ua") - std).alias("low"),
+        (pl.col("ua_high") if has_intervals else pl.col("ua") + std).alias("high"),
+        std.alias("std"),
         "ua_fold_mean",
         "ua_fold_std",
         "chance_ua",
     ).sort("experiment", "labels")
-    data = _side_by_side(data, list(panels.values()))
-    bars = (
-        "95 % interval, from drawing speakers and trainings again"
+    data = _offset_points(data, list(panels.values()))
+    error_bars = (
+        "95 % confidence interval (bootstrap over speakers and trainings)"
         if has_intervals
         else "one standard deviation over repeats"
     )
-    lines = [
-        f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} "
-        f"repeats; bars: {bars}; dashed: chance",
-        *(["dotted, hollow: as published (arXiv 2011.05585)"] if len(published) else []),
-        *(["grey: the curves of the other panels"] if len(panels) > 1 else []),
+    explanations = [
+        f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} repeats; "
+        f"error bars: {error_bars}; dashed: chance",
+        *(["Dotted, hollow: as published (arXiv 2011.05585)"] if len(published) else []),
+        *(["Grey: the curves of the other panels"] if len(panels) > 1 else []),
         *notes_lines(scores["notes"][0]),
         *weights_lines(scores),
     ]
-    words = "How recognition grows with labels"
+    text = "Learning curves: UA (unweighted accuracy) against labels"
     chart: alt.TopLevelMixin
     if len(panels) == 1:
         (names,) = panels.values()
         chart = _panel(data, names, published).properties(
-            width=560, height=360, title=title(words, lines, width=700)
+            width=560, height=360, title=figure_title(text, explanations, width=700)
         )
     else:
-        drawn = [
-            _panel(data, names, published).properties(width=400, height=280, title=group)
-            for group, names in panels.items()
+        charts = [
+            _panel(data, names, published).properties(width=400, height=280, title=title)
+            for title, names in panels.items()
         ]
         chart = (
-            alt.concat(*drawn, columns=2, title=title(words, lines, width=1100))
+            alt.concat(*charts, columns=2, title=figure_title(text, explanations, width=1100))
             .resolve_scale(color="independent", shape="independent")
             .configure_concat(spacing=30)
         )
     return chart
 
 
-def panels_of(scores: pl.DataFrame) -> dict[str, list[str]]:
-    """The experiments of each panel by its title, in the study's order.
+def panel_experiments(scores: pl.DataFrame) -> dict[str, list[str]]:
+    """Return the experiments of each panel by the panel's title, in the order of the study.
 
-    All stand in one panel while there is a colour for each. Then there is one for each modality,
-    and one of more experiments than colours is cut into parts of about equal size.
+    All experiments are in one panel as long as there is a colour for each. Otherwise there is one
+    panel per modality, and a modality with more experiments than colours has several panels of
+    about equal size.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The table of scores.
+
+    Returns
+    -------
+    dict of str to list of str
+        Names of experiments by the title of their panel.
     """
     experiments = scores.unique("experiment", keep="first", maintain_order=True)
     if len(experiments) <= len(COLOURS):
@@ -92,66 +127,66 @@ def panels_of(scores: pl.DataFrame) -> dict[str, list[str]]:
     panels = {}
     for (modality,), group in experiments.group_by("modality", maintain_order=True):
         names = group["experiment"].to_list()
-        parts = -(-len(names) // len(COLOURS))
-        for part in range(parts):
-            first, last = (place * len(names) // parts for place in (part, part + 1))
-            suffix = f", {part + 1} of {parts}" if parts > 1 else ""
-            panels[f"{str(modality).replace('+', ' + ')}{suffix}"] = names[first:last]
+        count = -(-len(names) // len(COLOURS))
+        for number in range(count):
+            start, stop = (boundary * len(names) // count for boundary in (number, number + 1))
+            suffix = f", {number + 1} of {count}" if count > 1 else ""
+            panels[f"{str(modality).replace('+', ' + ')}{suffix}"] = names[start:stop]
     return panels
 
 
 def _published_points(scores: pl.DataFrame) -> pl.DataFrame:
-    """`system, labels, ua` of the published study, where this is its corpus and task."""
+    """Return `system, labels, ua` of the published study if corpus and classes are the same."""
     comparable = scores["corpus"][0] == CORPUS and scores["chance_ua"][0] == 1 / CLASSES
     return pl.DataFrame(
         [
             {"system": curve.experiment, "labels": float(labels), "ua": float(ua)}
-            for curve in (study_curves() if comparable else [])
+            for curve in (published_curves() if comparable else [])
             for labels, ua in zip(curve.labels, curve.ua, strict=True)
         ],
         schema={"system": pl.String, "labels": pl.Float64, "ua": pl.Float64},
     )
 
 
-def _side_by_side(data: pl.DataFrame, panels: list[list[str]]) -> pl.DataFrame:
-    """With each point's place on the axis (`x`): near its labels, by its place in the panel."""
-    place = {
-        name: number - (len(names) - 1) / 2 for names in panels for number, name in enumerate(names)
+def _offset_points(data: pl.DataFrame, panels: list[list[str]]) -> pl.DataFrame:
+    """Add the position of each point on the axis (`x`), offset by its position in the panel."""
+    offsets = {
+        name: index - (len(names) - 1) / 2 for names in panels for index, name in enumerate(names)
     }
     labels = data["labels"]
-    span = float(labels.max()) / float(labels.min())  # type: ignore[arg-type]
-    step = max(span, 2.0) ** _STEP
+    ratio = float(labels.max()) / float(labels.min())  # type: ignore[arg-type]
+    step = max(ratio, 2.0) ** _STEP
     return data.with_columns(
-        (pl.col("labels") * step ** pl.col("experiment").replace_strict(place)).alias("x")
+        (pl.col("labels") * step ** pl.col("experiment").replace_strict(offsets)).alias("x")
     )
 
 
 def _panel(
     data: pl.DataFrame, names: list[str], published: pl.DataFrame
 ) -> alt.LayerChart | alt.FacetChart:
-    """The curves of `names`; of all others in the data, a trace to compare them with."""
-    own = data.filter(pl.col("experiment").is_in(names))
+    """Return the curves of `names`, with all other curves of the data in grey."""
+    selected = data.filter(pl.col("experiment").is_in(names))
     others = data.filter(~pl.col("experiment").is_in(names))
     low, high = _limits(data, published)
     labels = [*data["x"], *published["labels"]]
     x = alt.X("x:Q", title="training utterances (mean over folds)")
     x = x.scale(type="log", nice=False, padding=12, domain=[min(labels), max(labels)])
-    x = x.axis(values=round_numbers(labels) or alt.Undefined)
+    x = x.axis(values=axis_ticks(labels) or alt.Undefined)
     y_scale = alt.Scale(domain=[low, high], nice=False)
-    y = alt.Y("ua:Q", title="unweighted accuracy (UA)", scale=y_scale).axis(format=".0%")
-    colours, shapes = scales(names)
+    y = alt.Y("ua:Q", title="UA", scale=y_scale).axis(format=".0%")
+    colours, shapes = colour_and_shape_scales(names)
     legend = alt.Legend(symbolOpacity=1, labelLimit=_LEGEND_PIXELS)
     colour = alt.Color("experiment:N", title="experiment", scale=colours, legend=legend)
-    traces = (
+    other_curves = (
         alt.Chart(others)
-        .mark_line(strokeWidth=1.5, color=_FAINT)
+        .mark_line(strokeWidth=1.5, color=_OTHER_CURVES)
         .encode(x=x, y=y, detail="experiment:N")
     )
-    base = alt.Chart(own).encode(x=x, color=colour)
-    bars = base.mark_rule(opacity=0.45, strokeWidth=1.5).encode(
+    base = alt.Chart(selected).encode(x=x, color=colour)
+    error_bars = base.mark_rule(opacity=0.45, strokeWidth=1.5).encode(
         y=alt.Y("low:Q", scale=y_scale), y2="high:Q"
     )
-    line = base.mark_line(strokeWidth=2).encode(y=y)
+    curves = base.mark_line(strokeWidth=2).encode(y=y)
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         y=y,
         shape=alt.Shape("experiment:N", title="experiment", scale=shapes, legend=legend),
@@ -160,18 +195,21 @@ def _panel(
             alt.Tooltip("size:N", title="training size"),
             alt.Tooltip("labels:Q", title="training utterances", format=",.0f"),
             alt.Tooltip("ua:Q", title="UA, folds pooled", format=".1%"),
-            alt.Tooltip("low:Q", title="bar from", format=".1%"),
-            alt.Tooltip("high:Q", title="bar to", format=".1%"),
-            alt.Tooltip("deviation:Q", title="± over repeats", format=".1%"),
+            alt.Tooltip("low:Q", title="error bar, lower end", format=".1%"),
+            alt.Tooltip("high:Q", title="error bar, upper end", format=".1%"),
+            alt.Tooltip("std:Q", title="std over repeats", format=".1%"),
             alt.Tooltip("ua_fold_mean:Q", title="UA, mean over folds", format=".1%"),
-            alt.Tooltip("ua_fold_std:Q", title="± over folds", format=".1%"),
+            alt.Tooltip("ua_fold_std:Q", title="std over folds", format=".1%"),
         ],
     )
     chance = alt.Chart(pl.DataFrame({"chance": [data["chance_ua"][0]]}))
-    rule = chance.mark_rule(strokeDash=[5, 4]).encode(
+    chance_line = chance.mark_rule(strokeDash=[5, 4]).encode(
         y=alt.Y("chance:Q", scale=y_scale), tooltip=[alt.Tooltip("chance:Q", format=".1%")]
     )
-    layers = [*([traces] if len(others) else []), rule, bars, line, points]
+    layers = [
+        *([other_curves] if len(others) else []),
+        *(chance_line, error_bars, curves, points),
+    ]
     if len(published):
         layers += _published_layers(published, x, y)
     return alt.layer(*layers)
@@ -184,11 +222,11 @@ def _published_layers(published: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.C
         alt.Tooltip("x:Q", title="training utterances", format=",.0f"),
         alt.Tooltip("ua:Q", title="UA", format=".1%"),
     ]
-    ends = published.sort("labels").group_by("system", maintain_order=True).last()
-    text = alt.Chart(ends.rename({"labels": "x"})).encode(x=x, y=y, text="system:N")
-    place: dict[str, Any] = {"align": "right", "dx": -8, "dy": -9, "fontSize": 11}
-    halo = text.mark_text(stroke="white", strokeWidth=4, **place)
-    names = text.mark_text(color=_PUBLISHED, **place)
+    last = published.sort("labels").group_by("system", maintain_order=True).last()
+    text = alt.Chart(last.rename({"labels": "x"})).encode(x=x, y=y, text="system:N")
+    style: dict[str, Any] = {"align": "right", "dx": -8, "dy": -9, "fontSize": 11}
+    halo = text.mark_text(stroke="white", strokeWidth=4, **style)
+    names = text.mark_text(color=_PUBLISHED, **style)
     return [
         base.mark_line(strokeDash=[2, 3], strokeWidth=1.5, color=_PUBLISHED),
         base.mark_point(size=60, strokeWidth=1.5, color=_PUBLISHED).encode(tooltip=tooltip),
@@ -198,23 +236,46 @@ def _published_layers(published: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.C
 
 
 def notes_lines(notes: str) -> list[str]:
-    """What weakens the protocol, a line each."""
+    """Return the warnings about the protocol.
+
+    Parameters
+    ----------
+    notes : str
+        The column `notes` of the table of scores.
+
+    Returns
+    -------
+    list of str
+        One line per warning.
+    """
     return [f"Note: {note}" for note in notes.split("; ") if note]
 
 
-def round_numbers(labels: list[float]) -> list[int]:
-    """1, 2 and 5 times the powers of ten within the labels' range, for a logarithmic axis.
+def axis_ticks(values: list[float]) -> list[int]:
+    """Return the ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten.
 
-    >>> round_numbers([18.0, 80.0, 360.0])
+    Parameters
+    ----------
+    values : list of float
+        Numbers of labels on the axis.
+
+    Returns
+    -------
+    list of int
+        Ticks within the range of the values.
+
+    Examples
+    --------
+    >>> axis_ticks([18.0, 80.0, 360.0])
     [20, 50, 100, 200]
     """
     candidates = [factor * 10**power for power in range(7) for factor in (1, 2, 5)]
-    return [number for number in candidates if min(labels) <= number <= max(labels)]
+    return [number for number in candidates if min(values) <= number <= max(values)]
 
 
 def _limits(data: pl.DataFrame, published: pl.DataFrame) -> tuple[float, float]:
-    """The whole of the data and the chance line, rounded to whole tenths, within 0 and 1."""
-    ends = [*data["low"].drop_nans(), *data["high"].drop_nans(), *data["ua"], *published["ua"]]
-    numbers = [float(end) for end in ends if end is not None]
+    """Return the y range of the data and of chance, rounded to tenths, within 0 and 1."""
+    values = [*data["low"].drop_nans(), *data["high"].drop_nans(), *data["ua"], *published["ua"]]
+    numbers = [float(value) for value in values if value is not None]
     low, high = min(*numbers, float(data["chance_ua"][0])), max(numbers)
     return max(0.0, (low * 10 // 1 - 0.5) / 10), min(1.0, -(-high * 10 // 1) / 10)

@@ -1,4 +1,4 @@
-"""Verification of a study's results: files against the digests that they carry of one another."""
+"""Verification of a study's results: each file is checked against the digests of its sources."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
-from emoscale.representations.weights.origin import read_stamp
+from emoscale.representations.weights.local_checkpoint import read_checkpoint_record
 from emoscale.runtime.errors import StoreError, UserError
 from emoscale.runtime.provenance import file_sha256
 from emoscale.store.index import FeatureStore
 from emoscale.store.shard import shard_digest, verify_shard
 from emoscale.tables.parquet import (
-    MADE_FROM,
+    SOURCE_DIGESTS,
     read_any_table,
     read_arrow,
     read_metadata,
@@ -27,102 +27,131 @@ from emoscale.training.run_record import (
     RECORD,
     WEIGHTS,
     CellName,
-    check_file_of_run,
     read_run_record,
+    verify_run_file,
 )
 from emoscale.training.saved_run import read_run
 
 _TABLES = ("corpus", "protocol", "robustness", "tables")
-"""Folders whose Parquet files are tables of `write_table`."""
+"""Folders whose Parquet files are written by `write_table`."""
 
 
 @dataclass
 class Verification:
-    """What was checked, and a sentence for each thing that is wrong."""
+    """Result of a verification: how many files were checked, and which errors were found."""
 
     checked: dict[str, int] = field(default_factory=dict)
-    """Files by the part of the results that they belong to."""
+    """Number of checked files by the folder of the results."""
 
-    wrong: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """One sentence per error, with the file."""
 
-    def check(self, part: str, path: Path, problems: Callable[[Path], Iterator[str]]) -> None:
-        """Count the file, and keep what `problems` finds or raises."""
-        self.checked[part] = self.checked.get(part, 0) + 1
+    def check(self, name: str, path: Path, find_errors: Callable[[Path], Iterator[str]]) -> None:
+        """Check a file and record its errors.
+
+        Parameters
+        ----------
+        name : str
+            Folder of the results that the file is counted for.
+        path : Path
+            The file.
+        find_errors : callable
+            Yields the errors of the file, or raises a `UserError`.
+        """
+        self.checked[name] = self.checked.get(name, 0) + 1
         try:
-            self.wrong += [f"{path}: {problem}" for problem in problems(path)]
+            self.errors += [f"{path}: {error}" for error in find_errors(path)]
         except UserError as error:
-            self.wrong.append(str(error))
+            self.errors.append(str(error))
 
 
 def verify_study(folder: Path, quick: bool = False) -> Verification:
-    """Check every file of a study's results; `quick` reads no shard of features.
+    """Check every file of a study's results; no file is changed.
 
-    Nothing is changed. Raises `StoreError` where there is no such folder.
+    Parameters
+    ----------
+    folder : Path
+        Results of the study, such as `results/demo`.
+    quick : bool
+        Skip the shards of features, which are large.
+
+    Returns
+    -------
+    Verification
+        The number of checked files, and the errors.
+
+    Raises
+    ------
+    StoreError
+        If the folder does not exist.
     """
     if not folder.is_dir():
-        raise StoreError(f"{folder} is no folder: name a study's results, such as results/demo")
-    found = Verification()
-    for part in _TABLES:
-        for path in sorted((folder / part).rglob("*.parquet")):
-            found.check(part, path, _table)
+        raise StoreError(f"{folder} is not a folder: name a study's results, such as results/demo")
+    verification = Verification()
+    for name in _TABLES:
+        for path in sorted((folder / name).rglob("*.parquet")):
+            verification.check(name, path, _table_errors)
     for path in sorted((folder / "checkpoints").glob("*.json")):
-        found.check("checkpoints", path, _stamp)
+        verification.check("checkpoints", path, _checkpoint_record_errors)
     for path in sorted(folder.glob("features/*/index.parquet")):
-        found.check("features", path, lambda index: _features(index, quick))
+        verification.check("features", path, lambda index: _feature_errors(index, quick))
     for path in sorted(folder.glob("perturbed/*/*/index.parquet")):
-        found.check("perturbed", path, lambda index: _features(index, quick))
-    for path in _runs_of_tables(folder):
-        found.check("runs", path, lambda record: _run(record, folder))
-    return found
+        verification.check("perturbed", path, lambda index: _feature_errors(index, quick))
+    for path in _run_records(folder):
+        verification.check("runs", path, lambda record: _run_errors(record, folder))
+    return verification
 
 
-def _runs_of_tables(folder: Path) -> list[Path]:
-    """Records of the runs that the tables show: others are of experiments that were removed."""
+def _run_records(folder: Path) -> list[Path]:
+    """Return the run records of the tables; other runs are of removed experiments."""
     table = folder / "tables" / "runs.parquet"
     try:
         rows = read_any_table(table).select("experiment", "fold", "size").unique().sort(pl.all())
-    except StoreError:  # a study that is not finished; a damaged table was named before
+    except StoreError:  # the study is not finished; a damaged table has been reported already
         return sorted(folder.glob(f"runs/*/*/*/{RECORD}"))
     return [CellName(*row).folder(folder / "runs") / RECORD for row in rows.iter_rows()]
 
 
-def _table(path: Path) -> Iterator[str]:
+def _table_errors(path: Path) -> Iterator[str]:
     read_arrow(path)
-    for name, stated in json.loads(read_metadata(path).get(MADE_FROM, "{}")).items():
+    for name, recorded in json.loads(read_metadata(path).get(SOURCE_DIGESTS, "{}")).items():
         source = path.parent / name
         if not source.exists():
-            if "perturbed" not in source.parts:  # may be removed when it has been predicted from
-                yield f"was made from {source}, which is missing; run the study again"
-        elif source_sha256(source) != stated:
-            yield f"was made from another {source} than is there now; run the study again"
+            if "perturbed" not in source.parts:  # these may be removed after prediction
+                yield f"was computed from {source}, which is missing; run the study again"
+        elif source_sha256(source) != recorded:
+            yield f"was computed from a different version of {source}; run the study again"
 
 
-def _stamp(path: Path) -> Iterator[str]:
-    read_stamp(path)
+def _checkpoint_record_errors(path: Path) -> Iterator[str]:
+    read_checkpoint_record(path)
     yield from ()
 
 
-def _features(index: Path, quick: bool) -> Iterator[str]:
+def _feature_errors(index: Path, quick: bool) -> Iterator[str]:
     read_arrow(index)
-    for name, stated in FeatureStore(index).shards.items():
+    for name, recorded in FeatureStore(index).shards.items():
         shard = index.parent / name
         if not shard.exists():
-            yield f"names {name}, which is missing; remove the index and run again"
+            yield f"refers to {name}, which is missing; remove the index and run again"
         elif not quick:
             verify_shard(shard)
-            if shard_digest(shard) != stated:
-                yield f"was made from another {name} than is there now; remove it and run again"
+            if shard_digest(shard) != recorded:
+                yield (
+                    f"was computed from a different version of {name}; remove the index and run "
+                    "again"
+                )
 
 
-def _run(path: Path, folder: Path) -> Iterator[str]:
+def _run_errors(path: Path, folder: Path) -> Iterator[str]:
     record = read_run_record(path)
     for name in (PREDICTIONS, HISTORY, WEIGHTS):
-        check_file_of_run(path.with_name(name), record)
+        verify_run_file(path.with_name(name), record)
     read_run(path.parent)
     fold = folder / "protocol" / f"{record.fold}.parquet"
     if not fold.exists() or file_sha256(fold) != record.protocol_sha256:
-        yield f"was trained on another {fold} than is there now; run the study again"
-    for each in record.inputs:
-        index = folder / "features" / each.name / "index.parquet"
-        if not index.exists() or FeatureStore(index).sha256 != each.features_sha256:
-            yield f"was trained on other features than {index} has now; run the study again"
+        yield f"was trained on a different version of {fold}; run the study again"
+    for features in record.inputs:
+        index = folder / "features" / features.name / "index.parquet"
+        if not index.exists() or FeatureStore(index).sha256 != features.features_sha256:
+            yield f"was trained on a different version of the features {index}; run the study again"

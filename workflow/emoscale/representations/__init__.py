@@ -1,1 +1,1 @@
-"""Representations of speech: what a classifier is given of an utterance, frame by frame."""
+"""Speech and text representations: the feature vectors of each utterance that models read."""

@@ -1,4 +1,4 @@
-"""What every representation promises."""
+"""The interface of every representation."""
 
 from __future__ import annotations
 
@@ -13,52 +13,64 @@ from emoscale.audio.decoding import Waveform as Waveform
 
 
 @dataclass(frozen=True)
-class Extracted:
-    """What is stored of one utterance, where its frames alone do not say all."""
+class UtteranceFeatures:
+    """The features of one utterance, with optional data about its tokens and chunks."""
 
     frames: NDArray[Any]
-    """[T, dimension]; of a layered representation [layers, T, dimension]."""
+    """``[frames, dimension]``, or ``[layers, frames, dimension]`` with several layers."""
 
     characters: NDArray[np.int32] | None = None
-    """Text: [T, 2], first character of each token in the transcript and the one after its last; a
-    special token, which stands for no character, has 0 and 0."""
+    """Text only: ``[frames, 2]``, first character of each token in the transcript and the one after
+    its last. A special token, which corresponds to no character, has 0 and 0."""
 
     chunks: int = 1
-    """Parts that a long utterance was computed in, each without sight of the others."""
+    """Number of chunks in which the utterance was computed; more than 1 if it is too long for the
+    network."""
 
     seconds: NDArray[np.float64] | None = None
-    """Text: [T, 2], start and end of each token in the utterance, not a number where unknown.
-    Extraction fills it in from the corpus's alignment of words."""
+    """Text only: ``[frames, 2]``, start and end of each token in the utterance, NaN if unknown.
+    Extraction computes it from the corpus's word alignment."""
 
 
 @runtime_checkable
 class Representation(Protocol):
-    """Turns utterances into frames.
+    """Computes the features of utterances.
 
-    What an utterance gets does not depend on what else is in its batch.
+    The features of an utterance must not depend on the other utterances of its batch.
     """
 
     modality: Literal["audio", "text"]
-    """What `extract` is given: waveforms, or transcripts."""
+    """Input of `extract`: waveforms or transcripts."""
 
     dimension: int
-    """Values a frame."""
+    """Number of values per frame."""
 
     frame_rate: float | None
-    """Frames a second; None where frames are not equally spaced (text)."""
+    """Frames per second; None if frames are not equally spaced (text)."""
 
     dtype: str
-    """numpy name of what is stored: float16 unless more is needed."""
+    """numpy name of the stored type: float16 unless more range or precision is needed."""
 
-    # Where there are any, these too:
-    # `checkpoint_sha256` (str): digest of pre-trained weights.
-    # `layers` (tuple of int): numbers of the hidden states in `frames` [layers, T, dimension].
-    # `codebook` (float32 [groups, codes, width]): `extract` then gives codes [T, groups], which are
-    #     stored, and read as vectors of `dimension` = groups * width values.
-    # `batch_seconds` (float): `extract` is given utterances of similar length, as many as have this
-    #     many seconds together when each counts as the longest; without it, one at a time.
+    # Optional attributes and methods:
+    # `checkpoint_sha256` (str): digest of the pre-trained weights.
+    # `layers` (tuple of int): indices of the hidden states in `frames` [layers, frames, dimension].
+    # `codebook` (float32 [groups, codes, width]): `extract` then returns codes [frames, groups],
+    #     which are stored, and read as vectors of `dimension` = groups * width values.
+    # `batch_seconds` (float): limit of a batch, (number of utterances) * (longest utterance in
+    #     seconds); utterances of a batch have similar lengths. Default: one utterance per batch.
     # `to(device)`: called once, with "cpu" or "cuda", before `extract`.
 
     def extract(self, batch: Sequence[Any]) -> Sequence[Any]:
-        """An array [T_i, dimension] (or `Extracted`) of each utterance, in the batch's order."""
+        """Compute the features of each utterance.
+
+        Parameters
+        ----------
+        batch : sequence of ndarray or sequence of str
+            Waveforms ``[samples]`` at 16 kHz, or transcripts, according to `modality`.
+
+        Returns
+        -------
+        sequence of ndarray or sequence of UtteranceFeatures
+            ``[frames, dimension]`` of each utterance, in the order of the batch.
+        """
         ...

@@ -1,7 +1,7 @@
-"""wav2vec 2.0 (Baevski et al. 2020) from fairseq's files, as a model of transformers.
+"""Conversion of fairseq's wav2vec 2.0 checkpoints (Baevski et al. 2020) to transformers.
 
-Such files are wav2vec_small.pt, libri960_big.pt, wav2vec_vox_new.pt and XLS-R's. What a file does
-not state has the default of fairseq's `Wav2Vec2Config`.
+Examples are wav2vec_small.pt, libri960_big.pt, wav2vec_vox_new.pt and those of XLS-R. Arguments
+that a file lacks have the defaults of fairseq's `Wav2Vec2Config`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from emoscale.representations.checkpoints import (
+from emoscale.representations.fairseq_checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
     load_weights,
 )
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import ArchitectureError, parse_layers
-from emoscale.runtime.errors import CheckpointError, reason_of
+from emoscale.runtime.errors import CheckpointError, error_summary
 
 ACTIVATIONS = {
     "relu": "relu",
@@ -30,15 +30,15 @@ ACTIVATIONS = {
     "gelu_fast": "gelu_new",
     "tanh": "tanh",
 }
-"""fairseq's names of activations, and what transformers calls the same."""
+"""fairseq's names of activation functions and those of transformers."""
 
-_ENCODER = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
+_DEFAULT_ENCODER = "[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]"
 
-# Beginnings of the names of weights that only pre-training needs.
-_ONLY_FOR_TRAINING = ("quantizer.", "project_q.", "final_proj.", "target_glu.")
+# Prefixes of weights that only pre-training uses.
+_PRETRAINING_PREFIXES = ("quantizer.", "project_q.", "final_proj.", "target_glu.")
 
-# Settings that change the computation to one that transformers' model does not do.
-_NOT_CONVERTED = {
+# The only values of these arguments that transformers' model supports.
+_SUPPORTED_VALUES = {
     "layer_type": "transformer",
     "quantize_input": False,
     "pos_conv_depth": 1,
@@ -65,7 +65,7 @@ _NAMES = [
         (r"\.fc2\.", ".feed_forward.output_dense."),
     )
 ]
-"""fairseq's names of weights, and what transformers calls them; all others are the same."""
+"""fairseq's names of weights and those of transformers, where they differ."""
 
 
 class ConvertedWav2Vec2(NamedTuple):
@@ -75,43 +75,69 @@ class ConvertedWav2Vec2(NamedTuple):
     """transformers.Wav2Vec2Model, float32, in evaluation mode."""
 
     normalise: bool
-    """Whether it was trained on waveforms of zero mean and unit variance."""
+    """Whether the model expects waveforms of zero mean and unit variance."""
 
     sha256: str
     """Digest of the file."""
 
 
 def load_fairseq_wav2vec2(path: Path | str) -> ConvertedWav2Vec2:
-    """Read a pre-trained wav2vec 2.0 of fairseq.
+    """Read a pre-trained wav2vec 2.0 checkpoint of fairseq.
 
-    Raises `CheckpointError` where the file is missing, damaged, fine-tuned, of another
-    architecture, or where a weight is missing or left over.
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    ConvertedWav2Vec2
+        Model of transformers, its input normalisation and the file's digest.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, fine-tuned, of another architecture, or if a weight is
+        missing or unexpected.
     """
-    import_torchaudio()  # transformers imports it, and crashes beside a CPU torch without this
+    import_torchaudio()  # before transformers, which fails with a CPU build of torch otherwise
     import transformers
 
     checkpoint = load_fairseq_checkpoint(path)
-    _check_kind(checkpoint)
+    _check_architecture(checkpoint)
     try:
-        config = transformers.Wav2Vec2Config(**transformers_settings(checkpoint.arguments))
-        with torch.device("meta"):  # random weights, soon replaced, would take 10 s of a large one
+        config = transformers.Wav2Vec2Config(**wav2vec2_config_options(checkpoint.arguments))
+        with torch.device("meta"):  # skips the random initialisation, 10 s for a large model
             model: Any = transformers.Wav2Vec2Model(config)
     except (ArchitectureError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"{checkpoint.path} states an architecture that is not understood: {reason_of(error)}"
+            f"{checkpoint.path} has an architecture that is not supported: {error_summary(error)}"
         ) from None
     model.to_empty(device="cpu")
-    load_weights(model, _renamed(checkpoint, config.hidden_size), _ONLY_FOR_TRAINING)
+    load_weights(model, _rename_weights(checkpoint, config.hidden_size), _PRETRAINING_PREFIXES)
     normalise = bool(checkpoint.task.get("normalize", False))
     return ConvertedWav2Vec2(model.eval(), normalise, checkpoint.sha256)
 
 
-def transformers_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What `transformers.Wav2Vec2Config` is told of a checkpoint's `args` (or `cfg.model`).
+def wav2vec2_config_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert fairseq's arguments to those of `transformers.Wav2Vec2Config`.
 
-    Raises `ArchitectureError` where they state what transformers does not compute.
+    Parameters
+    ----------
+    arguments : mapping of str to Any
+        A checkpoint's `args` or `cfg.model`.
+
+    Returns
+    -------
+    dict of str to Any
+        Keyword arguments.
+
+    Raises
+    ------
+    ArchitectureError
+        If the arguments describe an architecture that transformers does not support.
     """
-    layers = parse_layers(arguments.get("conv_feature_layers", _ENCODER))
+    layers = parse_layers(arguments.get("conv_feature_layers", _DEFAULT_ENCODER))
     mode = arguments.get("extractor_mode", "default")
     if mode not in ("default", "layer_norm"):
         raise ArchitectureError(f"extractor_mode {mode}")
@@ -135,43 +161,43 @@ def transformers_settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_kind(checkpoint: FairseqCheckpoint) -> None:
+def _check_architecture(checkpoint: FairseqCheckpoint) -> None:
     arguments = checkpoint.arguments
     if any(name.startswith("w2v_encoder.") for name in checkpoint.weights):
         raise CheckpointError(
-            f"{checkpoint.path} is fine-tuned for recognition; name the pre-trained file that it "
-            "was made from"
+            f"{checkpoint.path} is fine-tuned for speech recognition; name the pre-trained "
+            "checkpoint that it is based on"
         )
     kind = arguments.get("_name", arguments.get("arch", "wav2vec2"))
     if kind != "wav2vec2":
         raise CheckpointError(
-            f"{checkpoint.path} is a fairseq model of the kind {kind}; of fairseq's files, "
-            "transformers_audio takes wav2vec2"
+            f"{checkpoint.path} is a fairseq model of type {kind}; of fairseq's models, "
+            "transformers_audio supports only wav2vec2"
         )
-    for name, value in _NOT_CONVERTED.items():
+    for name, value in _SUPPORTED_VALUES.items():
         if arguments.get(name, value) != value:
             raise CheckpointError(
-                f"{checkpoint.path} has {name} {arguments[name]}, which is not computed here; take "
-                "a file with the standard architecture"
+                f"{checkpoint.path} has {name} {arguments[name]}, which is not supported; use a "
+                "model with the standard architecture"
             )
 
 
-def _renamed(checkpoint: FairseqCheckpoint, hidden_size: int) -> FairseqCheckpoint:
-    """The checkpoint with its weights under the names that transformers gives them."""
-    weights = {_name_of(name): value for name, value in checkpoint.weights.items()}
+def _rename_weights(checkpoint: FairseqCheckpoint, hidden_size: int) -> FairseqCheckpoint:
+    """Copy of the checkpoint with its weights by their names in transformers."""
+    weights = {_transformers_name(name): value for name, value in checkpoint.weights.items()}
     norm = weights.get("feature_projection.layer_norm.weight")
     if norm is not None and len(norm) == hidden_size:
-        # fairseq projects only where the sizes differ, transformers always.
+        # fairseq has a projection only if the sizes differ, transformers always.
         weights.setdefault("feature_projection.projection.weight", torch.eye(hidden_size))
         weights.setdefault("feature_projection.projection.bias", torch.zeros(hidden_size))
     return dataclasses.replace(checkpoint, weights=weights)
 
 
-def _name_of(name: str) -> str:
-    if name.startswith(_ONLY_FOR_TRAINING):
+def _transformers_name(name: str) -> str:
+    if name.startswith(_PRETRAINING_PREFIXES):
         return name
     for pattern, replacement in _NAMES:
-        name, found = pattern.subn(replacement, name)
-        if found:
+        name, matches = pattern.subn(replacement, name)
+        if matches:
             break
     return name

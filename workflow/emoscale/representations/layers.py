@@ -1,4 +1,4 @@
-"""Which hidden states of a network a representation is made of."""
+"""Selection of a network's hidden states."""
 
 from __future__ import annotations
 
@@ -11,55 +11,88 @@ from emoscale.runtime.errors import CheckpointError
 
 
 @dataclass(frozen=True)
-class ChosenLayers:
-    """Hidden states by number: 0 enters the transformer, the last one leaves it."""
+class LayerSelection:
+    """Selected hidden states: 0 is the input of the transformer, the last one its output."""
 
-    numbers: tuple[int, ...]
-    """Ascending, none twice."""
+    indices: tuple[int, ...]
+    """Indices of the hidden states, ascending and unique."""
 
-    highest: int
-    """Number of the model's last state."""
+    last_index: int
+    """Index of the network's last hidden state."""
 
     single: bool
-    """Whether one was asked for: frames [T, dimension]. Otherwise [layers, T, dimension]."""
+    """Whether the configuration names one layer: frames are ``[frames, dimension]`` instead of
+    ``[layers, frames, dimension]``."""
 
-    def of(self, output: Any) -> Any:
-        """States [layers, batch, T, dimension] from what a model of transformers returns.
+    def stack(self, output: Any) -> Any:
+        """Stack the selected hidden states.
 
-        The last state is the model's output, after its last norm where it has one there: the list
-        of hidden states leaves that norm out.
+        The last hidden state is the network's output, which includes its final norm if it has one;
+        the list of hidden states does not.
+
+        Parameters
+        ----------
+        output : BaseModelOutput
+            Output of a transformers model, with `last_hidden_state` and `hidden_states`.
+
+        Returns
+        -------
+        Tensor
+            ``[layers, batch, frames, dimension]``.
         """
         return torch.stack(
             [
-                output.last_hidden_state if number == self.highest else output.hidden_states[number]
-                for number in self.numbers
+                output.last_hidden_state
+                if index == self.last_index
+                else output.hidden_states[index]
+                for index in self.indices
             ]
         )
 
     @property
-    def stored(self) -> tuple[int, ...]:
-        """The `layers` of the representation's contract: none where one was asked for."""
-        return () if self.single else self.numbers
+    def stored_layers(self) -> tuple[int, ...]:
+        """Attribute `layers` of the representation: empty if the configuration names one layer."""
+        return () if self.single else self.indices
 
 
-def choose_layers(asked: int | Literal["all"] | list[int], highest: int, name: str) -> ChosenLayers:
-    """Resolve a configured `layer` for a model with the hidden states 0 to `highest`.
+def select_layers(
+    layer: int | Literal["all"] | list[int], last_index: int, model_name: str
+) -> LayerSelection:
+    """Resolve the configured `layer` of a model.
 
-    Negative numbers count from the last, -1. Raises `CheckpointError` with the model's `name` where
-    it has no such state.
+    Parameters
+    ----------
+    layer : int or "all" or list of int
+        Hidden states; negative indices count from the last, -1.
+    last_index : int
+        Index of the model's last hidden state.
+    model_name : str
+        Name of the model, for the error message.
 
-    >>> choose_layers([-1, 0], 12, "wav2vec2-base")
-    ChosenLayers(numbers=(0, 12), highest=12, single=False)
-    >>> choose_layers(-1, 12, "wav2vec2-base")
-    ChosenLayers(numbers=(12,), highest=12, single=True)
+    Returns
+    -------
+    LayerSelection
+        Selected hidden states.
+
+    Raises
+    ------
+    CheckpointError
+        If the model has no such hidden state.
+
+    Examples
+    --------
+    >>> select_layers([-1, 0], 12, "wav2vec2-base")
+    LayerSelection(indices=(0, 12), last_index=12, single=False)
+    >>> select_layers(-1, 12, "wav2vec2-base")
+    LayerSelection(indices=(12,), last_index=12, single=True)
     """
-    if asked == "all":
-        return ChosenLayers(tuple(range(highest + 1)), highest, single=False)
-    wanted = asked if isinstance(asked, list) else [asked]
-    for number in wanted:
-        if not -highest - 1 <= number <= highest:
+    if layer == "all":
+        return LayerSelection(tuple(range(last_index + 1)), last_index, single=False)
+    requested = layer if isinstance(layer, list) else [layer]
+    for index in requested:
+        if not -last_index - 1 <= index <= last_index:
             raise CheckpointError(
-                f"{name} has the hidden states 0 to {highest}; layer {number} is none"
+                f"{model_name} has the hidden states 0 to {last_index}; there is no layer {index}"
             )
-    numbers = {number % (highest + 1) for number in wanted}
-    return ChosenLayers(tuple(sorted(numbers)), highest, single=not isinstance(asked, list))
+    indices = {index % (last_index + 1) for index in requested}
+    return LayerSelection(tuple(sorted(indices)), last_index, single=not isinstance(layer, list))

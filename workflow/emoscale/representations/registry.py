@@ -1,4 +1,4 @@
-"""Builds the representation that a configuration names."""
+"""Registry of representations: builds the one that a configuration names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from emoscale.config.representations import ExternalSettings, external_entry_points
 from emoscale.representations.contract import Representation
 from emoscale.representations.torchaudio_guard import import_torchaudio
-from emoscale.runtime.errors import ConfigurationError, reason_of
+from emoscale.runtime.errors import ConfigurationError, error_summary
 from emoscale.runtime.provenance import PACKAGE
 
 BUILT_IN = {
@@ -25,99 +25,173 @@ BUILT_IN = {
     "wav2vec": "emoscale.representations.wav2vec:Wav2VecFeatures",
     "waveform": "emoscale.representations.acoustic:RawWaveform",
 }
-"""Class of each kind, or what builds it; imported when it is used, so that a kind needs only its
-own packages."""
+"""Class or factory of each built-in kind, imported on use, so that a kind needs only its own
+dependencies."""
 
 FAIRSEQ_BACKEND = "emoscale.representations.fairseq_backend"
-FAIRSEQ_PROGRAM = PACKAGE.parents[1] / "scripts" / "fairseq_backend.py"
+FAIRSEQ_SCRIPT = PACKAGE.parents[1] / "scripts" / "fairseq_backend.py"
+
+_DTYPES = "float16", "float32", "float64", "int8", "uint8", "int16", "int32"
 
 
-def class_of(kind: str) -> str:
-    """`module:Class` of a kind: a built-in one, an installed package's entry point, or itself."""
+def class_path(kind: str) -> str:
+    """Return the class or factory of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        A built-in kind, the name of an installed package's entry point, or ``module:Class``.
+
+    Returns
+    -------
+    str
+        ``module:Class``.
+    """
     if kind in BUILT_IN or ":" in kind:
         return BUILT_IN.get(kind, kind)
     return external_entry_points()[kind]
 
 
-def module_of(kind: str) -> str:
-    """Dotted name of the module that computes this kind."""
-    return class_of(kind).partition(":")[0]
+def module_name(kind: str) -> str:
+    """Return the dotted name of the module that computes a kind.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of representation.
+
+    Returns
+    -------
+    str
+        Name of the module.
+    """
+    return class_path(kind).partition(":")[0]
 
 
-def sources_of(kind: str, backend: str = "native") -> list[str | Path]:
-    """The code that decides what this kind gives; of an external one, the file of its class."""
+def representation_sources(kind: str, backend: str = "native") -> list[str | Path]:
+    """Return the source code that determines the features of a kind.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of representation.
+    backend : str
+        ``native`` or ``fairseq``.
+
+    Returns
+    -------
+    list of str or Path
+        Module names of a built-in kind; the file of the class of an external kind, or nothing if
+        its module is not found.
+    """
     if kind in BUILT_IN:
-        own: list[str | Path] = [module_of(kind)]
-        return own if backend == "native" else [*own, FAIRSEQ_BACKEND, FAIRSEQ_PROGRAM]
-    first, *inner = module_of(kind).split(".")
-    found, name = importlib.util.find_spec(first), first
-    for part in inner:  # find_spec would import the packages that the module is in
-        inside = found.submodule_search_locations if found else None
-        if inside is None:
-            return []  # building it says what is missing
-        name = f"{name}.{part}"
-        found = importlib.machinery.PathFinder.find_spec(name, inside)
-    return [Path(found.origin)] if found and found.origin and found.has_location else []
+        sources: list[str | Path] = [module_name(kind)]
+        return sources if backend == "native" else [*sources, FAIRSEQ_BACKEND, FAIRSEQ_SCRIPT]
+    package, *submodules = module_name(kind).split(".")
+    spec, name = importlib.util.find_spec(package), package
+    for submodule in submodules:  # find_spec would import the parent packages
+        search_path = spec.submodule_search_locations if spec else None
+        if search_path is None:
+            return []  # build_representation reports the missing module
+        name = f"{name}.{submodule}"
+        spec = importlib.machinery.PathFinder.find_spec(name, search_path)
+    return [Path(spec.origin)] if spec and spec.origin and spec.has_location else []
 
 
 def build_representation(settings: Any, device: str = "cpu") -> Representation:
-    """The representation for checked settings (see `emoscale.config.representations`).
+    """Build a representation.
 
-    `device` is "cpu" or "cuda"; what does not run on a GPU takes no notice of it. Raises
-    `ConfigurationError` where an external class cannot be imported or breaks the contract.
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the representation (see `emoscale.config.representations`).
+    device : str
+        ``cpu`` or ``cuda``; ignored by representations that do not run on a GPU.
+
+    Returns
+    -------
+    Representation
+        The representation, on the device.
+
+    Raises
+    ------
+    ConfigurationError
+        If an external class cannot be imported or built, or does not implement the interface.
     """
     if not isinstance(settings, ExternalSettings):
-        made = _import(BUILT_IN[settings.kind])(settings)
+        representation = _import(BUILT_IN[settings.kind])(settings)
     else:
-        import_torchaudio()  # the user's own code may, and knows nothing of the guard
+        import_torchaudio()  # external code may import torchaudio without the guard
         try:
-            made = _import(class_of(settings.kind))(**settings.options)
-        except Exception as error:  # whatever the user's own code raises
+            representation = _import(class_path(settings.kind))(**settings.options)
+        except Exception as error:  # external code may raise anything
             raise ConfigurationError(
-                f"representation {settings.kind} cannot be made: {type(error).__name__}: "
-                f"{reason_of(error)}"
+                f"representation {settings.kind} cannot be built: {type(error).__name__}: "
+                f"{error_summary(error)}"
             ) from error
-    if not isinstance(made, Representation):
+    if not isinstance(representation, Representation):
         raise ConfigurationError(
-            f"representation {settings.kind} lacks a part of the contract: modality, dimension, "
-            "frame_rate, dtype or extract"
+            f"representation {settings.kind} does not implement the interface: it needs modality, "
+            "dimension, frame_rate, dtype and extract"
         )
-    _check_contract(settings.kind, made)
-    place: Any = getattr(made, "to", None)
-    if place is not None:
-        place(device)
-    return made
+    _check_attributes(settings.kind, representation)
+    move: Any = getattr(representation, "to", None)
+    if move is not None:
+        move(device)
+    return representation
 
 
-def build_original(native: Representation, settings: Any, python: str | None) -> Representation:
-    """The same representation, computed by fairseq in `python` (settings with `backend: fairseq`).
+def build_fairseq_representation(
+    native: Representation, settings: Any, python: str | None
+) -> Representation:
+    """Build a representation that fairseq computes (settings with `backend: fairseq`).
 
-    Raises `ConfigurationError` where no Python is named.
+    Parameters
+    ----------
+    native : Representation
+        The same representation with the native backend.
+    settings : Wav2VecSettings or VqWav2VecSettings
+        Settings of the representation.
+    python : str or None
+        Python interpreter with fairseq.
+
+    Returns
+    -------
+    Representation
+        Representation with the attributes of `native`.
+
+    Raises
+    ------
+    ConfigurationError
+        If `python` is not set.
     """
     if not python:
         raise ConfigurationError(
-            "backend fairseq needs a Python that has fairseq: --fairseq-python, or "
+            "backend fairseq requires a Python interpreter with fairseq: set --fairseq-python, or "
             "execution.fairseq_python in a study"
         )
-    made: Representation = _import(f"{FAIRSEQ_BACKEND}:FairseqBackend")(native, settings, python)
-    return made
+    representation: Representation = _import(f"{FAIRSEQ_BACKEND}:FairseqBackend")(
+        native, settings, python
+    )
+    return representation
 
 
-def _check_contract(kind: str, made: Representation) -> None:
-    numbers = "float16", "float32", "float64", "int8", "uint8", "int16", "int32"
-    if made.modality not in ("audio", "text"):
-        problem = f"modality is {made.modality!r}, not audio or text"
-    elif not isinstance(made.dimension, int) or made.dimension < 1:
-        problem = f"dimension is {made.dimension!r}, not a number of values"
-    elif made.dtype not in numbers:
-        problem = f"dtype is {made.dtype!r}, not one of {', '.join(numbers)}"
-    elif made.frame_rate is not None and not made.frame_rate > 0:
-        problem = f"frame_rate is {made.frame_rate!r}; it is above 0, or None"
+def _check_attributes(kind: str, representation: Representation) -> None:
+    modality, dimension = representation.modality, representation.dimension
+    dtype, frame_rate = representation.dtype, representation.frame_rate
+    if modality not in ("audio", "text"):
+        problem = f"modality is {modality!r}, not audio or text"
+    elif not isinstance(dimension, int) or dimension < 1:
+        problem = f"dimension is {dimension!r}, not a positive integer"
+    elif dtype not in _DTYPES:
+        problem = f"dtype is {dtype!r}, not one of {', '.join(_DTYPES)}"
+    elif frame_rate is not None and not frame_rate > 0:
+        problem = f"frame_rate is {frame_rate!r}, not positive or None"
     else:
         return
     raise ConfigurationError(f"representation {kind}: its {problem}")
 
 
-def _import(path: str) -> Any:
-    module, _, name = path.partition(":")
+def _import(class_path: str) -> Any:
+    module, _, name = class_path.partition(":")
     return getattr(importlib.import_module(module), name)

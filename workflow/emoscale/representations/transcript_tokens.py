@@ -1,4 +1,4 @@
-"""What a text model reads of a transcript: its tokens, and where each of them stands."""
+"""Tokenisation of transcripts, with the character span of each token."""
 
 from __future__ import annotations
 
@@ -15,25 +15,36 @@ _TAG = re.compile(r"\[[^\[\]]*\]")
 
 @dataclass(frozen=True)
 class TranscriptTokens:
-    """Numbers of a transcript's tokens, and of the special tokens that the model puts around them.
+    """Token ids of a transcript, and of the special tokens that the model adds around them.
 
-    Of a transcript without tokens all special ones are `leading`.
+    If the transcript has no tokens, all special tokens are `leading`.
     """
 
     leading: list[int]
+    """Ids of the special tokens before the transcript."""
+
     ids: list[int]
+    """Ids of the transcript's tokens."""
+
     trailing: list[int]
+    """Ids of the special tokens after the transcript."""
 
     characters: NDArray[np.int32]
-    """[T, 2]: first character of each of `ids` in the transcript and the one after its last; blanks
-    at either end do not count."""
+    """``[tokens, 2]``, first character of each of `ids` in the transcript and the one after its
+    last, without whitespace at either end."""
 
 
-class TranscriptReader:
-    """Splits transcripts into tokens, none of which is a special one that the transcript names.
+class TranscriptTokenizer:
+    """Splits transcripts into tokens.
 
-    `tokenizer` is a fast one of transformers, and from here on does not truncate or pad. What
-    becomes of `tags` is said in `TransformersTextSettings`.
+    Names of special tokens in a transcript are read as text, never as special tokens.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Tokenizer of transformers; its truncation and padding are switched off permanently.
+    tags : {"remove", "keep", "word"}
+        Treatment of tags in brackets (see `TransformersTextSettings`).
     """
 
     def __init__(self, tokenizer: Any, tags: Literal["remove", "keep", "word"]) -> None:
@@ -41,60 +52,75 @@ class TranscriptReader:
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
-        self._backend.encode_special_tokens = True  # their names in a text are text
-        added = self._backend.get_added_tokens_decoder()
-        self._special = {number for number, token in added.items() if token.special}
-        self._special |= set(tokenizer.all_special_ids)
+        self._backend.encode_special_tokens = True  # names of special tokens are encoded as text
+        added_tokens = self._backend.get_added_tokens_decoder()
+        self._special_ids = {token_id for token_id, token in added_tokens.items() if token.special}
+        self._special_ids |= set(tokenizer.all_special_ids)
         self._unknown = (tokenizer.unk_token_id, tokenizer.unk_token)
 
-    def read(self, transcript: str) -> TranscriptTokens:
-        """The tokens of a transcript; one of blanks, or of removed tags, has none."""
-        text, places = _text_and_places(transcript, self._tags)
+    def tokenize(self, transcript: str) -> TranscriptTokens:
+        """Split a transcript into tokens.
+
+        Parameters
+        ----------
+        transcript : str
+            Transcript of an utterance.
+
+        Returns
+        -------
+        TranscriptTokens
+            Token ids and character spans; no ids if only whitespace or removed tags are left.
+        """
+        text, positions = _preprocess(transcript, self._tags)
         if not text.strip():
-            text = ""  # byte-level tokenizers have tokens for blanks
-        encoded = self._backend.encode(text)
-        # In vocabularies of sentencepiece the special names are pieces like any other.
-        while (other := self._without_special_names(text, encoded)) != text:
-            text = other
-            encoded = self._backend.encode(text)
-        marks = encoded.special_tokens_mask
-        inner = [place for place, mark in enumerate(marks) if not mark]
-        if not text or not inner:
-            special = [number for number, mark in zip(encoded.ids, marks, strict=True) if mark]
-            return TranscriptTokens(special, [], [], np.empty((0, 2), dtype=np.int32))
-        first, end = inner[0], inner[-1] + 1
-        spans = [_without_blanks(text, *span) for span in encoded.offsets[first:end]]
+            text = ""  # byte-level tokenizers have tokens for whitespace
+        encoding = self._backend.encode(text)
+        # In sentencepiece vocabularies the names of special tokens are tokens like any other.
+        while (masked := self._mask_special_names(text, encoding)) != text:
+            text = masked
+            encoding = self._backend.encode(text)
+        special_mask = encoding.special_tokens_mask
+        regular = [index for index, special in enumerate(special_mask) if not special]
+        if not text or not regular:
+            special_ids = [
+                token_id
+                for token_id, special in zip(encoding.ids, special_mask, strict=True)
+                if special
+            ]
+            return TranscriptTokens(special_ids, [], [], np.empty((0, 2), dtype=np.int32))
+        first, end = regular[0], regular[-1] + 1
+        spans = [_strip_span(text, *span) for span in encoding.offsets[first:end]]
         return TranscriptTokens(
-            encoded.ids[:first],
-            encoded.ids[first:end],
-            encoded.ids[end:],
-            _in_transcript(np.array(spans, dtype=np.int64), places),
+            encoding.ids[:first],
+            encoding.ids[first:end],
+            encoding.ids[end:],
+            _transcript_spans(np.array(spans, dtype=np.int64), positions),
         )
 
-    def _without_special_names(self, text: str, encoded: Any) -> str:
-        """The text with a blank for the first character of each piece that became special."""
+    def _mask_special_names(self, text: str, encoding: Any) -> str:
+        """Replace the first character of text that was encoded as a special token by a space."""
         characters = list(text)
-        rows = zip(encoded.ids, encoded.offsets, encoded.special_tokens_mask, strict=True)
-        for number, span, added in rows:
-            if added or number not in self._special:
+        tokens = zip(encoding.ids, encoding.offsets, encoding.special_tokens_mask, strict=True)
+        for token_id, span, added in tokens:
+            if added or token_id not in self._special_ids:
                 continue
-            first, end = _without_blanks(text, *span)
-            named = number != self._unknown[0] or text[first:end] == self._unknown[1]
-            if named and first < end:
+            first, end = _strip_span(text, *span)
+            is_name = token_id != self._unknown[0] or text[first:end] == self._unknown[1]
+            if is_name and first < end:
                 characters[first] = " "
         return "".join(characters)
 
 
-def _text_and_places(transcript: str, tags: str) -> tuple[str, NDArray[np.int64]]:
-    """The text that is read, and the place in the transcript of each of its characters.
+def _preprocess(transcript: str, tags: str) -> tuple[str, NDArray[np.int64]]:
+    """Return the text to tokenise, and the position in the transcript of each of its characters.
 
-    A removed tag or bracket leaves one blank with the blanks around it, and none at either end:
-    byte-level tokenizers would make a token of every other one.
+    A removed tag or bracket and the whitespace around it become one space, or nothing at either
+    end: byte-level tokenizers would encode every other whitespace character as a token.
 
-    >>> text, places = _text_and_places("Well [LAUGHTER] no", "remove")
-    >>> text, places.tolist()
+    >>> text, positions = _preprocess("Well [LAUGHTER] no", "remove")
+    >>> text, positions.tolist()
     ('Well no', [0, 1, 2, 3, 4, 16, 17])
-    >>> _text_and_places("Well [LAUGHTER] no", "word")[0]
+    >>> _preprocess("Well [LAUGHTER] no", "word")[0]
     'Well laughter no'
     """
     characters = list(transcript)
@@ -107,23 +133,23 @@ def _text_and_places(transcript: str, tags: str) -> tuple[str, NDArray[np.int64]
             removed[[first, end - 1]] = True
             characters[first:end] = [character.lower() for character in characters[first:end]]
     text: list[str] = []
-    places: list[int] = []
-    gap = [removed[place] or character.isspace() for place, character in enumerate(characters)]
-    for is_gap, run in groupby(range(len(characters)), key=gap.__getitem__):
-        run_places = list(run)
-        if is_gap and removed[run_places].any():
-            if run_places[0] > 0 and run_places[-1] < len(characters) - 1:
+    positions: list[int] = []
+    gap = [removed[index] or character.isspace() for index, character in enumerate(characters)]
+    for is_gap, group in groupby(range(len(characters)), key=gap.__getitem__):
+        indices = list(group)
+        if is_gap and removed[indices].any():
+            if indices[0] > 0 and indices[-1] < len(characters) - 1:
                 text.append(" ")
-                places.append(run_places[0])
+                positions.append(indices[0])
             continue
-        for place in run_places:
-            text.append(characters[place])
-            places += [place] * len(characters[place])  # lower case may be longer
-    return "".join(text), np.array(places, dtype=np.int64)
+        for index in indices:
+            text.append(characters[index])
+            positions += [index] * len(characters[index])  # lower case may be longer
+    return "".join(text), np.array(positions, dtype=np.int64)
 
 
-def _without_blanks(text: str, first: int, end: int) -> tuple[int, int]:
-    """A span without the blanks at its ends; of blanks alone, the empty one behind them."""
+def _strip_span(text: str, first: int, end: int) -> tuple[int, int]:
+    """Exclude whitespace at both ends of a span; a span of whitespace becomes empty, at its end."""
     while first < end and text[first].isspace():
         first += 1
     while end > first and text[end - 1].isspace():
@@ -131,9 +157,9 @@ def _without_blanks(text: str, first: int, end: int) -> tuple[int, int]:
     return first, end
 
 
-def _in_transcript(characters: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Spans [T, 2] in the text that was read, as spans in the transcript."""
-    first, end = characters.T
-    firsts = np.append(places, places[-1] + 1)[first]
-    ends = np.where(first < end, places[end - 1] + 1, firsts)
+def _transcript_spans(spans: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Convert spans ``[tokens, 2]`` of the preprocessed text to spans of the transcript."""
+    first, end = spans.T
+    firsts = np.append(positions, positions[-1] + 1)[first]
+    ends = np.where(first < end, positions[end - 1] + 1, firsts)
     return np.stack([firsts, ends], axis=1).astype(np.int32)

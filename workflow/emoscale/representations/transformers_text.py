@@ -1,4 +1,4 @@
-"""BERT and its family over the transcript, through transformers: a vector a token."""
+"""BERT and related encoders over transcripts, through transformers: one vector per token."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import TransformersTextSettings
-from emoscale.representations.contract import Extracted
-from emoscale.representations.layers import choose_layers
+from emoscale.representations.chunking import half_overlapping_chunks
+from emoscale.representations.contract import UtteranceFeatures
+from emoscale.representations.layers import select_layers
 from emoscale.representations.torchaudio_guard import import_torchaudio
-from emoscale.representations.transcript_tokens import TranscriptReader, TranscriptTokens
+from emoscale.representations.transcript_tokens import TranscriptTokenizer, TranscriptTokens
 from emoscale.representations.transformers_models import (
-    cannot_be_loaded,
-    digest_of_model,
     load_network,
+    loading_error,
+    model_digest,
 )
-from emoscale.representations.windows import half_overlapping_windows
 from emoscale.runtime.errors import CheckpointError, UserError
 
-FAMILY = (
+TEXT_MODEL_TYPES = (
     "albert",
     "bert",
     "camembert",
@@ -36,124 +36,155 @@ FAMILY = (
     "roberta",
     "xlm-roberta",
 )
-"""Model types: encoders that read the whole text in both directions; DeBERTa-v3 is deberta-v2."""
+"""Supported model types of transformers: bidirectional encoders. DeBERTa-v3 is deberta-v2."""
 
-_NOT_USED = ("pooler.",)  # turns the first state into a vector for classifiers; often not published
+_POOLER_WEIGHTS = ("pooler.",)
+"""Names of weights of the sentence pooler, which is not used; published models often lack them."""
 
 
 class TransformersText:
-    """Hidden states of a text model, with each token's place in the transcript.
+    """Hidden states of a text encoder, with the character span of each token.
 
-    Transcripts are computed one by one, so that none depends on its batch. One with more tokens
-    than the model takes is computed in windows that overlap by half, the model's special tokens in
-    each; every token is taken from the window whose middle it is nearest to.
+    Transcripts are computed one by one, so that none depends on its batch. A transcript with more
+    tokens than the network's positions is computed in chunks that overlap by half, with the model's
+    special tokens in each; every token is taken from the chunk whose centre is nearest.
 
-    A special token's name that stands in a transcript (`[MASK]`, `</s>`) is read as the letters it
-    is written with, never as the token.
+    The name of a special token in a transcript (`[MASK]`, `</s>`) is read as text, never as the
+    special token.
+
+    Parameters
+    ----------
+    settings : TransformersTextSettings
+        Settings of the representation.
     """
 
     modality: Literal["audio", "text"] = "text"
     frame_rate: float | None = None
 
     def __init__(self, settings: TransformersTextSettings) -> None:
-        import_torchaudio()  # transformers imports it, and crashes beside a CPU torch without this
+        import_torchaudio()  # transformers imports it and would fail beside a CPU build of torch
         import transformers
 
         transformers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.set_verbosity_error()  # what it warns of is checked here
+        transformers.utils.logging.set_verbosity_error()  # the causes of its warnings are checked
         name = settings.model
         config, folder = _load_config(name, transformers)
         tokenizer = _load_tokenizer(name, folder, transformers)
         self._network = load_network(
-            name, config, getattr(torch, settings.precision), "a text", _NOT_USED
+            name, config, getattr(torch, settings.precision), "a text", _POOLER_WEIGHTS
         )
         self._device = torch.device("cpu")
-        self._reader = TranscriptReader(tokenizer, settings.tags)
-        self._room = _room(name, self._network, tokenizer)
+        self._tokenizer = TranscriptTokenizer(tokenizer, settings.tags)
+        self._max_tokens = _max_tokens(name, self._network, tokenizer)
         _check_vocabulary(name, self._network, tokenizer)
-        self._keeps_special = settings.special_tokens == "keep"
-        self._chosen = choose_layers(settings.layer, config.num_hidden_layers, name)
-        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
-        self._name = name
+        self._keep_special = settings.special_tokens == "keep"
+        self._selection = select_layers(settings.layer, config.num_hidden_layers, name)
+        self._storage_dtype: torch.dtype = getattr(torch, settings.storage_dtype)
+        self._model_name = name
         self.dtype: str = settings.storage_dtype
-        self.layers = self._chosen.stored
+        self.layers = self._selection.stored_layers
         self.dimension: int = config.hidden_size
-        self.checkpoint_sha256 = digest_of_model(name)
+        self.checkpoint_sha256 = model_digest(name)
 
     def to(self, device: str) -> None:
-        """Move the network to "cpu" or "cuda"."""
+        """Move the network to a device.
+
+        Parameters
+        ----------
+        device : str
+            ``cpu`` or ``cuda``.
+        """
         self._device = torch.device(device)
         self._network.to(self._device)
 
     @torch.inference_mode()
-    def extract(self, batch: Sequence[str]) -> list[Extracted]:
-        """Frames of each transcript ([T_i, dimension], or layers first), and the tokens' places.
+    def extract(self, batch: Sequence[str]) -> list[UtteranceFeatures]:
+        """Compute the hidden states and character spans of each transcript's tokens.
 
-        Of a transcript that holds no token the one frame is the state of the first special token.
-        Raises `UserError` where the model's tokenizer has none.
+        A transcript without tokens has one frame, the state of the first special token.
+
+        Parameters
+        ----------
+        batch : sequence of str
+            Transcripts.
+
+        Returns
+        -------
+        list of UtteranceFeatures
+            ``[tokens, dimension]`` or ``[layers, tokens, dimension]`` of each transcript.
+
+        Raises
+        ------
+        UserError
+            If a transcript has no tokens and the model has no special tokens.
         """
         return [self._extract(transcript) for transcript in batch]
 
-    def _extract(self, transcript: str) -> Extracted:
-        tokens = self._reader.read(transcript)
+    def _extract(self, transcript: str) -> UtteranceFeatures:
+        tokens = self._tokenizer.tokenize(transcript)
         if not tokens.ids:
-            return self._of_nothing(tokens)
+            return self._extract_special(tokens)
         leading, trailing = tokens.leading, tokens.trailing
-        windows = half_overlapping_windows(len(tokens.ids), self._room)
-        parts = []
-        for window in windows:
-            ids = [*leading, *tokens.ids[window.start : window.stop], *trailing]
-            first = len(leading) + window.first - window.start
-            last = len(leading) + window.last - window.start
-            if self._keeps_special and window is windows[0]:
+        chunks = half_overlapping_chunks(len(tokens.ids), self._max_tokens)
+        blocks = []
+        for chunk in chunks:
+            ids = [*leading, *tokens.ids[chunk.start : chunk.stop], *trailing]
+            first = len(leading) + chunk.first - chunk.start
+            last = len(leading) + chunk.last - chunk.start
+            if self._keep_special and chunk is chunks[0]:
                 first = 0
-            if self._keeps_special and window is windows[-1]:
+            if self._keep_special and chunk is chunks[-1]:
                 last = len(ids)
-            parts.append(self._states(ids)[:, first:last].to(self._stored_type).cpu())
+            blocks.append(self._hidden_states(ids)[:, first:last].to(self._storage_dtype).cpu())
         characters = tokens.characters
-        if self._keeps_special:
+        if self._keep_special:
             characters = np.pad(characters, ((len(leading), len(trailing)), (0, 0)))
-        return Extracted(self._stored(torch.cat(parts, dim=1)), characters, len(windows))
+        frames = self._to_array(torch.cat(blocks, dim=1))
+        return UtteranceFeatures(frames, characters, len(chunks))
 
-    def _of_nothing(self, tokens: TranscriptTokens) -> Extracted:
+    def _extract_special(self, tokens: TranscriptTokens) -> UtteranceFeatures:
+        """Compute a transcript that has no tokens except special ones."""
         if not tokens.leading:
             raise UserError(
-                f"the transcript has no words to read, and {self._name} has no special token that "
-                "could stand for it; leave such utterances out, or take another model"
+                f"the transcript has no words, and {self._model_name} has no special token to "
+                "represent an empty transcript; exclude such utterances, or use another model"
             )
-        states = self._states(tokens.leading)
-        if not self._keeps_special:
+        states = self._hidden_states(tokens.leading)
+        if not self._keep_special:
             states = states[:, :1]
-        return Extracted(self._stored(states), np.zeros((states.shape[1], 2), dtype=np.int32))
+        characters = np.zeros((states.shape[1], 2), dtype=np.int32)
+        return UtteranceFeatures(self._to_array(states), characters)
 
-    def _states(self, ids: Sequence[int]) -> torch.Tensor:
-        """The chosen hidden states [layers, tokens, dimension]."""
-        given = torch.tensor([ids], device=self._device)
+    def _hidden_states(self, ids: Sequence[int]) -> torch.Tensor:
+        """Return the selected hidden states ``[layers, tokens, dimension]``."""
+        input_ids = torch.tensor([ids], device=self._device)
         output = self._network(
-            input_ids=given, attention_mask=torch.ones_like(given), output_hidden_states=True
+            input_ids=input_ids,
+            attention_mask=torch.ones_like(input_ids),
+            output_hidden_states=True,
         )
-        states: torch.Tensor = self._chosen.of(output)[:, 0]
+        states: torch.Tensor = self._selection.stack(output)[:, 0]
         return states
 
-    def _stored(self, states: torch.Tensor) -> NDArray[np.generic]:
-        """[layers, T, dimension], or [T, dimension] of a single one."""
-        frames = states.to(self._stored_type).cpu().numpy()
-        return frames[0] if self._chosen.single else frames
+    def _to_array(self, states: torch.Tensor) -> NDArray[np.generic]:
+        """Convert to ``[layers, tokens, dimension]``, or ``[tokens, dimension]`` of one layer."""
+        frames = states.to(self._storage_dtype).cpu().numpy()
+        return frames[0] if self._selection.single else frames
 
 
 def _load_config(name: str, transformers: Any) -> tuple[Any, Path]:
-    """A model's configuration, and the folder that it lies in."""
+    """Return a model's configuration, and its folder."""
     try:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
         folder = Path(name)
         if not folder.is_dir():
             folder = Path(transformers.utils.cached_file(name, "config.json")).parent
-    except Exception as error:  # of many kinds, and all of them mean the same
-        raise cannot_be_loaded(name, "a text", error) from error
-    if config.model_type not in FAMILY:
+    except Exception as error:  # transformers raises many types for a model that cannot be loaded
+        raise loading_error(name, "a text", error) from error
+    if config.model_type not in TEXT_MODEL_TYPES:
         raise CheckpointError(
             f"{name} is a model of the type {config.model_type}; "
-            f"transformers_text takes {', '.join(FAMILY)}"
+            f"transformers_text supports {', '.join(TEXT_MODEL_TYPES)}"
         )
     return config, folder
 
@@ -162,51 +193,51 @@ def _load_tokenizer(name: str, folder: Path, transformers: Any) -> Any:
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except Exception as error:
-        pieces = sorted(path.name for path in folder.glob("*.model"))
-        if pieces and not (folder / "tokenizer.json").exists():
+        sentencepiece_files = sorted(path.name for path in folder.glob("*.model"))
+        if sentencepiece_files and not (folder / "tokenizer.json").exists():
             raise CheckpointError(
-                f"{name} has its tokenizer as {pieces[0]} only, which could not be read: install "
-                "the packages sentencepiece and protobuf, or add the model's tokenizer.json"
+                f"{name} has its tokenizer as {sentencepiece_files[0]} only, which cannot be read: "
+                "install the packages sentencepiece and protobuf, or add the model's tokenizer.json"
             ) from error
-        raise cannot_be_loaded(name, "a text", error) from error
+        raise loading_error(name, "a text", error) from error
     if not tokenizer.is_fast:
         raise CheckpointError(
-            f"{name} has a tokenizer ({type(tokenizer).__name__}) that does not say where in the "
-            "text a token stands; take a model with a fast tokenizer (tokenizer.json)"
+            f"{name} has a tokenizer ({type(tokenizer).__name__}) that does not report the "
+            "character span of a token; use a model with a fast tokenizer (tokenizer.json)"
         )
-    # Without its files transformers makes a tokenizer that knows no word.
+    # Without its files transformers creates a tokenizer with an empty vocabulary.
     files = [tokenizer.vocab_files_names.get(key) for key in ("tokenizer_file", "vocab_file")]
-    wanted = [file for file in files if file]
-    if not any((folder / file).exists() for file in wanted):
+    expected = [file for file in files if file]
+    if not any((folder / file).exists() for file in expected):
         raise CheckpointError(
-            f"{name} has no tokenizer: {' or '.join(wanted)} is missing; add the model's own"
+            f"{name} has no tokenizer: {' or '.join(expected)} is missing; add the model's file"
         )
     return tokenizer
 
 
-def _room(name: str, network: Any, tokenizer: Any) -> int:
-    """Tokens of a text that the model takes at once, beside its special ones."""
+def _max_tokens(name: str, network: Any, tokenizer: Any) -> int:
+    """Return the maximum number of tokens per input, without special tokens."""
     positions = int(network.config.max_position_embeddings)
-    for part_name, part in network.named_modules():
-        if part_name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
+    for module_name, module in network.named_modules():
+        if module_name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
             # RoBERTa's first position comes after that of padding.
-            unused = 0 if part.padding_idx is None else part.padding_idx + 1
-            positions = part.num_embeddings - unused
+            unused = 0 if module.padding_idx is None else module.padding_idx + 1
+            positions = module.num_embeddings - unused
     special = int(tokenizer.num_special_tokens_to_add())
-    room = min(positions, int(tokenizer.model_max_length)) - special
-    if room < 1:
+    max_tokens = min(positions, int(tokenizer.model_max_length)) - special
+    if max_tokens < 1:
         raise CheckpointError(
-            f"{name} takes {room + special} tokens at once, of which {special} are special: none "
-            "is left for the text; correct model_max_length in its tokenizer_config.json"
+            f"{name} reads at most {max_tokens + special} tokens, of which {special} are special, "
+            "so no token of a text fits; correct model_max_length in its tokenizer_config.json"
         )
-    return room
+    return max_tokens
 
 
 def _check_vocabulary(name: str, network: Any, tokenizer: Any) -> None:
-    known = network.get_input_embeddings().num_embeddings
-    needed = max(tokenizer.get_vocab().values()) + 1
-    if needed > known:
+    embeddings = network.get_input_embeddings().num_embeddings
+    vocabulary_size = max(tokenizer.get_vocab().values()) + 1
+    if vocabulary_size > embeddings:
         raise CheckpointError(
-            f"{name} has a tokenizer of {needed} tokens and a model of {known}; they do not belong "
-            "together: take the tokenizer that came with the model"
+            f"{name} has a tokenizer of {vocabulary_size} tokens and a model of {embeddings}, "
+            "which do not match: use the tokenizer that was published with the model"
         )

@@ -7,8 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import VqWav2VecSettings
-from emoscale.representations.checkpoints import load_fairseq_checkpoint
-from emoscale.representations.quantiser import QuantiserArchitecture, build_quantiser, look_up
+from emoscale.representations.fairseq_checkpoints import load_fairseq_checkpoint
+from emoscale.representations.quantiser import (
+    QuantiserArchitecture,
+    build_quantiser,
+    code_vectors,
+)
 from emoscale.representations.wav2vec import FairseqFeatures
 from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
@@ -16,7 +20,7 @@ from emoscale.runtime.errors import CheckpointError
 
 
 class _QuantisedWav2Vec(Wav2Vec):
-    """wav2vec with a quantiser between its two networks."""
+    """wav2vec with a quantiser between encoder and context network."""
 
     def __init__(self, architecture: Wav2VecArchitecture, quantiser: QuantiserArchitecture) -> None:
         super().__init__(architecture)
@@ -24,10 +28,15 @@ class _QuantisedWav2Vec(Wav2Vec):
 
 
 class VqWav2VecFeatures(FairseqFeatures):
-    """Codes, or the context network's output over their vectors.
+    """Codes of vq-wav2vec, or the context network's output (c) for their vectors.
 
-    Codes [T, groups] are stored as int16 beside one `codebook`; reading gives their vectors. Two
-    codes a frame take 4 bytes where 512 values in float16 take 1,024.
+    Codes ``[frames, groups]`` are stored as int16 with one codebook, from which their vectors are
+    read. Two codes per frame take 4 bytes, whereas 512 values in float16 take 1,024.
+
+    Parameters
+    ----------
+    settings : VqWav2VecSettings
+        Settings of the representation.
     """
 
     def __init__(self, settings: VqWav2VecSettings) -> None:
@@ -52,29 +61,37 @@ class VqWav2VecFeatures(FairseqFeatures):
             self.dtype = "int16"
 
     def to(self, device: str) -> None:
-        """Compute on "cpu" or "cuda"; codes are chosen in float32 whatever the precision."""
-        exact = {name: value.clone() for name, value in self._quantiser.state_dict().items()}
-        super().to(device)
-        self._quantiser.float().load_state_dict(exact)
+        """Move the network to a device; the quantiser remains in float32 at any precision.
 
-    def _short(
+        Parameters
+        ----------
+        device : str
+            "cpu" or "cuda".
+        """
+        float32_weights = {
+            name: value.clone() for name, value in self._quantiser.state_dict().items()
+        }
+        super().to(device)
+        self._quantiser.float().load_state_dict(float32_weights)
+
+    def _compute(
         self,
         waveforms: torch.Tensor,
-        samples: torch.Tensor | None = None,
-        frames: torch.Tensor | None = None,
+        sample_lengths: torch.Tensor | None = None,
+        frame_lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        z = self._network.encode(waveforms, samples)
-        codes: torch.Tensor = self._quantiser(z.float(), frames)
+        z = self._network.encode(waveforms, sample_lengths)
+        codes: torch.Tensor = self._quantiser(z.float(), frame_lengths)
         if self._codes_only:
             return codes.short()
-        vectors = look_up(codes, self._quantiser.codebook()).to(self._precision)
-        c = self._network.contextualise(vectors, frames)
-        return c.transpose(1, 2).to(self._stored_type)
+        vectors = code_vectors(codes, self._quantiser.codebook()).to(self._precision)
+        c = self._network.contextualise(vectors, frame_lengths)
+        return c.transpose(1, 2).to(self._storage_dtype)
 
-    def _long(self, waveform: torch.Tensor) -> torch.Tensor:
+    def _compute_long(self, waveform: torch.Tensor) -> torch.Tensor:
         codes: torch.Tensor = self._quantiser(encode_long(self._network, waveform).float())
         if self._codes_only:
             return codes.short()
-        vectors = look_up(codes, self._quantiser.codebook()).to(self._precision)
+        vectors = code_vectors(codes, self._quantiser.codebook()).to(self._precision)
         c = contextualise_long(self._network, vectors)
-        return c.transpose(1, 2).to(self._stored_type)
+        return c.transpose(1, 2).to(self._storage_dtype)

@@ -12,32 +12,41 @@ from numpy.typing import NDArray
 
 from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import PretrainedSettings, Wav2VecSettings
-from emoscale.representations.checkpoints import (
+from emoscale.representations.contract import Waveform
+from emoscale.representations.fairseq_checkpoints import (
     FairseqCheckpoint,
     load_fairseq_checkpoint,
     load_weights,
 )
-from emoscale.representations.contract import Waveform
 from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
 from emoscale.runtime.errors import AudioError, CheckpointError
 
 LONG_SECONDS = 40.0
-"""Longer recordings are computed piece by piece: slower by a few percent, with less memory."""
+"""Longer recordings are computed in blocks: a few percent slower, with less memory."""
 
 GPU_BATCH_SECONDS = 120.0
 """Audio in a batch on a GPU, padding included."""
 
-# Beginnings of the names of weights that only pre-training needs.
-_ONLY_FOR_TRAINING = ("wav2vec_predictions.", "project_features.")
+# Prefixes of weights that only pre-training uses.
+_PRETRAINING_PREFIXES = ("wav2vec_predictions.", "project_features.")
 
 
 class FairseqFeatures:
-    """Frames of a wav2vec model of either kind, from the raw waveform (no normalisation).
+    """Base class for the frames of wav2vec and vq-wav2vec, from unnormalised waveforms.
 
-    The group norm averages over time, so padding would change every frame. On a CPU one unpadded
-    utterance is the fastest batch; on a GPU utterances of similar length go together, with norms
-    that leave the padding out. Recordings beyond `LONG_SECONDS` are computed piece by piece.
+    The group norm averages over time, so padding would change every frame. On a CPU, a batch of one
+    unpadded utterance is fastest. On a GPU, utterances of similar length are batched, and the norms
+    exclude the padding. Recordings longer than `LONG_SECONDS` are computed in blocks.
+
+    Parameters
+    ----------
+    model : Wav2Vec
+        The network, whose weights are loaded from the checkpoint.
+    checkpoint : FairseqCheckpoint
+        The checkpoint.
+    settings : PretrainedSettings
+        Settings of the representation.
     """
 
     modality: Literal["audio", "text"] = "audio"
@@ -46,9 +55,9 @@ class FairseqFeatures:
     def __init__(
         self, model: Wav2Vec, checkpoint: FairseqCheckpoint, settings: PretrainedSettings
     ) -> None:
-        load_weights(model, checkpoint, _ONLY_FOR_TRAINING)
+        load_weights(model, checkpoint, _PRETRAINING_PREFIXES)
         self._precision: torch.dtype = getattr(torch, settings.precision)
-        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
+        self._storage_dtype: torch.dtype = getattr(torch, settings.storage_dtype)
         self.dtype: str = settings.storage_dtype
         self._device = torch.device("cpu")
         self._architecture = model.architecture
@@ -57,7 +66,13 @@ class FairseqFeatures:
         self.frame_rate: float | None = SAMPLE_RATE / model.architecture.hop_samples
 
     def to(self, device: str) -> None:
-        """Compute on "cpu" or "cuda"."""
+        """Move the network to a device.
+
+        Parameters
+        ----------
+        device : str
+            "cpu" or "cuda".
+        """
         self._device = torch.device(device)
         self._network.to(self._device, self._precision)
         if device == "cpu" and self._precision == torch.float32:
@@ -68,24 +83,40 @@ class FairseqFeatures:
 
     @torch.inference_mode()
     def extract(self, batch: Sequence[Waveform]) -> list[NDArray[np.generic]]:
-        """What is stored of each waveform, [T_i, …]; raises `AudioError` where it has no frame."""
-        counts = [self._frames_of(waveform) for waveform in batch]
+        """Compute the stored frames or codes of each waveform.
+
+        Parameters
+        ----------
+        batch : sequence of ndarray
+            Waveforms ``[samples]`` at 16 kHz.
+
+        Returns
+        -------
+        list of ndarray
+            ``[frames, dimension]`` or, for codes, ``[frames, groups]`` of each waveform.
+
+        Raises
+        ------
+        AudioError
+            If a waveform is shorter than one frame.
+        """
+        counts = [self._frame_count(waveform) for waveform in batch]
         longest = max(len(waveform) for waveform in batch)
         if len(batch) == 1:
             waveforms = torch.from_numpy(batch[0])[None].to(self._device, self._precision)
-            frames = self._long(waveforms) if self._is_long(longest) else self._short(waveforms)
+            is_long = longest > LONG_SECONDS * SAMPLE_RATE
+            frames = self._compute_long(waveforms) if is_long else self._compute(waveforms)
         else:
-            padded = np.stack([np.pad(given, (0, longest - len(given))) for given in batch])
-            lengths = torch.tensor([len(waveform) for waveform in batch], device=self._device)
+            padded = np.stack(
+                [np.pad(waveform, (0, longest - len(waveform))) for waveform in batch]
+            )
+            samples = torch.tensor([len(waveform) for waveform in batch], device=self._device)
             waveforms = torch.from_numpy(padded).to(self._device, self._precision)
-            frames = self._short(waveforms, lengths, torch.tensor(counts, device=self._device))
+            frames = self._compute(waveforms, samples, torch.tensor(counts, device=self._device))
         return [array[:count].cpu().numpy() for array, count in zip(frames, counts, strict=True)]
 
-    def _is_long(self, samples: int) -> bool:
-        return samples > LONG_SECONDS * SAMPLE_RATE
-
-    def _frames_of(self, waveform: Waveform) -> int:
-        count = self._architecture.frames_of(len(waveform))
+    def _frame_count(self, waveform: Waveform) -> int:
+        count = self._architecture.frame_count(len(waveform))
         if not count:
             raise AudioError(
                 "too short",
@@ -95,24 +126,30 @@ class FairseqFeatures:
         return count
 
     @abstractmethod
-    def _short(
+    def _compute(
         self,
         waveforms: torch.Tensor,
-        samples: torch.Tensor | None = None,
-        frames: torch.Tensor | None = None,
+        sample_lengths: torch.Tensor | None = None,
+        frame_lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """[batch, T, …] as it is stored, of waveforms [batch, samples].
+        """Compute the stored values ``[batch, frames, ...]`` of waveforms ``[batch, samples]``.
 
-        `samples` and `frames` [batch] say how many count, where they differ.
+        The lengths without padding ``[batch]`` are necessary if they differ.
         """
 
     @abstractmethod
-    def _long(self, waveform: torch.Tensor) -> torch.Tensor:
-        """[1, T, …] as it is stored, of a long waveform [1, samples], with little memory."""
+    def _compute_long(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Compute the stored values ``[1, frames, ...]`` of a long waveform ``[1, samples]``."""
 
 
 class Wav2VecFeatures(FairseqFeatures):
-    """z or c."""
+    """Outputs of wav2vec's encoder (z) or context network (c).
+
+    Parameters
+    ----------
+    settings : Wav2VecSettings
+        Settings of the representation.
+    """
 
     def __init__(self, settings: Wav2VecSettings) -> None:
         checkpoint = load_fairseq_checkpoint(settings.checkpoint)
@@ -127,17 +164,17 @@ class Wav2VecFeatures(FairseqFeatures):
         layers = architecture.encoder if settings.output == "z" else architecture.aggregator
         self.dimension = layers[-1][0]
 
-    def _short(
+    def _compute(
         self,
         waveforms: torch.Tensor,
-        samples: torch.Tensor | None = None,
-        frames: torch.Tensor | None = None,
+        sample_lengths: torch.Tensor | None = None,
+        frame_lengths: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        z = self._network.encode(waveforms, samples)
-        output = z if self._output == "z" else self._network.contextualise(z, frames)
-        return output.transpose(1, 2).to(self._stored_type)
+        z = self._network.encode(waveforms, sample_lengths)
+        output = z if self._output == "z" else self._network.contextualise(z, frame_lengths)
+        return output.transpose(1, 2).to(self._storage_dtype)
 
-    def _long(self, waveform: torch.Tensor) -> torch.Tensor:
+    def _compute_long(self, waveform: torch.Tensor) -> torch.Tensor:
         z = encode_long(self._network, waveform)
         output = z if self._output == "z" else contextualise_long(self._network, z)
-        return output.transpose(1, 2).to(self._stored_type)
+        return output.transpose(1, 2).to(self._storage_dtype)

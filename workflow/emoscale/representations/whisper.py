@@ -10,81 +10,115 @@ import torch
 from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.audio_models import AudioModel
-from emoscale.representations.contract import Extracted, Waveform
-from emoscale.representations.layers import choose_layers
+from emoscale.representations.contract import UtteranceFeatures, Waveform
+from emoscale.representations.layers import select_layers
 
-GPU_PIECES = 16
-"""Pieces of 30 seconds that a GPU computes at once."""
+GPU_BATCH_CHUNKS = 16
+"""Number of chunks of 30 seconds per batch on a GPU."""
 
 
 class WhisperEncoder:
-    """Hidden states of Whisper's encoder (Radford et al. 2023).
+    """Hidden states of Whisper's encoder [1]_.
 
-    The model sees 30 seconds, no more and no less: its own preprocessing fills up with silence, and
-    frames of the filling are left out. Longer utterances are computed in pieces of 30 seconds.
+    The input always has 30 seconds: shorter ones are padded with silence by the model's feature
+    extractor, and frames of the padding are dropped. Longer utterances are computed in chunks of 30
+    seconds.
+
+    Parameters
+    ----------
+    settings : TransformersAudioSettings
+        Settings of the representation.
+    loaded : AudioModel
+        The pre-trained encoder.
+
+    References
+    ----------
+    .. [1] Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023.
     """
 
     modality: Literal["audio", "text"] = "audio"
     batch_seconds = 0.0
-    _pieces_together = 1
+    _batch_chunks = 1
 
     def __init__(self, settings: TransformersAudioSettings, loaded: AudioModel) -> None:
-        config = loaded.model.config
-        self._prepare = loaded.prepare
-        self._model = loaded.model
-        self._chosen = choose_layers(settings.layer, config.encoder_layers, settings.model)
-        self._model.layers = self._model.layers[: max(1, self._chosen.numbers[-1])]
-        if self._chosen.numbers[-1] < config.encoder_layers:
-            # transformers gives the last state that it computes after the encoder's last norm.
-            self._model.layer_norm = torch.nn.Identity()
+        config = loaded.network.config
+        self._feature_extractor = loaded.feature_extractor
+        self._network = loaded.network
+        self._selection = select_layers(settings.layer, config.encoder_layers, settings.model)
+        self._network.layers = self._network.layers[: max(1, self._selection.indices[-1])]
+        if self._selection.indices[-1] < config.encoder_layers:
+            # transformers applies the final norm to the last hidden state that is computed.
+            self._network.layer_norm = torch.nn.Identity()
         self._precision: torch.dtype = getattr(torch, settings.precision)
-        self._stored_type: torch.dtype = getattr(torch, settings.storage_dtype)
+        self._storage_dtype: torch.dtype = getattr(torch, settings.storage_dtype)
         self.dtype: str = settings.storage_dtype
         self._device = torch.device("cpu")
-        self._window = int(loaded.prepare.n_samples)
-        self._hop = self._window // int(config.max_source_positions)
-        self.layers = self._chosen.stored
+        self._chunk_samples = int(loaded.feature_extractor.n_samples)
+        self._hop = self._chunk_samples // int(config.max_source_positions)
+        self.layers = self._selection.stored_layers
         self.dimension: int = config.d_model
         self.frame_rate: float | None = SAMPLE_RATE / self._hop
         self.checkpoint_sha256 = loaded.sha256
 
     def to(self, device: str) -> None:
-        """Compute on "cpu" or "cuda"."""
+        """Move the network to a device.
+
+        Parameters
+        ----------
+        device : str
+            ``cpu`` or ``cuda``.
+        """
         self._device = torch.device(device)
-        self._model.to(self._device, self._precision)
+        self._network.to(self._device, self._precision)
         if device == "cuda":
-            self._pieces_together = GPU_PIECES
-            self.batch_seconds = GPU_PIECES * 4.0  # of usual utterances, about as many
+            self._batch_chunks = GPU_BATCH_CHUNKS
+            self.batch_seconds = GPU_BATCH_CHUNKS * 4.0  # about as many utterances of usual length
 
     @torch.inference_mode()
-    def extract(self, batch: Sequence[Waveform]) -> list[Extracted]:
-        """Frames of each waveform ([T_i, dimension], or layers first), one for 20 ms begun."""
-        pieces = [
-            waveform[begin : begin + self._window]
+    def extract(self, batch: Sequence[Waveform]) -> list[UtteranceFeatures]:
+        """Compute the hidden states of each waveform.
+
+        Parameters
+        ----------
+        batch : sequence of ndarray
+            Waveforms ``[samples]``.
+
+        Returns
+        -------
+        list of UtteranceFeatures
+            ``[frames, dimension]`` or ``[layers, frames, dimension]`` of each waveform, one frame
+            per 20 ms, rounded up.
+        """
+        chunks = [
+            waveform[start : start + self._chunk_samples]
             for waveform in batch
-            for begin in range(0, len(waveform), self._window)
+            for start in range(0, len(waveform), self._chunk_samples)
         ]
         states = [
             frames
-            for first in range(0, len(pieces), self._pieces_together)
-            for frames in self._states(pieces[first : first + self._pieces_together])
+            for first in range(0, len(chunks), self._batch_chunks)
+            for frames in self._hidden_states(chunks[first : first + self._batch_chunks])
         ]
         results = []
         for waveform in batch:
-            count = -(-len(waveform) // self._window)
-            own, states = states[:count], states[count:]
-            frames = torch.cat(own, dim=1).numpy()
-            results.append(Extracted(frames[0] if self._chosen.single else frames, chunks=count))
+            count = -(-len(waveform) // self._chunk_samples)
+            utterance_states, states = states[:count], states[count:]
+            frames = torch.cat(utterance_states, dim=1).numpy()
+            if self._selection.single:
+                frames = frames[0]
+            results.append(UtteranceFeatures(frames, chunks=count))
         return results
 
-    def _states(self, pieces: Sequence[Waveform]) -> list[torch.Tensor]:
-        """[layers, T_i, dimension] of pieces of at most 30 seconds."""
-        prepared = self._prepare(list(pieces), sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        given = prepared.input_features.to(self._device, self._precision)
-        output = self._model(given, output_hidden_states=True)
-        states = self._chosen.of(output)
-        counts = [-(-len(piece) // self._hop) for piece in pieces]
+    def _hidden_states(self, chunks: Sequence[Waveform]) -> list[torch.Tensor]:
+        """Return ``[layers, frames, dimension]`` of each chunk of at most 30 seconds."""
+        prepared = self._feature_extractor(
+            list(chunks), sampling_rate=SAMPLE_RATE, return_tensors="pt"
+        )
+        inputs = prepared.input_features.to(self._device, self._precision)
+        output = self._network(inputs, output_hidden_states=True)
+        states = self._selection.stack(output)
+        frame_counts = [-(-len(chunk) // self._hop) for chunk in chunks]
         return [
-            states[:, place, :count].to(self._stored_type).cpu()
-            for place, count in enumerate(counts)
+            states[:, index, :count].to(self._storage_dtype).cpu()
+            for index, count in enumerate(frame_counts)
         ]

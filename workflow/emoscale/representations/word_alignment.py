@@ -1,4 +1,4 @@
-"""When each token was said: from the token to its word, and from the word to the alignment."""
+"""Start and end of each token, from the corpus's word alignment."""
 
 from __future__ import annotations
 
@@ -13,82 +13,92 @@ from numpy.typing import NDArray
 
 _WORD = re.compile(r"\S+")
 _APOSTROPHES = re.compile("['’‘ʼ`´＇]")
-# A noise stays apart from the spoken word: [LAUGHTER] is not "laughter".
-_PART = re.compile(r"\[[^\[\]]+\]|[^\W_]+")
+# A tag in brackets differs from the spoken word: [LAUGHTER] is not "laughter".
+_SUBWORD = re.compile(r"\[[^\[\]]+\]|[^\W_]+")
 
 
-def seconds_of_tokens(
+def token_seconds(
     transcript: str,
     characters: NDArray[np.int32],
     words: Sequence[Mapping[str, Any]] | None,
 ) -> NDArray[np.float64]:
-    """Start and end in seconds of each token [T, 2], from the corpus's alignment of words.
+    """Return start and end of each token.
 
-    `characters` [T, 2] are the tokens' places in `transcript` (see `Extracted.characters`), `words`
-    the alignment in the order of time, each with `word`, `start` and `end`. A token has the times
-    of its whole word, a run of characters without blanks; a token of blanks belongs to the word
-    after it. Not a number where there is none: no alignment, a special token, a word that the
-    alignment does not have.
+    A token has the times of the whole word (characters without whitespace) that it belongs to; a
+    token of whitespace belongs to the following word. The times are NaN without an alignment, for
+    special tokens, and for words that are missing from the alignment.
 
-    Words are compared by their letters and digits alone, as aligners write them without case and
-    punctuation. Where the two divide words differently (twenty-one, TWENTY ONE), a word lasts from
-    the first part that the alignment has to the last.
+    Words are compared by letters and digits only, because aligners write them without case and
+    punctuation. If transcript and alignment split words differently (twenty-one, TWENTY ONE), a
+    word lasts from its first to its last aligned subword.
 
+    Parameters
+    ----------
+    transcript : str
+        Transcript of the utterance.
+    characters : ndarray
+        ``[tokens, 2]``, character span of each token (see `UtteranceFeatures.characters`).
+    words : sequence of mapping or None
+        Word alignment in temporal order, with the keys `word`, `start` and `end`.
+
+    Returns
+    -------
+    ndarray
+        ``[tokens, 2]``, start and end in seconds.
+
+    Examples
+    --------
     >>> words = [
     ...     {"word": "DONT", "start": 0.1, "end": 0.4},
     ...     {"word": "GO", "start": 0.4, "end": 0.75},
     ... ]
     >>> characters = np.array([[0, 0], [0, 3], [3, 5], [6, 8], [8, 9]], dtype=np.int32)
-    >>> seconds_of_tokens("Don't go!", characters, words).tolist()
+    >>> token_seconds("Don't go!", characters, words).tolist()
     [[nan, nan], [0.1, 0.4], [0.1, 0.4], [0.4, 0.75], [0.4, 0.75]]
     """
-    found = [(match.start(), match.end()) for match in _WORD.finditer(transcript)]
-    seconds_of_words = _seconds_of_words([transcript[first:end] for first, end in found], words)
-    nowhere = np.full((1, 2), np.nan)  # what comes after the last word
-    ends = np.array([end for _, end in found], dtype=np.int64)
-    place = np.searchsorted(ends, characters[:, 0], side="right")
-    seconds = np.concatenate([seconds_of_words, nowhere])[place]
+    spans = [(match.start(), match.end()) for match in _WORD.finditer(transcript)]
+    word_seconds = _word_seconds([transcript[first:end] for first, end in spans], words)
+    unknown = np.full((1, 2), np.nan)  # for tokens after the last word
+    ends = np.array([end for _, end in spans], dtype=np.int64)
+    word_index = np.searchsorted(ends, characters[:, 0], side="right")
+    seconds = np.concatenate([word_seconds, unknown])[word_index]
     special = (characters == 0).all(axis=1)
     seconds[special] = np.nan
     return seconds
 
 
-def _seconds_of_words(
-    spoken: Sequence[str], words: Sequence[Mapping[str, Any]] | None
+def _word_seconds(
+    transcript_words: Sequence[str], words: Sequence[Mapping[str, Any]] | None
 ) -> NDArray[np.float64]:
-    """Start and end [words, 2] of each word of a transcript."""
-    seconds = np.full((len(spoken), 2), np.nan)
+    """Return start and end ``[words, 2]`` of each word of a transcript."""
+    seconds = np.full((len(transcript_words), 2), np.nan)
     if not words:
         return seconds
-    parts, word_of_part = _parts(spoken)
-    aligned_parts, aligned_of_part = _parts([word["word"] for word in words])
-    matcher = SequenceMatcher(None, parts, aligned_parts, autojunk=False)
-    for kind, first, end, aligned_first, aligned_end in matcher.get_opcodes():
-        same = kind == "replace" and _same_letters(
-            parts[first:end], aligned_parts[aligned_first:aligned_end]
+    subwords, word_indices = _split_words(transcript_words)
+    aligned_subwords, aligned_word_indices = _split_words([word["word"] for word in words])
+    matcher = SequenceMatcher(None, subwords, aligned_subwords, autojunk=False)
+    for operation, first, end, aligned_first, aligned_end in matcher.get_opcodes():
+        resplit = operation == "replace" and (
+            "".join(subwords[first:end]) == "".join(aligned_subwords[aligned_first:aligned_end])
         )
-        for part in range(first, end) if same or kind == "equal" else ():
-            # Of the same letters divided otherwise (can not, CANNOT), each part has them all.
-            opening = aligned_first if same else aligned_first + part - first
-            closing = aligned_end - 1 if same else opening
-            word = word_of_part[part]
+        for subword in range(first, end) if resplit or operation == "equal" else ():
+            # Equal letters, split differently (can not, CANNOT): each subword has the whole span.
+            start_index = aligned_first if resplit else aligned_first + subword - first
+            end_index = aligned_end - 1 if resplit else start_index
+            word = word_indices[subword]
             if np.isnan(seconds[word, 0]):
-                seconds[word, 0] = words[aligned_of_part[opening]]["start"]
-            seconds[word, 1] = words[aligned_of_part[closing]]["end"]
+                seconds[word, 0] = words[aligned_word_indices[start_index]]["start"]
+            seconds[word, 1] = words[aligned_word_indices[end_index]]["end"]
     return seconds
 
 
-def _parts(words: Sequence[str]) -> tuple[list[str], list[int]]:
-    """What is compared: the runs of letters and digits in each word, and the word of each."""
-    parts: list[str] = []
-    word_of_part: list[int] = []
-    for place, word in enumerate(words):
-        plain = unicodedata.normalize("NFKC", _APOSTROPHES.sub("", word)).casefold()
-        found = _PART.findall(plain)
-        parts += found
-        word_of_part += [place] * len(found)
-    return parts, word_of_part
-
-
-def _same_letters(parts: Sequence[str], others: Sequence[str]) -> bool:
-    return "".join(parts) == "".join(others)
+def _split_words(words: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Split words into runs of letters and digits; return them and the word index of each."""
+    subwords: list[str] = []
+    word_indices: list[int] = []
+    for index, word in enumerate(words):
+        normalised = unicodedata.normalize("NFKC", _APOSTROPHES.sub("", word)).casefold()
+        matches = _SUBWORD.findall(normalised)
+        subwords += matches
+        word_indices += [index] * len(matches)
+    return subwords, word_indices

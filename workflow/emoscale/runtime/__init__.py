@@ -1,1 +1,1 @@
-"""What any step needs: errors, atomic files, progress, devices, memory, provenance."""
+"""Utilities for every step: errors, atomic files, progress, devices, memory and provenance."""

@@ -1,4 +1,4 @@
-"""What all programs in `scripts/` share: mistakes that a person can mend end in a sentence."""
+"""Options that the programs in `scripts/` share, and the report of errors that a user can fix."""
 
 from __future__ import annotations
 
@@ -11,29 +11,66 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from emoscale.runtime.errors import UserError
-from emoscale.runtime.files import disk_reason
+from emoscale.runtime.files import disk_error_message
 from emoscale.runtime.memory import explain_out_of_memory
 
-_OFTEN_OTHERWISE = (errno.EACCES, errno.EPERM, errno.EIO)
-"""Errors of reading too, where they are no matter of room."""
+_AMBIGUOUS = (errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors that reading raises too, so that a full disk need not be the cause."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def file_option(name: str, about: str | None = None, **more: Any) -> Callable[[Any], Any]:
-    """An option that names a file or folder; required unless `more` says otherwise."""
-    options = {"required": True, "type": click.Path(path_type=Path), "help": about, **more}
-    return click.option(name, **options)
+def file_option(name: str, description: str | None = None, **options: Any) -> Callable[[Any], Any]:
+    """Return the decorator of an option whose value is the path of a file or folder.
+
+    Parameters
+    ----------
+    name : str
+        The option, such as "--output".
+    description : str or None
+        Help text.
+    **options : Any
+        Further arguments of `click.option`; the option is required by default.
+
+    Returns
+    -------
+    callable
+        A decorator for click commands.
+    """
+    defaults = {"required": True, "type": click.Path(path_type=Path), "help": description}
+    return click.option(name, **{**defaults, **options})
 
 
 def files_argument(name: str) -> Callable[[Any], Any]:
-    """An argument of one file or more."""
+    """Return the decorator of an argument that takes one or more paths.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+
+    Returns
+    -------
+    callable
+        A decorator for click commands.
+    """
     return click.argument(name, nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
 def computing_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--device` and `--threads`."""
+    """Add the options `--device` and `--threads` to a program.
+
+    Parameters
+    ----------
+    function : callable
+        A click command's function with the parameters `device` and `threads`.
+
+    Returns
+    -------
+    callable
+        The decorated function.
+    """
     devices = click.Choice(["auto", "cpu", "cuda"])
     function = click.option("--threads", default=1, show_default=True)(function)
     return click.option("--device", type=devices, default="auto", show_default=True)(function)
@@ -47,10 +84,20 @@ protocol_option = click.option(
 
 
 def report_user_errors(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let a `UserError` end the program with its sentence instead of a traceback.
+    """Decorate a program so that errors which the user can fix end it with a one-line message.
 
-    In a step of the workflow a damaged file of the study's results is moved aside before. So does
-    what a disk or too little memory is the reason of, wherever that shows.
+    These are `UserError`, and errors that insufficient memory or a full disk causes; all others
+    show their traceback.
+
+    Parameters
+    ----------
+    function : callable
+        The program.
+
+    Returns
+    -------
+    callable
+        The decorated program, which raises `click.ClickException`.
     """
 
     @functools.wraps(function)
@@ -61,8 +108,8 @@ def report_user_errors(function: Callable[Parameters, Result]) -> Callable[Param
         except UserError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
-            reason = disk_reason(error)
-            if reason is None or error.errno in _OFTEN_OTHERWISE:
+            reason = disk_error_message(error)
+            if reason is None or error.errno in _AMBIGUOUS:
                 raise
             name = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{name}{reason}, then run again") from None

@@ -1,4 +1,4 @@
-"""Where things are computed."""
+"""Selection of the device that networks are computed on."""
 
 from __future__ import annotations
 
@@ -9,18 +9,31 @@ import torch
 from emoscale.runtime.errors import UserError
 
 
-def choose_device(wanted: str) -> torch.device:
-    """The device for `auto`, `cpu` or `cuda`; raises `UserError` for `cuda` without a GPU.
+def choose_device(requested: str) -> torch.device:
+    """Return the device to compute on, and disable TF32 if it is a GPU.
 
-    On a GPU, float32 is float32 from then on.
+    Parameters
+    ----------
+    requested : str
+        "auto", "cpu" or "cuda"; "auto" selects a GPU if torch finds one.
+
+    Returns
+    -------
+    torch.device
+        The CPU or the default GPU.
+
+    Raises
+    ------
+    UserError
+        If "cuda" is requested and torch finds no GPU.
     """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("execution.device is cuda and torch sees no GPU; use auto or cpu")
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda":  # torch lets convolutions round to TF32 (1e-3) unless told otherwise
+    if requested == "cuda" and not torch.cuda.is_available():
+        raise UserError("execution.device is cuda, but torch finds no GPU; use auto or cpu")
+    if requested == "auto":
+        requested = "cuda" if torch.cuda.is_available() else "cpu"
+    if requested == "cuda":  # by default, torch lets convolutions round to TF32 (error 1e-3)
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
         # Otherwise cuDNN's recurrent networks may differ between runs (torch's note on nn.LSTM).
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
-    return torch.device(wanted)
+    return torch.device(requested)

@@ -1,19 +1,19 @@
-"""The errors that a person can mend: each message has the place and the way out."""
+"""Exceptions for errors that a user can fix; each message names the place and the remedy."""
 
 from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
 
-LONGEST_SENTENCE = 1_500
-"""Characters of a message that are shown: the first two thirds and the last third."""
+MAX_MESSAGE_CHARACTERS = 1_500
+"""Maximum length of a displayed message; a longer one keeps its first two and its last third."""
 
 
 class UserError(Exception):
-    """Something that the person at the keyboard can mend; shown without a traceback.
+    """Error that the user can fix; programs show its message without a traceback.
 
-    Messages quote what files hold. As text an error is one line that a terminal only shows: control
-    characters are written out, and what is too long is cut in its middle.
+    Messages quote the content of files. `str` therefore returns a single line that is safe to show
+    in a terminal: control characters are escaped and long messages are shortened in the middle.
     """
 
     def __str__(self) -> str:
@@ -21,47 +21,81 @@ class UserError(Exception):
 
 
 def one_line(text: str) -> str:
-    """The text as a terminal may show it, in one line of at most `LONGEST_SENTENCE` characters.
+    r"""Return a text as one printable line of limited length.
 
-    >>> one_line("a\\nb")
-    'a\\\\nb'
+    Parameters
+    ----------
+    text : str
+        Any text, possibly with control characters.
+
+    Returns
+    -------
+    str
+        The text with control characters escaped, cut to about `MAX_MESSAGE_CHARACTERS` characters.
+
+    Examples
+    --------
+    >>> one_line("a\nb")
+    'a\\nb'
     """
     text = text.strip()
-    if len(text) > LONGEST_SENTENCE:
-        text = f"{text[: LONGEST_SENTENCE * 2 // 3]} … {text[-LONGEST_SENTENCE // 3 :]}"
+    if len(text) > MAX_MESSAGE_CHARACTERS:
+        head, tail = text[: MAX_MESSAGE_CHARACTERS * 2 // 3], text[-MAX_MESSAGE_CHARACTERS // 3 :]
+        text = f"{head} … {tail}"
     return "".join(
         character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNING
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        or character in _BIDIRECTIONAL_CONTROLS
         else character
         for character in text
     )
 
 
-def reason_of(error: BaseException) -> str:
-    """What a library says went wrong, for the middle of a sentence: its first line, not too long.
+def error_summary(error: BaseException) -> str:
+    r"""Return the first line of an error's message, for use inside a sentence.
 
-    >>> reason_of(ValueError("no such page\\nat 0x7f: ..."))
+    Parameters
+    ----------
+    error : BaseException
+        An error that a library raised.
+
+    Returns
+    -------
+    str
+        The first line without a final full stop, at most 200 characters; the name of the error's
+        class if it has no message.
+
+    Examples
+    --------
+    >>> error_summary(ValueError("no such page\nat 0x7f: ..."))
     'no such page'
     """
     lines = str(error).strip().splitlines()
     return one_line(lines[0].rstrip(" .")[:200]) if lines else type(error).__name__
 
 
-_TURNING = frozenset(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)  # of writing direction
+_BIDIRECTIONAL_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that change the writing direction of the text that follows them."""
 
 
 class ConfigurationError(UserError):
-    """The study's configuration asks for something that does not exist or contradicts itself."""
+    """The study's configuration is contradictory or refers to something that does not exist."""
 
 
 class CorpusError(UserError):
-    """The corpus is not what its reader expects."""
+    """The corpus does not have the structure that its reader expects."""
 
 
 class AudioError(UserError):
-    """One recording cannot be used; `reason` is the short code that the rejected table shows."""
+    """A recording cannot be used.
+
+    Parameters
+    ----------
+    reason : str
+        Short code of the reason, as in the table of rejected recordings.
+    detail : str
+        The message.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -69,30 +103,39 @@ class AudioError(UserError):
 
 
 class CheckpointError(UserError):
-    """A file of pre-trained weights is missing, damaged, refused, or of another architecture."""
+    """A checkpoint is missing, damaged, refused, or of another architecture."""
 
 
 class StoreError(UserError):
-    """A feature shard or table is damaged, incomplete or not the one that was asked for."""
+    """A feature shard or a table is damaged, incomplete, or not the one that was requested."""
 
 
 class DamagedFileError(StoreError):
-    """A file of a study's results is not what was written."""
+    """A file of a study's results does not have the content that was written.
 
-    def __init__(self, path: Path | str, detail: str, also: Path | str | None = None) -> None:
-        """`also`: a file that stands for it in the workflow, and must be removed with it."""
-        files = "the file" if also is None else f"the file and {also}"
+    Parameters
+    ----------
+    path : Path or str
+        The damaged file.
+    detail : str
+        What is wrong with it.
+    companion : Path or str or None
+        Another file that must be removed as well, so that the workflow computes both again.
+    """
+
+    def __init__(self, path: Path | str, detail: str, companion: Path | str | None = None) -> None:
+        files = "the file" if companion is None else f"the file and {companion}"
         super().__init__(f"{path}: {detail}; remove {files} and run again")
         self.path, self.detail = Path(path), detail
 
 
 class DiskError(UserError):
-    """The disk does not take what is to be written; nothing half-written is left."""
+    """The disk cannot store a file; no partial file remains."""
 
 
 class MemoryLimitError(UserError):
-    """A step needs more memory than there is; the message says which setting to change."""
+    """A step needs more memory than is available; the message names the setting to change."""
 
 
 class ProtocolError(UserError):
-    """Folds, roles or training sizes cannot be made as asked, or would leak."""
+    """Folds, roles or training sizes cannot be made as requested, or would leak test data."""

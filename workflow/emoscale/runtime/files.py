@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic files: each is either written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,156 +19,225 @@ from emoscale.runtime.errors import DiskError
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on a clean exit it takes the name `path`.
+    """Write a file atomically: on a clean exit, a temporary file is renamed to `path`.
 
-    The content is on disk (fsync of file and folder) before the name changes, so a reader or a
-    killed run never sees half a file. On an error the temporary file is removed and the error
-    goes on; where the disk is the reason, it is a `DiskError`. What a killed writer of the same
-    path left is removed: a temporary file is locked while its writer lives.
+    The content is on disk (fsync of file and folder) before the rename, so that no reader and no
+    killed process leaves or sees a partial file. On an error the temporary file is removed. The
+    temporary files of killed processes that wrote the same path are removed first; those of running
+    processes are locked and remain.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to write; its folder is created if necessary.
+
+    Yields
+    ------
+    Path
+        Temporary path in the same folder, to which the content must be written.
+
+    Raises
+    ------
+    DiskError
+        If the disk is the cause of an error; all other errors pass unchanged.
     """
     target = Path(path)
     with explain_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_what_was_left(target)
-        handle, name = tempfile.mkstemp(
+        _remove_abandoned(target)
+        descriptor, name = tempfile.mkstemp(
             prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
         )
-        _is_dead(handle)
+        _try_lock(descriptor)
     temporary = Path(name)
     try:
         with explain_disk_errors(target, temporary):
             yield temporary
-            _make_readable_like_a_new_file(temporary)
+            _set_default_permissions(temporary)
             _fsync(temporary)
             os.replace(temporary, target)
             _fsync(target.parent)
     finally:
-        os.close(handle)
-        # What stays on a disk that takes no change is removed by the next writer.
+        os.close(descriptor)
+        # If the disk does not allow its removal, the next writer of the path removes it.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def temporary_folder(beside: Path | str) -> Iterator[Path]:
-    """Give an empty folder beside a path, in which its content is made; removed at the end.
+def temporary_folder(path: Path | str) -> Iterator[Path]:
+    """Create an empty folder in the same folder as `path` and remove it at the end.
 
-    Those that killed writers of the same path left are removed before.
+    The temporary folders of killed processes that wrote the same path are removed first.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file or folder whose content will be prepared in the temporary folder.
+
+    Yields
+    ------
+    Path
+        The temporary folder.
     """
-    target = Path(beside)
+    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_what_was_left(target)
+    _remove_abandoned(target)
     with tempfile.TemporaryDirectory(
         prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
     ) as name:
-        handle = os.open(name, os.O_RDONLY)
+        descriptor = os.open(name, os.O_RDONLY)
         try:
-            _is_dead(handle)
+            _try_lock(descriptor)
             yield Path(name)
         finally:
-            os.close(handle)
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
 def explain_disk_errors(target: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Let errors of writing `target` for which a disk is the reason become a `DiskError`.
+    """Convert errors of writing a file that the disk causes to a `DiskError`.
 
-    It is written by way of `temporary`; what concerns other files goes on as it is.
+    Parameters
+    ----------
+    target : Path
+        The file that is written, for the message.
+    temporary : Path or None
+        The temporary file with its content.
+
+    Yields
+    ------
+    None
+        Control, to the `with` block.
+
+    Raises
+    ------
+    DiskError
+        If the disk is the cause; errors about other files pass unchanged.
     """
     try:
         yield
     except Exception as error:
-        reason = disk_reason(error, target.parent)
+        reason = disk_error_message(error, target.parent)
         if reason is None or not _concerns(error, target, temporary):
             raise
         raise DiskError(f"{target} was not written: {reason}, then run again") from None
 
 
 def _concerns(error: Exception, target: Path, temporary: Path | None) -> bool:
-    """Whether an error names no file, one of these, or a folder that they are in."""
-    named = error.filename if isinstance(error, OSError) else None
-    if not isinstance(named, (str, os.PathLike)):
+    """Whether an error names no file, one of these two files, or a folder that contains them."""
+    filename = error.filename if isinstance(error, OSError) else None
+    if not isinstance(filename, (str, os.PathLike)):
         return True
     return any(
-        path is not None and Path(path).absolute().is_relative_to(Path(named).absolute())
+        path is not None and Path(path).absolute().is_relative_to(Path(filename).absolute())
         for path in (target, temporary)
     )
 
 
-_NUMBER = re.compile(r"\(os error (\d+)\)|errno = (\d+)|^\[Errno (\d+)\]")
+_ERROR_NUMBER = re.compile(r"\(os error (\d+)\)|errno = (\d+)|^\[Errno (\d+)\]")
 
 
-def disk_reason(error: BaseException, folder: Path | str = ".") -> str | None:
-    """Why the disk did not take what was written to `folder`, and what to do about it.
+def disk_error_message(error: BaseException, folder: Path | str = ".") -> str | None:
+    """Return why a disk could not store a file and what to do about it.
 
-    None where the error says nothing of the kind. Libraries that are not written in Python give the
-    system's error number in their text only.
+    Parameters
+    ----------
+    error : BaseException
+        The error of writing. Libraries that are not written in Python state the system's error
+        number in the message only; it is read from there.
+    folder : Path or str
+        The folder that was written to.
+
+    Returns
+    -------
+    str or None
+        Reason and remedy; None if the disk is not the cause of the error.
     """
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
-        found = _NUMBER.search(str(error))
-        number = int(next(filter(None, found.groups()))) if found else None
+        match = _ERROR_NUMBER.search(str(error))
+        number = int(next(filter(None, match.groups()))) if match else None
     if number in (errno.ENOSPC, errno.EDQUOT):
-        what = "the disk is full" if number == errno.ENOSPC else "your quota of the disk is used up"
-        return f"{what} ({_free(folder)}); make room there"
-    reasons = {
-        errno.EFBIG: "it would be larger than a file may be here; raise the limit (ulimit -f), or "
-        "write to another file system",
-        errno.EROFS: "the disk is read-only; mount it for writing, or work in another folder",
-        errno.EIO: "the disk reports an error (input/output error); check it before anything else",
-        errno.EACCES: "you may not write there; change the folder's owner or permissions",
-        errno.EPERM: "you may not write there; change the folder's owner or permissions",
+        problem = "the disk is full" if number == errno.ENOSPC else "your disk quota is used up"
+        return f"{problem} ({_free_space(folder)}); free some space there"
+    not_permitted = "writing there is not permitted; change the folder's owner or permissions"
+    messages = {
+        errno.EFBIG: "the file would exceed the limit on file sizes; raise the limit (ulimit -f), "
+        "or write to another file system",
+        errno.EROFS: "the disk is read-only; mount it for writing, or use another folder",
+        errno.EIO: "the disk reports an input/output error; check the disk first",
+        errno.EACCES: not_permitted,
+        errno.EPERM: not_permitted,
     }
-    return reasons.get(number or 0)
+    return messages.get(number or 0)
 
 
-def _free(folder: Path | str) -> str:
-    place = Path(folder).resolve()
-    while not place.exists():
-        place = place.parent
+def _free_space(folder: Path | str) -> str:
+    """Free space of the file system that holds a folder, which need not exist."""
+    existing = Path(folder).resolve()
+    while not existing.exists():
+        existing = existing.parent
     try:
-        found = os.statvfs(place)
+        status = os.statvfs(existing)
     except OSError:
-        return f"{place}"
-    files = "" if found.f_favail or not found.f_files else " and no further file"
-    return f"{found.f_bavail * found.f_frsize / 1e6:,.1f} MB{files} free in {place}"
+        return f"{existing}"
+    files = "" if status.f_favail or not status.f_files else " and no further file"
+    return f"{status.f_bavail * status.f_frsize / 1e6:,.1f} MB{files} free in {existing}"
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` as UTF-8, atomically."""
+    """Write a text file as UTF-8, atomically.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to write.
+    text : str
+        Its content.
+    """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write `value` as indented JSON with sorted keys, atomically."""
+    """Write a value as indented JSON with sorted keys, atomically.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to write.
+    value : Any
+        A value that JSON can represent.
+    """
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def _is_dead(temporary: int) -> bool:
-    """Whether nobody holds an open temporary file; from now on this process does.
+def _try_lock(descriptor: int) -> bool:
+    """Lock an open temporary file; return whether no other process holds its lock.
 
-    False too where the file system cannot lock: what is left there stays.
+    The result is False also on a file system without locks, where abandoned files remain.
     """
     try:
-        fcntl.flock(temporary, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
-def _remove_what_was_left(target: Path) -> None:
-    named = re.compile(re.escape(f".{target.stem}.") + r"[a-z0-9_]{8}" + re.escape(target.suffix))
-    for left in target.parent.iterdir():
-        if not named.fullmatch(left.name):
+def _remove_abandoned(target: Path) -> None:
+    """Remove the temporary files and folders of killed processes that wrote `target`."""
+    pattern = re.compile(re.escape(f".{target.stem}.") + r"[a-z0-9_]{8}" + re.escape(target.suffix))
+    for path in target.parent.iterdir():
+        if not pattern.fullmatch(path.name):
             continue
-        with contextlib.suppress(OSError):  # its writer may have just finished it
-            handle = os.open(left, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # another process may have renamed it just now
+            descriptor = os.open(path, os.O_RDONLY)
             try:
-                if _is_dead(handle):
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                if _try_lock(descriptor):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
             finally:
-                os.close(handle)
+                os.close(descriptor)
 
 
 def _fsync(path: Path) -> None:
@@ -179,8 +248,8 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _make_readable_like_a_new_file(path: Path) -> None:
-    """mkstemp gives 0600; a result is as readable as any file that the user makes."""
+def _set_default_permissions(path: Path) -> None:
+    """Set the permissions of any new file; mkstemp sets 0600."""
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)

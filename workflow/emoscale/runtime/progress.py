@@ -1,4 +1,4 @@
-"""How far long work is: a bar when a terminal watches, plain lines in a log."""
+"""Progress of long computations: a bar in a terminal, plain lines in a log file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class WorkProgress:
-    """Counts work in a unit (`seconds of audio`, `steps`) and says rate and time left.
+    """Context manager that shows how much work is completed, its rate and the remaining time.
 
-    Use as a context manager; call `advance` after each piece of work.
+    Parameters
+    ----------
+    description : str
+        Name of the work, at the start of each line.
+    total : float
+        Amount of work, in `unit`.
+    unit : str
+        Unit of the work in the plural, such as "seconds of audio" or "steps".
     """
 
-    def __init__(self, what: str, total: float, unit: str) -> None:
-        self.what, self.total, self.unit = what, total, unit
-        self.done = 0.0
-        self._began = self._last_line = time.monotonic()
+    def __init__(self, description: str, total: float, unit: str) -> None:
+        self.description, self.total, self.unit = description, total, unit
+        self.completed = 0.0
+        self._start_time = self._last_line_time = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -35,20 +42,32 @@ class WorkProgress:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
             )
-            self._task = self._bar.add_task(self.what, total=self.total, rate="")
+            self._task = self._bar.add_task(self.description, total=self.total, rate="")
             self._bar.start()
         return self
 
     def advance(self, amount: float) -> None:
-        """Say that `amount` more is done."""
-        self.done += amount
+        """Report completed work.
+
+        Parameters
+        ----------
+        amount : float
+            Work completed since the last call.
+        """
+        self.completed += amount
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self.done, rate=self._rate_text())
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._bar.update(self._task, completed=self.completed, rate=self._rate_text())
+        elif time.monotonic() - self._last_line_time >= SECONDS_BETWEEN_LINES:
             self._print_line()
 
-    def spare(self, amount: float) -> None:
-        """Say that `amount` of the work need not be done."""
+    def reduce_total(self, amount: float) -> None:
+        """Report work that turned out to be unnecessary.
+
+        Parameters
+        ----------
+        amount : float
+            Work to subtract from the total.
+        """
         self.total -= amount
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=self.total)
@@ -64,18 +83,20 @@ class WorkProgress:
         self._print_line()
 
     def _rate(self) -> float:
-        return self.done / max(time.monotonic() - self._began, 1e-9)
+        return self.completed / max(time.monotonic() - self._start_time, 1e-9)
 
     def _rate_text(self) -> str:
-        return f"{self._rate():,.1f} a second"
+        return f"{self._rate():,.1f} per second"
 
     def _print_line(self) -> None:
-        self._last_line = time.monotonic()
-        left = (self.total - self.done) / self._rate() if self.done else float("nan")
-        rest = f", about {left:,.0f} s left" if self.done < self.total and self.done else ""
+        self._last_line_time = time.monotonic()
+        remaining = ""
+        if 0 < self.completed < self.total:
+            seconds = (self.total - self.completed) / self._rate()
+            remaining = f", about {seconds:,.0f} s left"
         print(
-            f"{self.what}: {self.done:,.0f} of {self.total:,.0f} {self.unit}, "
-            f"{self._rate_text()}{rest}",
+            f"{self.description}: {self.completed:,.0f} of {self.total:,.0f} {self.unit}, "
+            f"{self._rate_text()}{remaining}",
             file=sys.stderr,
             flush=True,
         )

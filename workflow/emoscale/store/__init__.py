@@ -1,4 +1,4 @@
-"""The sharded feature store: written once and verified, joined by utterance key only."""
+"""The sharded feature store: HDF5 shards, written once, verified and read by utterance key."""
 
 from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.shard import ShardContents, ShardHeader, read_header, read_shard

@@ -1,4 +1,4 @@
-"""Extracts one representation for one shard of the corpus."""
+"""Extraction of one representation for one shard of the corpus."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from emoscale.audio.utterances import read_ahead, transcript_of, waveform_of
-from emoscale.representations.batching import SmallerBatches, plan_batches, settings_that_help
-from emoscale.representations.contract import Extracted, Representation, Waveform
-from emoscale.representations.word_alignment import seconds_of_tokens
-from emoscale.runtime.errors import AudioError, StoreError, UserError, reason_of
+from emoscale.audio.utterances import prefetch, transcript_of, waveform_of
+from emoscale.representations.batching import AdaptiveBatchExtractor, memory_advice, plan_batches
+from emoscale.representations.contract import Representation, UtteranceFeatures, Waveform
+from emoscale.representations.word_alignment import token_seconds
+from emoscale.runtime.errors import AudioError, StoreError, UserError, error_summary
 from emoscale.runtime.progress import WorkProgress
 from emoscale.runtime.provenance import canonical_json, digest
 from emoscale.store.shard import ShardHeader
@@ -30,56 +30,96 @@ def extract_shard(
     path: Path,
     code_sha256: str,
     pretrained_weights: str = "",
-    heard: Callable[[dict[str, Any], Path], Waveform] = waveform_of,
+    waveform_reader: Callable[[dict[str, Any], Path], Waveform] = waveform_of,
 ) -> None:
-    """Write the features of a corpus shard's `rows` (schema `EXTRACTION_INPUTS`) to `path`.
+    """Extract the features of a corpus shard.
 
-    `settings` are those that `representation` was built from, as the study states them; `pretrained_weights`
-    says in a phrase where its pre-trained weights come from; `heard` gives the waveform of a row of
-    the corpus at the root. Raises `UserError` with the utterance's key where its audio changed
-    since the corpus was read, it lacks what the representation reads, the representation gives
-    something that cannot be stored, or it alone does not fit in memory.
+    Parameters
+    ----------
+    rows : DataFrame
+        The shard's utterances (schema `EXTRACTION_INPUTS`).
+    root : Path
+        Root folder of the corpus.
+    settings : Settings
+        Settings of the representation, as in the study's configuration.
+    representation : Representation
+        The representation that was built from them.
+    path : Path
+        Feature shard to write.
+    code_sha256 : str
+        Digest of the code that determines the features.
+    pretrained_weights : str
+        Source of the pre-trained weights; empty if there are none.
+    waveform_reader : callable
+        Reads the waveform of a row, given the corpus root.
+
+    Raises
+    ------
+    UserError
+        If the audio of an utterance changed since the corpus was read, an utterance lacks the input
+        of the representation, its features cannot be stored, or it does not fit in memory by
+        itself; the message contains the utterance's key.
     """
     utterances = rows.to_dicts()
     codebook = getattr(representation, "codebook", None)
     batches = plan_batches(rows["seconds"].to_list(), getattr(representation, "batch_seconds", 0.0))
     name = path.parent.name
     label = f"{name} {path.stem}"
-    smaller = SmallerBatches(
-        label, functools.partial(_extract, representation), settings_that_help(name, settings)
+    extractor = AdaptiveBatchExtractor(
+        label, functools.partial(_extract, representation), memory_advice(name, settings)
     )
 
-    def read(batch: list[int]) -> list[Any]:
-        given = [utterances[place] for place in batch]
+    def read_inputs(batch: list[int]) -> list[Any]:
+        batch_rows = [utterances[index] for index in batch]
         if representation.modality == "text":
-            return [transcript_of(row) for row in given]
-        return [heard(row, root) for row in given]
+            return [transcript_of(row) for row in batch_rows]
+        return [waveform_reader(row, root) for row in batch_rows]
 
     with (
         ShardWriter(
             path,
-            header_of(rows, settings, representation, code_sha256, pretrained_weights),
+            shard_header(rows, settings, representation, code_sha256, pretrained_weights),
             representation.dtype,
             codebook,
         ) as writer,
         WorkProgress(label, float(rows["seconds"].sum()), "seconds of audio") as progress,
     ):
-        for batch, given in read_ahead(batches, read):
-            batch_rows = [utterances[place] for place in batch]
-            for row, extracted in zip(batch_rows, smaller.extract(batch_rows, given), strict=True):
-                writer.add(row["utterance"], extracted)
+        for batch, inputs in prefetch(batches, read_inputs):
+            batch_rows = [utterances[index] for index in batch]
+            results = extractor.extract(batch_rows, inputs)
+            for row, features in zip(batch_rows, results, strict=True):
+                writer.add(row["utterance"], features)
                 progress.advance(row["seconds"])
         writer.finish(rows["utterance"].to_list())
 
 
-def header_of(
+def shard_header(
     rows: pl.DataFrame,
     settings: Any,
     representation: Any,
     code_sha256: str,
     pretrained_weights: str,
 ) -> ShardHeader:
-    """What a shard of `rows` is made from."""
+    """Return the header of a feature shard.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The shard's utterances (schema `EXTRACTION_INPUTS`).
+    settings : Settings
+        Settings of the representation.
+    representation : Representation
+        The representation.
+    code_sha256 : str
+        Digest of the code that determines the features.
+    pretrained_weights : str
+        Source of the pre-trained weights; empty if there are none.
+
+    Returns
+    -------
+    ShardHeader
+        Provenance and dimensions of the features.
+    """
     return ShardHeader(
         representation=canonical_json(settings.model_dump(mode="json")),
         dimension=representation.dimension,
@@ -93,45 +133,48 @@ def header_of(
 
 
 def _extract(
-    representation: Representation, rows: Sequence[dict[str, Any]], given: list[Any]
-) -> list[Extracted]:
+    representation: Representation, rows: Sequence[dict[str, Any]], inputs: list[Any]
+) -> list[UtteranceFeatures]:
     keys = ", ".join(row["utterance"] for row in rows)
     try:
-        results = representation.extract(given)
+        results = representation.extract(inputs)
     except UserError as error:
-        if len(rows) > 1:  # which of them it is
-            for row, one in zip(rows, given, strict=True):
-                _extract(representation, [row], [one])
+        if len(rows) > 1:  # find the utterance that causes the error
+            for row, utterance_input in zip(rows, inputs, strict=True):
+                _extract(representation, [row], [utterance_input])
         advice = "; raise audio.minimum_seconds" if isinstance(error, AudioError) else ""
         raise UserError(f"{keys}: {error}{advice}") from None
     if not isinstance(results, Sequence) or len(results) != len(rows):
         count = len(results) if isinstance(results, Sequence) else type(results).__name__
         raise StoreError(
-            f"{keys}: the representation gave {count} results for {len(rows)} utterances"
+            f"{keys}: the representation returned {count} results for {len(rows)} utterances"
         )
-    whole = [_as_extracted(given, row) for given, row in zip(results, rows, strict=True)]
-    return [_with_seconds(extracted, row) for extracted, row in zip(whole, rows, strict=True)]
+    features = [_as_features(result, row) for result, row in zip(results, rows, strict=True)]
+    return [_add_seconds(each, row) for each, row in zip(features, rows, strict=True)]
 
 
-def _as_extracted(given: Any, row: dict[str, Any]) -> Extracted:
-    """An array, or what can be made one, with what there is beside it."""
-    extracted = given if isinstance(given, Extracted) else Extracted(given)
+def _as_features(result: Any, row: dict[str, Any]) -> UtteranceFeatures:
+    """Convert the result of a representation, an array or `UtteranceFeatures`."""
+    features = result if isinstance(result, UtteranceFeatures) else UtteranceFeatures(result)
     try:
-        frames = np.asarray(extracted.frames)
-        characters = extracted.characters
+        frames = np.asarray(features.frames)
+        characters = features.characters
         characters = None if characters is None else np.asarray(characters, dtype=np.int32)
     except (ValueError, TypeError, RuntimeError) as error:
         raise StoreError(
-            f"{row['utterance']}: the representation gave no array of numbers ({reason_of(error)})"
+            f"{row['utterance']}: the representation returned no array of numbers "
+            f"({error_summary(error)})"
         ) from None
     if frames.dtype.kind not in "fiub":
-        raise StoreError(f"{row['utterance']}: the representation gave {frames.dtype}, not numbers")
-    return dataclasses.replace(extracted, frames=frames, characters=characters)
+        raise StoreError(
+            f"{row['utterance']}: the representation returned {frames.dtype}, not numbers"
+        )
+    return dataclasses.replace(features, frames=frames, characters=characters)
 
 
-def _with_seconds(extracted: Extracted, row: dict[str, Any]) -> Extracted:
-    """The tokens' times, from the corpus's alignment of words."""
-    if extracted.characters is None:
-        return extracted
-    seconds = seconds_of_tokens(row["transcript"], extracted.characters, row["words"])
-    return dataclasses.replace(extracted, seconds=seconds)
+def _add_seconds(features: UtteranceFeatures, row: dict[str, Any]) -> UtteranceFeatures:
+    """Add the times of the tokens, from the corpus's word alignment."""
+    if features.characters is None:
+        return features
+    seconds = token_seconds(row["transcript"], features.characters, row["words"])
+    return dataclasses.replace(features, seconds=seconds)

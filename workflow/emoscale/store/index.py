@@ -1,4 +1,4 @@
-"""All shards of one representation as one store."""
+"""Index and reader of the shards of one representation."""
 
 from __future__ import annotations
 
@@ -30,78 +30,99 @@ from emoscale.tables.schemas import FEATURE_INDEX
 
 @dataclass(frozen=True)
 class Features:
-    """Ragged frames of some utterances, packed without padding."""
+    """Frames of several utterances, concatenated without padding."""
 
     frames: NDArray[np.generic]
-    """[total frames, dimension], the utterances one after the other; [total frames, layers,
-    dimension] where several layers are read."""
+    """``[total_frames, dimension]``, utterance after utterance; ``[total_frames, layers,
+    dimension]`` if several layers are read."""
 
     lengths: NDArray[np.int64]
-    """[utterances], frames of each."""
+    """``[utterances]``, number of frames of each."""
 
     characters: NDArray[np.int32] | None = None
-    """[total frames, 2] of text: where each token stands in its transcript."""
+    """Text only: ``[total_frames, 2]``, character span of each token in its transcript."""
 
     seconds: NDArray[np.float64] | None = None
-    """[total frames, 2] of text: when it is spoken; not a number where that is unknown."""
+    """Text only: ``[total_frames, 2]``, start and end of each token; NaN if unknown."""
 
 
 def index_shards(shards: Sequence[Path], path: Path) -> None:
-    """Verify every shard of a representation and write where each utterance is, to `path`.
+    """Verify all shards of a representation and write the index of its utterances.
 
-    The index lies in the same folder as the shards. Raises `StoreError` where a shard is damaged,
-    two were made in different ways, or an utterance stands in two.
+    Parameters
+    ----------
+    shards : sequence of Path
+        Shards of the representation.
+    path : Path
+        Index to write, in the folder of the shards.
+
+    Raises
+    ------
+    StoreError
+        If a shard is damaged, shards differ in settings, code or weights, or an utterance is in two
+        shards.
     """
     rows: list[dict[str, object]] = []
     digests: dict[str, str] = {}
-    corpus: dict[str, str] = {}
-    first: ShardHeader | None = None
+    corpus_digests: dict[str, str] = {}
+    reference: ShardHeader | None = None
     for shard in shards:
-        header, contents = read_header(shard), verify_shard(shard)
-        first = first or header
-        if _origin(header) != _origin(first):
+        header, summary = read_header(shard), verify_shard(shard)
+        reference = reference or header
+        if _extraction_key(header) != _extraction_key(reference):
             raise StoreError(
                 f"{shard} was extracted with other settings, code or weights than {shards[0]}; "
                 "remove it and run again"
             )
         digests[shard.name] = shard_digest(shard)
-        corpus[shard.name] = header.shard_sha256
+        corpus_digests[shard.name] = header.shard_sha256
         rows += [
             {
                 "utterance": key,
                 "shard": shard.name,
                 "row": row,
-                "frames": int(contents.frames[row]),
-                "chunks": int(contents.chunks[row]),
+                "frames": int(summary.frames[row]),
+                "chunks": int(summary.chunks[row]),
             }
-            for row, key in enumerate(contents.utterances)
+            for row, key in enumerate(summary.utterances)
         ]
-    if first is None:
-        raise StoreError(f"{path}: there is no shard to index")
+    if reference is None:
+        raise StoreError(f"{path}: there are no shards to index")
     table = dataframe_of(rows, FEATURE_INDEX).sort("utterance")
-    twice = table.filter(pl.col("utterance").is_duplicated())
-    if len(twice):
-        raise StoreError(f"{path}: {twice['utterance'][0]} stands in two shards")
+    duplicates = table.filter(pl.col("utterance").is_duplicated())
+    if len(duplicates):
+        raise StoreError(f"{path}: {duplicates['utterance'][0]} is in two shards")
     metadata = {
         "shards": json.dumps(digests, sort_keys=True),
         "features_sha256": digest(digests),
-        "representation": first.representation,
-        "dimension": str(first.dimension),
-        "frame_rate": str(first.frame_rate or 0.0),
-        "checkpoint_sha256": first.checkpoint_sha256,
-        "code_sha256": first.code_sha256,
-        "corpus_sha256": digest(corpus),
-        "layers": json.dumps(first.layers),
-        "pretrained_weights": first.pretrained_weights,
+        "representation": reference.representation,
+        "dimension": str(reference.dimension),
+        "frame_rate": str(reference.frame_rate or 0.0),
+        "checkpoint_sha256": reference.checkpoint_sha256,
+        "code_sha256": reference.code_sha256,
+        "corpus_sha256": digest(corpus_digests),
+        "layers": json.dumps(reference.layers),
+        "pretrained_weights": reference.pretrained_weights,
     }
     write_table(table, path, FEATURE_INDEX, metadata)
 
 
 class FeatureStore:
-    """Reads the features of utterances by their keys; of a layered representation, one or all.
+    """Reads the features of utterances by key, of one layer or all layers.
 
-    Opens nothing until asked; every shard that is read is checked against its digests and against
-    the index. Raises `StoreError` where the representation does not have the layer.
+    Shards are opened on demand, and checked against their digests and the index.
+
+    Parameters
+    ----------
+    index : Path or str
+        Index file of the representation.
+    layer : int or None
+        Layer to read; None for all layers of a layered representation, or one without layers.
+
+    Raises
+    ------
+    StoreError
+        If the representation does not have the layer.
     """
 
     def __init__(self, index: Path | str, layer: int | None = None) -> None:
@@ -119,16 +140,16 @@ class FeatureStore:
         self._representation = metadata["representation"]
         self.layers: tuple[int, ...] = tuple(json.loads(metadata["layers"]))
         if layer is not None and layer not in self.layers:
-            has = ", ".join(map(str, self.layers)) or "none"
-            raise StoreError(f"{index}: there is no layer {layer} (there: {has})")
+            available = ", ".join(map(str, self.layers)) or "none"
+            raise StoreError(f"{index}: there is no layer {layer} (available: {available})")
 
     @property
     def name(self) -> str:
-        """What the study calls the representation."""
+        """Name of the representation in the study."""
         return self.path.parent.name
 
     def description(self) -> dict[str, Any]:
-        """What is needed to compute the same features of other recordings."""
+        """Return what is needed to compute the same features of other recordings."""
         return {
             "name": self.name,
             "settings": json.loads(self._representation),
@@ -138,83 +159,113 @@ class FeatureStore:
         }
 
     @property
-    def reads_layers(self) -> bool:
-        """Whether frames are [frames, layers, dimension]: there are some, and none was chosen."""
+    def has_layer_axis(self) -> bool:
+        """Whether frames are ``[frames, layers, dimension]``: layered, and no layer selected."""
         return self.layer is None and bool(self.layers)
 
     @property
-    def values_a_frame(self) -> int:
-        """Numbers of one frame, all layers together where all are read."""
-        return self.dimension * (len(self.layers) if self.reads_layers else 1)
+    def values_per_frame(self) -> int:
+        """Number of values per frame, in all layers that are read."""
+        return self.dimension * (len(self.layers) if self.has_layer_axis else 1)
 
     @property
-    def longest(self) -> int:
-        """Frames of the longest utterance."""
+    def max_frames(self) -> int:
+        """Number of frames of the longest utterance."""
         return int(self._index["frames"].to_numpy().max(initial=0))
 
-    def chunked(self, utterances: Sequence[str]) -> int:
-        """How many of these utterances were too long to be computed as a whole."""
-        wanted = pl.col("utterance").is_in(list(utterances))
-        return len(self._index.filter(wanted & (pl.col("chunks") > 1)))
+    def count_chunked(self, utterances: Sequence[str]) -> int:
+        """Count the utterances that were computed in more than one chunk.
+
+        Parameters
+        ----------
+        utterances : sequence of str
+            Keys of utterances.
+
+        Returns
+        -------
+        int
+            Number of utterances.
+        """
+        requested = pl.col("utterance").is_in(list(utterances))
+        return len(self._index.filter(requested & (pl.col("chunks") > 1)))
 
     def load(self, utterances: Sequence[str], budget: MemoryBudget | None = None) -> Features:
-        """Frames of the named utterances, in the order given, allocated by `budget`.
+        """Load the features of utterances.
 
-        Raises `StoreError` where one is missing, or a shard is damaged or not the indexed one.
+        Parameters
+        ----------
+        utterances : sequence of str
+            Keys of utterances.
+        budget : MemoryBudget or None
+            Allocates the arrays; None for memory without a limit.
+
+        Returns
+        -------
+        Features
+            Features in the order of `utterances`.
+
+        Raises
+        ------
+        StoreError
+            If an utterance is missing, or a shard is damaged or differs from the indexed one.
         """
         budget = budget or MemoryBudget()
-        wanted = pl.DataFrame({"utterance": list(utterances)}, schema={"utterance": pl.String})
-        places = wanted.join(self._index, on="utterance", how="left", maintain_order="left")
-        missing = places.filter(pl.col("shard").is_null())["utterance"]
+        requested = pl.DataFrame({"utterance": list(utterances)}, schema={"utterance": pl.String})
+        locations = requested.join(self._index, on="utterance", how="left", maintain_order="left")
+        missing = locations.filter(pl.col("shard").is_null())["utterance"]
         if len(missing):
             raise StoreError(
                 f"{self.path}: has no features of {missing[0]}"
                 + (f" and {len(missing) - 1} others" if len(missing) > 1 else "")
                 + "; extract them again"
             )
-        lengths = places["frames"].to_numpy().astype(np.int64)
-        starts = np.concatenate([[0], np.cumsum(lengths)])
+        lengths = locations["frames"].to_numpy().astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
         loaded: dict[str, NDArray[np.generic]] = {}
-        numbered = places.with_row_index("place")
+        numbered = locations.with_row_index("position")
         for (shard,), group in sorted(numbered.group_by("shard"), key=lambda item: item[0]):
             contents = self._read(str(shard))
-            for name, read in _columns_of(contents).items():
+            for name, source in _frame_arrays(contents).items():
                 if name not in loaded:
-                    loaded[name] = budget.array((int(starts[-1]), *read.shape[1:]), read.dtype)
-                whole = loaded[name]
-                for place, key, row in group.select("place", "utterance", "row").iter_rows():
+                    shape = (int(offsets[-1]), *source.shape[1:])
+                    loaded[name] = budget.allocate(shape, source.dtype)
+                target = loaded[name]
+                columns = group.select("position", "utterance", "row")
+                for position, key, row in columns.iter_rows():
                     if contents.utterances[row] != key:
-                        raise StoreError(f"{self.path}: {key} is not where the index says")
+                        raise StoreError(
+                            f"{self.path}: {key} is not at the position given in the index"
+                        )
                     first, last = contents.offsets[row], contents.offsets[row + 1]
-                    whole[starts[place] : starts[place + 1]] = read[first:last]
-        frames = loaded.get("frames", np.empty(self._frame_shape(), dtype=np.float16))
+                    target[offsets[position] : offsets[position + 1]] = source[first:last]
+        frames = loaded.get("frames", np.empty(self._empty_shape(), dtype=np.float16))
         characters: Any = loaded.get("characters")
         seconds: Any = loaded.get("seconds")
         return Features(frames, lengths, characters, seconds)
 
-    def _frame_shape(self) -> tuple[int, ...]:
-        layers = (len(self.layers),) if self.reads_layers else ()
+    def _empty_shape(self) -> tuple[int, ...]:
+        layers = (len(self.layers),) if self.has_layer_axis else ()
         return (0, *layers, self.dimension)
 
     def _read(self, shard: str) -> ShardContents:
         try:
-            self._check_there(shard)
+            self._check_exists(shard)
             self._check_indexed(shard)
-            layers = self.layers if self.reads_layers else (self.layer,)
-            whole = [read_shard(self.path.parent / shard, layer) for layer in layers]
+            layers = self.layers if self.has_layer_axis else (self.layer,)
+            contents = [read_shard(self.path.parent / shard, layer) for layer in layers]
         except DamagedFileError as error:
-            # The workflow looks at the index; only without it are the shards looked at.
-            also = None if error.path == self.path else self.path
-            raise DamagedFileError(error.path, error.detail, also) from None
-        if not self.reads_layers:
-            return whole[0]
+            # The workflow checks the index first, and the shards only if it is absent.
+            index = None if error.path == self.path else self.path
+            raise DamagedFileError(error.path, error.detail, index) from None
+        if not self.has_layer_axis:
+            return contents[0]
         return dataclasses.replace(
-            whole[0], frames=np.stack([contents.frames for contents in whole], axis=1)
+            contents[0], frames=np.stack([layer.frames for layer in contents], axis=1)
         )
 
-    def _check_there(self, shard: str) -> None:
+    def _check_exists(self, shard: str) -> None:
         if not (self.path.parent / shard).exists():
-            detail = f"names {shard}, which is not there"
+            detail = f"refers to {shard}, which is missing"
             raise DamagedFileError(self.path, detail)
 
     def _check_indexed(self, shard: str) -> None:
@@ -224,26 +275,29 @@ class FeatureStore:
             raise DamagedFileError(path, detail)
 
 
-def _columns_of(contents: ShardContents) -> dict[str, NDArray[np.generic]]:
-    """What there is of each frame."""
-    columns = {"frames": _dense(contents)}
+def _frame_arrays(contents: ShardContents) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays with one row per frame, by name."""
+    arrays = {"frames": _decode(contents)}
     if contents.characters is not None:
-        columns["characters"] = contents.characters
+        arrays["characters"] = contents.characters
     if contents.seconds is not None:
-        columns["seconds"] = contents.seconds
-    return columns
+        arrays["seconds"] = contents.seconds
+    return arrays
 
 
-def _dense(contents: ShardContents) -> NDArray[np.generic]:
-    """Frames [N, dimension]; of codes, the vectors of all groups side by side, in float16."""
+def _decode(contents: ShardContents) -> NDArray[np.generic]:
+    """Return frames ``[frames, dimension]``; codes become concatenated vectors in float16."""
     if contents.codebook is None:
         return contents.frames
-    columns = contents.frames.T.astype(np.int64)
-    books = contents.codebook.astype(np.float16)
-    return np.concatenate([book[codes] for book, codes in zip(books, columns, strict=True)], axis=1)
+    group_codes = contents.frames.T.astype(np.int64)
+    codebooks = contents.codebook.astype(np.float16)
+    return np.concatenate(
+        [codebook[codes] for codebook, codes in zip(codebooks, group_codes, strict=True)], axis=1
+    )
 
 
-def _origin(header: ShardHeader) -> tuple[object, ...]:
+def _extraction_key(header: ShardHeader) -> tuple[object, ...]:
+    """Return what must be equal in all shards of a representation."""
     return (
         header.representation,
         header.dimension,

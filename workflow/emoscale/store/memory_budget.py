@@ -1,4 +1,4 @@
-"""Where large arrays lie: in memory up to a budget, then in files."""
+"""Memory budget of large arrays: beyond it they are memory-mapped from temporary files."""
 
 from __future__ import annotations
 
@@ -13,23 +13,47 @@ from emoscale.runtime.errors import StoreError
 
 
 class MemoryBudget:
-    """Allocates arrays in memory up to a limit, and memory-mapped nameless files beyond it.
+    """Allocates arrays in memory up to a limit, and as memory-mapped temporary files beyond it.
 
-    The files lie in `folder` and vanish with the process. Values do not depend on where they are.
+    The files have no name and vanish with the process. Values do not depend on the location.
+
+    Parameters
+    ----------
+    memory_bytes : int or None
+        Limit of all arrays in memory; None for no limit.
+    folder : Path or None
+        Folder of the temporary files; None for the system's default.
     """
 
     def __init__(self, memory_bytes: int | None = None, folder: Path | None = None) -> None:
-        """`memory_bytes`: None for no limit."""
-        self._left = memory_bytes
+        self._remaining_bytes = memory_bytes
         self._folder = folder
 
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-        """An array that is to be filled; raises `StoreError` where the disk has no room for it."""
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+        """Allocate an uninitialised array.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the array.
+        dtype : dtype
+            Type of its values.
+
+        Returns
+        -------
+        ndarray
+            Array in memory or a memory map.
+
+        Raises
+        ------
+        StoreError
+            If the disk has not enough free space for the temporary file.
+        """
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if self._left is None:
+        if self._remaining_bytes is None:
             return np.empty(shape, dtype)
-        if size <= self._left:
-            self._left -= size
+        if size <= self._remaining_bytes:
+            self._remaining_bytes -= size
             return np.empty(shape, dtype)
         folder = self._folder or Path(tempfile.gettempdir())
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -37,7 +61,8 @@ class MemoryBudget:
                 os.posix_fallocate(file.fileno(), 0, max(size, 1))
             except OSError as error:
                 raise StoreError(
-                    f"{folder} has no room for {size / 1e9:.1f} GB of features that do not fit in "
-                    f"memory ({error.strerror}); free some, give the job more memory, or set TMPDIR"
+                    f"{folder} has no space for {size / 1e9:.1f} GB of features that do not fit in "
+                    f"memory ({error.strerror}); free disk space, give the job more memory, or set "
+                    "TMPDIR"
                 ) from None
             return np.memmap(file, dtype, "r+", shape=shape)

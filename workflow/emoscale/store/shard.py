@@ -1,17 +1,18 @@
-"""One shard: an HDF5 file of ragged frames, flat and contiguous, with a digest a dataset.
+"""HDF5 format of a feature shard: concatenated frames and a sha256 digest per dataset.
 
-    frames      [N, D]   all utterances' frames, one after the other; of a layered representation
-                         there is `layer_<number>` [N, D] for each layer instead
+    frames      [N, D]   all utterances' frames, one after the other; with several layers, one
+                         dataset `layer_<index>` [N, D] per layer instead
     offsets     [n + 1]  int64; utterance i has the frames offsets[i] to offsets[i + 1]
     utterance   [n]      keys, UTF-8 of fixed length
-    windows     [n]      int32; parts that the utterance was computed in
-    codebook    [G, V, W]  only where frames are codes [N, G]: the vector of each group's code
-    characters  [N, 2]   only of text, int32: where each token stands in the transcript
-    seconds     [N, 2]   only of text, float64: when it is spoken; NaN where that is unknown
+    chunks      [n]      int32; number of chunks in which the utterance was computed
+    codebook    [G, V, W]  float32, only if the frames are codes [N, G]: the vectors of each group
+    characters  [N, 2]   int32, text only: character span of each token in the transcript
+    seconds     [N, 2]   float64, text only: start and end of each token; NaN if unknown
 
-Attributes of the file, as text: `schema`, those of `ShardHeader`, their digest `header_sha256`;
-and `complete`, written last. The digests are computed before writing and compared with what is read
-back, so neither a killed writer nor a changed value goes unseen. Equal contents give equal bytes.
+Attributes of the file, as text: `schema`, the fields of `ShardHeader`, their digest
+`header_sha256`; and `complete`, written last. The digests are computed before writing and compared
+with the file after writing and at every reading, so incomplete files and changed values are
+detected. Equal contents give equal bytes.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emoscale.runtime.errors import DamagedFileError, StoreError
-from emoscale.runtime.memory import FEWER_AT_ONCE
+from emoscale.runtime.memory import FEWER_PARALLEL_STEPS
 
 SCHEMA = "emoscale-features-2"
 CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
-_ALWAYS = ("offsets", "utterance", "chunks")
-_SOMETIMES = (CODEBOOK, CHARACTERS, SECONDS)
+_REQUIRED = ("offsets", "utterance", "chunks")
+_OPTIONAL = (CODEBOOK, CHARACTERS, SECONDS)
 _BLOCK_BYTES = 1 << 26
-_DAMAGE = (
+_READ_ERRORS = (
     ArithmeticError,
     AttributeError,
     IndexError,
@@ -48,96 +49,126 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-"""What h5py and numpy raise where a file is not what it says."""
+"""Exceptions of h5py and numpy while reading a damaged file."""
 
 
 @dataclass(frozen=True)
 class ShardHeader:
-    """What a shard was made from."""
+    """Provenance and dimensions of a shard."""
 
     representation: str
     """Canonical JSON of the representation's settings."""
 
     dimension: int
-    """Values a frame, as it is read; of codes, the values of their vectors together."""
+    """Number of values per frame; for codes, of their concatenated vectors."""
 
     frame_rate: float | None
-    """Frames a second; None where frames are not equally spaced."""
+    """Frames per second; None if frames are not equally spaced."""
 
     code_sha256: str
-    """Digest of the code that extracted it."""
+    """Digest of the code that extracted the features."""
 
     shard_sha256: str
-    """Digest of the rows of the corpus shard that it was made from."""
+    """Digest of the rows of the corpus shard."""
 
     checkpoint_sha256: str = ""
-    """Digest of the pre-trained weights; empty without any."""
+    """Digest of the pre-trained weights; empty if there are none."""
 
     layers: tuple[int, ...] = ()
-    """Numbers of the hidden states that it holds; empty where the representation has no layers."""
+    """Indices of the stored hidden states; empty if the representation has no layers."""
 
     pretrained_weights: str = ""
-    """Where the pre-trained weights come from, in a phrase; empty without any."""
+    """Source of the pre-trained weights; empty if there are none."""
 
-    def datasets_of_frames(self) -> dict[str, int | None]:
-        """Names of the datasets of frames, with the layer of each."""
+    def frame_datasets(self) -> dict[str, int | None]:
+        """Return the names of the datasets with frames, and the layer of each."""
         return {f"layer_{layer}": layer for layer in self.layers} or {"frames": None}
 
 
 @dataclass(frozen=True)
 class ShardContents:
-    """The arrays of a shard, or of one layer of it."""
+    """Arrays of a shard, with the frames of one layer."""
 
     frames: NDArray[np.generic]
-    """[N, dimension], or codes [N, groups]"""
+    """``[total_frames, dimension]``, or codes ``[total_frames, groups]``."""
 
     offsets: NDArray[np.int64]
-    """[n + 1]"""
+    """``[utterances + 1]``, index of each utterance's first frame."""
 
     utterances: list[str]
-    """[n]"""
+    """Keys of the utterances."""
 
     chunks: NDArray[np.int32]
-    """[n] parts that each utterance was computed in"""
+    """``[utterances]``, number of chunks in which each utterance was computed."""
 
     codebook: NDArray[np.float32] | None = None
-    """[groups, codes, width] where the frames are codes"""
+    """``[groups, codes, width]`` if the frames are codes."""
 
     characters: NDArray[np.int32] | None = None
-    """[N, 2] of text"""
+    """Text only: ``[total_frames, 2]``, character span of each token."""
 
     seconds: NDArray[np.float64] | None = None
-    """[N, 2] of text"""
+    """Text only: ``[total_frames, 2]``, start and end of each token."""
 
 
 def read_header(path: Path | str) -> ShardHeader:
-    """What a shard was made from; raises `StoreError` where it is damaged or incomplete."""
+    """Read the header of a shard.
+
+    Parameters
+    ----------
+    path : Path or str
+        Feature shard.
+
+    Returns
+    -------
+    ShardHeader
+        Provenance and dimensions.
+
+    Raises
+    ------
+    StoreError
+        If the shard is damaged or incomplete.
+    """
     with _open(path) as file:
-        return _header(file)
+        return _read_header(file)
 
 
 def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
-    """The arrays of a shard; of a layered one, of one layer (see `ShardHeader.layers`).
+    """Read a shard.
 
-    Frames are mapped from the file, read-only. Raises `StoreError` where an array differs from its
-    digest, or the layer is not there.
+    Parameters
+    ----------
+    path : Path or str
+        Feature shard.
+    layer : int or None
+        Layer to read, one of `ShardHeader.layers`; None if there are no layers.
+
+    Returns
+    -------
+    ShardContents
+        Arrays of the shard; frames are a read-only memory map.
+
+    Raises
+    ------
+    StoreError
+        If an array does not match its digest, or the shard does not have the layer.
     """
     with _open(path) as file:
-        name = _dataset_of(_header(file), layer, path)
-        present = [*_ALWAYS, name, *(other for other in _SOMETIMES if other in file)]
+        frames_name = _frame_dataset(_read_header(file), layer, path)
+        names = [*_REQUIRED, frames_name, *(name for name in _OPTIONAL if name in file)]
         arrays: dict[str, Any] = {
-            other: _mapped(path, file[other]) if other == name else file[other][()]
-            for other in present
+            name: _memory_map(path, file[name]) if name == frames_name else file[name][()]
+            for name in names
         }
-        for other, array in arrays.items():
-            if sha256_of(array) != _text(file[other].attrs["sha256"]):
-                raise _damaged(path, f"{other} is not what was written")
-        _check_places(name, arrays)
+        for name, array in arrays.items():
+            if array_sha256(array) != _decode_text(file[name].attrs["sha256"]):
+                raise DamagedFileError(path, _digest_mismatch(name))
+        _check_consistency(frames_name, arrays)
         codebook = arrays.get(CODEBOOK)
         return ShardContents(
-            arrays[name],
+            arrays[frames_name],
             arrays["offsets"].astype(np.int64),
-            _keys(arrays["utterance"]),
+            _decode_keys(arrays["utterance"]),
             arrays["chunks"],
             None if codebook is None else codebook.astype(np.float32),
             arrays.get(CHARACTERS),
@@ -146,132 +177,208 @@ def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
 
 
 @dataclass(frozen=True)
-class ShardRows:
-    """What a shard holds of each utterance, without its frames."""
+class ShardSummary:
+    """Utterances of a shard, without their frames."""
 
     utterances: list[str]
-    """[n]"""
+    """Keys of the utterances."""
 
     frames: NDArray[np.int64]
-    """[n] number of frames"""
+    """``[utterances]``, number of frames of each."""
 
     chunks: NDArray[np.int32]
-    """[n] parts that it was computed in"""
+    """``[utterances]``, number of chunks in which each was computed."""
 
 
-def verify_shard(path: Path | str) -> ShardRows:
-    """Compare every dataset with its digest, block by block; raises `StoreError`."""
+def verify_shard(path: Path | str) -> ShardSummary:
+    """Compare all datasets of a shard with their digests, block by block.
+
+    Parameters
+    ----------
+    path : Path or str
+        Feature shard.
+
+    Returns
+    -------
+    ShardSummary
+        Utterances of the shard.
+
+    Raises
+    ------
+    StoreError
+        If the shard is damaged or incomplete.
+    """
     with _open(path) as file:
-        for name in _names_of(file):
-            if _sha256_in_blocks(file[name]) != _text(file[name].attrs["sha256"]):
-                raise _damaged(path, f"{name} is not what was written")
-        rows = {each: file[each][()] for each in _ALWAYS}
-        for name in _header(file).datasets_of_frames():
-            _check_places(name, rows | {name: np.broadcast_to(np.int8(0), file[name].shape)})
-        return ShardRows(_keys(rows["utterance"]), np.diff(rows["offsets"]), rows["chunks"])
+        for name in _dataset_names(file):
+            if _dataset_sha256(file[name]) != _decode_text(file[name].attrs["sha256"]):
+                raise DamagedFileError(path, _digest_mismatch(name))
+        arrays = {name: file[name][()] for name in _REQUIRED}
+        for name in _read_header(file).frame_datasets():
+            frames = np.broadcast_to(np.int8(0), file[name].shape)
+            _check_consistency(name, arrays | {name: frames})
+        return ShardSummary(
+            _decode_keys(arrays["utterance"]), np.diff(arrays["offsets"]), arrays["chunks"]
+        )
 
 
 def shard_digest(path: Path | str) -> str:
-    """One digest for a shard's content and origin."""
+    """Combine the digests of a shard's datasets and header.
+
+    Parameters
+    ----------
+    path : Path or str
+        Feature shard.
+
+    Returns
+    -------
+    str
+        sha256 in hexadecimal.
+    """
     with _open(path) as file:
-        parts = [_text(file[name].attrs["sha256"]) for name in _names_of(file)]
-        parts.append(_text(file.attrs["header_sha256"]))
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+        digests = [_decode_text(file[name].attrs["sha256"]) for name in _dataset_names(file)]
+        digests.append(_decode_text(file.attrs["header_sha256"]))
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
-def texts_of(header: ShardHeader) -> dict[str, str]:
-    """The header's attributes as they are stored, and their digest."""
+def header_attributes(header: ShardHeader) -> dict[str, str]:
+    """Return the HDF5 attributes of a header, including their digest.
+
+    Parameters
+    ----------
+    header : ShardHeader
+        Header of a shard.
+
+    Returns
+    -------
+    dict of str to str
+        Text of each attribute as stored in the file.
+    """
     texts = {name: str(value) for name, value in asdict(header).items()}
     texts = {"schema": SCHEMA, **texts, "layers": json.dumps(header.layers)}
     digest = hashlib.sha256("\n".join(f"{k} {v}" for k, v in texts.items()).encode())
-    # A trailing mark, because HDF5 cannot store a text without bytes.
+    # The trailing full stop is needed because HDF5 cannot store an empty text.
     return {name: value + "." for name, value in texts.items()} | {
         "header_sha256": digest.hexdigest() + "."
     }
 
 
-def digest_state(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
-    """The beginning of a dataset's digest: the same bytes can be read as other numbers."""
+def new_array_digest(dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """Return a sha256 object that is initialised with the type and shape of an array.
+
+    They are part of the digest because equal bytes of another type or shape are other values.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the array.
+    shape : tuple of int
+        Shape of the array.
+
+    Returns
+    -------
+    hashlib hash
+        Object to update with the bytes of the array.
+    """
     return hashlib.sha256(f"{dtype.str} {shape} ".encode())
 
 
-def sha256_of(array: NDArray[np.generic]) -> str:
-    """A dataset's digest."""
-    state = digest_state(array.dtype, array.shape)
+def array_sha256(array: NDArray[np.generic]) -> str:
+    """Compute the digest of a dataset.
+
+    Parameters
+    ----------
+    array : ndarray
+        Contents of the dataset.
+
+    Returns
+    -------
+    str
+        sha256 of type, shape and values in hexadecimal.
+    """
+    state = new_array_digest(array.dtype, array.shape)
     state.update(np.ascontiguousarray(array).data)
     return str(state.hexdigest())
 
 
 @contextlib.contextmanager
 def _open(path: Path | str) -> Iterator[h5py.File]:
-    """A complete shard, open for reading; whatever HDF5 finds damaged becomes a `StoreError`."""
+    """Open a complete shard for reading; convert errors of damaged files to `StoreError`."""
     if not Path(path).exists():
-        raise StoreError(f"{path} does not exist; run the step that makes it")
+        raise StoreError(f"{path} does not exist; run the step that creates it")
     try:
-        # A finished shard is never written again, so no lock is needed (and NFS may have none).
+        # A complete shard is never modified, so no lock is needed (NFS may not support locks).
         with h5py.File(path, "r", locking=False) as file:
-            if not file.attrs.get("complete", False) or _text(file.attrs["schema"]) != SCHEMA:
-                raise _damaged(path, "is not a complete feature shard")
+            if (
+                not file.attrs.get("complete", False)
+                or _decode_text(file.attrs["schema"]) != SCHEMA
+            ):
+                raise DamagedFileError(path, "is not a complete feature shard")
             _check_datasets(file, os.path.getsize(path))
             yield file
-    except _DAMAGE as error:
-        if isinstance(error, MemoryError):  # arrays are no larger than the file: it may be whole
+    except _READ_ERRORS as error:
+        # Arrays are at most as large as the file, so the file may be intact.
+        if isinstance(error, MemoryError):
             raise StoreError(
-                f"{path}: memory ran out while it was read ({error}); {FEWER_AT_ONCE}; where there "
-                "is plenty, it is damaged: remove it and run again"
+                f"{path}: memory ran out while the file was read ({error}); "
+                f"{FEWER_PARALLEL_STEPS}; if there is enough memory, the file is damaged: remove "
+                "it and run again"
             ) from None
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreError(
-                f"{path} cannot be read ({error.strerror or error}); mend that and run again"
+                f"{path} cannot be read ({error.strerror or error}); resolve this and run again"
             ) from None
-        raise _damaged(path, f"is no HDF5 file or damaged ({error})") from None
+        raise DamagedFileError(path, f"is not HDF5, or is damaged ({error})") from None
 
 
-def _damaged(path: Path | str, detail: str) -> DamagedFileError:
-    return DamagedFileError(path, detail)
+def _digest_mismatch(name: str) -> str:
+    return f"the content of {name} does not match its digest"
 
 
 def _check_datasets(file: h5py.File, size: int) -> None:
-    """Raise `ValueError` where an array lies in another file, or is larger than this one.
+    """Raise `ValueError` if a dataset is in another file, or larger than the file.
 
-    HDF5 would follow links to any file, and make zeros, or unpack, what a few bytes promise.
+    HDF5 would follow links to any file, and create or decompress arrays of any size from a few
+    bytes.
     """
     for name in file:
         dataset = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
         if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-            raise ValueError(f"{name} is no array in this file")
+            raise ValueError(f"{name} is not an array in this file")
         if dataset.dtype.hasobject or dataset.nbytes > size:
             raise ValueError(f"{name} is larger than the file")
 
 
-def _check_places(name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Raise `ValueError` where offsets, keys and frames do not fit together."""
+def _check_consistency(frames_name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise `ValueError` if offsets, keys and frames do not have matching shapes and values."""
     offsets, number = arrays["offsets"], len(arrays["utterance"])
-    steps = np.diff(offsets)
-    fit = (
+    lengths = np.diff(offsets)
+    consistent = (
         arrays["utterance"].dtype.kind == "S"
         and offsets.shape == (number + 1,)
         and offsets[0] == 0
-        and (steps >= 0).all()
+        and (lengths >= 0).all()
         and arrays["chunks"].shape == (number,)
-        and arrays[name].ndim == 2
+        and arrays[frames_name].ndim == 2
         and all(
-            len(arrays[each]) == offsets[-1]
-            for each in (name, CHARACTERS, SECONDS)
-            if each in arrays
+            len(arrays[name]) == offsets[-1]
+            for name in (frames_name, CHARACTERS, SECONDS)
+            if name in arrays
         )
     )
     codebook = arrays.get(CODEBOOK)
-    if fit and codebook is not None:
-        codes = arrays[name]
-        fit = codebook.ndim == 3 and codes.shape[1] == len(codebook)
-        fit = fit and not (codes.size and (codes.min() < 0 or codes.max() >= codebook.shape[1]))
-    if not fit:
-        raise ValueError("its arrays do not fit together")
+    if consistent and codebook is not None:
+        codes = arrays[frames_name]
+        consistent = codebook.ndim == 3 and codes.shape[1] == len(codebook)
+        consistent = consistent and not (
+            codes.size and (codes.min() < 0 or codes.max() >= codebook.shape[1])
+        )
+    if not consistent:
+        raise ValueError("its arrays are inconsistent")
 
 
-def _header(file: h5py.File) -> ShardHeader:
-    texts = {name: _text(file.attrs[name]) for name in ("schema", *ShardHeader.__annotations__)}
+def _read_header(file: h5py.File) -> ShardHeader:
+    names = ("schema", *ShardHeader.__annotations__)
+    texts = {name: _decode_text(file.attrs[name]) for name in names}
     rate = texts["frame_rate"]
     header = ShardHeader(
         representation=texts["representation"],
@@ -283,23 +390,24 @@ def _header(file: h5py.File) -> ShardHeader:
         layers=tuple(int(layer) for layer in json.loads(texts["layers"])),
         pretrained_weights=texts["pretrained_weights"],
     )
-    if texts_of(header)["header_sha256"] != _text(file.attrs["header_sha256"]) + ".":
-        raise ValueError("its attributes are not what was written")
+    stored_digest = _decode_text(file.attrs["header_sha256"]) + "."
+    if header_attributes(header)["header_sha256"] != stored_digest:
+        raise ValueError("its attributes do not match their digest")
     return header
 
 
-def _dataset_of(header: ShardHeader, layer: int | None, path: Path | str) -> str:
-    for name, there in header.datasets_of_frames().items():
-        if there == layer:
+def _frame_dataset(header: ShardHeader, layer: int | None, path: Path | str) -> str:
+    for name, dataset_layer in header.frame_datasets().items():
+        if dataset_layer == layer:
             return name
-    has = f"the layers {', '.join(map(str, header.layers))}" if header.layers else "no layers"
-    raise StoreError(f"{path}: has {has}; {layer} was asked for")
+    available = f"the layers {', '.join(map(str, header.layers))}" if header.layers else "no layers"
+    raise StoreError(f"{path}: has {available}; layer {layer} was requested")
 
 
-def _mapped(path: Path | str, dataset: h5py.Dataset) -> NDArray[np.generic]:
-    """The dataset as it lies in the file where it is contiguous, otherwise a copy.
+def _memory_map(path: Path | str, dataset: h5py.Dataset) -> NDArray[np.generic]:
+    """Return a memory map of a dataset if it is contiguous in the file, otherwise a copy.
 
-    The digest then reads the file's pages once, and only what is wanted is copied out of them.
+    Computing the digest then reads the file once, and only requested frames are copied.
     """
     offset = dataset.id.get_offset()
     if offset is None or not dataset.size:
@@ -308,23 +416,24 @@ def _mapped(path: Path | str, dataset: h5py.Dataset) -> NDArray[np.generic]:
     return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
 
 
-def _keys(stored: NDArray[np.generic]) -> list[str]:
+def _decode_keys(stored: NDArray[np.generic]) -> list[str]:
     return [bytes(key).rstrip(b"\0").decode() for key in stored]
 
 
-def _text(value: Any) -> str:
+def _decode_text(value: Any) -> str:
     return bytes(value).decode().removesuffix(".")
 
 
-def _names_of(file: h5py.File) -> list[str]:
-    sometimes = [name for name in _SOMETIMES if name in file]
-    return [*_header(file).datasets_of_frames(), *_ALWAYS, *sometimes]
+def _dataset_names(file: h5py.File) -> list[str]:
+    optional = [name for name in _OPTIONAL if name in file]
+    return [*_read_header(file).frame_datasets(), *_REQUIRED, *optional]
 
 
-def _sha256_in_blocks(dataset: h5py.Dataset) -> str:
-    state = digest_state(dataset.dtype, dataset.shape)
-    width = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])))
-    step = max(1, _BLOCK_BYTES // width)
-    for first in range(0, len(dataset), step):
-        state.update(np.ascontiguousarray(dataset[first : first + step]).data)
+def _dataset_sha256(dataset: h5py.Dataset) -> str:
+    """Compute the same digest as `array_sha256`, block by block."""
+    state = new_array_digest(dataset.dtype, dataset.shape)
+    row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:])))
+    block_rows = max(1, _BLOCK_BYTES // row_bytes)
+    for first in range(0, len(dataset), block_rows):
+        state.update(np.ascontiguousarray(dataset[first : first + block_rows]).data)
     return str(state.hexdigest())

@@ -1,1 +1,1 @@
-"""Schemas of all tables, Parquet files and their digests."""
+"""Tables: schemas, Parquet files, and digests of their content."""

@@ -1,4 +1,4 @@
-"""Digests of a table's content, which neither Parquet's encoding nor Arrow's layout changes."""
+"""Content digests of tables, independent of Parquet's encoding and of Arrow's memory layout."""
 
 from __future__ import annotations
 
@@ -12,15 +12,29 @@ import pyarrow.compute as pc
 from emoscale.runtime.provenance import digest
 
 CONTENT, RESULT = "content_sha256", "result_sha256"
+"""Metadata keys of the two digests of a table, see `add_digests`."""
+
 MEASURED = b"measured"
-"""Mark of a column that is a time or a memory measurement: it differs from run to run."""
+"""Field metadata key of columns that hold times or memory sizes, which differ between runs."""
 
 
-def with_digests(table: pa.Table, metadata: dict[str, str]) -> dict[str, str]:
-    """`metadata` with two digests of the table.
+def add_digests(table: pa.Table, metadata: dict[str, str]) -> dict[str, str]:
+    """Add two digests of a table to its metadata.
 
-    `content_sha256` is of all columns and of the metadata itself; `result_sha256` is of the columns
-    that no clock and no memory meter wrote, so that equal studies give equal digests.
+    `content_sha256` covers all columns and the metadata. `result_sha256` covers the columns that
+    hold no measured time or memory size, so that equal studies have equal digests.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Table whose columns are digested.
+    metadata : dict
+        Metadata without digests.
+
+    Returns
+    -------
+    dict
+        `metadata` with the keys `content_sha256` and `result_sha256`.
     """
     columns = {name: _column_digest(table.column(name)) for name in table.column_names}
     results = {name: columns[name] for name in columns if name not in measured_columns(table)}
@@ -29,46 +43,70 @@ def with_digests(table: pa.Table, metadata: dict[str, str]) -> dict[str, str]:
 
 
 def measured_columns(table: pa.Table) -> list[str]:
-    """Columns of time and memory."""
+    """Return the names of the columns that hold measured times or memory sizes.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Table with field metadata.
+
+    Returns
+    -------
+    list of str
+        Column names.
+    """
     return [field.name for field in table.schema if MEASURED in (field.metadata or {})]
 
 
 def digests_match(table: pa.Table, metadata: dict[str, str]) -> bool:
-    """Whether the table is the one that `metadata` was with_digests with."""
-    own = {name: text for name, text in metadata.items() if name not in (CONTENT, RESULT)}
-    return with_digests(table, own) == metadata
+    """Check a table and its metadata against the digests in the metadata.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Table as read from its file.
+    metadata : dict
+        Metadata with the digests of `add_digests`.
+
+    Returns
+    -------
+    bool
+        Whether the digests match.
+    """
+    undigested = {name: text for name, text in metadata.items() if name not in (CONTENT, RESULT)}
+    return add_digests(table, undigested) == metadata
 
 
 def _column_digest(column: pa.ChunkedArray) -> str:
     state = hashlib.sha256()
-    _feed(state, pa.concat_arrays([*column.chunks, pa.array([], column.type)]))
+    _update(state, pa.concat_arrays([*column.chunks, pa.array([], column.type)]))
     return state.hexdigest()
 
 
-def _feed(state: Any, array: pa.Array) -> None:
-    """Add the lengths, which values are there, and the values, in that order."""
-    kind = array.type
+def _update(state: Any, array: pa.Array) -> None:
+    """Add the length, the validity mask and the non-null values of an array to a digest."""
+    data_type = array.type
     state.update(f"{len(array)} ".encode())
     state.update(np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes())
-    there = array.drop_null()
-    if pa.types.is_struct(kind):
+    valid = array.drop_null()
+    if pa.types.is_struct(data_type):
         state.update(b"struct ")
-        for number in range(kind.num_fields):
-            state.update(f"{kind.field(number).name} ".encode())
-            _feed(state, pc.struct_field(there, number))
-    elif pa.types.is_list(kind):
+        for index in range(data_type.num_fields):
+            state.update(f"{data_type.field(index).name} ".encode())
+            _update(state, pc.struct_field(valid, index))
+    elif pa.types.is_list(data_type):
         state.update(b"list ")
-        state.update(_numbers(pc.list_value_length(there)))
-        _feed(state, there.flatten())
-    elif pa.types.is_string(kind):
+        state.update(_number_bytes(pc.list_value_length(valid)))
+        _update(state, valid.flatten())
+    elif pa.types.is_string(data_type):
         state.update(b"text ")
-        state.update(_numbers(pc.binary_length(there)))
-        state.update("".join(there.to_pylist()).encode())
+        state.update(_number_bytes(pc.binary_length(valid)))
+        state.update("".join(valid.to_pylist()).encode())
     else:
-        state.update(f"{kind} ".encode())
-        state.update(_numbers(there))
+        state.update(f"{data_type} ".encode())
+        state.update(_number_bytes(valid))
 
 
-def _numbers(array: pa.Array) -> bytes:
-    numbers: bytes = np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).tobytes()
-    return numbers
+def _number_bytes(array: pa.Array) -> bytes:
+    number_bytes: bytes = np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).tobytes()
+    return number_bytes

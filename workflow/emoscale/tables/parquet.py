@@ -1,4 +1,4 @@
-"""Parquet tables: checked against their schema and their digests when they are written and read."""
+"""Parquet tables, checked against their schema and their digests when written and read."""
 
 from __future__ import annotations
 
@@ -12,28 +12,64 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emoscale.runtime.errors import DamagedFileError, StoreError, reason_of
+from emoscale.runtime.errors import DamagedFileError, StoreError, error_summary
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import canonical_json, code_digest, file_sha256, package_versions
-from emoscale.tables.digests import CONTENT, RESULT, digests_match, with_digests
-from emoscale.tables.schemas import TEXTS, UTTERANCES, protocol_schema
+from emoscale.tables.digests import CONTENT, RESULT, add_digests, digests_match
+from emoscale.tables.schemas import TEXTS, UTTERANCES, fold_schema
 
-MADE_FROM, CODE, VERSIONS = "made_from", "code_sha256", "versions"
+SOURCE_DIGESTS, CODE, VERSIONS = "made_from", "code_sha256", "versions"
+"""Metadata keys of a table's provenance, see `table_provenance`."""
+
 _PACKAGES = ("numpy", "polars", "pyarrow")
 
 
 def read_fold(path: Path | str) -> pl.DataFrame:
-    """Read a fold, of any number of repeats."""
+    """Read a fold with any number of repeats.
+
+    Parameters
+    ----------
+    path : Path or str
+        Parquet file of the fold.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `fold_schema`.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, damaged or not a fold.
+    """
     names = _read_schema(path).names
     repeats = sum(name.startswith("rank_") for name in names)
-    return read_table(path, protocol_schema(repeats, shuffled="training_label_0" in names))
+    return read_table(path, fold_schema(repeats, shuffled="training_label_0" in names))
 
 
 def read_utterances(path: Path | str, texts: Path | str | None = None) -> pl.DataFrame:
-    """The utterance table with the columns of its texts, which are null without `texts`."""
-    said = dataframe_of([], TEXTS) if texts is None else read_table(texts, TEXTS)
-    own = read_table(path, UTTERANCES)
-    return own.join(said, on="utterance", how="left", maintain_order="left")
+    """Read the utterance table with the columns of the transcripts.
+
+    Parameters
+    ----------
+    path : Path or str
+        Table of schema `UTTERANCES`.
+    texts : Path or str or None
+        Table of schema `TEXTS`; None: the columns of the transcripts are null.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `UTTERANCES` and `TEXTS`, one row per utterance.
+
+    Raises
+    ------
+    StoreError
+        If a table is missing or damaged.
+    """
+    transcripts = dataframe_of([], TEXTS) if texts is None else read_table(texts, TEXTS)
+    utterances = read_table(path, UTTERANCES)
+    return utterances.join(transcripts, on="utterance", how="left", maintain_order="left")
 
 
 def write_table(
@@ -42,10 +78,23 @@ def write_table(
     schema: pa.Schema,
     metadata: dict[str, str] | None = None,
 ) -> None:
-    """Write `table` as Parquet with exactly the columns and types of `schema`, atomically.
+    """Write a table as Parquet with exactly the columns and types of a schema, atomically.
 
-    Raises `StoreError` when a column is missing, unknown, of another type, or null where it must
-    not be. `metadata` is kept in the file (see `read_metadata`), with digests of the content.
+    Parameters
+    ----------
+    table : DataFrame
+        Table with the columns of `schema` in any order.
+    path : Path or str
+        File to write.
+    schema : pyarrow.Schema
+        Names, types and nullability of the columns.
+    metadata : dict or None
+        Metadata stored in the file together with digests of the content; see `read_metadata`.
+
+    Raises
+    ------
+    StoreError
+        If a column is missing, unknown, of another type, or null where null is not allowed.
     """
     unknown = [name for name in table.columns if name not in schema.names]
     missing = [name for name in schema.names if name not in table.columns]
@@ -54,107 +103,206 @@ def write_table(
     try:
         arrow = table.select(schema.names).to_arrow().cast(schema)
     except (pa.ArrowException, ValueError) as error:
-        raise StoreError(f"{path}: does not fit its schema: {reason_of(error)}") from None
-    arrow = arrow.replace_schema_metadata(with_digests(arrow, metadata or {}))
+        raise StoreError(f"{path}: does not match its schema: {error_summary(error)}") from None
+    arrow = arrow.replace_schema_metadata(add_digests(arrow, metadata or {}))
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
-    """Read a table of `write_table`; raises `StoreError` when it is damaged or another's."""
+    """Read a table of a known schema.
+
+    Parameters
+    ----------
+    path : Path or str
+        File written by `write_table`.
+    schema : pyarrow.Schema
+        Expected schema.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `schema`.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, damaged or of another schema.
+    """
     arrow = read_arrow(path)
     try:
         arrow = arrow.cast(schema)
     except (pa.ArrowException, ValueError) as error:
-        raise StoreError(f"{path}: is not the table expected here: {reason_of(error)}") from None
-    frame = pl.from_arrow(arrow)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        raise StoreError(
+            f"{path}: does not have the schema expected of this table: {error_summary(error)}"
+        ) from None
+    return _to_polars(arrow)
 
 
 def read_any_table(path: Path | str) -> pl.DataFrame:
-    """Read a table whose columns depend on the study; raises `StoreError` when it is damaged."""
-    frame = pl.from_arrow(read_arrow(path))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    """Read a table whose columns depend on the study.
+
+    Parameters
+    ----------
+    path : Path or str
+        File written by `write_table`.
+
+    Returns
+    -------
+    DataFrame
+        All columns of the file.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
+    """
+    return _to_polars(read_arrow(path))
 
 
 def read_arrow(path: Path | str) -> pa.Table:
-    """The table as it lies in the file, compared with its digest where it has one.
+    """Read a Parquet file as an Arrow table, and check its digests if it has any.
 
-    Raises `StoreError` where it is missing or damaged.
+    Parameters
+    ----------
+    path : Path or str
+        Parquet file.
+
+    Returns
+    -------
+    pyarrow.Table
+        All columns of the file, with field metadata.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
     """
-    with _readable(path):
-        # One file, and the columns that it holds itself: none from the names of its folders.
+    with _convert_read_errors(path):
+        # A single file; without partitioning=None, folder names could become columns.
         arrow = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-        metadata = _texts(arrow.schema)
-        whole = CONTENT not in metadata or digests_match(arrow, metadata)
-    if not whole:
-        raise DamagedFileError(path, "is not what was written")
+        metadata = _decode_metadata(arrow.schema)
+        intact = CONTENT not in metadata or digests_match(arrow, metadata)
+    if not intact:
+        raise DamagedFileError(path, "its content does not match its digest")
     return arrow
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
-    """The metadata that `write_table` was given."""
-    return {k: v for k, v in _metadata(path).items() if k not in (CONTENT, RESULT)}
+    """Read the metadata passed to `write_table`, without the digests.
+
+    Parameters
+    ----------
+    path : Path or str
+        File written by `write_table`.
+
+    Returns
+    -------
+    dict
+        Metadata by key.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged.
+    """
+    metadata = _read_metadata(path)
+    return {key: value for key, value in metadata.items() if key not in (CONTENT, RESULT)}
 
 
 def result_sha256(path: Path | str) -> str:
-    """Digest of what a table says, without what was measured of time and memory.
+    """Read the digest of a table's results, without measured times and memory sizes.
 
-    Raises `StoreError` where the table has none.
+    Parameters
+    ----------
+    path : Path or str
+        File written by `write_table`.
+
+    Returns
+    -------
+    str
+        sha256, hexadecimal.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged, or has no digest.
     """
-    found = _metadata(path).get(RESULT)
-    if found is None:
+    sha256 = _read_metadata(path).get(RESULT)
+    if sha256 is None:
         raise StoreError(f"{path}: has no digest of its content; remove the file and run again")
-    return found
+    return sha256
 
 
-def _metadata(path: Path | str) -> dict[str, str]:
-    with _readable(path):
-        return _texts(pq.read_schema(path))
+def _read_metadata(path: Path | str) -> dict[str, str]:
+    with _convert_read_errors(path):
+        return _decode_metadata(pq.read_schema(path))
 
 
-def _texts(schema: pa.Schema) -> dict[str, str]:
+def _decode_metadata(schema: pa.Schema) -> dict[str, str]:
     raw = schema.metadata or {}
     return {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
 
 
 def _read_schema(path: Path | str) -> pa.Schema:
-    with _readable(path):
+    with _convert_read_errors(path):
         return pq.read_schema(path)
 
 
-@contextlib.contextmanager
-def _readable(path: Path | str) -> Iterator[None]:
-    """Whatever makes a Parquet file unreadable becomes a `StoreError`.
+def _to_polars(arrow: pa.Table) -> pl.DataFrame:
+    table = pl.from_arrow(arrow)
+    assert isinstance(table, pl.DataFrame)
+    return table
 
-    It is a `DamagedFileError` unless the system says why the file cannot be read.
+
+@contextlib.contextmanager
+def _convert_read_errors(path: Path | str) -> Iterator[None]:
+    """Convert the errors of reading a Parquet file to `StoreError`.
+
+    The error is a `DamagedFileError` unless the operating system reports why reading failed.
     """
     try:
         yield
     except FileNotFoundError:
-        raise StoreError(f"{path} does not exist; run the step that makes it") from None
+        raise StoreError(f"{path} does not exist; run the step that creates it") from None
     except (OSError, pa.ArrowException, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreError(
-                f"{path} cannot be read ({error.strerror}); mend that and run again"
+                f"{path} cannot be read ({error.strerror}); resolve this and run again"
             ) from None
-        detail = f"cannot be read as Parquet ({reason_of(error)})"
+        detail = f"cannot be read as Parquet ({error_summary(error)})"
         raise DamagedFileError(path, detail) from None
 
 
 def dataframe_of(rows: list[dict[str, object]], schema: pa.Schema) -> pl.DataFrame:
-    """A data frame with the columns and types of `schema` from a list of rows."""
-    arrow = pa.Table.from_pylist(rows, schema=schema)
-    frame = pl.from_arrow(arrow)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    """Create a data frame from rows.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Values by column; a column that a row lacks is null.
+    schema : pyarrow.Schema
+        Names and types of the columns.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `schema`, one row per entry of `rows`.
+    """
+    return _to_polars(pa.Table.from_pylist(rows, schema=schema))
 
 
 def write_csv(table: pl.DataFrame, path: Path | str) -> None:
-    """Write a table for reading by people and spreadsheets; nested values become JSON."""
-    nested = [name for name, kind in table.schema.items() if kind.is_nested()]
+    """Write a table as CSV with six decimals; nested values become JSON.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table to write.
+    path : Path or str
+        File to write.
+    """
+    nested = [name for name, data_type in table.schema.items() if data_type.is_nested()]
     flat = table.with_columns(
         pl.Series(name, [json.dumps(value) for value in table[name].to_list()], dtype=pl.String)
         for name in nested
@@ -163,21 +311,54 @@ def write_csv(table: pl.DataFrame, path: Path | str) -> None:
         flat.write_csv(temporary, float_precision=6)
 
 
-def table_origin(folder: Path, program: Path | str, sources: Iterable[Path]) -> dict[str, str]:
-    """Metadata for `write_table` of a table in `folder` that `program` made from `sources`.
+def table_provenance(folder: Path, program: Path | str, sources: Iterable[Path]) -> dict[str, str]:
+    """Return the metadata that records how a table was computed.
 
-    `made_from` is the digest of each source by its path from `folder`; `code_sha256` is that of the
-    program with the library's modules; `versions` are the packages'. Raises `StoreError` where a
-    source is damaged.
+    Parameters
+    ----------
+    folder : Path
+        Folder of the table.
+    program : Path or str
+        Script that computes the table.
+    sources : iterable of Path
+        Files that the table is computed from.
+
+    Returns
+    -------
+    dict
+        `made_from`: digest of each source by its path relative to `folder`, as JSON;
+        `code_sha256`: digest of the script and of the modules that it imports; `versions`:
+        versions of the packages, as JSON.
+
+    Raises
+    ------
+    StoreError
+        If a source is missing or damaged.
     """
-    made_from = {os.path.relpath(path, folder): source_sha256(path) for path in sources}
+    source_digests = {os.path.relpath(path, folder): source_sha256(path) for path in sources}
     return {
-        MADE_FROM: canonical_json(made_from),
+        SOURCE_DIGESTS: canonical_json(source_digests),
         CODE: code_digest(Path(program)),
         VERSIONS: json.dumps(package_versions(_PACKAGES), sort_keys=True),
     }
 
 
 def source_sha256(path: Path) -> str:
-    """Digest of a source: of a table what it says (without measured times), else its bytes."""
+    """Return the digest of a source file.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet table or any other file.
+
+    Returns
+    -------
+    str
+        `result_sha256` of a Parquet table, otherwise the sha256 of the file's bytes.
+
+    Raises
+    ------
+    StoreError
+        If a Parquet table is missing or damaged.
+    """
     return result_sha256(path) if path.suffix == ".parquet" else file_sha256(path)

@@ -1,1 +1,1 @@
-"""Trains all repeats of a cell (one experiment, fold and training size) in one process."""
+"""Training of a cell (one experiment, fold and training size): all its repeats in one process."""

@@ -1,4 +1,4 @@
-"""Changes of a batch of training utterances: mixup and masks, on packed frames."""
+"""Augmentation of training batches of packed frames: mixup, time masks and frequency masks."""
 
 from __future__ import annotations
 
@@ -10,90 +10,117 @@ from torch import Tensor
 
 from emoscale.config.training import AugmentationSettings
 from emoscale.models.contract import PackedFrames
-from emoscale.models.layers import Segments
+from emoscale.models.layers import RaggedReduction
 
 
-def augmented(
+def augment(
     inputs: Sequence[PackedFrames],
     targets: Tensor,
     settings: AugmentationSettings,
     means: Sequence[Tensor],
     generator: torch.Generator,
 ) -> tuple[list[PackedFrames], Tensor]:
-    """A batch's inputs, and its targets [utterances, classes], changed as the settings say.
+    """Apply mixup and masks to a batch; nothing is changed in place.
 
-    `means` ([dimension] or [layers, dimension]) are what masked values become, of each input;
-    `generator` is on the CPU, so that every device changes the same.
+    Parameters
+    ----------
+    inputs : sequence of PackedFrames
+        The batch's utterances, one entry per input of the model.
+    targets : Tensor
+        Target distributions ``[utterances, classes]``.
+    settings : AugmentationSettings
+        Which augmentations to apply, and how strongly.
+    means : sequence of Tensor
+        Replacement of masked values per input: ``[dimension]`` or ``[layers, dimension]``.
+    generator : torch.Generator
+        Generator on the CPU, so that the random numbers are the same on every device.
+
+    Returns
+    -------
+    inputs : list of PackedFrames
+        The augmented inputs.
+    targets : Tensor
+        The targets ``[utterances, classes]``, mixed with the same coefficients as the frames.
+
+    References
+    ----------
+    H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical Risk Minimization",
+    ICLR 2018. D. S. Park et al., "SpecAugment: A Simple Data Augmentation Method for Automatic
+    Speech Recognition", Interspeech 2019.
     """
-    batch = list(inputs)
+    augmented = list(inputs)
     if settings.mixup > 0.0:
-        batch, targets = _mixed(batch, targets, settings.mixup, generator)
+        augmented, targets = _mix_up(augmented, targets, settings.mixup, generator)
     return [
-        _masked(each, mean, settings, generator) for each, mean in zip(batch, means, strict=True)
+        _mask(batch, mean, settings, generator)
+        for batch, mean in zip(augmented, means, strict=True)
     ], targets
 
 
-def _mixed(
-    inputs: Sequence[PackedFrames], targets: Tensor, parameter: float, generator: torch.Generator
+def _mix_up(
+    inputs: Sequence[PackedFrames], targets: Tensor, alpha: float, generator: torch.Generator
 ) -> tuple[list[PackedFrames], Tensor]:
-    """Each utterance with another one of the batch, which is stretched to its length."""
+    """Mix each utterance with another of the batch, resampled to its length (nearest frame)."""
     count = len(targets)
     partner = torch.randperm(count, generator=generator)
-    gamma = torch.full((2, count), parameter, dtype=torch.float64)
-    one, other = torch._standard_gamma(gamma, generator=generator)
-    beta = one / (one + other).clamp(min=1e-300)
-    share = torch.maximum(beta, 1.0 - beta)  # an utterance stays the larger part of itself
+    gamma = torch.full((2, count), alpha, dtype=torch.float64)
+    first, second = torch._standard_gamma(gamma, generator=generator)
+    beta = first / (first + second).clamp(min=1e-300)
+    coefficient = torch.maximum(beta, 1.0 - beta)  # the original has a weight of at least 1/2
     mixed = []
-    for given in inputs:
-        own = Segments(given.lengths, torch.device("cpu"))
-        starts = own.counts.cumsum(0) - own.counts
-        index = torch.arange(sum(given.lengths)) - starts[own.utterance]
-        ratio = own.counts[partner] / own.counts
-        theirs = ((index + 0.5) * ratio[own.utterance]).floor().long()
-        theirs = theirs.minimum(own.counts[partner][own.utterance] - 1)
-        theirs += starts[partner][own.utterance]
-        weight = share[own.utterance].float().to(given.frames.device)
-        weight = weight.view(-1, *[1] * (given.frames.dim() - 1))
-        frames = given.frames.float()
-        stretched = frames.index_select(0, theirs.to(frames.device))
-        mixed.append(replace(given, frames=torch.lerp(stretched, frames, weight)))
-    weight = share.to(targets)[:, None]
+    for batch in inputs:
+        ragged = RaggedReduction(batch.lengths, torch.device("cpu"))
+        starts = ragged.counts.cumsum(0) - ragged.counts
+        frame_index = torch.arange(sum(batch.lengths)) - starts[ragged.utterance]
+        ratio = ragged.counts[partner] / ragged.counts
+        partner_index = ((frame_index + 0.5) * ratio[ragged.utterance]).floor().long()
+        partner_index = partner_index.minimum(ragged.counts[partner][ragged.utterance] - 1)
+        partner_index += starts[partner][ragged.utterance]
+        weight = coefficient[ragged.utterance].float().to(batch.frames.device)
+        weight = weight.view(-1, *[1] * (batch.frames.dim() - 1))
+        frames = batch.frames.float()
+        partner_frames = frames.index_select(0, partner_index.to(frames.device))
+        mixed.append(replace(batch, frames=torch.lerp(partner_frames, frames, weight)))
+    weight = coefficient.to(targets)[:, None]
     return mixed, torch.lerp(targets[partner.to(targets.device)], targets, weight)
 
 
-def _masked(
-    given: PackedFrames, mean: Tensor, settings: AugmentationSettings, generator: torch.Generator
+def _mask(
+    batch: PackedFrames, mean: Tensor, settings: AugmentationSettings, generator: torch.Generator
 ) -> PackedFrames:
-    """One stretch of frames, and one band of dimensions, of each utterance become the mean."""
-    frames = given.frames
-    own = Segments(given.lengths, torch.device("cpu"))
+    """Replace one span of frames and one band of dimensions of each utterance by the mean."""
+    frames = batch.frames
+    ragged = RaggedReduction(batch.lengths, torch.device("cpu"))
     if settings.time_mask > 0.0:
-        starts = own.counts.cumsum(0) - own.counts
-        index = torch.arange(len(frames)) - starts[own.utterance]
-        first, last = _stretches(own.counts, settings.time_mask, generator)
-        lost = (index >= first[own.utterance]) & (index < last[own.utterance])
-        lost = lost.to(frames.device).view(-1, *[1] * (frames.dim() - 1))
-        frames = torch.where(lost, mean, frames)
+        starts = ragged.counts.cumsum(0) - ragged.counts
+        frame_index = torch.arange(len(frames)) - starts[ragged.utterance]
+        start, stop = _random_spans(ragged.counts, settings.time_mask, generator)
+        masked = frame_index >= start[ragged.utterance]
+        masked &= frame_index < stop[ragged.utterance]
+        masked = masked.to(frames.device).view(-1, *[1] * (frames.dim() - 1))
+        frames = torch.where(masked, mean, frames)
     if settings.frequency_mask > 0.0:
         dimension = frames.shape[-1]
-        sizes = torch.full((len(given.lengths),), dimension)
-        first, last = _stretches(sizes, settings.frequency_mask, generator)
+        sizes = torch.full((len(batch.lengths),), dimension)
+        start, stop = _random_spans(sizes, settings.frequency_mask, generator)
         band = torch.arange(dimension)
-        lost = ((band >= first[:, None]) & (band < last[:, None]))[own.utterance]
-        lost = lost.to(frames.device)
-        frames = torch.where(lost if frames.dim() == 2 else lost[:, None], mean, frames)
-    return replace(given, frames=frames)
+        masked = ((band >= start[:, None]) & (band < stop[:, None]))[ragged.utterance]
+        masked = masked.to(frames.device)
+        frames = torch.where(masked if frames.dim() == 2 else masked[:, None], mean, frames)
+    return replace(batch, frames=frames)
 
 
-def _stretches(sizes: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """First index, and the one after the last, of a stretch within each size; it may be empty."""
-    longest = (share * sizes.double()).floor().long()
-    lengths = _drawn_below(longest + 1, generator)
-    first = _drawn_below(sizes - lengths + 1, generator)
-    return first, first + lengths
+def _random_spans(
+    sizes: Tensor, maximum_fraction: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return start and stop index (exclusive) of one random span per size; it may be empty."""
+    longest = (maximum_fraction * sizes.double()).floor().long()
+    lengths = _random_integers_below(longest + 1, generator)
+    start = _random_integers_below(sizes - lengths + 1, generator)
+    return start, start + lengths
 
 
-def _drawn_below(limits: Tensor, generator: torch.Generator) -> Tensor:
-    """A whole number from 0 below each limit."""
-    drawn = torch.rand(len(limits), generator=generator, dtype=torch.float64)
-    return (drawn * limits).floor().long()
+def _random_integers_below(limits: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw one integer per limit, uniformly from 0 (inclusive) to the limit (exclusive)."""
+    uniform = torch.rand(len(limits), generator=generator, dtype=torch.float64)
+    return (uniform * limits).floor().long()

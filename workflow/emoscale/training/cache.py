@@ -1,8 +1,8 @@
-"""Finished trainings of a cell, a file each: what is run again trains only what is new.
+"""Cache of the finished trainings of a cell: a repeated job trains only what has changed.
 
-Snakemake removes a rule's outputs before it runs the rule again, so they lie in a folder that no
-rule declares. One is used only where everything that decides its numbers is as it was; without the
-folder all are trained again, and end with the same numbers.
+Each training is one file, named by the digest of everything that determines its numbers. The files
+are in a folder that no Snakemake rule declares, because Snakemake removes a rule's outputs before
+it runs the rule again. Without the folder everything is trained again, with the same numbers.
 """
 
 from __future__ import annotations
@@ -21,35 +21,63 @@ from torch import Tensor
 
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import canonical_json, package_versions
-from emoscale.training.tasks import Trained
-from emoscale.training.trainer import Training
+from emoscale.training.tasks import TrainedModel
+from emoscale.training.trainer import TrainingResult
 
-FOLDER = ".trainings"
-"""The cache's name in the cell's folder."""
+CACHE_FOLDER = ".trainings"
+"""Name of the cache within the folder of a cell."""
 
-_DECIDING_PACKAGES = ("torch", "numpy", "scikit-learn")
+_NUMERICAL_PACKAGES = ("torch", "numpy", "scikit-learn")
 
 
-def machine_of(device: torch.device) -> dict[str, Any]:
-    """What of the machine and its packages decides a training's numbers."""
+def execution_environment(device: torch.device) -> dict[str, Any]:
+    """Return the properties of machine and packages that determine a training's numbers.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the training.
+
+    Returns
+    -------
+    dict of str to Any
+        Device, CPU capability, number of threads and package versions, as JSON values.
+    """
     return {
         "device": str(device),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "versions": package_versions(_DECIDING_PACKAGES),
+        "versions": package_versions(_NUMERICAL_PACKAGES),
     }
 
 
 class TrainingCache:
-    """Trainings by their identity, the digest of everything that decides their numbers."""
+    """Trained models in a folder, by the digest of everything that determines their numbers.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the cache; it is created by the first `put`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.damaged: list[Path] = []
-        """Files that were asked for and are not what was written, so that they are not used."""
+        """Requested files whose content does not match their digest; they were not used."""
 
-    def get(self, identity: str) -> Trained | None:
-        """The training of that identity; None where there is none, or it is damaged."""
+    def get(self, identity: str) -> TrainedModel | None:
+        """Read a trained model.
+
+        Parameters
+        ----------
+        identity : str
+            Digest that identifies the training.
+
+        Returns
+        -------
+        TrainedModel or None
+            The trained model; None where it is not cached, or its file is damaged.
+        """
         path = self._path(identity)
         if not path.exists():
             return None
@@ -59,27 +87,42 @@ class TrainingCache:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata["sha256"] == _sha256(identity, weights, metadata["values"]):
                 values = json.loads(metadata["values"])
-                return Trained(weights, Training(**values["training"]), values["execution"])
+                result = TrainingResult(**values["training"])
+                return TrainedModel(weights, result, values["execution"])
         except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-            pass  # named with those whose digest is another
+            pass  # reported as damaged below, like a file whose digest differs
         self.damaged.append(path)
         return None
 
-    def put(self, identity: str, trained: Trained) -> None:
-        """Save a finished training; it is there as a whole or not at all."""
+    def put(self, identity: str, trained: TrainedModel) -> None:
+        """Save a trained model atomically.
+
+        Parameters
+        ----------
+        identity : str
+            Digest that identifies the training.
+        trained : TrainedModel
+            Its weights and result.
+        """
         weights = {name: value.contiguous() for name, value in trained.weights.items()}
         values = canonical_json(
-            {"training": dataclasses.asdict(trained.training), "execution": trained.execution}
+            {"training": dataclasses.asdict(trained.result), "execution": trained.execution}
         )
         metadata = {"values": values, "sha256": _sha256(identity, weights, values)}
         with atomic_path(self._path(identity)) as temporary:
             save_file(weights, temporary, metadata=metadata)
 
-    def remove_others(self, identities: Collection[str]) -> None:
-        """Remove what is none of these trainings."""
-        wanted = {self._path(identity) for identity in identities}
+    def prune(self, identities: Collection[str]) -> None:
+        """Remove all files but those of the listed trainings.
+
+        Parameters
+        ----------
+        identities : collection of str
+            Digests of the trainings that stay.
+        """
+        current = {self._path(identity) for identity in identities}
         for path in self._folder.iterdir():
-            if path not in wanted:
+            if path not in current:
                 path.unlink()
 
     def _path(self, identity: str) -> Path:
@@ -87,9 +130,9 @@ class TrainingCache:
 
 
 def _sha256(identity: str, weights: Mapping[str, Tensor], values: str) -> str:
-    """Of the identity, the values, and names, types, shapes and bytes of all weights."""
-    found = hashlib.sha256(f"{identity}\n{values}\n".encode())
+    """Return a digest of identity, values, and names, types, shapes and bytes of all weights."""
+    hasher = hashlib.sha256(f"{identity}\n{values}\n".encode())
     for name, tensor in sorted(weights.items()):
-        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        hasher.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        hasher.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()

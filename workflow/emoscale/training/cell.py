@@ -1,4 +1,4 @@
-"""A cell: one experiment, fold and training size, with all its repeats in one process."""
+"""Training of a cell: all repeats and trials of one experiment, fold and training size."""
 
 from __future__ import annotations
 
@@ -14,46 +14,74 @@ from emoscale.config.training import TrainingSettings
 from emoscale.protocol.orders import training_labels
 from emoscale.runtime.provenance import digest
 from emoscale.store.memory_budget import MemoryBudget
-from emoscale.training.cache import FOLDER, TrainingCache, machine_of
-from emoscale.training.cell_features import label_numbers
+from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
+from emoscale.training.cell_features import class_indices
 from emoscale.training.prepared_cell import Cell, PreparedCell, prepare_cell
-from emoscale.training.targets import voted_targets
-from emoscale.training.tasks import Planned, Trained, probabilities_from, train_all
-from emoscale.training.trainer import Task
+from emoscale.training.targets import targets_from_votes
+from emoscale.training.tasks import (
+    PlannedTraining,
+    TrainedModel,
+    predict_from_weights,
+    train_all,
+)
+from emoscale.training.trainer import TrainingTask
 from emoscale.training.write_run import FinishedRepeat, write_run
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a job did of its cell."""
+class CellSummary:
+    """How many trainings of a cell a job computed, and how many it read from the cache."""
 
     cached: int
-    """Trainings that an earlier job had finished with the same numbers."""
+    """Trainings read from the cache."""
 
     trained: int
-    """Trainings that this one did."""
+    """Trainings computed by this job."""
 
     damaged: list[Path]
-    """Files of the cache that are damaged, and so were not used."""
+    """Damaged files of the cache; they were not used."""
 
 
 def train_cell(
     cell: Cell, folder: Path, device: torch.device, budget: MemoryBudget | None = None
-) -> Done:
-    """Train every repeat and write predictions, history, weights and `run.json` to `folder`.
+) -> CellSummary:
+    """Train every repeat of a cell and write its run.
 
-    Trainings that an earlier job finished, and that nothing has changed for, are taken from its
-    cache there (`emoscale.training.cache`). Features lie within `budget`, which changes no number.
-    Raises `UserError` as `prepare_cell` does, and where a training diverges.
+    The folder then holds predictions, history, weights and `run.json`. Trainings that an earlier
+    job has finished, and whose inputs have not changed, are read from the cache in the same folder
+    (see `emoscale.training.cache`).
+
+    Parameters
+    ----------
+    cell : Cell
+        What to train, and on which data.
+    folder : Path
+        Folder of the run.
+    device : torch.device
+        Device that computes.
+    budget : MemoryBudget or None
+        Limit of the memory for features; None: no limit. It does not change any number.
+
+    Returns
+    -------
+    CellSummary
+        Number of cached and of computed trainings.
+
+    Raises
+    ------
+    UserError
+        Where `prepare_cell` raises it, or where a training diverges.
     """
-    began = time.perf_counter()
-    if device.type == "cuda":  # on a CPU every operation here is deterministic as it is
+    start = time.perf_counter()
+    if device.type == "cuda":  # all operations used here are deterministic on a CPU anyway
         torch.use_deterministic_algorithms(True)
     prepared = prepare_cell(cell, device, budget or MemoryBudget())
     identities = _identities(prepared)
-    cache = TrainingCache(folder / FOLDER)
-    finished = {each: found for each in identities.values() if (found := cache.get(each))}
-    cached, seconds = len(finished), sum(each.training.seconds for each in finished.values())
+    cache = TrainingCache(folder / CACHE_FOLDER)
+    finished = {
+        identity: trained for identity in identities.values() if (trained := cache.get(identity))
+    }
+    cached, seconds = len(finished), sum(each.result.seconds for each in finished.values())
     plan = _plan(prepared, identities, finished)
     for identity, trained in train_all(
         str(cell.name), plan, prepared.shapes, len(prepared.classes), prepared.features
@@ -61,76 +89,77 @@ def train_cell(
         cache.put(identity, trained)
         finished[identity] = trained
     repeats = [
-        _choose(prepared, [finished[identities[repeat, t.number]] for t in prepared.trials])
+        _select_trial(prepared, [finished[identities[repeat, t.number]] for t in prepared.trials])
         for repeat in range(len(prepared.repeats))
     ]
-    write_run(prepared, repeats, folder, seconds + time.perf_counter() - began)
-    cache.remove_others(set(identities.values()))
-    return Done(cached, len(plan), cache.damaged)
+    write_run(prepared, repeats, folder, seconds + time.perf_counter() - start)
+    cache.prune(set(identities.values()))
+    return CellSummary(cached, len(plan), cache.damaged)
 
 
 def _identities(prepared: PreparedCell) -> dict[tuple[int, int], str]:
-    """Digests of everything that decides a training's numbers, by repeat and trial.
+    """Return digests of everything that determines a training's numbers, by repeat and trial.
 
-    Of the protocol only the rows that the repeat learns from and is chosen on: one more repeat
-    changes none of them. Whom it is tested on decides nothing, because predictions are computed
-    anew from the weights. Of the settings only the trial's: a larger grid changes none of them.
+    Of the protocol, only the rows of the repeat's training and development utterances count, so
+    that adding a repeat does not change the digests of the others. The test utterances do not
+    count, because predictions are always computed again from the weights. Of the settings, only
+    those of the trial count, so that a larger grid does not change the digests of its old points.
     """
     cell = prepared.cell
     shared = {
         "code": cell.code_sha256,
         "features": [[store.sha256, store.layer] for store in cell.stores],
         "shapes": [dataclasses.asdict(shape) for shape in prepared.shapes],
-        "machine": machine_of(prepared.device),
+        "machine": execution_environment(prepared.device),
         "classes": prepared.classes,
     }
     identities = {}
     for number, repeat in enumerate(prepared.repeats):
-        told = cell.fold.select("utterance", "label", "speaker", "votes").with_columns(
-            told=training_labels(cell.fold, number)
+        table = cell.fold.select("utterance", "label", "speaker", "votes").with_columns(
+            training_label=training_labels(cell.fold, number)
         )
-        row_of = {row["utterance"]: row for row in told.iter_rows(named=True)}
-        of_repeat = digest(
+        row_of = {row["utterance"]: row for row in table.iter_rows(named=True)}
+        repeat_digest = digest(
             {
                 **shared,
-                "name": list(_name_of(cell, number)),
+                "name": list(_seed_key(cell, number)),
                 "training": [row_of[key] for key in repeat.utterances],
                 "development": [row_of[key] for key in prepared.development],
             }
         )
         for trial in prepared.trials:
             settings = [each.model_dump(mode="json") for each in (trial.model, trial.training)]
-            identities[number, trial.number] = digest([of_repeat, *settings])
+            identities[number, trial.number] = digest([repeat_digest, *settings])
     return identities
 
 
-def _name_of(cell: Cell, repeat: int) -> tuple[int | str, ...]:
-    """What a repeat's random streams are named after."""
+def _seed_key(cell: Cell, repeat: int) -> tuple[int | str, ...]:
+    """Return the key from which all random generators of a repeat are seeded."""
     return (cell.settings.seed, cell.name.fold, cell.name.size, repeat)
 
 
 def _plan(
     prepared: PreparedCell, identities: Mapping[tuple[int, int], str], finished: Collection[str]
-) -> list[Planned]:
-    """The trainings that are not finished yet."""
+) -> list[PlannedTraining]:
+    """Return the trainings that are not finished yet."""
     return [
-        Planned(identity, _task(prepared, repeat, trial.training), trial.model)
+        PlannedTraining(identity, _task(prepared, repeat, trial.training), trial.model)
         for repeat in range(len(prepared.repeats))
         for trial in prepared.trials
         if (identity := identities[repeat, trial.number]) not in finished
     ]
 
 
-def _task(prepared: PreparedCell, repeat: int, settings: TrainingSettings) -> Task:
-    features, classes, own = prepared.features, prepared.classes, prepared.repeats[repeat]
-    told = [own.label_of[key] for key in features.index_of]
-    labels = torch.tensor(label_numbers(told, classes), dtype=torch.int64)
+def _task(prepared: PreparedCell, number: int, settings: TrainingSettings) -> TrainingTask:
+    features, classes, repeat = prepared.features, prepared.classes, prepared.repeats[number]
+    names = [repeat.label_of[key] for key in features.index_of]
+    labels = torch.tensor(class_indices(names, classes), dtype=torch.int64)
     targets = torch.nn.functional.one_hot(labels, len(classes)).float()
     if settings.targets == "votes":
-        targets = voted_targets(targets, features.index_of, prepared.cell.fold, classes)
-    return Task(
-        _name_of(prepared.cell, repeat),
-        features.indices(own.utterances),
+        targets = targets_from_votes(targets, features.index_of, prepared.cell.fold, classes)
+    return TrainingTask(
+        _seed_key(prepared.cell, number),
+        features.indices(repeat.utterances),
         features.indices(prepared.development),
         labels.to(features.device),
         targets.to(features.device),
@@ -138,18 +167,18 @@ def _task(prepared: PreparedCell, repeat: int, settings: TrainingSettings) -> Ta
     )
 
 
-def _choose(prepared: PreparedCell, trials: list[Trained]) -> FinishedRepeat:
-    """The trial of the highest development UA, of the lowest loss among equals; its predictions."""
-    scores = [each.training.development_score for each in trials]
+def _select_trial(prepared: PreparedCell, trials: list[TrainedModel]) -> FinishedRepeat:
+    """Select the trial of highest development UA (ties: lowest loss) and predict the test set."""
+    scores = [trained.result.development_score for trained in trials]
     keys = [(ua or 0.0, -(loss or 0.0)) for ua, loss in scores]
-    number = keys.index(max(keys))
-    probabilities = probabilities_from(
-        prepared.trials[number].model,
+    selected = keys.index(max(keys))
+    probabilities = predict_from_weights(
+        prepared.trials[selected].model,
         prepared.shapes,
         len(prepared.classes),
-        trials[number].weights,
+        trials[selected].weights,
         prepared.features,
-        prepared.features.indices(prepared.tested),
-        prepared.trials[number].training.precision,
+        prepared.features.indices(prepared.test),
+        prepared.trials[selected].training.precision,
     )
-    return FinishedRepeat(trials, number, probabilities)
+    return FinishedRepeat(trials, selected, probabilities)

@@ -1,4 +1,4 @@
-"""The features of a cell in memory, packed without padding, and the batches made of them."""
+"""Features of a cell in memory, packed without padding, and the batches made from them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from emoscale.store.index import Features, FeatureStore
 
 
 class CellFeatures:
-    """Frames of all utterances that a cell trains, chooses and is tested on.
+    """Frames of all training, development and test utterances of a cell, per input of the model.
 
-    Of each input (representation) that the model reads, in the model's order.
+    Parameters
+    ----------
+    utterances : sequence of str
+        Keys of the utterances.
+    features : sequence of Features
+        Features of these utterances, one entry per input of the model, in its order.
+    device : torch.device
+        Device of the batches.
     """
 
     def __init__(
@@ -24,26 +31,57 @@ class CellFeatures:
     ) -> None:
         self.index_of = {key: index for index, key in enumerate(utterances)}
         self.device = device
-        self.inputs = [Input(each, device) for each in features]
+        self.inputs = [InputFeatures(each, device) for each in features]
 
     def indices(self, utterances: Sequence[str]) -> Tensor:
-        """[utterances] indices of the given keys."""
+        """Return the indices of utterances.
+
+        Parameters
+        ----------
+        utterances : sequence of str
+            Keys of the utterances.
+
+        Returns
+        -------
+        Tensor
+            Indices ``[utterances]``.
+        """
         return torch.tensor([self.index_of[key] for key in utterances], dtype=torch.int64)
 
     def batch(self, indices: Tensor) -> list[PackedFrames]:
-        """The utterances at these indices, packed, of each input."""
-        chosen = indices.tolist()
-        return [each.batch(chosen) for each in self.inputs]
+        """Return a batch of utterances, per input of the model.
+
+        Parameters
+        ----------
+        indices : Tensor
+            Indices ``[batch]`` of the utterances.
+
+        Returns
+        -------
+        list of PackedFrames
+            The utterances' frames, one entry per input.
+        """
+        indices_list = indices.tolist()
+        return [each.batch(indices_list) for each in self.inputs]
 
 
-class Input:
-    """One representation of the cell's utterances."""
+class InputFeatures:
+    """Frames of the cell's utterances in one representation.
+
+    Parameters
+    ----------
+    features : Features
+        The utterances' features.
+    device : torch.device
+        Device of the batches. The frames themselves stay where they are if they are memory-mapped
+        or would fill more than half of a GPU's free memory.
+    """
 
     def __init__(self, features: Features, device: torch.device) -> None:
         self.lengths = [int(length) for length in features.lengths]
         self._device = device
         frames = torch.from_numpy(features.frames)
-        if not isinstance(features.frames, np.memmap) and _fits(frames, device):
+        if not isinstance(features.frames, np.memmap) and _fits_on(device, frames):
             frames = frames.to(device)
         self._utterances = torch.split(frames, self.lengths)
         self._seconds: tuple[Tensor, ...] | None = None
@@ -53,7 +91,18 @@ class Input:
         self._moments: dict[int, tuple[Tensor, Tensor]] = {}
 
     def batch(self, indices: Sequence[int]) -> PackedFrames:
-        """The utterances at these indices, packed."""
+        """Return a batch of utterances.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Indices of the utterances.
+
+        Returns
+        -------
+        PackedFrames
+            The utterances' frames, one utterance after the other.
+        """
         frames = torch.cat([self._utterances[index] for index in indices]).to(self._device)
         seconds = None
         if self._seconds is not None:
@@ -61,26 +110,42 @@ class Input:
         return PackedFrames(frames, [self.lengths[index] for index in indices], seconds)
 
     def statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation over all frames of these utterances.
+        """Compute mean and standard deviation over all frames of some utterances.
 
-        [dimension], or [layers, dimension] of a layered representation. Utterances' own moments are
-        put together as Chan, Golub and LeVeque do ("Updating Formulae and a Pairwise Algorithm for
-        Computing Sample Variances", 1979): no large squares are subtracted from each other.
+        The moments of each utterance are computed once and combined by the pairwise formula of
+        Chan et al., which does not subtract large squares from each other.
+
+        Parameters
+        ----------
+        indices : Tensor
+            Indices ``[utterances]``.
+
+        Returns
+        -------
+        mean : Tensor
+            Mean ``[dimension]``, or ``[layers, dimension]`` of a representation with layers.
+        std : Tensor
+            Population standard deviation, of the same shape.
+
+        References
+        ----------
+        T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for
+        Computing Sample Variances", Stanford University, STAN-CS-79-773, 1979.
         """
-        moments = [self._moments_of(index) for index in indices.tolist()]
+        moments = [self._utterance_moments(index) for index in indices.tolist()]
         means = torch.stack([mean for mean, _ in moments]).double()
         lengths = [self.lengths[index] for index in indices.tolist()]
         counts = means.new_tensor(lengths).reshape(-1, *[1] * (means.dim() - 1))
         mean = (counts * means).sum(dim=0) / counts.sum()
         within = torch.stack([squares for _, squares in moments]).double().sum(dim=0)
         between = (counts * (means - mean) ** 2).sum(dim=0)
-        deviation = ((within + between) / counts.sum()).sqrt()
-        return mean.float(), deviation.float()
+        std = ((within + between) / counts.sum()).sqrt()
+        return mean.float(), std.float()
 
-    def _moments_of(self, index: int) -> tuple[Tensor, Tensor]:
-        """Mean of an utterance's frames, and the sum of squares around it; kept for other repeats.
+    def _utterance_moments(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return mean and sum of squared deviations of an utterance's frames, cached.
 
-        An utterance without frames has zeros.
+        Both are zero for an utterance without frames.
         """
         if index not in self._moments:
             frames = self._utterances[index].to(self._device)
@@ -90,34 +155,72 @@ class Input:
         return self._moments[index]
 
 
-def _fits(frames: Tensor, device: torch.device) -> bool:
-    """Whether a GPU holds the frames and still has as much memory left."""
+def _fits_on(device: torch.device, frames: Tensor) -> bool:
+    """Return whether the frames fill at most half of a GPU's free memory; True for a CPU."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return 2 * frames.nbytes < free
 
 
-def label_numbers(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """UserPath of each label in `classes`."""
-    number = {name: index for index, name in enumerate(classes)}
-    return list(np.fromiter((number[label] for label in labels), dtype=int, count=len(labels)))
+def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Return the class index of each label.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Labels of utterances.
+    classes : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    list of int
+        Index of each label in `classes`.
+    """
+    index_of = {name: index for index, name in enumerate(classes)}
+    return list(np.fromiter((index_of[label] for label in labels), dtype=int, count=len(labels)))
 
 
-def share_without_times(features: Features) -> float | None:
-    """Of the tokens, those whose word has no time; None for what is no text."""
+def fraction_without_times(features: Features) -> float | None:
+    """Return the fraction of tokens whose word has no start or end time.
+
+    Parameters
+    ----------
+    features : Features
+        Features of utterances.
+
+    Returns
+    -------
+    float or None
+        The fraction; None where the features are not those of a text.
+    """
     if features.seconds is None:
         return None
     return float(np.isnan(features.seconds).any(axis=1).mean())
 
 
-def check_times(store: FeatureStore, share: float | None) -> None:
-    """Raises `ConfigurationError` where attention cannot be confined to words, for want of times.
+def check_word_times(store: FeatureStore, fraction_without: float | None) -> None:
+    """Check that attention can be limited to the frames of each word.
 
-    Tokens without a time see all frames; where all do, the model would be another than it says.
+    A token without times attends to all frames. If no token had times, the model would
+    ignore `within_word`.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Store of the text representation.
+    fraction_without : float or None
+        Fraction of its tokens without times; None where it is not a text representation.
+
+    Raises
+    ------
+    ConfigurationError
+        Where no token has times.
     """
-    if share is None or share == 1.0:
+    if fraction_without is None or fraction_without == 1.0:
         raise ConfigurationError(
-            f"{store.name}: no token has a time, since it is no text or the corpus has no word "
-            "alignment, so attention cannot be confined to words; set confined to false"
+            f"{store.name}: no token has a time, because it is not a text representation or the "
+            "corpus has no word alignment, so attention cannot be limited to words; set "
+            "within_word to false"
         )

@@ -1,4 +1,4 @@
-"""Takes the steps of a training, and computes what a model says of utterances."""
+"""Training loop of networks (steps and evaluations), and their logits and probabilities."""
 
 from __future__ import annotations
 
@@ -17,30 +17,69 @@ from emoscale.training.trainer import Trainer
 _EVALUATION_BATCH = 64
 
 
-def run(trainer: Trainer) -> None:
-    """Train to the end; raises `UserError` where the loss diverges."""
+def train(trainer: Trainer) -> None:
+    """Train until early stopping or the maximum number of steps.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        State of the training.
+
+    Raises
+    ------
+    UserError
+        Where the loss is not finite.
+    """
     while not trainer.finished:
-        advance(trainer)
+        train_until_evaluation(trainer)
 
 
-def advance(trainer: Trainer) -> None:
-    """Steps until the next evaluation, and that."""
-    _take_step(trainer)
-    while not trainer.evaluation_is_due:
-        _take_step(trainer)
+def train_until_evaluation(trainer: Trainer) -> None:
+    """Take the steps up to the next evaluation, and evaluate.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        State of the training.
+
+    Raises
+    ------
+    UserError
+        Where the loss is not finite.
+    """
+    _training_step(trainer)
+    while not trainer.evaluation_due:
+        _training_step(trainer)
     _evaluate(trainer)
 
 
 def logits_of(
     model: Classifier, features: CellFeatures, indices: Tensor, precision: str = "float32"
 ) -> Tensor:
-    """Logits [utterances, classes] of the utterances at `indices`, in evaluation mode."""
+    """Compute logits in evaluation mode.
+
+    Parameters
+    ----------
+    model : Classifier
+        The network.
+    features : CellFeatures
+        Features of the cell's utterances.
+    indices : Tensor
+        Indices ``[utterances]`` of the utterances to predict.
+    precision : str
+        Type of matrix products: float32 or bfloat16.
+
+    Returns
+    -------
+    Tensor
+        Logits ``[utterances, classes]``, float32.
+    """
     model.eval()
     logits = []
     with torch.inference_mode():
-        for part in torch.split(indices, _EVALUATION_BATCH):
-            batch = features.batch(part)  # not in that precision: it would refuse float16 frames
-            with _precision(features, precision):
+        for batch_indices in torch.split(indices, _EVALUATION_BATCH):
+            batch = features.batch(batch_indices)  # outside autocast, which refuses float16 frames
+            with _autocast(features, precision):
                 logits.append(model(*batch).float())
     return torch.cat(logits)
 
@@ -48,23 +87,40 @@ def logits_of(
 def probabilities_of(
     model: Classifier, features: CellFeatures, indices: Tensor, precision: str = "float32"
 ) -> NDArray[np.float64]:
-    """Class probabilities [utterances, classes]."""
+    """Compute class probabilities in evaluation mode.
+
+    Parameters
+    ----------
+    model : Classifier
+        The network.
+    features : CellFeatures
+        Features of the cell's utterances.
+    indices : Tensor
+        Indices ``[utterances]`` of the utterances to predict.
+    precision : str
+        Type of matrix products: float32 or bfloat16.
+
+    Returns
+    -------
+    ndarray
+        Probabilities ``[utterances, classes]``.
+    """
     logits = logits_of(model, features, indices, precision)
     return torch.softmax(logits.double(), dim=1).cpu().numpy()
 
 
-def _take_step(trainer: Trainer) -> None:
+def _training_step(trainer: Trainer) -> None:
     settings, model, optimiser = trainer.task.settings, trainer.model.train(), trainer.optimiser
     inputs, targets = trainer.next_batch()
-    with _precision(trainer.features, settings.precision):
-        parts = model.training_logits(*inputs)
-    loss: Any = trainer.loss_of(parts, targets)
+    with _autocast(trainer.features, settings.precision):
+        branch_logits = model.training_logits(*inputs)
+    loss: Any = trainer.compute_loss(branch_logits, targets)
     optimiser.zero_grad()
     loss.backward()
     if settings.gradient_clip is not None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
     optimiser.step()
-    trainer.stepped(loss)
+    trainer.record_step(loss)
 
 
 def _evaluate(trainer: Trainer) -> None:
@@ -73,13 +129,12 @@ def _evaluate(trainer: Trainer) -> None:
     with torch.inference_mode():
         for indices in torch.split(development, _EVALUATION_BATCH) if len(development) else ():
             batch = trainer.features.batch(indices)
-            with _precision(trainer.features, trainer.task.settings.precision):
+            with _autocast(trainer.features, trainer.task.settings.precision):
                 logits.append(model(*batch).float())
-    trainer.evaluated(torch.cat(logits) if logits else torch.empty(0))
+    trainer.record_evaluation(torch.cat(logits) if logits else torch.empty(0))
 
 
-def _precision(features: CellFeatures, precision: str) -> AbstractContextManager[None]:
-    """Products in that type; what autocast keeps in float32 stays there."""
+def _autocast(features: CellFeatures, precision: str) -> AbstractContextManager[None]:
     context: AbstractContextManager[None] = torch.autocast(
         features.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"
     )

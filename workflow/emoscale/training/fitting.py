@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn: fitted once, not trained by steps."""
+"""Fitting of scikit-learn estimators on one vector per utterance, and their predictions."""
 
 from __future__ import annotations
 
@@ -15,29 +15,57 @@ from emoscale.models.contract import InputShape
 from emoscale.models.estimator import Estimator, utterance_vectors
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.tasks import Weights
-from emoscale.training.trainer import Task, Training, seed_of
+from emoscale.training.trainer import TrainingResult, TrainingTask, seed_of
 
-_UTTERANCES_AT_ONCE = 64
+_BATCH_SIZE = 64
 
 
 def fit(
-    task: Task, model: Any, shapes: Sequence[InputShape], classes: int, features: CellFeatures
-) -> tuple[Weights, Training]:
-    """The fitted arrays, and how it went: a row of history for each strength that was tried.
+    task: TrainingTask,
+    model: Any,
+    shapes: Sequence[InputShape],
+    classes: int,
+    features: CellFeatures,
+) -> tuple[Weights, TrainingResult]:
+    """Fit an estimator for each inverse regularisation C and select the best.
 
-    Raises `UserError` where the subset has one class only, or strengths cannot be chosen between.
+    Parameters
+    ----------
+    task : TrainingTask
+        Training and development utterances, labels and settings.
+    model : EstimatorSettings
+        Settings of the estimator.
+    shapes : sequence of InputShape
+        Shape of the only input.
+    classes : int
+        Number of classes.
+    features : CellFeatures
+        Features of the cell's utterances.
+
+    Returns
+    -------
+    weights : dict of str to Tensor
+        Arrays of the fitted estimator.
+    result : TrainingResult
+        Its history has one row per value of C.
+
+    Raises
+    ------
+    UserError
+        Where all training utterances are of one class, or where there are several values of C and
+        no development set.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     estimator = Estimator(model, shapes, classes)
     statistics = max(features.inputs[0].lengths) > 1
     labels = task.labels.cpu().numpy()
-    tried = estimator.fit(
+    search = estimator.fit(
         vectors_of(features, task.training, statistics),
         labels[task.training],
         vectors_of(features, task.development, statistics),
         labels[task.development],
         task.settings.class_balance == "weights",
-        seed_of(*task.name, "estimator"),
+        seed_of(*task.seed_key, "estimator"),
     )
     history: list[dict[str, Any]] = [
         {
@@ -45,15 +73,15 @@ def fit(
             "train_loss": None,
             "development_loss": None,
             "development_ua": score,
-            "best": strength == tried.chosen,
+            "best": search.best_C == C,
         }
-        for number, (strength, score) in enumerate(tried.scores.items(), start=1)
+        for number, (C, score) in enumerate(search.development_ua.items(), start=1)
     ]
     arrays, _ = estimator.state()
     weights = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    best = 1 + list(tried.scores).index(tried.chosen)
-    seconds = time.perf_counter() - began
-    return weights, Training(history, len(history), best, "fitted", seconds)
+    best_step = 1 + list(search.development_ua).index(search.best_C)
+    seconds = time.perf_counter() - start
+    return weights, TrainingResult(history, len(history), best_step, "fitted", seconds)
 
 
 def predict(
@@ -64,7 +92,28 @@ def predict(
     features: CellFeatures,
     indices: Tensor,
 ) -> NDArray[np.float64]:
-    """Class probabilities [utterances, classes] by the arrays that `fit` gave."""
+    """Compute class probabilities by a fitted estimator.
+
+    Parameters
+    ----------
+    model : EstimatorSettings
+        Settings of the estimator.
+    shapes : sequence of InputShape
+        Shape of the only input.
+    classes : int
+        Number of classes.
+    weights : dict of str to Tensor
+        Arrays that `fit` returned.
+    features : CellFeatures
+        Features of the cell's utterances.
+    indices : Tensor
+        Indices ``[utterances]`` of the utterances to predict.
+
+    Returns
+    -------
+    ndarray
+        Probabilities ``[utterances, classes]``.
+    """
     arrays = {name: value.numpy() for name, value in weights.items()}
     state = {"settings": model.model_dump(mode="json"), "classes": classes}
     estimator = Estimator.from_state(arrays, state)
@@ -73,12 +122,27 @@ def predict(
 
 
 def vectors_of(features: CellFeatures, indices: Tensor, statistics: bool) -> NDArray[np.float64]:
-    """[utterances, dimension (twice with `statistics`)] for an estimator."""
+    """Return one vector per utterance, as the input of an estimator.
+
+    Parameters
+    ----------
+    features : CellFeatures
+        Features of the cell's utterances.
+    indices : Tensor
+        Indices ``[utterances]``.
+    statistics : bool
+        Whether the vector is mean and standard deviation over frames, or the only frame.
+
+    Returns
+    -------
+    ndarray
+        Vectors ``[utterances, dimension]``, or ``[utterances, 2 * dimension]`` with `statistics`.
+    """
     if not len(indices):
         return np.empty((0, 0))
     return np.concatenate(
         [
-            utterance_vectors(features.batch(part)[0], statistics)
-            for part in torch.split(indices, _UTTERANCES_AT_ONCE)
+            utterance_vectors(features.batch(batch_indices)[0], statistics)
+            for batch_indices in torch.split(indices, _BATCH_SIZE)
         ]
     )

@@ -1,4 +1,4 @@
-"""Unweighted accuracy, accuracy and F1, all from confusion matrices; calibration."""
+"""Unweighted accuracy, accuracy and F1 from confusion matrices, and calibration metrics."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Metrics:
-    """How well a set of predictions agrees with the truth; every value from 0 to 1."""
+    """Metrics of a set of predictions; every value is between 0 and 1."""
 
     unweighted_accuracy: float
-    """Mean recall over the classes that occur in the truth (UA)."""
+    """Unweighted accuracy (UA): mean recall over the classes that occur in the truth."""
 
     accuracy: float
-    """Share of right predictions (WA, weighted accuracy)."""
+    """Fraction of correct predictions, also called weighted accuracy (WA)."""
 
     macro_f1: float
-    """Mean F1 over all classes; 0 for a class that is neither there nor predicted."""
+    """Mean F1 over all classes; 0 for a class that neither occurs nor is predicted."""
 
     recalls: tuple[float, ...]
-    """Of each class; not a number for a class that does not occur in the truth."""
+    """Recall of each class; NaN for a class that does not occur in the truth."""
 
 
 def confusion_matrix(
@@ -33,73 +33,181 @@ def confusion_matrix(
     predicted: Sequence[int] | NDArray[np.int64],
     classes: int,
 ) -> NDArray[np.int64]:
-    """[classes, classes] counts; rows are the truth, columns the predictions."""
+    """Compute a confusion matrix.
+
+    Parameters
+    ----------
+    truth : sequence of int or ndarray
+        True class indices ``[utterances]``.
+    predicted : sequence of int or ndarray
+        Predicted class indices ``[utterances]``.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray
+        Counts ``[classes, classes]``; rows are the truth, columns the predictions.
+    """
     indices = np.asarray(truth, dtype=np.int64) * classes + np.asarray(predicted, dtype=np.int64)
     return np.bincount(indices, minlength=classes**2).reshape(classes, classes)
 
 
 def unweighted_accuracies(confusions: Floats) -> Floats:
-    """UA of each of [..., classes, classes] counts: mean recall over the classes that are there."""
-    right = np.diagonal(confusions, axis1=-2, axis2=-1)
-    return _mean_there(ratio(right, confusions.sum(axis=-1)))
+    """Compute the unweighted accuracy (UA): mean recall over the classes that occur.
+
+    Parameters
+    ----------
+    confusions : ndarray
+        Confusion matrices ``[..., classes, classes]``; rows are the truth.
+
+    Returns
+    -------
+    ndarray
+        UA ``[...]``; NaN where there are no counts.
+    """
+    correct = np.diagonal(confusions, axis1=-2, axis2=-1)
+    return _nan_mean(ratio(correct, confusions.sum(axis=-1)))
 
 
 def accuracies(confusions: Floats) -> Floats:
-    """Accuracy (WA) of each of [..., classes, classes] counts."""
-    right = np.diagonal(confusions, axis1=-2, axis2=-1).sum(axis=-1)
-    return ratio(right, confusions.sum(axis=(-2, -1)))
+    """Compute the accuracy (weighted accuracy, WA).
+
+    Parameters
+    ----------
+    confusions : ndarray
+        Confusion matrices ``[..., classes, classes]``; rows are the truth.
+
+    Returns
+    -------
+    ndarray
+        Accuracy ``[...]``; NaN where there are no counts.
+    """
+    correct = np.diagonal(confusions, axis1=-2, axis2=-1).sum(axis=-1)
+    return ratio(correct, confusions.sum(axis=(-2, -1)))
 
 
 def macro_f1s(confusions: Floats) -> Floats:
-    """Macro-F1 of each of [..., classes, classes] counts: mean over all classes.
+    """Compute the macro-averaged F1 over all classes.
 
-    A class that is neither there nor predicted counts as 0, as in scikit-learn's `f1_score` with
+    A class that neither occurs nor is predicted counts as 0, as in scikit-learn's `f1_score` with
     `labels` and `zero_division=0`.
+
+    Parameters
+    ----------
+    confusions : ndarray
+        Confusion matrices ``[..., classes, classes]``; rows are the truth.
+
+    Returns
+    -------
+    ndarray
+        Macro-F1 ``[...]``.
     """
-    right = np.diagonal(confusions, axis1=-2, axis2=-1)
-    counted = confusions.sum(axis=-1) + confusions.sum(axis=-2)
-    found: Floats = np.nan_to_num(ratio(2 * right, counted)).mean(axis=-1)
-    return found
+    correct = np.diagonal(confusions, axis1=-2, axis2=-1)
+    counts = confusions.sum(axis=-1) + confusions.sum(axis=-2)
+    f1: Floats = np.nan_to_num(ratio(2 * correct, counts)).mean(axis=-1)
+    return f1
 
 
-def ratio(part: Floats, whole: Floats) -> Floats:
-    """part / whole, not a number where there is nothing."""
-    part, whole = np.broadcast_arrays(part, whole)
-    found: Floats = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-    return found
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide elementwise, with NaN where the denominator is not positive.
 
+    Parameters
+    ----------
+    numerator : ndarray
+        Dividends.
+    denominator : ndarray
+        Divisors; both are broadcast to a common shape.
 
-def _mean_there(values: Floats) -> Floats:
-    """Mean over the last axis of what is a number."""
-    there = ~np.isnan(values)
-    return ratio(np.where(there, values, 0.0).sum(axis=-1), there.sum(axis=-1).astype(float))
-
-
-def expected_calibration_error(top: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
-    """Mean distance between the share of right answers and the probability that was claimed.
-
-    `top` [utterances] is the highest probability, `right` whether its class is the true one. Over
-    `bins` of equal width, (0, 1/15], (1/15, 2/15] …, weighted by their utterances (Guo et al., "On
-    Calibration of Modern Neural Networks", 2017, eq. 3).
+    Returns
+    -------
+    ndarray
+        Ratios, of the common shape.
     """
-    index = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
-    claimed = np.bincount(index, weights=top, minlength=bins)
-    found = np.bincount(index, weights=right.astype(float), minlength=bins)
-    return float(np.abs(claimed - found).sum() / len(top))
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    quotient: Floats = np.divide(
+        numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator > 0
+    )
+    return quotient
+
+
+def _nan_mean(values: Floats) -> Floats:
+    """Return the mean over the last axis, without NaNs; NaN (without a warning) if all are."""
+    present = ~np.isnan(values)
+    sums = np.where(present, values, 0.0).sum(axis=-1)
+    return ratio(sums, present.sum(axis=-1).astype(float))
+
+
+def expected_calibration_error(
+    confidence: Floats, correct: NDArray[np.bool_], bins: int = 15
+) -> float:
+    """Compute the expected calibration error (ECE).
+
+    It is the mean distance between accuracy and confidence over bins of equal width, (0, 1/15],
+    (1/15, 2/15] …, weighted by their number of utterances.
+
+    Parameters
+    ----------
+    confidence : ndarray
+        Highest class probability ``[utterances]``.
+    correct : ndarray
+        Whether the class of the highest probability is the true one ``[utterances]``.
+    bins : int
+        Number of bins.
+
+    Returns
+    -------
+    float
+        Expected calibration error, between 0 and 1.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural Networks",
+    ICML 2017, eq. 3.
+    """
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    confidence_sums = np.bincount(index, weights=confidence, minlength=bins)
+    correct_counts = np.bincount(index, weights=correct.astype(float), minlength=bins)
+    return float(np.abs(confidence_sums - correct_counts).sum() / len(confidence))
 
 
 def brier_score(probabilities: Floats, truth: NDArray[np.int64]) -> float:
-    """Mean over utterances of the squared distance to the truth, summed over classes; 0 to 2.
+    """Compute the Brier score: squared error summed over classes, averaged over utterances.
 
-    `probabilities` [utterances, classes], `truth` [utterances] (Brier, "Verification of Forecasts
-    Expressed in Terms of Probability", 1950, eq. 2).
+    Parameters
+    ----------
+    probabilities : ndarray
+        Class probabilities ``[utterances, classes]``.
+    truth : ndarray
+        True class indices ``[utterances]``.
+
+    Returns
+    -------
+    float
+        Brier score, between 0 and 2.
+
+    References
+    ----------
+    G. W. Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather
+    Review 78, 1950, eq. 2.
     """
-    wanted = np.eye(probabilities.shape[1])[truth]
-    return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
+    one_hot = np.eye(probabilities.shape[1])[truth]
+    return float(((probabilities - one_hot) ** 2).sum(axis=1).mean())
 
 
 def metrics_of(confusion: NDArray[np.int64]) -> Metrics:
-    """The metrics of a confusion matrix (rows: truth)."""
+    """Compute all metrics of a confusion matrix.
+
+    Parameters
+    ----------
+    confusion : ndarray
+        Counts ``[classes, classes]``; rows are the truth.
+
+    Returns
+    -------
+    Metrics
+        Unweighted accuracy, accuracy, macro-F1 and recalls.
+    """
     counts = confusion.astype(float)
     return Metrics(
         unweighted_accuracy=float(unweighted_accuracies(counts)),

@@ -1,4 +1,4 @@
-"""What a cell is trained from: labels and features in memory, its repeats and trials."""
+"""Inputs of a cell's trainings: labels and features in memory, repeats and trials."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 import torch
 
 from emoscale.config.checkpoints import PredictionSettings
+from emoscale.config.models import AlignedFusionSettings
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.training import CellSettings
 from emoscale.models.contract import InputShape
@@ -16,18 +17,22 @@ from emoscale.protocol.orders import subset, training_labels
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
-from emoscale.training.cell_features import CellFeatures, check_times, share_without_times
+from emoscale.training.cell_features import (
+    CellFeatures,
+    check_word_times,
+    fraction_without_times,
+)
 from emoscale.training.run_record import CellName
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained, from what."""
+    """An experiment, a fold and a training size, with settings, protocol table and features."""
 
     name: CellName
     settings: CellSettings
     fold: pl.DataFrame
-    """The fold's protocol table."""
+    """Protocol table of the fold."""
 
     stores: Sequence[FeatureStore]
     """Features of each input, in the model's order."""
@@ -36,24 +41,28 @@ class Cell:
     """Digest of the training code."""
 
     protocol_sha256: str
-    """Digest of the fold's table: for the record, as trainings depend on some of its rows only."""
+    """Digest of the protocol table's file; only for the run record, as trainings depend on some of
+    its rows only."""
 
     prediction: PredictionSettings = field(default_factory=PredictionSettings)
-    """For the record: changes no training."""
+    """Settings for predicting new recordings; only for the run record, no training depends on
+    them."""
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """What a repeat learns from."""
+    """Training subset and labels of one repeat."""
 
     utterances: list[str]
+    """Training subset, in the training order."""
+
     label_of: dict[str, str]
-    """Of every utterance of the fold, the label that the repeat is told."""
+    """Training label of every utterance of the fold."""
 
 
 @dataclass(frozen=True)
 class PreparedCell:
-    """What the trainings of a cell share."""
+    """A cell with everything its trainings need in memory."""
 
     cell: Cell
     device: torch.device
@@ -61,18 +70,40 @@ class PreparedCell:
     trials: list[Trial]
     repeats: list[Repeat]
     development: list[str]
-    tested: list[str]
+    """Keys of the development utterances."""
+
+    test: list[str]
+    """Keys of the test utterances."""
+
     shapes: list[InputShape]
     features: CellFeatures
     tokens_without_time: list[float | None]
-    """Of each input."""
+    """Per input, the fraction of tokens whose word has no time; None where it is not a text."""
 
 
 def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> PreparedCell:
-    """Read what a cell needs; features lie within `budget`.
+    """Read labels and features of a cell.
 
-    Raises `UserError` where the subset or a feature is missing, something is to be chosen on
-    development data and the fold has none, or attention is to be confined and no word has a time.
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    device : torch.device
+        Device of the trainings.
+    budget : MemoryBudget
+        Limit of the memory for features.
+
+    Returns
+    -------
+    PreparedCell
+        Inputs of the cell's trainings.
+
+    Raises
+    ------
+    UserError
+        Where the fold is too small for the training size, features are missing, the settings need
+        a development set that the fold does not have, or attention is limited to words and no
+        word has a time.
     """
     fold = cell.fold
     repeats = [
@@ -82,18 +113,19 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
         )
         for number in range(sum(name.startswith("rank_") for name in fold.columns))
     ]
-    development, tested = (
+    development, test = (
         fold.filter(pl.col("role") == role)["utterance"].to_list() for role in ("dev", "test")
     )
     trials = trials_of(cell.settings.model, cell.settings.training, cell.settings.search)
     if not development:
-        _check_nothing_is_chosen(trials)
-    learned = sorted({key for repeat in repeats for key in repeat.utterances})
-    utterances = learned + development + tested
+        _check_no_selection(trials)
+    training = sorted({key for repeat in repeats for key in repeat.utterances})
+    utterances = training + development + test
     features = [store.load(utterances, budget) for store in cell.stores]
-    without_time = [share_without_times(each) for each in features]
-    if any(getattr(trial.model, "confined", False) for trial in trials):
-        check_times(cell.stores[1], without_time[1])
+    tokens_without_time = [fraction_without_times(each) for each in features]
+    models = [trial.model for trial in trials]
+    if any(isinstance(model, AlignedFusionSettings) and model.within_word for model in models):
+        check_word_times(cell.stores[1], tokens_without_time[1])
     return PreparedCell(
         cell,
         device,
@@ -101,26 +133,42 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
         trials,
         repeats,
         development,
-        tested,
+        test,
         [shape_of(store) for store in cell.stores],
         CellFeatures(utterances, features, device),
-        without_time,
+        tokens_without_time,
     )
 
 
-def _check_nothing_is_chosen(trials: Sequence[Trial]) -> None:
-    """Raises `ConfigurationError` otherwise; an estimator looks after its strengths itself."""
-    none = "the fold has no development set, so no"
+def _check_no_selection(trials: Sequence[Trial]) -> None:
+    """Raise `ConfigurationError` if a trial or a step would be selected on development data.
+
+    An estimator checks its values of C itself.
+    """
+    cause = "the fold has no development set, so no"
     if len(trials) > 1:
-        raise ConfigurationError(f"{none} trial of the search could be chosen; search nothing")
+        raise ConfigurationError(
+            f"{cause} trial of the search can be selected; remove the experiment's search"
+        )
     (trial,) = trials
     if trial.model.kind != "estimator" and trial.training.early_stopping:
         raise ConfigurationError(
-            f"{none} step could be chosen; set training.early_stopping to false"
+            f"{cause} step can be selected; set training.early_stopping to false"
         )
 
 
 def shape_of(store: FeatureStore) -> InputShape:
-    """A representation as a model sees it."""
-    layers = len(store.layers) if store.reads_layers else None
+    """Return the shape of a representation as input of a model.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Features of the representation.
+
+    Returns
+    -------
+    InputShape
+        Dimension, layers and frame rate.
+    """
+    layers = len(store.layers) if store.has_layer_axis else None
     return InputShape(store.dimension, layers, store.frame_rate)

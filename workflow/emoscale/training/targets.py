@@ -1,4 +1,4 @@
-"""What a training is told: a distribution over classes for each utterance, and what it weighs."""
+"""Target distributions over the classes, label smoothing, and weighted cross-entropy."""
 
 from __future__ import annotations
 
@@ -14,27 +14,52 @@ from emoscale.runtime.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Weighted cross-entropy with targets that are distributions.
+class WeightedCrossEntropy:
+    """Weighted cross-entropy loss for targets that are distributions (soft labels).
 
-    The weight of an utterance is its target's mean class weight; the loss is a weighted mean, so
-    that with targets of one class it is torch's `CrossEntropyLoss(weight)`.
+    An utterance is weighted by the mean class weight of its target, and the loss is a weighted
+    mean. With one-hot targets it equals torch's `CrossEntropyLoss(weight)`.
     """
 
     class_weights: Tensor
-    """[classes]"""
+    """Weights ``[classes]``."""
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss, in nats, of logits and targets [utterances, classes]."""
+        """Compute the loss.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Logits ``[utterances, classes]``, of any floating type.
+        targets : Tensor
+            Target distributions ``[utterances, classes]``.
+
+        Returns
+        -------
+        Tensor
+            Scalar loss in nats, float32.
+        """
         weighted = targets * self.class_weights
         return -(weighted * logits.float().log_softmax(dim=1)).sum() / weighted.sum()
 
 
 def class_weights(targets: Tensor) -> Tensor:
-    """[classes] under which each class counts the same, of the targets [utterances, classes].
+    """Compute class weights that are inversely proportional to class frequencies.
 
-    0 for a class that is absent.
+    They are those of scikit-learn's ``class_weight="balanced"`` over the classes that occur.
 
+    Parameters
+    ----------
+    targets : Tensor
+        Target distributions ``[utterances, classes]`` of the training subset.
+
+    Returns
+    -------
+    Tensor
+        Class weights ``[classes]``; 0 for a class that does not occur.
+
+    Examples
+    --------
     >>> class_weights(torch.tensor([[1.0, 0.0, 0.0]] * 3 + [[0.0, 1.0, 0.0]])).tolist()
     [0.6666666865348816, 2.0, 0.0]
     """
@@ -44,34 +69,88 @@ def class_weights(targets: Tensor) -> Tensor:
     return weights.float()
 
 
-def loss_for(targets: Tensor, settings: TrainingSettings) -> Loss:
-    """The loss of a training on utterances with these targets [utterances, classes]."""
+def build_loss(targets: Tensor, settings: TrainingSettings) -> WeightedCrossEntropy:
+    """Return the loss of a training.
+
+    Parameters
+    ----------
+    targets : Tensor
+        Target distributions ``[utterances, classes]`` of the training subset.
+    settings : TrainingSettings
+        Their `class_balance` decides whether classes are weighted.
+
+    Returns
+    -------
+    WeightedCrossEntropy
+        The loss.
+    """
     if settings.class_balance == "weights":
-        return Loss(class_weights(targets))
-    return Loss(torch.ones(targets.shape[1], device=targets.device))
+        return WeightedCrossEntropy(class_weights(targets))
+    return WeightedCrossEntropy(torch.ones(targets.shape[1], device=targets.device))
 
 
-def smoothed(targets: Tensor, share: float) -> Tensor:
-    """Targets with a `share` of them spread evenly over the classes (Szegedy et al. 2016)."""
-    return targets if share == 0.0 else (1.0 - share) * targets + share / targets.shape[1]
+def smooth_labels(targets: Tensor, label_smoothing: float) -> Tensor:
+    """Apply label smoothing: mix targets with the uniform distribution.
+
+    Parameters
+    ----------
+    targets : Tensor
+        Target distributions ``[utterances, classes]``.
+    label_smoothing : float
+        Weight of the uniform distribution, from 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        Smoothed targets ``[utterances, classes]``.
+
+    References
+    ----------
+    C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna, "Rethinking the Inception Architecture
+    for Computer Vision", CVPR 2016.
+    """
+    if label_smoothing == 0.0:
+        return targets
+    return (1.0 - label_smoothing) * targets + label_smoothing / targets.shape[1]
 
 
-def voted_targets(
+def targets_from_votes(
     targets: Tensor, index_of: Mapping[str, int], fold: pl.DataFrame, classes: Sequence[str]
 ) -> Tensor:
-    """Targets [utterances, classes] with the raters' shares where the fold's table has some.
+    """Replace targets by the raters' vote shares, for utterances that have votes.
 
-    Raises `ConfigurationError` where it has none at all.
+    Parameters
+    ----------
+    targets : Tensor
+        One-hot targets ``[utterances, classes]``; they stay for utterances without votes.
+    index_of : mapping of str to int
+        Index of each utterance in `targets`.
+    fold : DataFrame
+        Protocol table of the fold.
+    classes : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    Tensor
+        New targets ``[utterances, classes]``.
+
+    Raises
+    ------
+    ConfigurationError
+        Where no utterance of the fold has votes.
     """
-    voted = targets.clone()
-    shared = fold.select("utterance", "votes").drop_nulls()
-    if not len(shared):
+    soft_targets = targets.clone()
+    votes = fold.select("utterance", "votes").drop_nulls()
+    if not len(votes):
         raise ConfigurationError(
-            "training.targets is votes, and no utterance of this fold has a rater's vote for one of "
-            "the study's classes; set training.targets to majority"
+            "training.targets is votes, but no utterance of this fold has a rater's vote for one "
+            "of the study's classes; set training.targets to majority"
         )
-    for key, shares in shared.iter_rows():
+    for key, vote_shares in votes.iter_rows():
         if key in index_of:
-            given = {share["label"]: share["share"] for share in shares}
-            voted[index_of[key]] = torch.tensor([given.get(name, 0.0) for name in classes])
-    return voted
+            share_of = {vote["label"]: vote["share"] for vote in vote_shares}
+            soft_targets[index_of[key]] = torch.tensor(
+                [share_of.get(name, 0.0) for name in classes]
+            )
+    return soft_targets

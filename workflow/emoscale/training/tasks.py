@@ -1,4 +1,4 @@
-"""Trains what is planned for a cell, and computes what a finished training predicts."""
+"""Execution of the planned trainings of a cell, and predictions from trained weights."""
 
 from __future__ import annotations
 
@@ -16,67 +16,86 @@ from emoscale.models.contract import InputShape
 from emoscale.models.registry import FITTING, build_model
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.cell_features import CellFeatures
-from emoscale.training.engine import probabilities_of, run
-from emoscale.training.trainer import Task, Trainer, Training, seed_of
+from emoscale.training.engine import probabilities_of, train
+from emoscale.training.trainer import Trainer, TrainingResult, TrainingTask, seed_of
 
 Weights = dict[str, Tensor]
-"""A model's state, or an estimator's arrays, on the CPU."""
+"""State dict of a network, or arrays of an estimator, on the CPU."""
 
-_EXECUTION = "one after the other, packed frames"
+_NETWORK_EXECUTION = "sequential, packed frames"
+_ESTIMATOR_EXECUTION = "scikit-learn, one vector per utterance"
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One training that is to be done."""
+class PlannedTraining:
+    """A training that is not finished yet."""
 
     identity: str
-    """Digest of everything that decides its numbers."""
+    """Digest of everything that determines its numbers."""
 
-    task: Task
+    task: TrainingTask
     model: Any
-    """Its settings."""
+    """Settings of the model."""
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One finished training."""
+class TrainedModel:
+    """Weights of a finished training, and its result."""
 
     weights: Weights
-    training: Training
+    result: TrainingResult
     execution: str
-    """How it was computed."""
+    """How it was computed, as a phrase for the run record."""
 
 
 def train_all(
     name: str,
-    plan: Sequence[Planned],
+    plan: Sequence[PlannedTraining],
     shapes: Sequence[InputShape],
     classes: int,
     features: CellFeatures,
-) -> Iterator[tuple[str, Trained]]:
-    """Every planned training by its identity, as soon as it ends; `name` is that of the progress.
+) -> Iterator[tuple[str, TrainedModel]]:
+    """Compute all planned trainings, and show their progress.
 
-    A network is trained by steps, and how many are taken is shown within a training too.
+    Parameters
+    ----------
+    name : str
+        Name of the progress display.
+    plan : sequence of PlannedTraining
+        The trainings, all of the same kind of model.
+    shapes : sequence of InputShape
+        Shape of each input of the model.
+    classes : int
+        Number of classes.
+    features : CellFeatures
+        Features of the cell's utterances.
+
+    Yields
+    ------
+    identity : str
+        Digest of the training.
+    trained : TrainedModel
+        Its result, as soon as it is finished.
     """
     if not plan:
         return
-    if plan[0].model.kind == "estimator":  # which a search cannot change
+    if plan[0].model.kind == "estimator":  # a search cannot change the kind
         with WorkProgress(name, len(plan), "fits") as progress:
             for planned in plan:
-                yield planned.identity, _fitted(planned, shapes, classes, features)
+                yield planned.identity, _fit_estimator(planned, shapes, classes, features)
                 progress.advance(1)
         return
     steps = sum(planned.task.settings.maximum_steps for planned in plan)
     with WorkProgress(name, steps, "steps") as progress:
         for planned in plan:
-            trainer = _trainer(planned, shapes, classes, features, progress)
-            run(trainer)
-            training = trainer.result()
+            trainer = _build_trainer(planned, shapes, classes, features, progress)
+            train(trainer)
+            result = trainer.result()
             weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
-            yield planned.identity, Trained(weights, training, _EXECUTION)
+            yield planned.identity, TrainedModel(weights, result, _NETWORK_EXECUTION)
 
 
-def probabilities_from(
+def predict_from_weights(
     model: Any,
     shapes: Sequence[InputShape],
     classes: int,
@@ -85,12 +104,32 @@ def probabilities_from(
     indices: Tensor,
     precision: str,
 ) -> NDArray[np.float64]:
-    """Class probabilities [utterances, classes] of the cell's utterances at `indices`.
+    """Compute class probabilities by a network or estimator with trained weights.
 
-    `model` are the settings that the weights were trained with.
+    Parameters
+    ----------
+    model : ModelSettings
+        Settings of the model that the weights belong to.
+    shapes : sequence of InputShape
+        Shape of each input of the model.
+    classes : int
+        Number of classes.
+    weights : dict of str to Tensor
+        Trained weights.
+    features : CellFeatures
+        Features of the cell's utterances.
+    indices : Tensor
+        Indices ``[utterances]`` of the utterances to predict.
+    precision : str
+        Type of a network's matrix products: float32 or bfloat16.
+
+    Returns
+    -------
+    ndarray
+        Probabilities ``[utterances, classes]``.
     """
     if model.kind == "estimator":
-        # scikit-learn takes longer to import than most of these take to predict.
+        # Importing scikit-learn takes longer than most networks take to predict.
         fitting = importlib.import_module(FITTING)
         return fitting.predict(model, shapes, classes, weights, features, indices)  # type: ignore[no-any-return]
     network = build_model(model, shapes, classes).to(features.device)
@@ -98,23 +137,23 @@ def probabilities_from(
     return probabilities_of(network, features, indices, precision)
 
 
-def _fitted(
-    planned: Planned, shapes: Sequence[InputShape], classes: int, features: CellFeatures
-) -> Trained:
-    fitting = importlib.import_module(FITTING)  # imports scikit-learn, which takes long
-    weights, training = fitting.fit(planned.task, planned.model, shapes, classes, features)
-    return Trained(weights, training, "scikit-learn, a vector an utterance")
+def _fit_estimator(
+    planned: PlannedTraining, shapes: Sequence[InputShape], classes: int, features: CellFeatures
+) -> TrainedModel:
+    fitting = importlib.import_module(FITTING)  # imports scikit-learn, which is slow
+    weights, result = fitting.fit(planned.task, planned.model, shapes, classes, features)
+    return TrainedModel(weights, result, _ESTIMATOR_EXECUTION)
 
 
-def _trainer(
-    planned: Planned,
+def _build_trainer(
+    planned: PlannedTraining,
     shapes: Sequence[InputShape],
     classes: int,
     features: CellFeatures,
     progress: WorkProgress,
 ) -> Trainer:
-    torch.manual_seed(seed_of(*planned.task.name, "weights"))
+    torch.manual_seed(seed_of(*planned.task.seed_key, "weights"))
     model = build_model(planned.model, shapes, classes).to(features.device)
-    for standardise, each in zip(model.standardisations(), features.inputs, strict=True):
-        standardise.set_statistics(*each.statistics(planned.task.training))
+    for standardise, inputs in zip(model.standardisations(), features.inputs, strict=True):
+        standardise.set_statistics(*inputs.statistics(planned.task.training))
     return Trainer(model, features, planned.task, progress)

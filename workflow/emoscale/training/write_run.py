@@ -1,4 +1,4 @@
-"""Writes the folder of a finished cell: predictions, history, weights and the record of it."""
+"""Writing of a finished cell's run: predictions, history, weights and record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from emoscale.config.search import Trial
 from emoscale.models.contract import InputShape
-from emoscale.models.layers import layer_shares
+from emoscale.models.layers import normalised_layer_weights
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
@@ -31,37 +31,49 @@ from emoscale.training.run_record import (
     PREDICTIONS,
     WEIGHTS,
     InputRecord,
-    LayerShares,
+    LayerWeightsRecord,
     RepeatRecord,
     RunRecord,
     TrialRecord,
-    settings_text,
+    settings_json,
     write_run_record,
 )
-from emoscale.training.tasks import Trained, Weights
+from emoscale.training.tasks import TrainedModel, Weights
 
 
 @dataclass(frozen=True)
 class FinishedRepeat:
-    """All trials of a repeat, and what the chosen one says of the test utterances."""
+    """All trials of a repeat, and the test predictions of the selected one."""
 
-    trials: list[Trained]
-    chosen: int
-    """Number of the trial that did best on the development set."""
+    trials: list[TrainedModel]
+    selected: int
+    """Number of the trial with the best development score."""
 
     probabilities: NDArray[np.float64]
-    """[tested utterances, classes], by that trial."""
+    """Class probabilities ``[test utterances, classes]`` by the selected trial."""
 
     @property
     def weights(self) -> Weights:
-        """Of that trial."""
-        return self.trials[self.chosen].weights
+        """Weights of the selected trial."""
+        return self.trials[self.selected].weights
 
 
 def write_run(
     prepared: PreparedCell, repeats: Sequence[FinishedRepeat], folder: Path, seconds: float
 ) -> None:
-    """Write predictions, history, weights and record of a cell that took so many seconds."""
+    """Write predictions, history, weights and record of a cell.
+
+    Parameters
+    ----------
+    prepared : PreparedCell
+        The cell.
+    repeats : sequence of FinishedRepeat
+        All repeats, in their order.
+    folder : Path
+        Folder of the run.
+    seconds : float
+        Wall-clock time of all trainings.
+    """
     cell = prepared.cell
     folder.mkdir(parents=True, exist_ok=True)
     schema = predictions_schema(prepared.classes)
@@ -70,7 +82,7 @@ def write_run(
         {"repeat": number, "trial": trial, **row}
         for number, repeat in enumerate(repeats)
         for trial, trained in enumerate(repeat.trials)
-        for row in trained.training.history
+        for row in trained.result.history
     ]
     write_table(dataframe_of(history, HISTORY_SCHEMA), folder / HISTORY, HISTORY_SCHEMA)
     weights = {
@@ -87,23 +99,23 @@ def write_run(
         classes=prepared.classes,
         settings=cell.settings,
         inputs=[
-            _input_record(store, shape, without_time)
-            for store, shape, without_time in zip(
+            _input_record(store, shape, tokens_without_time)
+            for store, shape, tokens_without_time in zip(
                 cell.stores, prepared.shapes, prepared.tokens_without_time, strict=True
             )
         ],
         chunked_utterances=max(
-            store.chunked(list(prepared.features.index_of)) for store in cell.stores
+            store.count_chunked(list(prepared.features.index_of)) for store in cell.stores
         ),
         repeats=[_repeat_record(prepared, number, repeat) for number, repeat in enumerate(repeats)],
         development_utterances=len(prepared.development),
-        test_utterances=len(prepared.tested),
+        test_utterances=len(prepared.test),
         prediction=cell.prediction,
         device=str(prepared.device),
         threads=torch.get_num_threads(),
         seconds=seconds,
         peak_memory_megabytes=_peak_memory_megabytes(),
-        settings_sha256=digest(settings_text(cell.settings)),
+        settings_sha256=digest(settings_json(cell.settings)),
         code_sha256=cell.code_sha256,
         protocol_sha256=cell.protocol_sha256,
         versions=package_versions(["torch", "numpy", "h5py", "polars"]),
@@ -117,9 +129,9 @@ def _predictions(prepared: PreparedCell, repeats: Sequence[FinishedRepeat]) -> p
     return pl.concat(
         pl.DataFrame(
             {
-                "utterance": prepared.tested,
-                "repeat": [number] * len(prepared.tested),
-                "label": [label_of[key] for key in prepared.tested],
+                "utterance": prepared.test,
+                "repeat": [number] * len(prepared.test),
+                "label": [label_of[key] for key in prepared.test],
                 "predicted": [prepared.classes[i] for i in repeat.probabilities.argmax(axis=1)],
                 **{
                     f"p_{name}": repeat.probabilities[:, i]
@@ -144,52 +156,52 @@ def _input_record(
     )
 
 
-def _repeat_record(prepared: PreparedCell, number: int, repeat: FinishedRepeat) -> RepeatRecord:
-    cell, own = prepared.cell, prepared.repeats[number]
-    chosen = prepared.trials[repeat.chosen]
-    rows = cell.fold.filter(pl.col("utterance").is_in(own.utterances))
-    counts = Counter(own.label_of[key] for key in own.utterances)
-    by_votes = chosen.training.targets == "votes"
+def _repeat_record(prepared: PreparedCell, number: int, finished: FinishedRepeat) -> RepeatRecord:
+    cell, repeat = prepared.cell, prepared.repeats[number]
+    trial = prepared.trials[finished.selected]
+    rows = cell.fold.filter(pl.col("utterance").is_in(repeat.utterances))
+    counts = Counter(repeat.label_of[key] for key in repeat.utterances)
+    uses_votes = trial.training.targets == "votes"
     return RepeatRecord(
         repeat=number,
-        training_utterances=len(own.utterances),
+        training_utterances=len(repeat.utterances),
         training_counts={name: counts[name] for name in prepared.classes},
         training_speakers=rows["speaker"].n_unique(),
-        training_utterances_without_votes=rows["votes"].null_count() if by_votes else None,
+        training_utterances_without_votes=rows["votes"].null_count() if uses_votes else None,
         trials=[
             _trial_record(trial, trained)
-            for trial, trained in zip(prepared.trials, repeat.trials, strict=True)
+            for trial, trained in zip(prepared.trials, finished.trials, strict=True)
         ],
-        chosen_trial=repeat.chosen,
-        model=chosen.model,
-        precision=chosen.training.precision,
+        chosen_trial=finished.selected,
+        model=trial.model,
+        precision=trial.training.precision,
         layer_weights=[
-            LayerShares(
+            LayerWeightsRecord(
                 representation=cell.stores[index].name,
                 layers=list(cell.stores[index].layers),
-                weights=shares,
+                weights=layer_weights,
             )
-            for index, shares in layer_shares(repeat.weights).items()
+            for index, layer_weights in normalised_layer_weights(finished.weights).items()
         ],
     )
 
 
-def _trial_record(trial: Trial, trained: Trained) -> TrialRecord:
-    training = trained.training
-    ua, loss = training.development_score
+def _trial_record(trial: Trial, trained: TrainedModel) -> TrialRecord:
+    result = trained.result
+    ua, loss = result.development_score
     return TrialRecord(
         choices=trial.choices,
         development_ua=ua,
         development_loss=loss,
-        steps=training.steps,
-        best_step=training.best_step,
-        stop_reason=training.stop_reason,
-        seconds=training.seconds,
+        steps=result.steps,
+        best_step=result.best_step,
+        stop_reason=result.stop_reason,
+        seconds=result.seconds,
         execution=trained.execution,
     )
 
 
 def _peak_memory_megabytes() -> float:
-    """Of this process, until now."""
+    """Return the peak resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform != "darwin" else 1024**2)

@@ -1,8 +1,8 @@
-"""A synthetic corpus in IEMOCAP's layout: generated once, then read as IEMOCAP is.
+"""Synthetic demo corpus in IEMOCAP's layout: generated once, then read with the IEMOCAP reader.
 
-What is said stands in `script`, how it sounds in `voice`, the speaking itself (espeak-ng, in a
-process of its own) in `speak`, and the files in `release`. Scores on it say that the pipeline
-works, never how well anything recognises emotion.
+`script` plans the dialogs and labels, `voice` the acoustic properties, `text_to_speech` runs
+espeak-ng in a separate process, and `release` writes the files. Scores on this corpus show that the
+pipeline works, not how well a model recognises emotion.
 """
 
 from emoscale.corpus.iemocap import read

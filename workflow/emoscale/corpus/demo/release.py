@@ -1,4 +1,4 @@
-"""Writes the demo corpus in IEMOCAP's release layout, with the release's oddities."""
+"""Writer of the demo corpus: files in IEMOCAP's release layout, with its irregularities."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.corpus import DemoCorpus
 from emoscale.corpus.demo.script import Turn, plan_session
-from emoscale.corpus.demo.voice import Voice, draw_speaker, draw_voice, sound
-from emoscale.corpus.reading import text_key
+from emoscale.corpus.demo.voice import Voice, render, sample_speaker, sample_voice
+from emoscale.corpus.readers import text_key
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import temporary_folder
 from emoscale.runtime.progress import WorkProgress
@@ -26,9 +26,24 @@ APPLE_DOUBLE = bytes.fromhex("00051607") + bytes(28)
 
 
 def generate_demo(settings: DemoCorpus) -> int:
-    """Write the corpus to `settings.root`, replacing what is there; gives the number of utterances.
+    """Generate the demo corpus in `settings.root`, replacing the folder.
 
-    Equal settings give equal files, byte for byte. Raises `UserError` without espeak-ng.
+    Equal settings generate byte-identical files.
+
+    Parameters
+    ----------
+    settings : DemoCorpus
+        Settings of the demo corpus.
+
+    Returns
+    -------
+    int
+        Number of utterances.
+
+    Raises
+    ------
+    UserError
+        If espeak-ng is not available.
     """
     root = Path(settings.root)
     count = 0
@@ -50,68 +65,70 @@ def generate_demo(settings: DemoCorpus) -> int:
 
 def _write_session(folder: Path, turns: list[Turn], settings: DemoCorpus, session: int) -> None:
     generator = np.random.default_rng([settings.seed, 31, session])
-    speakers = {sex: draw_speaker(settings.seed, session, sex) for sex in "FM"}
+    speakers = {sex: sample_speaker(settings.seed, session, sex) for sex in "FM"}
     voices = {
-        turn.name: draw_voice(generator, speakers[turn.sex], turn.played, settings.expressiveness)
+        turn.name: sample_voice(
+            generator, speakers[turn.sex], turn.portrayed, settings.expressiveness
+        )
         for turn in turns
     }
     times: dict[str, tuple[float, float]] = {}
-    clock = 5.0
-    with tempfile.TemporaryDirectory() as spoken_folder:
-        words = _speak(turns, voices, Path(spoken_folder))
+    time = 5.0
+    with tempfile.TemporaryDirectory() as speech_folder:
+        words = _synthesise(turns, voices, Path(speech_folder))
         with WorkProgress(f"session {session}", len(turns), "utterances") as progress:
             for turn in turns:
-                spoken, rate = soundfile.read(
-                    Path(spoken_folder) / f"{turn.name}.wav", dtype="float32"
+                speech, rate = soundfile.read(
+                    Path(speech_folder) / f"{turn.name}.wav", dtype="float32"
                 )
                 voice = voices[turn.name]
-                samples = sound(spoken, rate, voice)
+                samples = render(speech, rate, voice)
                 _write_wav(folder, turn, samples)
                 _write_alignment(folder, turn, words[turn.name], voice)
-                times[turn.name] = (clock, clock + len(samples) / SAMPLE_RATE)
-                clock = times[turn.name][1] - 0.2  # turns overlap a little
+                times[turn.name] = (time, time + len(samples) / SAMPLE_RATE)
+                time = times[turn.name][1] - 0.2  # turns overlap a little
                 progress.advance(1)
     line_end = "\r\n" if session == 2 else "\n"
     for dialog in sorted({turn.dialog for turn in turns}):
         of_dialog = [turn for turn in turns if turn.dialog == dialog]
         _write_labels(folder, dialog, of_dialog, times, generator, line_end)
         _write_transcripts(folder, dialog, of_dialog, times, line_end)
-    _add_oddities(folder, turns, session)
+    _add_defects(folder, turns, session)
 
 
-def _speak(
+def _synthesise(
     turns: list[Turn], voices: dict[str, Voice], folder: Path
 ) -> dict[str, list[dict[str, object]]]:
     requests = "".join(
         json.dumps(
             {
                 "id": turn.name,
-                "text": (text_key(turn.text) and _spoken_text(turn.text)) or "hm",
+                "text": (text_key(turn.text) and _without_tags(turn.text)) or "hm",
                 "voice": voices[turn.name].name,
-                "rate": voices[turn.name].rate,
+                "rate": voices[turn.name].words_per_minute,
                 "pitch": voices[turn.name].pitch,
-                "range": voices[turn.name].range,
+                "range": voices[turn.name].pitch_range,
             }
         )
         + "\n"
         for turn in turns
     )
-    program = [sys.executable, "-m", "emoscale.corpus.demo.speak", str(folder)]
-    ran = subprocess.run(program, input=requests, capture_output=True, text=True, check=False)
-    if ran.returncode != 0:
-        reason = (ran.stderr.strip() or "no reason given").splitlines()[-1]
+    program = [sys.executable, "-m", "emoscale.corpus.demo.text_to_speech", str(folder)]
+    completed = subprocess.run(program, input=requests, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        reason = (completed.stderr.strip() or "no error message").splitlines()[-1]
         raise UserError(
-            f"the demo corpus is spoken by espeak-ng, which did not run: {reason}; "
+            f"the demo corpus needs espeak-ng, which failed: {reason}; "
             "install it with: pip install -c envs/constraints.txt -e '.[demo]'"
         )
     return {
-        answer["id"]: answer["words"]
-        for answer in (json.loads(line) for line in ran.stdout.splitlines())
+        result["id"]: result["words"]
+        for result in (json.loads(line) for line in completed.stdout.splitlines())
     }
 
 
-def _spoken_text(text: str) -> str:
-    """The text without tags: nobody says `[LAUGHTER]`."""
+def _without_tags(text: str) -> str:
+    """Remove tags such as `[LAUGHTER]`."""
     return " ".join(word for word in text.split() if not word.startswith("["))
 
 
@@ -164,13 +181,13 @@ def _write_labels(
         lines += [f"C-{rater}:\t{'; '.join(labels)};\t()" for rater, labels in turn.votes]
         valence, activation, dominance = (round(value) for value in turn.ratings)
         lines.append(f"A-E3:\tval {valence}; act {activation}; dom  {dominance};\t()")
-        own = "" if generator.random() < 0.1 else str(dominance)
-        lines.append(f"A-{turn.sex}1:\tval {valence}; act {activation}; dom  {own};\t()")
+        self_report = "" if generator.random() < 0.1 else str(dominance)
+        lines.append(f"A-{turn.sex}1:\tval {valence}; act {activation}; dom  {self_report};\t()")
         lines.append("")
     _write_lines(folder / "dialog" / "EmoEvaluation" / f"{dialog}.txt", lines, line_end)
-    single = ["", f"{turns[0].name} :neutral; ()"]  # a single rater's file, never to be read
-    rater = folder / "dialog" / "EmoEvaluation" / "Categorical"
-    _write_lines(rater / f"{dialog}_e1_cat.txt", single, line_end)
+    rater_lines = ["", f"{turns[0].name} :neutral; ()"]  # an individual rater's: must be ignored
+    rater_folder = folder / "dialog" / "EmoEvaluation" / "Categorical"
+    _write_lines(rater_folder / f"{dialog}_e1_cat.txt", rater_lines, line_end)
 
 
 def _write_transcripts(
@@ -192,8 +209,8 @@ def _write_lines(path: Path, lines: list[str], line_end: str) -> None:
     path.write_bytes(line_end.join([*lines, ""]).encode())
 
 
-def _add_oddities(folder: Path, turns: list[Turn], session: int) -> None:
-    """What real copies have, too: the reader must cope, and say what it left out."""
+def _add_defects(folder: Path, turns: list[Turn], session: int) -> None:
+    """Add defects that real copies have: the reader must handle them and report rejected files."""
     first, dialog = turns[0], turns[0].dialog
     labels = folder / "dialog" / "EmoEvaluation" / f"{dialog}.txt"
     transcripts = folder / "dialog" / "transcriptions" / f"{dialog}.txt"

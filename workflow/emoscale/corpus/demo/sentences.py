@@ -1,6 +1,6 @@
-"""The words of the demo corpus: most say nothing of emotion, some do."""
+"""Sentences of the demo corpus: templates without emotional content, and emotional cues."""
 
-PLAIN = [
+SENTENCE_TEMPLATES = [
     "I left the {thing} on the {place}.",
     "The bus stops right across from the {place}.",
     "Did you talk to {person} about the {thing}?",
@@ -25,7 +25,7 @@ PLAIN = [
     "They will send the {thing} on {day}.",
     "I have your {thing} in my bag.",
 ]
-"""Sentences that fit any emotion, with places for the words below."""
+"""Sentences that fit any emotion, with slots for the words below."""
 
 SLOTS = {
     "thing": [
@@ -58,7 +58,7 @@ SLOTS = {
     "hour": ["seven", "noon", "eight", "midnight", "four", "nine"],
     "day": ["Monday", "Thursday", "Sunday", "Friday", "March", "Saturday"],
 }
-"""Words for the places."""
+"""Words for the slots."""
 
 CUES = {
     "neu": [
@@ -116,7 +116,7 @@ CUES = {
         "Please do not leave me alone.",
     ],
 }
-"""Sentences that give the emotion away."""
+"""Sentences that reveal the emotion."""
 
 TAGS = ["[LAUGHTER]", "[BREATHING]", "[Garbage]"]
-"""Noises as transcripts write them."""
+"""Noises, as written in transcripts."""

@@ -1,1 +1,1 @@
-"""The report: one page that says what a study found, how sure that is, and where it came from."""
+"""The report: one HTML page with the results of a study, their uncertainty and their provenance."""

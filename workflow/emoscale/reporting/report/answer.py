@@ -1,4 +1,4 @@
-"""The study's question, and its answer in sentences that are true of every study."""
+"""The question of a study and its answer in sentences with numbers."""
 
 from __future__ import annotations
 
@@ -8,292 +8,351 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from emoscale.reporting.report.study import Study
-from emoscale.reporting.report.words import (
-    count_words,
-    enumerated,
-    interval_words,
-    known,
-    named,
-    p_words,
-    percent,
-    size_words,
+from emoscale.reporting.report.formatting import (
+    format_count,
+    format_factor,
+    format_interval,
+    format_p_value,
+    format_percent,
+    format_size,
+    is_number,
+    join_names,
+    mark_name,
     strong,
-    times_words,
 )
+from emoscale.reporting.report.study import Study
 
 
-def question_of(study: Study) -> str:
-    """What the study asks."""
-    if study.shuffled:
-        return f"Negative control on {study.corpus}: is UA at chance where nothing can be learned?"
-    if len(study.largest) == 1:
-        return f"How well is emotion recognised in {study.corpus}, from how few labels?"
+def study_question(study: Study) -> str:
+    """Return the question that the study answers.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    str
+        The question, for the heading of the page.
+    """
+    if study.labels_shuffled:
+        return f"Negative control on {study.corpus}: is UA at chance when nothing can be learned?"
+    if len(study.ranking) == 1:
+        return f"How well is emotion recognised in {study.corpus}, and with how few labels?"
     return (
-        f"Which representation recognises emotion in {study.corpus}, from how few labels, and how "
-        "sure are we?"
+        f"Which representation recognises emotion best in {study.corpus}, with how few labels, "
+        "and how certain is this?"
     )
 
 
-def answer_of(study: Study) -> list[Markup]:
-    """The answer, in two to four sentences or short paragraphs with their numbers."""
-    if study.shuffled:
-        return _control(study)
-    at_largest = _at_largest_size(study)
-    best = at_largest.row(0, named=True)
-    return [_best(study, at_largest, best), *_lead(study, at_largest, best), *_labels_saved(study)]
+def study_answer(study: Study) -> list[Markup]:
+    """Return the answer of the study in two to four paragraphs.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    list of Markup
+        The paragraphs.
+    """
+    if study.labels_shuffled:
+        return _negative_control(study)
+    scores = _scores_at_largest_size(study)
+    best = scores.row(0, named=True)
+    return [
+        _best_experiment(study, scores, best),
+        *_lead(study, scores, best),
+        *_labels_saved(study),
+    ]
 
 
-def _at_largest_size(study: Study) -> pl.DataFrame:
-    """The scores of all experiments that were trained at the study's largest size, best first."""
-    top = study.scores.sort("training_utterances_mean").row(-1, named=True)
-    same = study.scores.filter(pl.col("size") == top["size"])
-    return same.sort("ua", descending=True, maintain_order=True)
+def _scores_at_largest_size(study: Study) -> pl.DataFrame:
+    """Return the scores at the largest training size of the study, best first."""
+    largest = study.scores.sort("training_utterances_mean").row(-1, named=True)
+    same_size = study.scores.filter(pl.col("size") == largest["size"])
+    return same_size.sort("ua", descending=True, maintain_order=True)
 
 
-def _best(study: Study, at_largest: pl.DataFrame, best: dict[str, Any]) -> Markup:
-    size = size_words(best["size"], best["training_utterances_mean"])
-    name, ua = named(best["experiment"]), strong(percent(best["ua"]))
-    chance = percent(best["chance_ua"])
-    interval = interval_words(best, "ua") or (
-        "no interval over speakers: fewer than two were tested"
+def _best_experiment(study: Study, scores: pl.DataFrame, best: dict[str, Any]) -> Markup:
+    """State the UA of the best experiment with its interval, and chance."""
+    size = format_size(best["size"], best["training_utterances_mean"])
+    name, ua = mark_name(best["experiment"]), strong(format_percent(best["ua"]))
+    chance = format_percent(best["chance_ua"])
+    interval = format_interval(best, "ua") or (
+        "no confidence interval: fewer than two test speakers"
         if "ua_low" in best
-        else f"± {100 * best['ua_repeat_std']:.1f} over repeats, without an interval over speakers"
+        else f"± {100 * best['ua_repeat_std']:.1f} over repeats, no confidence interval over "
+        "speakers"
     )
-    several = len(at_largest) > 1
-    verb = "recognises emotion best: its" if several else "has a"
     sentence = Markup(
-        "Trained on {}, {} {} unweighted accuracy (UA) is {} ({}); guessing gives {}."
-        if several
-        else "Trained on {}, {} {} UA of {} ({}); guessing gives {}."
-    ).format(size, name, verb, ua, interval, chance)
-    if known(best.get("ua_low")) and best["ua_low"] <= best["chance_ua"]:
+        "Trained on {}, {} recognises emotion best: its UA (unweighted accuracy) is {} ({}); "
+        "chance is {}."
+        if len(scores) > 1
+        else "Trained on {}, {} has a UA (unweighted accuracy) of {} ({}); chance is {}."
+    ).format(size, name, ua, interval, chance)
+    if is_number(best.get("ua_low")) and best["ua_low"] <= best["chance_ua"]:
         sentence += Markup(
-            " Its interval includes guessing, so nothing was shown to be recognised."
+            " This interval includes chance, so recognition above chance is not shown."
         )
-    others = len(study.largest) - len(at_largest)
+    others = len(study.ranking) - len(scores)
     if others:
         sentence += Markup(" ({} not trained at this size.)").format(
-            count_words(others, "experiment was", "experiments were")
+            format_count(others, "experiment was", "experiments were")
         )
     return sentence
 
 
-def _lead(study: Study, at_largest: pl.DataFrame, best: dict[str, Any]) -> list[Markup]:
-    """Whether the best is better than the next, beyond doubt."""
-    if len(at_largest) == 1:
+def _lead(study: Study, scores: pl.DataFrame, best: dict[str, Any]) -> list[Markup]:
+    """State whether the best experiment is significantly better than the second."""
+    if len(scores) == 1:
         return []
-    next_best = at_largest.row(1, named=True)
-    lead = 100 * (best["ua"] - next_best["ua"])
-    ahead = Markup("leads {} ({}) by {}").format(
-        named(next_best["experiment"]), percent(next_best["ua"]), strong(f"{lead:.1f} points")
+    second = scores.row(1, named=True)
+    points = 100 * (best["ua"] - second["ua"])
+    lead = Markup("leads {} ({}) by {}").format(
+        mark_name(second["experiment"]),
+        format_percent(second["ua"]),
+        strong(f"{points:.1f} points"),
     )
-    compared = study.rows("comparisons")
-    if compared is None:
+    comparisons = study.rows("comparisons")
+    if comparisons is None:
         return [
-            Markup("It {}; whether that is more than chance was not tested in this study.").format(
-                ahead
+            Markup("It {}; the significance of this lead was not tested in this study.").format(
+                lead
             )
         ]
-    own = _pairs_of(compared, best["experiment"], best["size"])
-    pair = next((row for row in own if row["rival"] == next_best["experiment"]), None)
-    beaten = sum(row["winner"] == best["experiment"] for row in own)
-    tally = Markup("")
-    if len(own) > 1:
-        tally = Markup(" It beats {} of the {} others beyond doubt (Holm's correction).").format(
-            beaten, len(own)
-        )
+    pairs = _pairs_of(comparisons, best["experiment"], best["size"])
+    pair = next((row for row in pairs if row["rival"] == second["experiment"]), None)
+    wins = sum(row["winner"] == best["experiment"] for row in pairs)
+    summary = Markup("")
+    if len(pairs) > 1:
+        summary = Markup(
+            " It is significantly better than {} of the {} other experiments (Holm's correction)."
+        ).format(wins, len(pairs))
     if pair is None:
-        return [Markup("It {}; the two were not compared.").format(ahead) + tally]
-    detail = ", ".join(filter(None, (interval_words(pair, "difference", unit=" points"), _p(pair))))
+        return [Markup("It {}; the two were not compared.").format(lead) + summary]
+    details = filter(None, (format_interval(pair, "difference", unit=" points"), _p_holm(pair)))
+    detail = ", ".join(details)
     if pair["winner"] == best["experiment"]:
-        told = Markup("It {}, and that lead is {} after correction for {} ({}).").format(
-            ahead, strong("beyond doubt"), _comparisons(study), detail
+        sentence = Markup("It {}, and this lead is {} after Holm's correction for {} ({}).").format(
+            lead, strong("statistically significant"), _number_of_comparisons(study), detail
         )
     else:
-        doubt = strong("within the uncertainty")
-        if _alone_it_would_win(pair):
-            doubt = strong("not beyond doubt") + Markup(
-                " once all {} of the study are corrected for"
-            ).format(_comparisons(study))
-        told = Markup(
-            "It {}, but that lead is {} ({}): of these two, none is declared the winner."
-        ).format(ahead, doubt, detail)
-    return [told + tally]
+        verdict = strong("not statistically significant")
+        if _uncorrected_interval_excludes_zero(pair):
+            verdict += Markup(" after Holm's correction for all {} of the study").format(
+                _number_of_comparisons(study)
+            )
+        sentence = Markup(
+            "It {}, but this lead is {} ({}): neither of the two is declared the winner."
+        ).format(lead, verdict, detail)
+    return [sentence + summary]
 
 
-def _alone_it_would_win(pair: dict[str, Any]) -> bool:
-    """Whether the interval of this difference, taken for itself, leaves out zero."""
+def _uncorrected_interval_excludes_zero(pair: dict[str, Any]) -> bool:
     low, high = pair.get("difference_low"), pair.get("difference_high")
     return low is not None and high is not None and (low > 0 or high < 0)
 
 
-def _p(pair: dict[str, Any]) -> str:
-    return f"{p_words(pair['p_holm'])} after Holm" if known(pair.get("p_holm")) else ""
+def _p_holm(pair: dict[str, Any]) -> str:
+    return f"{format_p_value(pair['p_holm'])} after Holm" if is_number(pair.get("p_holm")) else ""
 
 
-def _comparisons(study: Study) -> str:
+def _number_of_comparisons(study: Study) -> str:
     rows = study.rows("comparisons")
     assert rows is not None
-    return count_words(len(rows), "comparison")
+    return format_count(len(rows), "comparison")
 
 
-def _pairs_of(compared: pl.DataFrame, experiment: str, size: str) -> list[dict[str, Any]]:
-    """The comparisons of an experiment at a size, each seen from its side, with its `rival`."""
+def _pairs_of(comparisons: pl.DataFrame, experiment: str, size: str) -> list[dict[str, Any]]:
+    """Return the comparisons of an experiment at a size, each as experiment minus `rival`."""
     pairs = []
-    for row in compared.filter(pl.col("size") == size).iter_rows(named=True):
+    for row in comparisons.filter(pl.col("size") == size).iter_rows(named=True):
         if row["experiment"] == experiment:
             pairs.append({**row, "rival": row["other"]})
         elif row["other"] == experiment:
             low, high = row["difference_low"], row["difference_high"]
-            turned = {
+            negated = {
                 "difference": -row["difference"],
-                "difference_low": -high if known(high) else None,
-                "difference_high": -low if known(low) else None,
+                "difference_low": -high if is_number(high) else None,
+                "difference_high": -low if is_number(low) else None,
             }
-            pairs.append({**row, **turned, "rival": row["experiment"]})
+            pairs.append({**row, **negated, "rival": row["experiment"]})
     return pairs
 
 
 def _labels_saved(study: Study) -> list[Markup]:
-    """How many times fewer labels the best curve needs for what another reaches with all of its."""
+    """State how many times fewer labels the best learning curve needs than its rival."""
     curves = (
         study.scores.group_by("experiment", maintain_order=True).len().filter(pl.col("len") > 1)
     )
     if curves.is_empty():
         return [
-            Markup(
-                "{} trained at one size only, so how many labels one saves is not known."
-            ).format("It was" if len(study.largest) == 1 else "Every experiment was")
+            Markup("{} trained at one size only, so the number of labels saved is unknown.").format(
+                "It was" if len(study.ranking) == 1 else "Every experiment was"
+            )
         ]
-    if len(study.largest) == 1:
+    if len(study.ranking) == 1:
         return [_growth(study)]
     efficiency = study.rows("efficiency")
     if efficiency is None:
-        return [Markup("How many labels one saves over another was not measured in this study.")]
-    row = _answering_pair(study, efficiency)
+        return [
+            Markup(
+                "How many labels one experiment saves over another was not measured in this study."
+            )
+        ]
+    row = _efficiency_row(study, efficiency)
     return [] if row is None else [labels_saved_sentence(row)]
 
 
 def _growth(study: Study) -> Markup:
-    """What one experiment gains between its smallest and its largest size."""
-    first, *_, last = study.scores.sort("training_utterances_mean").iter_rows(named=True)
-    return Markup("With {} its UA is {}, with {} {}.").format(
-        size_words(first["size"], first["training_utterances_mean"]),
-        percent(first["ua"]),
-        size_words(last["size"], last["training_utterances_mean"]),
-        percent(last["ua"]),
+    """State the UA of one experiment at its smallest and at its largest size."""
+    smallest, *_, largest = study.scores.sort("training_utterances_mean").iter_rows(named=True)
+    return Markup("Its UA is {} with {} and {} with {}.").format(
+        format_percent(smallest["ua"]),
+        format_size(smallest["size"], smallest["training_utterances_mean"]),
+        format_percent(largest["ua"]),
+        format_size(largest["size"], largest["training_utterances_mean"]),
     )
 
 
-def _answering_pair(study: Study, efficiency: pl.DataFrame) -> dict[str, Any] | None:
-    """The best experiment that has a curve against the reference, at all labels of that.
+def _efficiency_row(study: Study, efficiency: pl.DataFrame) -> dict[str, Any] | None:
+    """Return the row of the best experiment with a curve against the reference experiment.
 
-    Where there is no reference, or none with a curve is better, against its strongest rival, one
-    that has a curve itself before one that has not.
+    The row is of the largest size of the reference. If there is no reference, or no experiment
+    with a curve is better than it, the row is against the strongest rival; rivals with a curve
+    are preferred.
     """
-    reference = study.tables["efficiency"].about.get("reference")
-    ranked = study.largest["experiment"].to_list()
-    place = {name: number for number, name in enumerate(ranked)}
+    reference = study.tables["efficiency"].metadata.get("reference")
+    ranked = study.ranking["experiment"].to_list()
+    rank = {name: index for index, name in enumerate(ranked)}
     sizes = dict(study.scores.group_by("experiment").len().iter_rows())
     last = efficiency.sort("other_labels").group_by("experiment", "other").last()
     pairs = [
         row
         for row in last.iter_rows(named=True)
-        if place.get(row["experiment"], len(ranked)) < place.get(row["other"], -1)
+        if rank.get(row["experiment"], len(ranked)) < rank.get(row["other"], -1)
     ]
     pairs.sort(
         key=lambda row: (
             row["other"] != reference,
-            place[row["experiment"]],
+            rank[row["experiment"]],
             sizes[row["other"]] == 1,
-            place[row["other"]],
+            rank[row["other"]],
         )
     )
     return next(iter(pairs), None)
 
 
 def labels_saved_sentence(row: dict[str, Any]) -> Markup:
-    """A row of `efficiency` in words."""
-    one, other = named(row["experiment"]), named(row["other"])
-    goal = Markup("the UA that {} reaches with {} labels ({})").format(
-        other, f"{row['other_labels']:,.0f}", percent(row["ua"])
+    """Return a row of the table of efficiency as a sentence.
+
+    Parameters
+    ----------
+    row : dict
+        The row.
+
+    Returns
+    -------
+    Markup
+        The sentence.
+    """
+    experiment, other = mark_name(row["experiment"]), mark_name(row["other"])
+    target = Markup("the UA that {} reaches with {} labels ({})").format(
+        other, f"{row['other_labels']:,.0f}", format_percent(row["ua"])
     )
     factor = row["factor"]
-    if row["bound"] == "not reached" or not known(factor):
-        return Markup("{} does not reach {} within the measured sizes.").format(one, goal)
+    if row["bound"] == "not reached" or not is_number(factor):
+        return Markup("{} does not reach {} within the measured sizes.").format(experiment, target)
     interval = _factor_interval(row)
     if row["bound"] == "at least":
-        told = Markup("{} passes {} with its smallest training set already: {} labels{}.")
-        few = strong(f"at least {times_words(factor)} times fewer")
-        return told.format(one, goal, few, interval)
+        return Markup("{} exceeds {} already with its smallest training set: {} labels{}.").format(
+            experiment, target, strong(f"at least {format_factor(factor)} times fewer"), interval
+        )
     if row["bound"] == "at most":
-        told = Markup("For {}, {} needs more labels than were measured: {} {}.")
-        return told.format(
-            goal, one, strong(f"at most {times_words(factor)} times"), "as few" + interval
+        amount = (
+            "at least as many"
+            if factor > 0.95
+            else f"at least {format_factor(1 / factor)} times more"
+        )
+        return Markup("For {}, {} needs more labels than were measured: {}{}.").format(
+            target, experiment, strong(amount), interval
         )
     if 0.95 < factor < 1.05:
-        amount = strong("about as many")
+        amount = "about as many"
     elif factor >= 1:
-        amount = strong(f"{times_words(factor)} times fewer")
+        amount = f"{format_factor(factor)} times fewer"
     else:
-        amount = strong(f"{times_words(1 / factor)} times more")
-    needs = f"{row['labels']:,.0f}" if known(row["labels"]) else "an unknown number of"
+        amount = f"{format_factor(1 / factor)} times more"
+    labels = f"{row['labels']:,.0f}" if is_number(row["labels"]) else "an unknown number of"
     sentence = Markup("For {}, {} needs {} labels: {}{}.").format(
-        goal, one, needs, amount, interval
+        target, experiment, labels, strong(amount), interval
     )
     low, high = row.get("factor_low"), row.get("factor_high")
     if interval and low is not None and high is not None and low <= 1 <= high:
-        sentence += Markup(" That interval includes 1, so a saving is not certain.")
+        sentence += Markup(
+            " This interval includes 1, so the saving is not statistically significant."
+        )
     return sentence
 
 
 def _factor_interval(row: dict[str, Any]) -> str:
-    """The interval of a factor; its ends may be open."""
+    """Return the interval of a factor; either end may be unbounded."""
     low, high = row.get("factor_low"), row.get("factor_high")
-    if not known(low) or not known(high) or low is None or high is None:
+    if not is_number(low) or not is_number(high) or low is None or high is None:
         return ""
+    label = "95\u00a0% confidence interval"
     if low <= 0 and math.isinf(high):
-        return " (its 95\u00a0% interval is open at both ends: nothing is certain here)"
+        return f" ({label}: unbounded at both ends)"
     if math.isinf(high):
-        return f" (95\u00a0% interval: a factor of {times_words(low)} or more)"
+        return f" ({label}: a factor of {format_factor(low)} or more)"
     if low <= 0:
-        return f" (95\u00a0% interval: a factor of {times_words(high)} or less)"
-    return f" (95\u00a0% interval: a factor of {times_words(low)} to {times_words(high)})"
+        return f" ({label}: a factor of {format_factor(high)} or less)"
+    return f" ({label}: a factor of {format_factor(low)} to {format_factor(high)})"
 
 
-def _control(study: Study) -> list[Markup]:
-    """Whether a study with permuted labels is at chance, as it must be."""
+def _negative_control(study: Study) -> list[Markup]:
+    """State whether a study with permuted labels is at chance, as it should be."""
     scores = study.scores
     chance = float(scores["chance_ua"][0])
     farthest = (
-        scores.with_columns(off=(pl.col("ua") - chance).abs()).sort("off").row(-1, named=True)
+        scores.with_columns(distance=(pl.col("ua") - chance).abs())
+        .sort("distance")
+        .row(-1, named=True)
     )
-    said = [
-        Markup(
-            "The labels of training and development are permuted, so nothing can be learned and "
-            "every UA must be at chance, {}."
-        ).format(strong(percent(chance)))
-    ]
-    far = Markup("The farthest from chance is {} with {}: UA {}").format(
-        named(farthest["experiment"]),
-        size_words(farthest["size"], farthest["training_utterances_mean"]),
-        percent(farthest["ua"]),
+    expectation = Markup(
+        "The training and development labels are permuted, so nothing can be learned and every UA "
+        "(unweighted accuracy) should be at chance, {}."
+    ).format(strong(format_percent(chance)))
+    extreme = Markup("The farthest from chance is {} with {}: UA {}").format(
+        mark_name(farthest["experiment"]),
+        format_size(farthest["size"], farthest["training_utterances_mean"]),
+        format_percent(farthest["ua"]),
     )
     if "ua_low" not in scores.columns or scores["ua_low"].fill_nan(None).null_count() == len(
         scores
     ):
-        return [*said, far + Markup("; without intervals, it cannot be said whether that is luck.")]
-    judged = scores.filter(pl.col("ua_low").fill_nan(None).is_not_null())
-    off = judged.filter((pl.col("ua_low") > chance) | (pl.col("ua_high") < chance))
-    if off.is_empty():
-        verdict = Markup("They are {}: the 95 % interval of each of the {} includes it.").format(
-            strong("at chance"), count_words(len(judged), "score")
-        )
-    else:
-        names = off["experiment"].unique(maintain_order=True).to_list()
+        return [
+            expectation,
+            extreme + Markup("; without confidence intervals, its significance is unknown."),
+        ]
+    with_interval = scores.filter(pl.col("ua_low").fill_nan(None).is_not_null())
+    excluding = with_interval.filter((pl.col("ua_low") > chance) | (pl.col("ua_high") < chance))
+    if excluding.is_empty():
         verdict = Markup(
-            "{} of {} have a 95 % interval that leaves chance out ({}); by luck alone, about one "
-            "in twenty would."
-        ).format(strong(str(len(off))), count_words(len(judged), "score"), enumerated(names))
-    return [*said, verdict, far + Markup(".")]
+            "The scores are {}: the 95 % confidence interval of each of the {} includes chance."
+        ).format(strong("at chance"), format_count(len(with_interval), "score"))
+    else:
+        names = excluding["experiment"].unique(maintain_order=True).to_list()
+        verdict = Markup(
+            "{} of {} have a 95 % confidence interval that excludes chance ({}); about one in "
+            "twenty is expected to."
+        ).format(
+            strong(str(len(excluding))),
+            format_count(len(with_interval), "score"),
+            join_names(names),
+        )
+    return [expectation, verdict, extreme + Markup(".")]

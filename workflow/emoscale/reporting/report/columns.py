@@ -1,4 +1,4 @@
-"""How a column of a study's tables is written for people: its heading, unit and number format."""
+"""Headings, units and number formats of the columns of tables on the page."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ _DECIMAL = "decimal"
 _DIGEST = "digest"
 _TEXT = "text"
 
-# What decides is the name; the first pattern that fits.
-_FORMS = [
+# The first pattern that matches the name of a column decides its format.
+_FORMATS = [
     (r".*_sha256", _DIGEST),
     (r"p_(value|holm|permutation|mcnemar)", _P_VALUE),
     (r"(difference|gap|drop)(_low|_high)?", _SIGNED),
-    (r".*_deviation", _POINTS),
+    (r"ua_(repeat|fold)_std", _POINTS),
     (r"factor(_low|_high)?", _FACTOR),
     (r"effect_(size|low|high)|brier", _DECIMAL),
     (r"(other_)?labels(_low|_high)?|training_utterances_mean", _INTEGER),
-    (r"((\w+_)?ua|wa|macro_f1|ece|recall_.+|share|our)(_low|_high|_fold_mean|_value)?", _PERCENT),
-    (r"(best_)?development_ua|variance_.+_share|variance_share_.+", _PERCENT),
+    (r"((\w+_)?ua|wa|macro_f1|ece|recall_.+|our)(_low|_high|_fold_mean|_value)?", _PERCENT),
+    (r"fraction|weight|variance_(speakers|trainings|orders|seeds)", _PERCENT),
 ]
 
 _TITLES = {
     "ua": "UA",
     "wa": "WA",
     "macro_f1": "macro-F1",
+    "macro_f1_fold_mean": "macro-F1 fold mean",
     "ece": "ECE",
     "brier": "Brier score",
     "chance_ua": "UA by chance",
@@ -55,82 +56,156 @@ class Column:
     """A column of a table on the page."""
 
     key: str
+    """Its name in the table."""
+
     title: str
+    """Its heading."""
+
     meaning: str
-    form: str
-    ends: list[str]
-    """The columns of its interval's ends, which stand behind the number; or none."""
+    """Its description, which is shown as a tooltip."""
 
-    shown: bool
-    """Whether it is there at first; the rest are a click away."""
+    format: str
+    """How its values are formatted: one of the formats of this module."""
+
+    interval: list[str]
+    """Columns of the lower and upper end of its confidence interval; empty: it has none."""
+
+    visible: bool
+    """Whether it is visible at first; the reader can show all columns."""
 
 
-def columns_of(
-    frame: pl.DataFrame, meanings: dict[str, str], shown: list[str] | None = None
+def table_columns(
+    table: pl.DataFrame, meanings: dict[str, str], visible: list[str] | None = None
 ) -> list[Column]:
-    """The columns of a table in its order, those of `shown` first and at first alone.
+    """Return the columns of a table, the visible ones first.
 
-    An interval's ends stand behind their number instead of in columns of their own. A name in
-    `shown` that the table does not have is passed over: tables grow with what a study measures.
+    The ends of a confidence interval are shown next to their number, not as separate columns.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table.
+    meanings : dict of str to str
+        Description of each column.
+    visible : list of str or None
+        Columns that are visible at first; names that the table does not have are skipped. None:
+        all columns.
+
+    Returns
+    -------
+    list of Column
+        The columns.
     """
-    first = [name for name in shown or frame.columns if name in frame.columns]
-    ends = {end for name in frame.columns for end in ends_of(frame, name)}
-    names = [*first, *(name for name in frame.columns if name not in first)]
-    return [
-        Column(
-            name,
-            title_of(name, form_of(name, frame.schema[name], meanings.get(name, ""))),
-            meanings.get(name, ""),
-            form_of(name, frame.schema[name], meanings.get(name, "")),
-            ends_of(frame, name),
-            shown=name in first,
+    first = [name for name in visible or table.columns if name in table.columns]
+    interval_ends = {end for name in table.columns for end in interval_columns(table, name)}
+    names = [*first, *(name for name in table.columns if name not in first)]
+    columns = []
+    for name in names:
+        if name in interval_ends:
+            continue
+        meaning = meanings.get(name, "")
+        number_format = column_format(name, table.schema[name], meaning)
+        columns.append(
+            Column(
+                name,
+                column_title(name, number_format),
+                meaning,
+                number_format,
+                interval_columns(table, name),
+                visible=name in first,
+            )
         )
-        for name in names
-        if name not in ends
-    ]
+    return columns
 
 
-def form_of(name: str, kind: pl.DataType, meaning: str = "") -> str:
-    """How the values of a column are written.
+def column_format(name: str, dtype: pl.DataType, meaning: str = "") -> str:
+    """Return the format of the values of a column.
 
-    >>> form_of("ua_fold_mean", pl.Float64()), form_of("p_holm", pl.Float64())
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    dtype : polars.DataType
+        Type of the column.
+    meaning : str
+        Description of the column; `0 to 1` in it means a percentage.
+
+    Returns
+    -------
+    str
+        The format.
+
+    Examples
+    --------
+    >>> column_format("ua_fold_mean", pl.Float64()), column_format("p_holm", pl.Float64())
     ('percent', 'p')
-    >>> form_of("covered", pl.Float64(), "share of them, 0 to 1"), form_of("device", pl.String())
-    ('percent', 'text')
+    >>> column_format("clipped_fraction", pl.Float64(), "of all samples, 0 to 1")
+    'percent'
+    >>> column_format("device", pl.String())
+    'text'
     """
-    if not kind.is_numeric():
+    if not dtype.is_numeric():
         return _DIGEST if name.endswith("_sha256") else _TEXT
-    for pattern, form in _FORMS:
+    for pattern, number_format in _FORMATS:
         if re.fullmatch(pattern, name):
-            return form
-    if kind.is_integer():
+            return number_format
+    if dtype.is_integer():
         return _INTEGER
     return _PERCENT if "0 to 1" in meaning else _NUMBER
 
 
-def title_of(name: str, form: str) -> str:
-    r"""A column's heading, with its unit.
+def column_title(name: str, number_format: str) -> str:
+    r"""Return the heading of a column, with its unit.
 
-    >>> title_of("ua", "percent"), title_of("recall_anger", "percent")
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+    number_format : str
+        Format of its values.
+
+    Returns
+    -------
+    str
+        The heading.
+
+    Examples
+    --------
+    >>> column_title("ua", "percent"), column_title("recall_anger", "percent")
     ('UA,\xa0%', 'recall anger,\xa0%')
     """
-    words = _TITLES.get(name) or re.sub(
-        r"\b(ua|wa)\b", lambda found: found[0].upper(), name.replace("_", " ")
+    title = _TITLES.get(name) or re.sub(
+        r"\b(ua|wa)\b", lambda match: match[0].upper(), name.replace("_", " ")
     )
-    unit = _UNITS.get(form)
+    unit = _UNITS.get(number_format)
     if name == "seconds" or name.endswith("_seconds"):
-        return words.replace("seconds", "time").strip() + ",\u00a0s"
-    return f"{words},\u00a0{unit}" if unit else words
+        return title.replace("seconds", "time").strip() + ",\u00a0s"
+    return f"{title},\u00a0{unit}" if unit else title
 
 
-def ends_of(frame: pl.DataFrame, name: str) -> list[str]:
-    """The columns that hold the ends of a column's interval: `ua_low`, `ua_high` of `ua`.
+def interval_columns(table: pl.DataFrame, name: str) -> list[str]:
+    """Return the columns of a confidence interval, such as `ua_low` and `ua_high` of `ua`.
 
-    >>> ends_of(pl.DataFrame(schema=["effect_size", "effect_low", "effect_high"]), "effect_size")
+    Parameters
+    ----------
+    table : DataFrame
+        The table.
+    name : str
+        Name of the column that the interval belongs to.
+
+    Returns
+    -------
+    list of str
+        The columns of the lower and the upper end; empty if the table does not have both.
+
+    Examples
+    --------
+    >>> table = pl.DataFrame(schema=["effect_size", "effect_low", "effect_high"])
+    >>> interval_columns(table, "effect_size")
     ['effect_low', 'effect_high']
     """
     for base in (name, re.sub(r"_(value|size)$", "", name)):
         ends = [f"{base}_low", f"{base}_high"]
-        if all(end in frame.columns for end in ends):
+        if all(end in table.columns for end in ends):
             return ends
     return []

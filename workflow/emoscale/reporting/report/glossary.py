@@ -1,49 +1,89 @@
-"""The few words a reader must know, each in a sentence."""
+"""Terms of the report with their definitions."""
 
 GLOSSARY = [
     (
         "UA",
-        "Unweighted accuracy: the share recognised of each class, averaged over the classes, so "
-        "that frequent classes count no more than rare ones. Guessing gives one over the number "
-        "of classes.",
+        "UA (unweighted accuracy) is the mean of the recalls of all classes, so that each class "
+        "counts the same, however frequent it is. Chance is one divided by the number of classes.",
     ),
     (
         "WA",
-        "Weighted accuracy: the share recognised of all utterances. Always guessing the most "
-        "frequent class already gives that class's share.",
+        "WA (weighted accuracy) is the fraction of all utterances that are recognised correctly. "
+        "Predicting the majority class for every utterance reaches the fraction of that class.",
     ),
     (
         "Macro-F1",
-        "The F1 score of each class (of precision and recall), averaged over the classes.",
-    ),
-    (
-        "95 % interval",
-        "Where the number would plausibly lie with other speakers and other trainings of the same "
-        "kind: speakers and repeats are drawn again thousands of times. With few speakers it is "
-        "wide, and honestly so.",
-    ),
-    (
-        "Points",
-        "Differences of percentages are in percentage points: 60 % is 10 points more than 50 %.",
-    ),
-    (
-        "Holm",
-        "Among many comparisons some look large by luck. Holm's correction raises each p so that "
-        "even one false winner among all of them has a chance of at most 5 %.",
-    ),
-    (
-        "Best of many",
-        "The best of several experiments is found by the same test scores that are shown, so its "
-        "score flatters it a little; its lead after Holm's correction does not.",
-    ),
-    (
-        "Fold, repeat",
-        "A fold tests one part of the speakers and trains on others. A repeat is the same with "
-        "another training subset, order and initialisation.",
+        "The mean of the F1 scores of all classes. F1 is the harmonic mean of precision and "
+        "recall.",
     ),
     (
         "ECE, Brier score",
-        "How far the stated probabilities can be believed: ECE is the mean gap between stated and "
-        "true hit rates, the Brier score the mean squared error of the probabilities; 0 is best.",
+        "Measures of the calibration of the predicted probabilities; 0 is best. ECE (expected "
+        "calibration error) is the mean difference between predicted probability and accuracy. The "
+        "Brier score is the mean squared error of the probabilities.",
     ),
+    (
+        "95 % confidence interval",
+        "The range of a score that is plausible for other speakers and other trainings of the same "
+        "kind. It is a bootstrap interval: speakers and repeats are resampled thousands of times. "
+        "With few speakers it is wide.",
+    ),
+    (
+        "Points",
+        "Percentage points, the unit of differences of percentages: 60 % is 10 points more than "
+        "50 %.",
+    ),
+    (
+        "Holm's correction",
+        "A correction of p-values for multiple comparisons: the probability that at least one "
+        "winner of the study is a false positive is at most 5 %.",
+    ),
+    (
+        "Best experiment",
+        "The experiment with the highest test score. Because it is selected by the scores that are "
+        "shown, its score is slightly optimistic. Its lead after Holm's correction is not.",
+    ),
+    (
+        "Utterance",
+        "One labelled unit of speech. A recording is the audio file, or the part of a file, that "
+        "holds it.",
+    ),
+    (
+        "Study, experiment",
+        "A study is everything that one configuration file describes. An experiment is one or "
+        "several representations with a model; it has one learning curve.",
+    ),
+    (
+        "Fold, role",
+        "Each fold tests one part of the speakers. The roles of utterances in a fold are train, "
+        "dev (development: selects the stopping step and the settings) and test.",
+    ),
+    (
+        "Size",
+        "The training size: the number of labels (labelled training utterances) that a model is "
+        "trained on.",
+    ),
+    (
+        "Cell, run",
+        "A cell is one experiment in one fold at one size. A run is the folder of results of a "
+        "trained cell.",
+    ),
+    (
+        "Repeat, order",
+        "A repeat is one training of a cell. It has its own training order, which decides the "
+        "training subset, and its own seed, which decides the initialisation.",
+    ),
+    ("Trial", "One point of a search grid of settings."),
+    (
+        "Slice, group",
+        "A slice is a grouping of the test utterances, for example by sex. A group is one value of "
+        "it.",
+    ),
+    ("Condition", "A way in which the test audio is perturbed, for example noise at one SNR."),
+    (
+        "Pre-trained weights, layer weights",
+        "Pre-trained weights are the parameters of a network that computes a representation. Layer "
+        "weights are learned: they weight the layers of that network, and they sum to 100 %.",
+    ),
+    ("Digest", "A SHA-256 of a file or of settings: equal digests mean equal content."),
 ]

@@ -1,4 +1,4 @@
-"""The sections before the results: how it was tested, and on what."""
+"""The sections on the protocol and on the corpus."""
 
 from __future__ import annotations
 
@@ -7,67 +7,93 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from emoscale.reporting.report.study import Study, StudyTable, highest
-from emoscale.reporting.report.views import Section, TableView, view_of
-from emoscale.reporting.report.words import count_words, percent
+from emoscale.reporting.report.formatting import format_count, format_percent
+from emoscale.reporting.report.study import Study, StudyTable, column_maximum
+from emoscale.reporting.report.views import Section, TableView, table_view
 
 _FOLD_MEANINGS = {
-    "fold": "which part of the corpus is tested",
-    "train": "utterances that training may draw from",
-    "dev": "utterances that chose step, strength and settings",
-    "test": "utterances that the scores are of",
-    "training speakers": "who is learned from",
-    "development speakers": "who the choices are made on",
-    "test speakers": "who is tested",
+    "fold": "name of the fold",
+    "train": "utterances available for training",
+    "dev": "development utterances, which select the stopping step and the settings",
+    "test": "test utterances",
+    "training speakers": "speakers of the training utterances",
+    "development speakers": "speakers of the development utterances",
+    "test speakers": "speakers of the test utterances",
 }
 _CLASS_MEANINGS = {
-    "class": "the study's class",
-    "utterances": "in the study",
-    "speakers": "who speak at least one of them",
-    "minutes": "of speech",
-    "mean seconds": "of an utterance",
+    "class": "class of the study",
+    "utterances": "labelled utterances of the class",
+    "speakers": "speakers with at least one utterance of the class",
+    "minutes": "total duration",
+    "mean seconds": "mean duration of an utterance",
 }
 
 
 def protocol_section(study: Study) -> Section:
-    """Folds, roles, sizes, repeats and the rule of development."""
+    """Return the section on folds, roles, sizes, repeats and the development set.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    Section
+        The section.
+    """
     folds: dict[str, Any] = study.checks.get("folds", {})
     scores = study.scores
-    guess = study.checks.get("speaker_predicts_label")
+    baseline = study.checks.get("speaker_predicts_label")
     facts: list[tuple[str, str | Markup]] = [
         ("Classes", ", ".join(study.checks.get("classes", []))),
-        ("Folds", f"{highest(scores, 'folds')}, each utterance tested in one of them"),
-        ("Tested", count_words(highest(scores, "test_utterances"), "utterance")),
-        ("Development", _development(study)),
+        (
+            "Folds",
+            f"{column_maximum(scores, 'folds')}; each utterance is tested in exactly one of them",
+        ),
+        ("Test set", format_count(column_maximum(scores, "test_utterances"), "utterance")),
+        ("Development set", _development(study)),
         ("Training sizes", _sizes(scores)),
-        ("Repeats", _repeats(highest(scores, "repeats"))),
+        ("Repeats", _repeats(column_maximum(scores, "repeats"))),
     ]
-    if study.shuffled:
+    if study.labels_shuffled:
         facts.append(
-            ("Labels", "permuted within training and within development, anew each repeat")
+            ("Labels", "permuted within the training and the development set, anew in each repeat")
         )
-    if guess:
+    if baseline:
         facts.append(
             (
-                "Guessing by speaker",
-                f"who knows only the speaker reaches {percent(guess['unweighted_accuracy'])} UA; "
-                f"who knows nothing, {percent(guess['chance'])}",
+                "Baseline by speaker",
+                "predicting the majority class of each speaker reaches a UA of "
+                f"{format_percent(baseline['unweighted_accuracy'])}; chance is "
+                f"{format_percent(baseline['chance'])}",
             )
         )
     return Section(
         "protocol",
-        "How it was tested",
+        "Protocol",
         paragraphs=[
-            "No speaker, utterance or identical recording is in two roles of a fold, except where "
-            "a warning says so: this is checked before anything is trained."
+            "No speaker, utterance or identical recording has two roles in a fold, unless a "
+            "warning names the exception. This is checked before anything is trained."
         ],
-        facts=[(term, told) for term, told in facts if told],
+        facts=[(term, fact) for term, fact in facts if fact],
         tables=[_folds_table(folds)] if folds else [],
     )
 
 
 def corpus_section(study: Study) -> Section:
-    """What the corpus holds, what was left out of it, and what its audit found."""
+    """Return the section on the corpus: its classes, rejected files and audit.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    Section
+        The section.
+    """
     utterances, rejected = study.rows("utterances"), study.rows("rejected")
     tables: list[TableView] = []
     facts: list[tuple[str, str | Markup]] = []
@@ -77,55 +103,54 @@ def corpus_section(study: Study) -> Section:
         facts = [
             ("Corpus", study.corpus),
             ("In the study", f"{len(labelled):,} utterances, {hours:.1f} hours"),
-            ("Outside its classes", count_words(len(utterances) - len(labelled), "utterance")),
+            ("Other classes", format_count(len(utterances) - len(labelled), "utterance")),
             ("Speakers", f"{labelled['speaker'].n_unique()}"),
         ]
         tables.append(_classes_table(labelled))
     if rejected is not None:
         counts = rejected["reason"].value_counts().sort("count", "reason", descending=[True, False])
         reasons = ", ".join(f"{reason} {count}" for reason, count in counts.iter_rows())
-        told = f"{count_words(len(rejected), 'file or entry', 'files and entries')} ({reasons})"
-        facts.append(("Left out", f"{told}; see corpus/rejected.csv"))
+        total = format_count(len(rejected), "file or entry", "files and entries")
+        facts.append(("Rejected", f"{total} ({reasons}); see corpus/rejected.csv"))
     paragraphs: list[str | Markup] = []
     audit = study.rows("audit")
     if audit is not None:
-        paragraphs.append(_audit_words(audit))
-        shown = ["severity", "finding", "subject", "other", "value", "detail"]
+        paragraphs.append(_audit_sentence(audit))
         tables.append(
-            view_of(
+            table_view(
                 study.tables["audit"],
-                "What the audit of the corpus found",
-                shown=shown,
+                "Findings of the audit of the corpus",
+                visible=["severity", "finding", "subject", "other", "value", "detail"],
                 file="corpus/audit.csv",
             )
         )
     elif "audit" in study.tables:
-        paragraphs.append("The audit of the corpus found nothing to report.")
+        paragraphs.append("The audit of the corpus has no findings.")
     else:
-        paragraphs.append("An audit of the corpus is not part of this study.")
-    return Section(
-        "corpus", "What it was tested on", paragraphs=paragraphs, facts=facts, tables=tables
-    )
+        paragraphs.append("The corpus was not audited in this study.")
+    return Section("corpus", "Corpus", paragraphs=paragraphs, facts=facts, tables=tables)
 
 
-def _audit_words(audit: pl.DataFrame) -> Markup:
+def _audit_sentence(audit: pl.DataFrame) -> Markup:
     counts = dict(audit["severity"].value_counts().iter_rows())
     return Markup(
-        "The audit of the corpus found {} that would break the protocol, {} that weaken the "
-        'scores, and {}. Its own page: <a href="audit.html">audit.html</a>.'
+        'The audit of the corpus has {}, {} and {}. Details: <a href="audit.html">audit.html</a>.'
     ).format(
-        counts.get("error", 0),
-        counts.get("warning", 0),
-        count_words(counts.get("note", 0), "note"),
+        *(
+            format_count(counts.get(severity, 0), severity)
+            for severity in ("error", "warning", "note")
+        )
     )
 
 
 def _development(study: Study) -> str:
     if study.checks.get("without_development_set"):
-        return "none: nothing was chosen on development data, trainings have a fixed length"
+        return "none: nothing is selected on development data; trainings have a fixed length"
     if study.checks.get("development_shares_speakers"):
-        return "utterances drawn at random from the training part, which share its speakers"
-    return "speakers of their own, neither trained on nor tested, choose step and settings"
+        return "random utterances of the training speakers"
+    return (
+        "separate speakers, neither trained on nor tested; they select stopping step and settings"
+    )
 
 
 def _sizes(scores: pl.DataFrame) -> str:
@@ -134,17 +159,17 @@ def _sizes(scores: pl.DataFrame) -> str:
         .agg(pl.col("training_utterances_mean").mean())
         .sort("training_utterances_mean")
     )
-    told = [
+    texts = [
         size if size == f"{labels:.0f}" else f"{size} ({labels:,.0f})"
         for size, labels in sizes.iter_rows()
     ]
-    return f"{', '.join(told)} labels; smaller sets are parts of larger ones"
+    return f"{', '.join(texts)} labels; smaller training sets are subsets of larger ones"
 
 
 def _repeats(repeats: int) -> str:
     if repeats == 1:
-        return "one a fold: how far a score moves by luck of the subset and seed is not known"
-    return f"{repeats} a fold, each with its own training subset and initialisation"
+        return "one per fold: the variance over training subsets and seeds is unknown"
+    return f"{repeats} per fold, each with its own training subset and initialisation"
 
 
 def _folds_table(folds: dict[str, Any]) -> TableView:
@@ -156,23 +181,23 @@ def _folds_table(folds: dict[str, Any]) -> TableView:
             "development speakers": ", ".join(fold["speakers"].get("dev", [])),
             "training speakers": ", ".join(fold["speakers"].get("train", [])),
             **{
-                f"{style}: text known": f"{share:.0%}"
-                for style, share in fold.get("repeated_text", {}).items()
+                f"{style}: repeated text": f"{fraction:.0%}"
+                for style, fraction in fold.get("repeated_text", {}).items()
             },
         }
         for name, fold in folds.items()
     ]
-    frame = pl.DataFrame(rows, infer_schema_length=None)
-    known = "share of the test utterances whose exact words are also in training"
+    dataframe = pl.DataFrame(rows, infer_schema_length=None)
+    repeated_text = "fraction of the test utterances whose transcript is also in the training set"
     meanings = {
         **_FOLD_MEANINGS,
-        **{name: known for name in frame.columns if name.endswith(": text known")},
+        **{name: repeated_text for name in dataframe.columns if name.endswith(": repeated text")},
     }
-    return view_of(StudyTable("folds", frame, meanings), "Roles of each fold")
+    return table_view(StudyTable("folds", dataframe, meanings), "Roles of each fold")
 
 
 def _classes_table(labelled: pl.DataFrame) -> TableView:
-    frame = (
+    dataframe = (
         labelled.group_by(pl.col("label").alias("class"))
         .agg(
             pl.len().alias("utterances"),
@@ -182,4 +207,4 @@ def _classes_table(labelled: pl.DataFrame) -> TableView:
         )
         .sort("class")
     )
-    return view_of(StudyTable("classes", frame, _CLASS_MEANINGS), "Classes")
+    return table_view(StudyTable("classes", dataframe, _CLASS_MEANINGS), "Classes")

@@ -1,4 +1,4 @@
-"""The section that says where every number came from."""
+"""The section on provenance: digests, versions and settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import polars as pl
 import yaml
 
 from emoscale.reporting.report.study import Study, StudyTable
-from emoscale.reporting.report.views import Section, view_of
+from emoscale.reporting.report.views import Section, table_view
 
-_ORIGIN = [
+_TITLE = "Provenance"
+_SOURCES = [
     "experiment",
     "representations",
     "pretrained_weights",
@@ -26,14 +27,23 @@ _ORIGIN = [
 
 
 def provenance_section(study: Study) -> Section:
-    """Digests of settings, code, features and folds; versions; the settings themselves."""
+    """Return the section with digests of settings, code, features and folds, and versions.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    Section
+        The section.
+    """
     runs = study.rows("runs")
     if runs is None:
-        return Section(
-            "provenance", "Where the numbers come from", absent="The table of trainings is missing."
-        )
+        return Section("provenance", _TITLE, absent="The table of trainings is missing.")
     meanings = study.tables["runs"].meanings
-    origin = runs.select(name for name in _ORIGIN if name in runs.columns).unique(
+    sources = runs.select(name for name in _SOURCES if name in runs.columns).unique(
         maintain_order=True
     )
     folds = runs.select("fold", "protocol_sha256").unique(maintain_order=True)
@@ -44,33 +54,35 @@ def provenance_section(study: Study) -> Section:
         listings.append((f"Experiment: {experiment}", _yaml(json.loads(settings))))
     return Section(
         "provenance",
-        "Where the numbers come from",
+        _TITLE,
         paragraphs=[
-            "Digests (sha256) of everything that went into a training: equal digests mean equal "
-            "settings, code, features and folds. A training is named by its experiment, fold, size "
-            "and repeat; its files lie in runs/experiment/fold/size beside this page."
+            "Digests (SHA-256) of all inputs of a training: equal digests mean equal settings, "
+            "code, features and folds. The files of a training are next to this page, in the "
+            "folder runs/experiment/fold/size."
         ],
         facts=[
             ("Versions", _versions(runs)),
             ("Devices", ", ".join(runs["device"].unique(maintain_order=True))),
         ],
         tables=[
-            view_of(StudyTable("origins", origin, meanings), "Origin of each experiment"),
-            view_of(StudyTable("fold-digests", folds, meanings), "Folds"),
+            table_view(StudyTable("sources", sources, meanings), "Sources of each experiment"),
+            table_view(StudyTable("fold-digests", folds, meanings), "Folds"),
         ],
         listings=listings,
     )
 
 
 def _versions(runs: pl.DataFrame) -> str:
-    """Package versions; where trainings differ in one, all that were used."""
-    found: dict[str, list[str]] = {}
-    for versions in runs["versions"].unique(maintain_order=True):
-        for name, version in json.loads(versions).items():
-            known = found.setdefault(name, [])
-            if version not in known:
-                known.append(version)
-    return ", ".join(f"{name} {' and '.join(found[name])}" for name in sorted(found))
+    """Return the package versions; if trainings differ in one, all that were used."""
+    versions_of_package: dict[str, list[str]] = {}
+    for packages in runs["versions"].unique(maintain_order=True):
+        for name, version in json.loads(packages).items():
+            versions = versions_of_package.setdefault(name, [])
+            if version not in versions:
+                versions.append(version)
+    return ", ".join(
+        f"{name} {' and '.join(versions_of_package[name])}" for name in sorted(versions_of_package)
+    )
 
 
 def _yaml(value: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The sections that show tables of results: what each needs, says, draws and lists."""
+"""The sections on results: their tables, figures and texts."""
 
 from __future__ import annotations
 
@@ -16,111 +16,166 @@ from emoscale.reporting.forest import forest_chart
 from emoscale.reporting.layer_weights import layer_weights_chart
 from emoscale.reporting.learning_curves import learning_curves_chart
 from emoscale.reporting.report.study import Study
-from emoscale.reporting.report.views import Section, figure_of, view_of
+from emoscale.reporting.report.views import Section, figure_view, table_view
 from emoscale.reporting.robustness import robustness_chart
 from emoscale.reporting.slices import slices_chart
 
 
 @dataclass(frozen=True)
-class Listing:
-    """A table of a study with its caption and the columns that are shown at first."""
+class ResultTable:
+    """A table of the study that a section shows."""
 
-    table: str
+    name: str
+    """Name of the table."""
+
     caption: str
-    shown: list[str]
-    folded: bool = False
-    """Whether the figure says it, and the rows are for who looks closer."""
+
+    visible: list[str]
+    """Columns that are visible at first."""
+
+    collapsed: bool = False
+    """Whether only the caption is visible at first, because the figure shows the same."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A section of results; it is there when its first table has rows."""
+class ResultSection:
+    """A section on results, which is on the page if its first table has rows."""
 
     title: str
-    lead: str
+
+    introduction: str
+
     absent: str
-    listings: list[Listing]
+    """Why a study does not have this section."""
+
+    tables: list[ResultTable]
+
     charts: tuple[Callable[[Study], alt.TopLevelMixin], ...] = ()
-    rigid: bool = False
-    """Whether its figures keep their form on a narrow screen and scroll there, because their panels
-    share labels or have text at a place of its own."""
+
+    fixed_layout: bool = False
+    """Whether its figures scroll on a narrow screen, because their panels share axis labels or
+    have text at fixed positions."""
+
+    @property
+    def key(self) -> str:
+        """The name of the section on the page."""
+        return self.tables[0].name.replace("_", "-")
 
 
 def result_sections(study: Study) -> list[Section]:
-    """The sections of all results, in the order of the page."""
-    return [_section(study, part) for part in PARTS]
+    """Return the sections on results, in the order of the page.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    list of Section
+        The sections.
+    """
+    return [_section(study, section) for section in RESULT_SECTIONS]
 
 
-def _section(study: Study, part: Part) -> Section:
-    key = part.listings[0].table.replace("_", "-")
-    if study.rows(part.listings[0].table) is None:
-        return Section(key, part.title, absent=part.absent)
-    paragraphs: list[str | Markup] = [part.lead]
-    charts = part.charts
-    if key == "scores" and len(first_figure_experiments(study)) == len(study.largest):
-        paragraphs.append("The figure stands beside the answer.")
+def _section(study: Study, section: ResultSection) -> Section:
+    if study.rows(section.tables[0].name) is None:
+        return Section(section.key, section.title, absent=section.absent)
+    paragraphs: list[str | Markup] = [section.introduction]
+    charts = section.charts
+    if section.key == "scores" and len(first_figure_experiments(study)) == len(study.ranking):
+        paragraphs.append("The figure at the top of the page shows these learning curves.")
         charts = ()
     return Section(
-        key,
-        part.title,
+        section.key,
+        section.title,
         paragraphs=paragraphs,
         figures=[
-            figure_of(f"{key}-{number}" if number else key, draw(study), rigid=part.rigid)
-            for number, draw in enumerate(charts)
+            figure_view(
+                f"{section.key}-{number}" if number else section.key,
+                chart(study),
+                fixed_layout=section.fixed_layout,
+            )
+            for number, chart in enumerate(charts)
         ],
         tables=[
-            view_of(
-                study.tables[listing.table],
-                listing.caption,
-                shown=listing.shown,
-                file=f"tables/{listing.table}.csv",
-                folded=listing.folded,
+            table_view(
+                study.tables[table.name],
+                table.caption,
+                visible=table.visible,
+                file=f"tables/{table.name}.csv",
+                collapsed=table.collapsed,
             )
-            for listing in part.listings
-            if study.rows(listing.table) is not None
+            for table in section.tables
+            if study.rows(table.name) is not None
         ],
     )
 
 
-def first_figure_experiments(study: Study, number: int = 7) -> list[str]:
-    """The best experiments, as many as one panel tells apart, with a curve before a single point.
+def first_figure_experiments(study: Study, maximum: int = 7) -> list[str]:
+    """Return the experiments of the first figure.
 
-    The best of all is among them whatever it has. In the study's order.
+    The best experiment is always included. Of the others, those with several sizes come first.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    maximum : int
+        Number of experiments that one panel can distinguish.
+
+    Returns
+    -------
+    list of str
+        Names of experiments in the order of the study.
     """
     sizes = dict(study.scores.group_by("experiment").len().iter_rows())
-    ranked = study.largest["experiment"].to_list()
+    ranked = study.ranking["experiment"].to_list()
     best, *others = ranked
-    chosen = [best, *sorted(others, key=lambda name: sizes[name] == 1)][:number]
+    selected = [best, *sorted(others, key=lambda name: sizes[name] == 1)][:maximum]
     return [
-        name for name in study.scores["experiment"].unique(maintain_order=True) if name in chosen
+        name for name in study.scores["experiment"].unique(maintain_order=True) if name in selected
     ]
 
 
-def first_chart(study: Study) -> alt.TopLevelMixin:
-    """The learning curves that stand beside the answer."""
-    chosen = first_figure_experiments(study)
-    return learning_curves_chart(study.scores.filter(pl.col("experiment").is_in(chosen)))
+def first_figure_chart(study: Study) -> alt.TopLevelMixin:
+    """Return the learning curves at the top of the page.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+
+    Returns
+    -------
+    altair.TopLevelMixin
+        The chart.
+    """
+    selected = first_figure_experiments(study)
+    return learning_curves_chart(study.scores.filter(pl.col("experiment").is_in(selected)))
 
 
 def _efficiency_chart(study: Study) -> alt.TopLevelMixin:
     table = study.tables["efficiency"]
-    about = table.about
     return efficiency_chart(
-        table.frame, study.scores, about.get("reference", ""), about.get("left_out", "")
+        table.dataframe,
+        study.scores,
+        table.metadata.get("reference", ""),
+        table.metadata.get("left_out", ""),
     )
 
 
-PARTS = [
-    Part(
+RESULT_SECTIONS = [
+    ResultSection(
         "Learning curves and scores",
-        "UA against the number of labels that were learned from. Every score is of speakers that "
-        "the training has not heard; utterances of all folds are pooled, and repeats (other "
-        "training subsets, orders and initialisations) are averaged.",
+        "UA (unweighted accuracy) against the number of training labels. No test speaker is in the "
+        "training set. The utterances of all folds are pooled; the scores are means over repeats "
+        "(other training subsets, orders and initialisations).",
         "",
         [
-            Listing(
+            ResultTable(
                 "scores",
-                "Scores, a row an experiment and training size",
+                "Scores: one row per experiment and training size",
                 [
                     *("experiment", "size", "training_utterances_mean", "ua", "wa"),
                     *("ua_repeat_std", "ua_fold_std", "ece"),
@@ -129,138 +184,138 @@ PARTS = [
         ],
         (lambda study: learning_curves_chart(study.scores),),
     ),
-    Part(
-        "How many labels one saves over another",
-        "How many labels an experiment needs for the UA that another reaches with more of them, "
-        "read off its learning curve. A factor of 8 says: an eighth of the labels is enough. Where "
-        "a curve ends before it is crossed, the factor is a bound, and the row says so.",
-        "Efficiency is not part of this study: it compares experiments that were trained at two or "
-        "more sizes, and there is no table of them.",
+    ResultSection(
+        "Label efficiency",
+        "How many labels an experiment needs for the UA that another reaches with more labels, "
+        "interpolated on its learning curve. A factor of 8 means that one eighth of the labels is "
+        "enough. If the learning curve does not cross that UA, the factor is a bound, as the "
+        "column `bound` states.",
+        "The study has no table of efficiency: it needs experiments that are trained at two or "
+        "more sizes.",
         [
-            Listing(
+            ResultTable(
                 "efficiency",
-                "Labels needed for the same UA, a row a pair and size",
+                "Labels needed for the same UA: one row per pair and size",
                 ["experiment", "other", "other_labels", "ua", "labels", "factor", "bound"],
             )
         ],
         (_efficiency_chart,),
-        rigid=True,
+        fixed_layout=True,
     ),
-    Part(
-        "Which differences are beyond doubt",
-        "Every pair of experiments at every size, on the same test utterances. Intervals and p "
-        "come from whole speakers, because utterances of one are not independent. A winner is "
-        "declared only after Holm's correction for all comparisons of the study.",
-        "Comparisons are not part of this study: there are no two experiments at one size, or no "
-        "table of them.",
+    ResultSection(
+        "Statistical comparisons",
+        "Every pair of experiments at every size, on the same test utterances. Confidence "
+        "intervals and p-values are clustered by speaker, because utterances of one speaker are "
+        "not independent. A winner is declared only if the difference is significant after Holm's "
+        "correction for all comparisons of the study.",
+        "The study has no table of comparisons: it needs two experiments at one size.",
         [
-            Listing(
+            ResultTable(
                 "comparisons",
-                "Comparisons, a row a pair and size",
+                "Comparisons: one row per pair and size",
                 [
                     *("size", "experiment", "other", "ua", "other_ua", "difference"),
                     *("p_holm", "winner", "effect_size"),
                 ],
             )
         ],
-        (lambda study: forest_chart(study.tables["comparisons"].frame, study.scores),),
-        rigid=True,
+        (lambda study: forest_chart(study.tables["comparisons"].dataframe, study.scores),),
+        fixed_layout=True,
     ),
-    Part(
-        "Which class is taken for which",
-        "Rows are the true classes and sum to 100 %: the diagonal is what was recognised.",
-        "Confusion matrices are not part of this study: there is no table of them.",
+    ResultSection(
+        "Confusion matrices",
+        "Rows are the true classes and sum to 100 %; the diagonal is the recall of each class.",
+        "The study has no table of confusions.",
         [
-            Listing(
+            ResultTable(
                 "confusion",
-                "Confusions, a row a true and a predicted class",
+                "Confusions: one row per true and predicted class",
                 ["experiment", "size", "label", "predicted", "fraction", "utterances"],
-                folded=True,
+                collapsed=True,
             )
         ],
-        (lambda study: confusion_chart(study.tables["confusion"].frame, study.scores),),
+        (lambda study: confusion_chart(study.tables["confusion"].dataframe, study.scores),),
     ),
-    Part(
-        "For whom it works",
-        "The same answers, counted by group: a mean can hide that one group is served worse. Gaps "
-        "are between two groups of the same experiment.",
-        "Slices (by sex, speaker, style and the like) are not part of this study: there is no "
-        "table of them.",
+    ResultSection(
+        "Scores by group of utterances",
+        "The same predictions, scored separately for each group of test utterances: an overall "
+        "score can hide a lower score of one group. A gap is the difference between two groups of "
+        "one experiment.",
+        "The study has no table of slices (by sex, speaker, style and so on).",
         [
-            Listing(
+            ResultTable(
                 "slices",
-                "Scores by group",
+                "Scores: one row per experiment and group",
                 [
                     *("experiment", "size", "slice", "group", "utterances", "speakers"),
                     *("ua", "wa"),
                 ],
             ),
-            Listing(
+            ResultTable(
                 "slice_gaps",
-                "Gaps between groups",
+                "Gaps: one row per experiment and pair of groups",
                 ["experiment", "size", "slice", "group", "other", "gap"],
             ),
         ],
-        (lambda study: slices_chart(study.tables["slices"].frame, study.scores),),
-        rigid=True,
+        (lambda study: slices_chart(study.tables["slices"].dataframe, study.scores),),
+        fixed_layout=True,
     ),
-    Part(
-        "Which layers the models take",
-        "Where a network's layers are read with learned weights: how much of each the trained "
-        "models take. Equal shares are where training starts.",
-        "Layer weights: no experiment of this study weighs the layers of a network; each reads one "
-        "layer, or a representation without layers.",
+    ResultSection(
+        "Layer weights",
+        "The weights that the trained models have learned for the layers of a network. They are "
+        "equal before training.",
+        "No experiment of this study has layer weights: each uses one layer, or a representation "
+        "without layers.",
         [
-            Listing(
+            ResultTable(
                 "layer_weights",
-                "Layer weights, a row a layer, fold and repeat",
+                "Layer weights: one row per layer, fold and repeat",
                 ["experiment", "representation", "layer", "size", "fold", "repeat", "weight"],
-                folded=True,
+                collapsed=True,
             )
         ],
-        (lambda study: layer_weights_chart(study.tables["layer_weights"].frame, study.scores),),
+        (lambda study: layer_weights_chart(study.tables["layer_weights"].dataframe, study.scores),),
     ),
-    Part(
-        "In noise, in rooms and on the telephone",
-        "The same trained models on degraded test recordings; the drop is against the recordings "
-        "as they are.",
-        "Robustness is not part of this study; see `robustness` in the configuration.",
+    ResultSection(
+        "Robustness",
+        "The same trained models on perturbed test audio: with noise, reverberation or a telephone "
+        "band. The drop is the UA on clean audio minus the UA on perturbed audio.",
+        "Robustness was not tested in this study; see `robustness` in the configuration.",
         [
-            Listing(
+            ResultTable(
                 "robustness",
-                "Scores under degradation",
+                "Scores: one row per experiment and condition",
                 ["experiment", "size", "condition", "level", "ua", "drop"],
             )
         ],
-        (lambda study: robustness_chart(study.tables["robustness"].frame, study.scores),),
-        rigid=True,
+        (lambda study: robustness_chart(study.tables["robustness"].dataframe, study.scores),),
+        fixed_layout=True,
     ),
-    Part(
-        "What more labels would bring",
-        "Each learning curve, continued: the UA to expect at sizes nobody has labelled yet, and "
-        "the labels a wanted UA would need. Rows called hidden check the forecast: the last "
-        "measured point was hidden from it, and must lie inside the interval.",
-        "A forecast is not part of this study: it needs learning curves of several sizes, and "
-        "there is no table of it.",
+    ResultSection(
+        "Forecast with more labels",
+        "The extrapolation of each learning curve: the UA expected at larger sizes, and the number "
+        "of labels needed for a target UA (rows of the kind `target`). Rows of the kind `held_out` "
+        "check the forecast: the largest measured size is left out, and its UA should be within "
+        "the interval.",
+        "The study has no table of forecasts: they need learning curves of several sizes.",
         [
-            Listing(
+            ResultTable(
                 "forecast",
-                "Forecasts",
+                "Forecasts: one row per experiment and size",
                 ["experiment", "kind", "labels", "ua", "measured_ua", "covered"],
             )
         ],
-        (lambda study: forecast_chart(study.tables["forecast"].frame, study.scores),),
+        (lambda study: forecast_chart(study.tables["forecast"].dataframe, study.scores),),
     ),
-    Part(
-        "Beside published figures",
-        "Published scores with their sources, and ours where the protocol matches; what differs is "
-        "said in the row.",
-        "Published figures stand beside studies of corpora that they exist for; this study has no "
-        "table of them.",
+    ResultSection(
+        "Published results",
+        "Published scores with their sources, next to the scores of this study if the protocol is "
+        "comparable. The column `differences` names what differs.",
+        "The study has no table of published results, which exist for some corpora only.",
         [
-            Listing(
+            ResultTable(
                 "published",
-                "Published and ours",
+                "Published results and results of this study",
                 [
                     *("source", "system", "metric", "labels", "value", "our_value"),
                     *("experiment", "differences"),
@@ -268,24 +323,24 @@ PARTS = [
             )
         ],
     ),
-    Part(
-        "Every training",
-        "A row a training: its counts, scores, time, memory and device. All columns show the "
-        "digests of what it was made from, too.",
+    ResultSection(
+        "All trainings",
+        "Counts, scores, time, memory and device of each training (one repeat of a cell). `All "
+        "columns` also shows the digests of its inputs.",
         "The table of trainings is missing.",
         [
-            Listing(
+            ResultTable(
                 "runs",
-                "Trainings",
+                "Trainings: one row per experiment, fold, size and repeat",
                 [
                     *("experiment", "fold", "size", "repeat", "training_utterances", "ua", "wa"),
                     *("best_development_ua", "steps", "stop_reason", "seconds"),
                     *("peak_memory_megabytes", "device", "precision"),
                 ],
             ),
-            Listing(
+            ResultTable(
                 "trials",
-                "Points of searched grids",
+                "Trials: one row per point of a search grid",
                 [
                     *("experiment", "fold", "size", "repeat", "trial", "choices", "chosen"),
                     *("development_ua", "steps", "seconds"),

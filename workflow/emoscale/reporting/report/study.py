@@ -1,4 +1,4 @@
-"""What a report is written from: the tables of a study, and the checks of its protocol."""
+"""Input of the report: the tables of a study and the checks of its protocol."""
 
 from __future__ import annotations
 
@@ -12,65 +12,82 @@ from typing import Any
 import polars as pl
 
 from emoscale.reporting.figures import largest_sizes
-from emoscale.runtime.errors import StoreError, reason_of
+from emoscale.runtime.errors import StoreError, error_summary
 from emoscale.tables.parquet import read_arrow, read_metadata
 
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A table as it lies in a study's folder, with the meaning of each column."""
+    """A table of the study's results."""
 
     name: str
-    frame: pl.DataFrame
+
+    dataframe: pl.DataFrame
+
     meanings: Mapping[str, str] = field(default_factory=dict)
-    about: Mapping[str, str] = field(default_factory=dict)
-    """What is said of the table as a whole (see `tables.read_metadata`)."""
+    """Description of each column."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Metadata of the whole table (`tables.read_metadata`)."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """All that a report may say."""
+    """All inputs of the report."""
 
     tables: Mapping[str, StudyTable]
+    """Tables by their name."""
+
     checks: Mapping[str, Any]
-    """`protocol/checks.json`."""
+    """Content of `protocol/checks.json`."""
 
     settings: Mapping[str, Any]
-    """Parts of the study's configuration, by their name."""
+    """Sections of the study's configuration by their key."""
 
     def rows(self, name: str) -> pl.DataFrame | None:
-        """The rows of a table; None where the study has no such table, or an empty one."""
+        """Return the rows of a table.
+
+        Parameters
+        ----------
+        name : str
+            Name of the table.
+
+        Returns
+        -------
+        DataFrame or None
+            The rows; None if the study has no such table, or if the table is empty.
+        """
         table = self.tables.get(name)
-        return None if table is None or table.frame.is_empty() else table.frame
+        return None if table is None or table.dataframe.is_empty() else table.dataframe
 
     @cached_property
     def scores(self) -> pl.DataFrame:
-        """The table every study has."""
-        return self.tables["scores"].frame
+        """The table of scores, which every study has."""
+        return self.tables["scores"].dataframe
 
     @cached_property
-    def largest(self) -> pl.DataFrame:
+    def ranking(self) -> pl.DataFrame:
         """The score of each experiment at its largest size, best first."""
         return largest_sizes(self.scores).sort("ua", descending=True, maintain_order=True)
 
     @property
     def corpus(self) -> str:
-        """What the corpus is called."""
+        """The name of the corpus."""
         return str(self.scores["corpus"][0])
 
     @property
-    def shuffled(self) -> bool:
-        """Whether this is a negative control, whose training labels are permuted."""
+    def labels_shuffled(self) -> bool:
+        """Whether the study is a negative control, whose training labels are permuted."""
         return bool(self.checks.get("labels_shuffled"))
 
     @property
     def synthetic(self) -> bool:
-        """Whether the corpus's speech is generated."""
+        """Whether the speech of the corpus is generated."""
         return "synthetic" in self.corpus
 
     @cached_property
     def random_weights(self) -> list[str]:
-        """The experiments that read networks whose weights are random."""
+        """The experiments whose representations come from networks with random weights."""
         untrained = self.scores.filter(
             pl.col("pretrained_weights").str.contains("untrained|random")
         )
@@ -78,42 +95,88 @@ class Study:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What weakens the scores, each once."""
+        """The warnings about the protocol."""
         return [note for note in str(self.scores["notes"][0]).split("; ") if note]
 
 
-def highest(table: pl.DataFrame, column: str) -> int:
-    """The largest whole number of a column."""
+def column_maximum(table: pl.DataFrame, column: str) -> int:
+    """Return the maximum of a column of integers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table.
+    column : str
+        Name of the column.
+
+    Returns
+    -------
+    int
+        The maximum.
+    """
     return max(int(value) for value in table[column])
 
 
 def read_study(
     paths: Iterable[Path], checks: Path, settings: Mapping[str, Any] | None = None
 ) -> Study:
-    """Read the tables, each called as its file is, and the protocol's checks.
+    """Read the tables and the protocol's checks.
 
-    Raises `StoreError` where a file cannot be read, or `scores` is missing or has no rows.
+    Parameters
+    ----------
+    paths : iterable of Path
+        Parquet files; the name of a table is its file name without the extension.
+    checks : Path
+        The file `protocol/checks.json`.
+    settings : mapping or None
+        Sections of the configuration that the report shows.
+
+    Returns
+    -------
+    Study
+        The study.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read, or if the table of scores is missing or empty.
     """
     tables = {path.stem: read_study_table(path) for path in paths}
-    if "scores" not in tables or tables["scores"].frame.is_empty():
-        raise StoreError("a report needs the table of scores, with rows: run make_tables first")
+    if "scores" not in tables or tables["scores"].dataframe.is_empty():
+        raise StoreError("a report needs a table of scores with rows: run make_tables first")
     try:
-        found = json.loads(checks.read_text(encoding="utf-8"))
+        content = json.loads(checks.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{checks} does not exist; run check_protocol first") from None
     except ValueError as error:
         raise StoreError(
-            f"{checks}: is not JSON ({reason_of(error)}); remove it and run again"
+            f"{checks}: is not JSON ({error_summary(error)}); remove it and run again"
         ) from None
-    return Study(tables, found, settings or {})
+    return Study(tables, content, settings or {})
 
 
 def read_study_table(path: Path) -> StudyTable:
-    """Read a table with what its columns mean; raises `StoreError` where it cannot be read."""
+    """Read a table with the descriptions of its columns.
+
+    Parameters
+    ----------
+    path : Path
+        The Parquet file.
+
+    Returns
+    -------
+    StudyTable
+        The table.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read.
+    """
     arrow = read_arrow(path)
     meanings = {
         field.name: (field.metadata or {}).get(b"meaning", b"").decode() for field in arrow.schema
     }
-    frame = pl.from_arrow(arrow)
-    assert isinstance(frame, pl.DataFrame)
-    return StudyTable(path.stem, frame, meanings, read_metadata(path))
+    dataframe = pl.from_arrow(arrow)
+    assert isinstance(dataframe, pl.DataFrame)
+    return StudyTable(path.stem, dataframe, meanings, read_metadata(path))

@@ -1,4 +1,4 @@
-"""Views of the page: sections, their figures, and tables that its program sorts and filters."""
+"""Views of the page: sections, figures and tables, with their data as JSON."""
 
 from __future__ import annotations
 
@@ -13,126 +13,196 @@ import altair as alt
 import polars as pl
 from markupsafe import Markup
 
-from emoscale.reporting.report.columns import Column, columns_of
+from emoscale.reporting.report.columns import Column, table_columns
 from emoscale.reporting.report.study import StudyTable
 
 
 @dataclass(frozen=True)
 class FigureView:
-    """A chart and the words that belong to it."""
+    """A chart with its title and its explanation."""
 
     key: str
+    """Name of the figure on the page."""
+
     title: str
     explanation: str
-    chart: dict[str, Any]
-    """Vega-Lite."""
 
-    rigid: bool = False
-    """Whether it scrolls where there is too little room, instead of being laid out anew."""
+    chart: dict[str, Any]
+    """The chart as Vega-Lite."""
+
+    fixed_layout: bool = False
+    """Whether the layout stays the same on a narrow screen, where the figure scrolls."""
 
     def data(self) -> Markup:
-        """The chart for the page's program, safe within a script element."""
+        """Return the chart as JSON for a script element.
+
+        Returns
+        -------
+        Markup
+            The JSON.
+        """
         return script_json(self.chart)
 
 
-def figure_of(key: str, chart: alt.TopLevelMixin, rigid: bool = False) -> FigureView:
-    """The view of a chart, whose own title and subtitle become text of the page."""
+def figure_view(key: str, chart: alt.TopLevelMixin, fixed_layout: bool = False) -> FigureView:
+    """Return the view of a chart; title and subtitle of the chart become text of the page.
+
+    Parameters
+    ----------
+    key : str
+        Name of the figure on the page.
+    chart : altair.TopLevelMixin
+        The chart.
+    fixed_layout : bool
+        Whether the layout stays the same on a narrow screen.
+
+    Returns
+    -------
+    FigureView
+        The view.
+    """
     with alt.data_transformers.enable("default", max_rows=None):
-        schema_field = chart.to_dict()
-    schema_field.pop("$schema", None)  # an address, which a page without a network does not need
-    title = schema_field.pop("title", "")
+        specification = chart.to_dict()
+    specification.pop("$schema", None)  # a URL, which a page without a network does not need
+    title = specification.pop("title", "")
     if isinstance(title, str):
-        return FigureView(key, title, "", schema_field, rigid)
+        return FigureView(key, title, "", specification, fixed_layout)
     text, subtitle = title.get("text", ""), title.get("subtitle", [])
     lines = [subtitle] if isinstance(subtitle, str) else subtitle
-    # Warnings and weights stand on the page itself, once.
-    own = itertools.takewhile(lambda line: not line.startswith(("Note: ", "Weights of ")), lines)
-    words = text if isinstance(text, str) else " ".join(text)
-    return FigureView(key, words, _joined(own), schema_field, rigid)
+    # The page shows the warnings and the sources of pre-trained weights elsewhere.
+    explanation = itertools.takewhile(
+        lambda line: not line.startswith(("Note: ", "Weights of ")), lines
+    )
+    joined_title = text if isinstance(text, str) else " ".join(text)
+    return FigureView(key, joined_title, _join_lines(explanation), specification, fixed_layout)
 
 
-def _joined(lines: Iterable[str]) -> str:
-    """Lines as running text: one that follows a full stop begins with a capital letter.
+def _join_lines(lines: Iterable[str]) -> str:
+    """Join lines to a paragraph; a line after a full stop begins with a capital letter.
 
-    >>> _joined(["band: one deviation;", "dashed: chance.", "grey: the others."])
+    >>> _join_lines(["band: one deviation;", "dashed: chance.", "grey: the others."])
     'band: one deviation; dashed: chance. Grey: the others.'
     """
     text = ""
     for line in lines:
-        begins = line[:1].upper() + line[1:] if text.endswith(".") else line
-        text = f"{text} {begins}".strip()
+        capitalised = line[:1].upper() + line[1:] if text.endswith(".") else line
+        text = f"{text} {capitalised}".strip()
     return text
 
 
-_INFINITY = "\ue000 infinity"  # a letter of private use: in no table
-_DIGITS = 6  # of a number in the page; the files have all
+_INFINITY = "\ue000 infinity"  # begins with a private-use character, which no table contains
+_DIGITS = 6  # significant digits of numbers on the page; the files have all
 
 
 @dataclass(frozen=True)
 class TableView:
-    """A table with what stands around it."""
+    """A table with its caption and its columns."""
 
     key: str
-    """Name on the page, and of the file that is downloaded."""
+    """Name of the table on the page, and of the file that is downloaded."""
 
     caption: str
     columns: list[Column]
-    frame: pl.DataFrame
-    file: str | None = None
-    """Where the table lies beside the page."""
+    dataframe: pl.DataFrame
 
-    folded: bool = False
-    """Whether it is folded away under its caption."""
+    file: str | None = None
+    """Path of the same table, relative to the page."""
+
+    collapsed: bool = False
+    """Whether only the caption is visible until the reader opens the table."""
 
     def data(self) -> Markup:
-        """The table for the page's program, safe within a script element."""
+        """Return the table as JSON for a script element.
+
+        Returns
+        -------
+        Markup
+            The JSON.
+        """
         return script_json(
             {
                 "key": self.key,
                 "columns": [asdict(column) for column in self.columns],
-                "rows": len(self.frame),
-                "data": {name: _encoded(self.frame[name]) for name in self.frame.columns},
+                "rows": len(self.dataframe),
+                "data": {
+                    name: _encode_column(self.dataframe[name]) for name in self.dataframe.columns
+                },
             }
         )
 
 
-def view_of(
+def table_view(
     table: StudyTable,
     caption: str,
     *,
-    shown: list[str] | None = None,
+    visible: list[str] | None = None,
     key: str | None = None,
     file: str | None = None,
-    folded: bool = False,
+    collapsed: bool = False,
 ) -> TableView:
-    """The view of a study's table; `shown` are the columns that stand there at first."""
-    columns = columns_of(table.frame, dict(table.meanings), shown)
-    return TableView(key or table.name, caption, columns, table.frame, file, folded)
+    """Return the view of a table.
+
+    Parameters
+    ----------
+    table : StudyTable
+        The table.
+    caption : str
+        Its caption.
+    visible : list of str or None
+        Columns that are visible at first; None: all.
+    key : str or None
+        Name of the table on the page; None: the name of the table.
+    file : str or None
+        Path of the same table, relative to the page.
+    collapsed : bool
+        Whether only the caption is visible at first.
+
+    Returns
+    -------
+    TableView
+        The view.
+    """
+    columns = table_columns(table.dataframe, dict(table.meanings), visible)
+    return TableView(key or table.name, caption, columns, table.dataframe, file, collapsed)
 
 
 def script_json(value: Any) -> Markup:
-    """JSON that cannot end the script element it stands in, whatever its strings hold.
+    r"""Return JSON that is safe in a script element, whatever its strings contain.
 
-    What is not a number becomes null. JSON has no infinity, but 1e999 is read as it.
+    NaN becomes null. Infinity, which JSON does not have, becomes 1e999, which is read as infinity.
 
+    Parameters
+    ----------
+    value : Any
+        A value of lists, dictionaries, strings, numbers and None.
+
+    Returns
+    -------
+    Markup
+        The JSON.
+
+    Examples
+    --------
     >>> script_json([float("-inf"), float("nan")])
     Markup('[-1e999,null]')
     >>> script_json({"name": "</script><b>"})
-    Markup('{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003e"}')
+    Markup('{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}')
     """
-    text = json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        _without_nan(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     text = text.replace(f'"{_INFINITY}"', "1e999").replace(f'"-{_INFINITY}"', "-1e999")
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return Markup(text)  # nothing in it is markup
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # all markup in it is escaped
 
 
-def _finite(value: Any) -> Any:
-    """A value without what JSON does not have; infinities are marked."""
+def _without_nan(value: Any) -> Any:
+    """Return a value with null for NaN and a marker for infinity."""
     if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
+        return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [_without_nan(item) for item in value]
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, float) and math.isinf(value):
@@ -140,24 +210,24 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _encoded(column: pl.Series) -> Any:
-    """A column as a list, or as distinct values and their places where values repeat."""
+def _encode_column(column: pl.Series) -> Any:
+    """Return a column as a list, or as its distinct values and indices if values repeat."""
     if column.dtype.is_nested():
         values: list[Any] = [
             None if value is None else json.dumps(value, ensure_ascii=False)
             for value in column.to_list()
         ]
     else:
-        values = [_plain(value) for value in column.to_list()]
+        values = [_rounded(value) for value in column.to_list()]
     distinct = list(dict.fromkeys(values))
     if len(distinct) > max(1, len(values) // 2):
         return values
-    place = {value: number for number, value in enumerate(distinct)}
-    return {"values": distinct, "places": [place[value] for value in values]}
+    index = {value: number for number, value in enumerate(distinct)}
+    return {"values": distinct, "indices": [index[value] for value in values]}
 
 
-def _plain(value: Any) -> Any:
-    """A value with no more digits than the page shows or sorts by."""
+def _rounded(value: Any) -> Any:
+    """Return a value with at most the digits that the page shows or sorts by."""
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}")
     if value is None or isinstance(value, bool | int | str):
@@ -167,18 +237,23 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Section:
-    """What stands under one heading; each part only where there is something."""
+    """A section of the page; each of its fields may be empty."""
 
     key: str
+    """Name of the section on the page."""
+
     title: str
+
     absent: str = ""
-    """Why there is nothing, in a sentence; then all else is empty."""
+    """Why the study does not have this section; all fields below are then empty."""
 
     paragraphs: list[str | Markup] = field(default_factory=list)
+
     facts: list[tuple[str, str | Markup]] = field(default_factory=list)
-    """Terms with what holds for them."""
+    """Terms with their values."""
 
     figures: list[FigureView] = field(default_factory=list)
     tables: list[TableView] = field(default_factory=list)
+
     listings: list[tuple[str, str]] = field(default_factory=list)
-    """Summaries with text that is folded away below them, line by line as written."""
+    """Captions with preformatted text, which is collapsed at first."""

@@ -1,1 +1,1 @@
-"""Pre-trained weights by name and address: downloaded once, checked, or made for a trial."""
+"""Pre-trained weights: downloads with a digest check, and small untrained models for tests."""

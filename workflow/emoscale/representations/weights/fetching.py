@@ -1,4 +1,4 @@
-"""Pre-trained weights by their name in the configuration: downloaded once, and held to a digest."""
+"""Download of pre-trained weights to a cache, with a check of their digest."""
 
 from __future__ import annotations
 
@@ -13,25 +13,48 @@ from emoscale.config.checkpoints import (
     HubModel,
     UntrainedModel,
 )
-from emoscale.representations.weights.origin import Origin, folder_sha256
-from emoscale.runtime.errors import CheckpointError, reason_of
+from emoscale.representations.weights.local_checkpoint import LocalCheckpoint, folder_sha256
+from emoscale.runtime.errors import CheckpointError, error_summary
 from emoscale.runtime.files import write_text
 from emoscale.runtime.provenance import file_sha256
 
 RETRIES = 2
-"""Tries of a download after the first one; the connection may come back."""
+"""Further attempts after a download failed, since a lost connection may be restored."""
 
 SETTINGS_AND_TOKENIZERS = ["*.json", "*.txt", "*.model"]
+"""Patterns of the small files of a model on the Hugging Face hub."""
+
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-"""Of a model on the hub: pickled ones only where it has no others."""
+"""Patterns of its weights; the second, a pickle, is used only if nothing matches the first."""
 
 
 def fetch_checkpoint(
     name: str, settings: CheckpointSettings, cache: Path, offline: bool = False
-) -> Origin:
-    """Make sure that the weights of `checkpoints.<name>` are in `cache`, and say what they are.
+) -> LocalCheckpoint:
+    """Download a checkpoint unless it is in the cache, and check its digest.
 
-    What is there already needs no network. Raises `CheckpointError`, with the name.
+    A checkpoint in the cache is used without network access.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the configuration, below `checkpoints`.
+    settings : CheckpointSettings
+        Source of the weights.
+    cache : Path
+        Folder of the cache.
+    offline : bool
+        Whether downloads are forbidden.
+
+    Returns
+    -------
+    LocalCheckpoint
+        Path, digest and description of the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be downloaded, written or read, or has another digest.
     """
     cache = cache.absolute()
     try:
@@ -41,29 +64,45 @@ def fetch_checkpoint(
             case HubModel():
                 return _fetch_hub_model(name, settings, cache, offline)
             case UntrainedModel():
-                from emoscale.representations.weights.untrained import make_untrained  # with torch
+                from emoscale.representations.weights.untrained import (  # imports torch
+                    create_untrained_checkpoint,
+                )
 
-                return make_untrained(name, settings, cache)
+                return create_untrained_checkpoint(name, settings, cache)
     except CheckpointError as error:
         raise CheckpointError(f"checkpoints.{name}: {error}") from None
     except OSError as error:
         raise CheckpointError(
             f"checkpoints.{name}: {error.filename or cache}: {error.strerror or error}; the cache "
-            "needs room and the right to write: mend that or name another, and run again"
+            "needs free space and write permission: provide them or name another cache, and run "
+            "again"
         ) from None
 
 
 def is_in_cache(settings: CheckpointSettings, cache: Path) -> bool:
-    """Whether `fetch_checkpoint` would write nothing to `cache`; looking writes nothing either."""
+    """Return whether a checkpoint is complete in the cache; nothing is written.
+
+    Parameters
+    ----------
+    settings : CheckpointSettings
+        Source of the weights.
+    cache : Path
+        Folder of the cache.
+
+    Returns
+    -------
+    bool
+        True if `fetch_checkpoint` would write nothing to the cache.
+    """
     match settings:
         case DownloadedFile():
             path = cached_path(settings.url, cache)
-            return path.is_file() and bool(settings.sha256 or _record_of(path).is_file())
+            return path.is_file() and bool(settings.sha256 or _digest_file(path).is_file())
         case HubModel():
             from huggingface_hub.errors import HFValidationError
 
             try:
-                return _snapshot(settings, cache.absolute(), local=True).is_dir()
+                return _snapshot(settings, cache.absolute(), local_only=True).is_dir()
             except (HFValidationError, OSError):
                 return False
         case UntrainedModel():
@@ -73,8 +112,22 @@ def is_in_cache(settings: CheckpointSettings, cache: Path) -> bool:
 
 
 def cached_path(url: str, cache: Path) -> Path:
-    """Where the file at `url` lies in `cache`: a folder an address, and the file's own name.
+    """Return the path of a downloaded file in the cache: one folder per URL, and the file's name.
 
+    Parameters
+    ----------
+    url : str
+        Address of the file.
+    cache : Path
+        Folder of the cache.
+
+    Returns
+    -------
+    Path
+        Absolute path; its last component contains only letters, digits and `._-`.
+
+    Examples
+    --------
     >>> cached_path("https://example.org/models/wav2vec_large.pt?download=1", Path("/cache"))
     PosixPath('/cache/ae2d68dee2a1417b/wav2vec_large.pt')
     """
@@ -83,10 +136,10 @@ def cached_path(url: str, cache: Path) -> Path:
     return cache.absolute() / hashlib.sha256(url.encode()).hexdigest()[:16] / name
 
 
-def _fetch_file(name: str, settings: DownloadedFile, cache: Path, offline: bool) -> Origin:
-    """The file at an address, with the configuration's digest or that of the first download."""
+def _fetch_file(name: str, settings: DownloadedFile, cache: Path, offline: bool) -> LocalCheckpoint:
+    """Fetch a file whose digest is that of the configuration or of the first download."""
     path = cached_path(settings.url, cache)
-    record = _record_of(path)
+    digest_file = _digest_file(path)
     is_new = not path.is_file()
     if is_new and offline:
         raise CheckpointError(
@@ -95,29 +148,29 @@ def _fetch_file(name: str, settings: DownloadedFile, cache: Path, offline: bool)
         )
     if is_new:
         _download(settings.url, path)
-    found, wanted = file_sha256(path), settings.sha256
-    says, place = "as the configuration says", "mend sha256"
-    if wanted is None and record.is_file():
-        wanted = record.read_text(encoding="utf-8").strip()
-        says, place = "as at the first download", f"remove {record}"
-    if is_new and wanted not in (None, found):
+    actual, expected = file_sha256(path), settings.sha256
+    source, remedy = "as in the configuration", "correct sha256"
+    if expected is None and digest_file.is_file():
+        expected = digest_file.read_text(encoding="utf-8").strip()
+        source, remedy = "as at the first download", f"remove {digest_file}"
+    if is_new and expected not in (None, actual):
         path.unlink()
         raise CheckpointError(
-            f"{settings.url} gave a file of sha256 {found}, not {wanted} {says}; it is removed: "
-            f"where the new file is right, {place}, and run again"
+            f"{settings.url} has sha256 {actual}, not {expected} {source}; the downloaded file was "
+            f"removed: if it is the correct one, {remedy}, and run again"
         )
-    if wanted not in (None, found):
+    if expected not in (None, actual):
         raise CheckpointError(
-            f"{path} has sha256 {found}, not {wanted} {says}: it is damaged or was changed; "
+            f"{path} has sha256 {actual}, not {expected} {source}: it is damaged or was changed; "
             f"remove it and run again to download {settings.url}"
         )
-    if is_new or wanted is None:
-        write_text(record, found + "\n")
-    return Origin(name, path, found, f"{path.name}, sha256 {found[:8]}…")
+    if is_new or expected is None:
+        write_text(digest_file, actual + "\n")
+    return LocalCheckpoint(name, path, actual, f"{path.name}, sha256 {actual[:8]}…")
 
 
 def _download(url: str, path: Path) -> None:
-    """Download a file, which pooch gives its name once it is whole."""
+    """Download a file; pooch renames it to `path` when it is complete."""
     import pooch
     import requests
 
@@ -128,39 +181,42 @@ def _download(url: str, path: Path) -> None:
         manager.fetch(path.name, downloader=pooch.HTTPDownloader(chunk_size=1 << 20))
     except requests.RequestException as error:
         raise CheckpointError(
-            f"{url} cannot be downloaded ({reason_of(error)}); mend the address or connect to a "
-            f"network, and run again, or put the file at {path}"
+            f"{url} cannot be downloaded ({error_summary(error)}); correct the address or connect "
+            f"to a network, and run again, or put the file at {path}"
         ) from None
-    path.chmod(path.parent.stat().st_mode & 0o666)  # others read the cache, too
+    path.chmod(path.parent.stat().st_mode & 0o666)  # other users may read the cache as well
     with path.open("rb") as file:
-        begin = file.read(512).lstrip().lower()
-    if begin.startswith((b"<!doctype html", b"<html")):
+        start = file.read(512).lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
         path.unlink()
-        raise CheckpointError(f"{url} gives a page, not a file of weights; mend the address")
+        raise CheckpointError(f"{url} is a web page, not a file of weights; correct the address")
 
 
-def _record_of(path: Path) -> Path:
+def _digest_file(path: Path) -> Path:
+    """File next to a download that stores its digest."""
     return path.with_name(path.name + ".sha256")
 
 
-def _fetch_hub_model(name: str, settings: HubModel, cache: Path, offline: bool) -> Origin:
-    """A model's folder; a downloaded branch stays as it was, whatever the hub has since."""
+def _fetch_hub_model(name: str, settings: HubModel, cache: Path, offline: bool) -> LocalCheckpoint:
+    """Fetch a model of the hub; a downloaded branch is not updated when the hub changes."""
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = _snapshot(settings, cache, local=True)
+        folder = _snapshot(settings, cache, local_only=True)
     except HFValidationError as error:
         raise CheckpointError(
-            f"{settings.hub} is no name of a model: {reason_of(error)}; mend it"
+            f"{settings.hub} is not the name of a model: {error_summary(error)}; correct it"
         ) from None
     except LocalEntryNotFoundError:
         if offline:
             raise CheckpointError(
-                f"{settings.hub} ({settings.revision}) is not whole in {cache / 'hub'} and nothing "
-                "is downloaded offline; run once without offline"
+                f"{settings.hub} ({settings.revision}) is not complete in {cache / 'hub'} and "
+                "nothing is downloaded offline; run once without offline"
             ) from None
         folder = _download_hub_model(settings, cache)
-    return Origin(name, folder, folder_sha256(folder), f"{settings.hub} at {folder.name[:8]}")
+    return LocalCheckpoint(
+        name, folder, folder_sha256(folder), f"{settings.hub} at {folder.name[:8]}"
+    )
 
 
 def _download_hub_model(settings: HubModel, cache: Path) -> Path:
@@ -172,49 +228,49 @@ def _download_hub_model(settings: HubModel, cache: Path) -> Path:
 
     model = f"{settings.hub} on the hub"
     try:
-        return _snapshot(settings, cache, local=False)
+        return _snapshot(settings, cache, local_only=False)
     except GatedRepoError:
         problem = (
-            "is given only to those who accepted its terms; accept them on its page, log in with "
-            "`hf auth login`, and run again"
+            "is available only to users who accepted its terms; accept them on its page, log in "
+            "with `hf auth login`, and run again"
         )
     except RevisionNotFoundError:
         problem = f"has no revision {settings.revision}; name a branch, tag or commit"
     except RepositoryNotFoundError:
-        problem = "does not exist, or is private; mend its name, or log in with `hf auth login`"
+        problem = "does not exist, or is private; correct its name, or log in with `hf auth login`"
     except CheckpointError:
         raise
-    except Exception as error:  # its HTTP client's errors are no part of the hub's interface
-        if isinstance(error, OSError) and error.errno:  # of the cache's disk
+    except Exception as error:  # the hub's interface does not document its HTTP client's errors
+        if isinstance(error, OSError) and error.errno:  # an error of the cache's disk
             raise
         problem = (
-            f"cannot be reached ({reason_of(error.__cause__ or error)}); connect to a network and "
-            f"run again, or copy the model's cache to {cache / 'hub'}"
+            f"cannot be reached ({error_summary(error.__cause__ or error)}); connect to a network "
+            f"and run again, or copy the model's cache to {cache / 'hub'}"
         )
     raise CheckpointError(f"{model} {problem}")
 
 
-def _snapshot(settings: HubModel, cache: Path, local: bool) -> Path:
-    """The folder with everything that is needed; raises what huggingface_hub raises."""
+def _snapshot(settings: HubModel, cache: Path, local_only: bool) -> Path:
+    """Folder with all necessary files of a model; raises the errors of huggingface_hub."""
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    for weights in WEIGHTS:
+    for pattern in WEIGHTS:
         folder = Path(
             huggingface_hub.snapshot_download(
                 settings.hub,
                 revision=settings.revision,
                 cache_dir=cache / "hub",
-                allow_patterns=[*SETTINGS_AND_TOKENIZERS, weights],
-                ignore_patterns=["*/*"],  # at the top alone
-                local_files_only=local,
+                allow_patterns=[*SETTINGS_AND_TOKENIZERS, pattern],
+                ignore_patterns=["*/*"],  # no files of subfolders
+                local_files_only=local_only,
             )
         )
-        if any(folder.glob(weights)):
+        if any(folder.glob(pattern)):
             return folder
-    if local:
-        raise LocalEntryNotFoundError(f"{folder} holds no weights")
+    if local_only:
+        raise LocalEntryNotFoundError(f"{folder} contains no weights")
     raise CheckpointError(
-        f"{settings.hub} on the hub has no weights that can be read (safetensors, or "
+        f"{settings.hub} on the hub has no weights in a supported format (safetensors, or "
         "pytorch_model.bin); name another model"
     )

@@ -1,7 +1,7 @@
-"""Small models of the true formats and architectures with random weights, for trying things out.
+"""Small models with random weights, in the formats and architectures of the public models.
 
-They stand in for pre-trained weights where nothing can be downloaded: what reads the real ones
-reads these, and their features are those of no pre-training.
+They replace pre-trained weights in tests and demonstrations without a network. The readers of the
+public checkpoints read them as well, but their features are those of untrained networks.
 """
 
 from __future__ import annotations
@@ -14,54 +14,82 @@ from pathlib import Path
 import torch
 
 from emoscale.config.checkpoints import UntrainedModel
-from emoscale.representations.weights.origin import Origin, folder_sha256
-from emoscale.representations.weights.untrained_fairseq import make_vq_wav2vec, make_wav2vec
-from emoscale.representations.weights.untrained_transformers import make_bert, make_wav2vec2
+from emoscale.representations.weights.local_checkpoint import LocalCheckpoint, folder_sha256
+from emoscale.representations.weights.untrained_fairseq import write_vq_wav2vec, write_wav2vec
+from emoscale.representations.weights.untrained_transformers import write_bert, write_wav2vec2
 from emoscale.runtime.files import temporary_folder
 from emoscale.runtime.provenance import code_digest, file_sha256
 
-MAKERS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "wav2vec": (make_wav2vec, "wav2vec.pt"),
-    "vq_wav2vec": (make_vq_wav2vec, "vq_wav2vec.pt"),
-    "wav2vec2": (make_wav2vec2, ""),
-    "bert": (make_bert, ""),
+WRITERS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "wav2vec": (write_wav2vec, "wav2vec.pt"),
+    "vq_wav2vec": (write_vq_wav2vec, "vq_wav2vec.pt"),
+    "wav2vec2": (write_wav2vec2, ""),
+    "bert": (write_bert, ""),
 }
-"""What writes each kind: to a file of this name, or to a folder where there is none."""
+"""Function that writes each kind of model, and the name of its file; empty for a folder."""
 
 
-def make_untrained(name: str, settings: UntrainedModel, cache: Path) -> Origin:
-    """A model with random weights: the same seed gives the same bytes.
+def create_untrained_checkpoint(
+    name: str, settings: UntrainedModel, cache: Path
+) -> LocalCheckpoint:
+    """Write a model with random weights to the cache, unless it is there for this seed and code.
 
-    Made once for a seed and the code that makes it.
+    Parameters
+    ----------
+    name : str
+        Its name in the configuration, below `checkpoints`.
+    settings : UntrainedModel
+        Architecture and seed; the same seed gives the same bytes.
+    cache : Path
+        Folder of the cache.
+
+    Returns
+    -------
+    LocalCheckpoint
+        Path, digest and description of the checkpoint.
     """
-    make, file = MAKERS[settings.untrained]
+    write, file_name = WRITERS[settings.untrained]
     folder = untrained_folder(settings, cache)
     if not folder.is_dir():
         with _atomic_folder(folder) as temporary, torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            make(temporary / file)
-    path = folder / file
-    sha256 = file_sha256(path) if file else folder_sha256(path)
-    return Origin(name, path, sha256, f"untrained: random weights of seed {settings.seed}")
+            write(temporary / file_name)
+    path = folder / file_name
+    sha256 = file_sha256(path) if file_name else folder_sha256(path)
+    return LocalCheckpoint(name, path, sha256, f"untrained: random weights of seed {settings.seed}")
 
 
 def untrained_folder(settings: UntrainedModel, cache: Path) -> Path:
-    """Where a model of this seed, and of the code that makes it now, lies in `cache`."""
+    """Return the folder in the cache of a model with random weights.
+
+    Parameters
+    ----------
+    settings : UntrainedModel
+        Architecture and seed.
+    cache : Path
+        Folder of the cache.
+
+    Returns
+    -------
+    Path
+        Absolute path, whose name depends on architecture, seed and the code that writes the model.
+    """
     code = code_digest("emoscale.representations.weights.untrained")[:16]
     return cache.absolute() / "untrained" / f"{settings.untrained}-{settings.seed}-{code}"
 
 
 @contextlib.contextmanager
 def _atomic_folder(target: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `target`; on a clean exit it takes the name `target`.
+    """Yield a temporary folder that is renamed to `target` on a clean exit.
 
-    Where another process was faster, its folder stays: both hold the same.
+    If another process created the same folder in the meantime, that one remains: their contents
+    are equal.
     """
     with temporary_folder(target) as outer:
-        temporary = outer / target.name  # as readable as any new folder, which `outer` is not
+        temporary = outer / target.name  # has default permissions, which `outer` does not
         temporary.mkdir()
         yield temporary
-        for path in temporary.iterdir():  # some libraries give what they write to its owner only
+        for path in temporary.iterdir():  # some libraries write files that only the owner may read
             path.chmod(temporary.stat().st_mode & 0o666)
         try:
             os.replace(temporary, target)

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and BERT with random weights, as folders that transformers reads."""
+"""wav2vec 2.0 and BERT models with random weights, as folders in the format of transformers."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ import string
 from pathlib import Path
 from typing import Any
 
-from emoscale.corpus.demo.sentences import CUES, PLAIN, SLOTS, TAGS
+from emoscale.corpus.demo.sentences import CUES, SENTENCE_TEMPLATES, SLOTS, TAGS
 from emoscale.representations.torchaudio_guard import import_torchaudio
 
-HIDDEN = 64
+HIDDEN_SIZE = 64
 
-# The published 0.02 is for 768 values a frame; of 64, layers would then change next to nothing.
-_DEVIATION = HIDDEN**-0.5
+# The published value, 0.02, is for a hidden size of 768. With 64, the layers would hardly change
+# their input.
+_INITIALIZER_STD = HIDDEN_SIZE**-0.5
 
 _SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def make_wav2vec2(folder: Path) -> None:
-    """Write wav2vec 2.0 as the public base model is, but small, and its preprocessor."""
+def write_wav2vec2(folder: Path) -> None:
+    """Write a small wav2vec 2.0 with the structure of the public base model, and its preprocessor.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder to write.
+    """
     transformers = _transformers()
     config = transformers.Wav2Vec2Config(
-        hidden_size=HIDDEN,
+        hidden_size=HIDDEN_SIZE,
         num_hidden_layers=3,
         num_attention_heads=4,
-        intermediate_size=2 * HIDDEN,
-        conv_dim=(HIDDEN,) * 7,
+        intermediate_size=2 * HIDDEN_SIZE,
+        conv_dim=(HIDDEN_SIZE,) * 7,
         num_conv_pos_embeddings=32,
         num_conv_pos_embedding_groups=4,
-        initializer_range=_DEVIATION,
+        initializer_range=_INITIALIZER_STD,
         feat_extract_norm="group",
         do_stable_layer_norm=False,
     )
@@ -40,33 +47,38 @@ def make_wav2vec2(folder: Path) -> None:
     preprocessor.save_pretrained(folder)
 
 
-def make_bert(folder: Path) -> None:
-    """Write BERT (Devlin et al. 2019), but small, and a lower-casing tokenizer.
+def write_bert(folder: Path) -> None:
+    """Write a small BERT (Devlin et al. 2019) and an uncased tokenizer.
 
-    The demo corpus's words are one token each; other words are spelt in characters.
+    Each word of the demo corpus is one token; other words are split into characters.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder to write.
     """
     transformers = _transformers()
     tokens = vocabulary()
     config = transformers.BertConfig(
         vocab_size=len(tokens),
-        hidden_size=HIDDEN,
+        hidden_size=HIDDEN_SIZE,
         num_hidden_layers=2,
         num_attention_heads=4,
-        intermediate_size=2 * HIDDEN,
-        initializer_range=_DEVIATION,
+        intermediate_size=2 * HIDDEN_SIZE,
+        initializer_range=_INITIALIZER_STD,
     )
     transformers.BertModel(config).save_pretrained(folder)
-    numbered = {token: number for number, token in enumerate(tokens)}
+    token_ids = {token: token_id for token_id, token in enumerate(tokens)}
     tokenizer = transformers.BertTokenizer(
-        vocab=numbered, do_lower_case=True, model_max_length=config.max_position_embeddings
+        vocab=token_ids, do_lower_case=True, model_max_length=config.max_position_embeddings
     )
     tokenizer.save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
 
 
 def _transformers() -> Any:
-    """The library, which is typed in part."""
-    import_torchaudio()  # transformers imports it, and crashes beside a CPU torch without this
+    """Import transformers as an untyped module, since its types are incomplete."""
+    import_torchaudio()  # before transformers, which fails with a CPU build of torch otherwise
     import transformers
 
     library: Any = transformers
@@ -75,16 +87,23 @@ def _transformers() -> Any:
 
 
 def vocabulary() -> list[str]:
-    """WordPiece tokens: special ones, characters, and the words of the demo corpus.
+    """Return the WordPiece tokens: special tokens, characters, and the demo corpus's words.
 
+    Returns
+    -------
+    list of str
+        Tokens in the order of their ids.
+
+    Examples
+    --------
     >>> tokens = vocabulary()
     >>> tokens[:2], "##z" in tokens, "wonderful" in tokens, "laughter" in tokens
     (['[PAD]', '[UNK]'], True, True, True)
     """
-    letters = string.ascii_lowercase + string.digits
-    sentences = [*(re.sub(r"{\w+}", "", sentence) for sentence in PLAIN), *TAGS]
-    for others in (*SLOTS.values(), *CUES.values()):
-        sentences += others
+    characters = string.ascii_lowercase + string.digits
+    sentences = [*(re.sub(r"{\w+}", "", sentence) for sentence in SENTENCE_TEMPLATES), *TAGS]
+    for sentence_group in (*SLOTS.values(), *CUES.values()):
+        sentences += sentence_group
     words = set(re.findall(r"[a-z]{2,}", " ".join(sentences).lower()))
-    pieces = [*letters, *string.punctuation, *(f"##{letter}" for letter in letters)]
-    return [*_SPECIAL_TOKENS, *pieces, *sorted(words)]
+    continuations = [f"##{character}" for character in characters]
+    return [*_SPECIAL_TOKENS, *characters, *string.punctuation, *continuations, *sorted(words)]

@@ -1,11 +1,12 @@
-"""A program that speaks sentences with espeak-ng: `python -m emoscale.corpus.demo.speak FOLDER`.
+"""Text-to-speech program based on espeak-ng.
 
-It reads one JSON object a line from standard input (id, text, voice, rate, pitch, range), writes
-`FOLDER/<id>.wav` for each, and prints one JSON line each with the words' times. espeak-ng is under
-the GPL-3: this program talks to it and to nothing else of the project, which calls it as a process.
+Usage: `python -m emoscale.corpus.demo.text_to_speech FOLDER`. The program reads one JSON object per
+line from standard input (id, text, voice, rate, pitch, range), writes `FOLDER/<id>.wav` for each,
+and prints one JSON object per line with the word times. espeak-ng is licensed under the GPL-3: only
+this program loads it, and the project runs the program as a separate process.
 
-Each sentence is spoken in a fresh process, because espeak-ng's noise generator keeps its state
-between calls and the sound would depend on what was said before.
+Each sentence is synthesised in a new process, because the state of espeak-ng's noise generator
+would otherwise make the audio depend on earlier sentences.
 """
 
 from __future__ import annotations
@@ -45,8 +46,26 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
-def speak(line: str, folder: str) -> str:
-    """Speak one request; gives the JSON line to print."""
+def synthesise(line: str, folder: str) -> str:
+    """Synthesise the speech of one request and write it as WAV.
+
+    Parameters
+    ----------
+    line : str
+        The request: JSON object with id, text, voice, rate, pitch and range.
+    folder : str
+        Folder to write `<id>.wav` to.
+
+    Returns
+    -------
+    str
+        JSON object with the id, and the words with their start and end in seconds.
+
+    Raises
+    ------
+    RuntimeError
+        If espeak-ng does not start or lacks the voice.
+    """
     import espeakng_loader
 
     request = json.loads(line)
@@ -56,12 +75,12 @@ def speak(line: str, folder: str) -> str:
     )
     if sample_rate <= 0:
         raise RuntimeError("espeak-ng did not start")
-    sound = bytearray()
+    pcm = bytearray()
     starts: list[tuple[int, float]] = []
 
-    def hear(samples: object, count: int, events: object) -> int:
+    def collect(samples: object, count: int, events: object) -> int:
         if count > 0:
-            sound.extend(ctypes.string_at(samples, count * 2))  # type: ignore[arg-type]
+            pcm.extend(ctypes.string_at(samples, count * 2))  # type: ignore[arg-type]
         index = 0
         while events[index].kind != END_OF_EVENTS:  # type: ignore[index]
             event = events[index]  # type: ignore[index]
@@ -70,7 +89,7 @@ def speak(line: str, folder: str) -> str:
             index += 1
         return 0
 
-    callback = _Callback(hear)
+    callback = _Callback(collect)
     library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(request["voice"].encode()) != 0:
         raise RuntimeError(f"espeak-ng has no voice {request['voice']}")
@@ -89,33 +108,43 @@ def speak(line: str, folder: str) -> str:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
-        file.writeframes(bytes(sound))
-    seconds = len(sound) / 2 / sample_rate
-    return json.dumps({"id": request["id"], "words": _words(request["text"], starts, seconds)})
+        file.writeframes(bytes(pcm))
+    seconds = len(pcm) / 2 / sample_rate
+    words = _word_times(request["text"], starts, seconds)
+    return json.dumps({"id": request["id"], "words": words})
 
 
-def _words(text: str, starts: list[tuple[int, float]], seconds: float) -> list[dict[str, object]]:
-    """Each written word from its first event to the next word's; espeak-ng may split a word."""
+def _word_times(
+    text: str, starts: list[tuple[int, float]], seconds: float
+) -> list[dict[str, object]]:
+    """Start and end of each word, from its first event to the next word's.
+
+    espeak-ng may report several events for a word.
+    """
     spans, position = [], 0
     for word in text.split():
         position = text.index(word, position)
         spans.append((position, position + len(word), word))
         position += len(word)
-    begins: dict[int, float] = {}
-    for place, start in starts:
+    start_of: dict[int, float] = {}
+    for text_position, start in starts:
         for number, (first, last, _) in enumerate(spans):
-            if first <= place < last:
-                begins.setdefault(number, start)
-    numbers = sorted(begins)
-    ends = [begins[number] for number in numbers[1:]] + [seconds]
+            if first <= text_position < last:
+                start_of.setdefault(number, start)
+    numbers = sorted(start_of)
+    ends = [start_of[number] for number in numbers[1:]] + [seconds]
     return [
-        {"word": spans[number][2], "start": begins[number], "end": max(end, begins[number] + 0.01)}
+        {
+            "word": spans[number][2],
+            "start": start_of[number],
+            "end": max(end, start_of[number] + 0.01),
+        }
         for number, end in zip(numbers, ends, strict=True)
     ]
 
 
 def main() -> None:
-    """Speak every line of standard input, over the machine's cores."""
+    """Synthesise every request of standard input, in parallel on all available cores."""
     try:
         import espeakng_loader  # noqa: F401
     except ImportError:
@@ -124,8 +153,8 @@ def main() -> None:
     lines = [line for line in sys.stdin if line.strip()]
     cores = len(os.sched_getaffinity(0))
     with multiprocessing.get_context("fork").Pool(cores, maxtasksperchild=1) as pool:
-        for answer in pool.starmap(speak, ((line, folder) for line in lines), chunksize=1):
-            print(answer, flush=True)
+        for result in pool.starmap(synthesise, ((line, folder) for line in lines), chunksize=1):
+            print(result, flush=True)
 
 
 if __name__ == "__main__":

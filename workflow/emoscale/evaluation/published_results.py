@@ -1,4 +1,7 @@
-"""Published figures on IEMOCAP, four classes and five sessions, to stand beside a study's own."""
+"""Published results on IEMOCAP with four classes and five sessions, as data.
+
+Each result has the settings that make an experiment of a study comparable with it.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +11,66 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Publication:
-    """Where figures were published, and what their protocol was as far as it was stated."""
+    """A publication, and its protocol as far as it was stated."""
 
     title: str
+    """Title of the publication."""
+
     arxiv: str
+    """Number at arXiv; empty: none."""
+
     year: int
-    folds: str = "a fold a session, five of them"
+    """Year of publication."""
+
+    folds: str = "one fold per session, five folds"
+    """Cross-validation folds."""
+
     development: str = "not stated"
+    """Development set."""
 
     @property
     def source(self) -> str:
-        """For tables."""
+        """Citation for tables."""
         return f"{self.title} (arXiv {self.arxiv}, {self.year})" if self.arxiv else self.title
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One published score, and which experiments are comparable with it."""
+class PublishedResult:
+    """A published score, and the settings of comparable experiments."""
 
     publication: Publication
+    """Where it was published."""
+
     system: str
+    """Name of the system in the publication."""
+
     task: str
+    """Kind of experiment."""
+
     metric: str
     """ua, wa or macro_f1."""
 
     value: float
-    """0 to 1."""
+    """The score, 0 to 1."""
 
     model: str
-    """The classifier as it was published, in words."""
+    """Description of the published classifier."""
 
     labels: int | None = None
-    """Training utterances; null: all that the protocol leaves."""
+    """Number of training utterances; None: all that the protocol allows."""
 
-    reads: tuple[tuple[dict[str, Any], ...], ...] = ()
-    """Of each representation that a comparable experiment reads, the settings that it must have:
-    one of several sets. None: no experiment is comparable."""
+    representations: tuple[tuple[dict[str, Any], ...], ...] = ()
+    """Required settings of each input representation: alternative sets of which one must match.
+    Empty: no experiment is comparable."""
 
-    weights: tuple[str, ...] = ()
-    """Names of which one must be among the experiment's weights."""
+    pretrained_weights: tuple[str, ...] = ()
+    """Names of which one must be among the experiment's pre-trained weights; empty: any."""
 
     models: tuple[dict[str, Any], ...] = ()
-    """Settings of the model: one of several sets; none: any model."""
+    """Required settings of the model: alternative sets of which one must match; empty: any."""
 
     remarks: str = ""
-    """What else differs from an experiment here, or why none is comparable."""
+    """Other differences from comparable experiments, or why no experiment is comparable."""
 
 
 STUDY = Publication(
@@ -90,8 +108,8 @@ AUXILIARY = Publication(
 )
 
 _SIZES = (500, 1000, 2000, 4000)
-_FINE_TUNED = "the network itself is fine-tuned, which no experiment here does"
-_NOT_PUBLIC = "its exact classes, seeds and settings are not public"
+_FINE_TUNED = "the network itself is fine-tuned, which this software does not support"
+_NOT_PUBLIC = "the exact classes, seeds and settings are not public"
 
 _HAND_ENGINEERED = (({"kind": "opensmile"}, {"kind": "mfcc"}, {"kind": "logmel"}),)
 _WAV2VEC = ({"kind": "wav2vec", "output": "c"},)
@@ -104,9 +122,11 @@ _LAST_LAYER = (
 _WAV2VEC2_BASE = ("wav2vec2-base", "wav2vec_small.pt")
 
 
-def _curve(system: str, values: tuple[float, ...], **matched: Any) -> tuple[Figure, ...]:
+def _curve(
+    system: str, values: tuple[float, ...], **requirements: Any
+) -> tuple[PublishedResult, ...]:
     return tuple(
-        Figure(
+        PublishedResult(
             STUDY,
             system,
             "learning curve",
@@ -115,7 +135,7 @@ def _curve(system: str, values: tuple[float, ...], **matched: Any) -> tuple[Figu
             "not stated",
             labels,
             remarks=_NOT_PUBLIC,
-            **matched,
+            **requirements,
         )
         for labels, value in zip(_SIZES, values, strict=True)
     )
@@ -124,11 +144,11 @@ def _curve(system: str, values: tuple[float, ...], **matched: Any) -> tuple[Figu
 def _superb(
     system: str,
     value: float,
-    reads: tuple[tuple[dict[str, Any], ...], ...] = _ALL_LAYERS,
-    weights: tuple[str, ...] = (),
+    representations: tuple[tuple[dict[str, Any], ...], ...] = _ALL_LAYERS,
+    pretrained_weights: tuple[str, ...] = (),
     remarks: str = "",
-) -> Figure:
-    return Figure(
+) -> PublishedResult:
+    return PublishedResult(
         SUPERB,
         system,
         "frozen representation",
@@ -136,16 +156,18 @@ def _superb(
         value,
         "projection to 256, mean pool, linear; Adam 1e-4, batch of 32",
         None,
-        reads,
-        weights,
+        representations,
+        pretrained_weights,
         ({"kind": "pooled", "projection_size": 256, "activation": "none", "pooling": "mean"},),
         remarks,
     )
 
 
-def _emobox(system: str, values: tuple[float, ...], weights: str) -> tuple[Figure, ...]:
+def _emobox(
+    system: str, values: tuple[float, ...], pretrained_weights: str
+) -> tuple[PublishedResult, ...]:
     return tuple(
-        Figure(
+        PublishedResult(
             EMOBOX,
             system,
             "frozen representation",
@@ -154,7 +176,7 @@ def _emobox(system: str, values: tuple[float, ...], weights: str) -> tuple[Figur
             "projection to 256, ReLU, mean pool, linear",
             None,
             _ANY_LAYER,
-            (weights,),
+            (pretrained_weights,),
             ({"kind": "pooled", "projection_size": 256, "activation": "relu", "pooling": "mean"},),
         )
         for metric, value in zip(("ua", "wa", "macro_f1"), values, strict=True)
@@ -164,11 +186,11 @@ def _emobox(system: str, values: tuple[float, ...], weights: str) -> tuple[Figur
 def _pepino(
     system: str,
     value: float,
-    reads: tuple[tuple[dict[str, Any], ...], ...],
-    weights: tuple[str, ...] = (),
+    representations: tuple[tuple[dict[str, Any], ...], ...],
+    pretrained_weights: tuple[str, ...] = (),
     remarks: str = "normalised by speaker",
-) -> Figure:
-    return Figure(
+) -> PublishedResult:
+    return PublishedResult(
         PEPINO,
         system,
         "frozen representation",
@@ -176,22 +198,26 @@ def _pepino(
         value,
         "two 128-wide convolutions of kernel 1, mean pool; Adam 1e-4, batch of 64, patience 4",
         None,
-        reads,
-        weights,
+        representations,
+        pretrained_weights,
         ({"kind": "convolutional", "layers": [[128, 1], [128, 1]], "pooling": "mean"},),
         remarks,
     )
 
 
-PUBLISHED: tuple[Figure, ...] = (
-    *_curve("hand-engineered, best set", (0.5160, 0.5270, 0.5570, 0.5620), reads=_HAND_ENGINEERED),
+PUBLISHED_RESULTS: tuple[PublishedResult, ...] = (
+    *_curve(
+        "hand-engineered, best set",
+        (0.5160, 0.5270, 0.5570, 0.5620),
+        representations=_HAND_ENGINEERED,
+    ),
     *_curve(
         "wav2vec",
         (0.5850, 0.5910, 0.6300, 0.6430),
-        reads=(_WAV2VEC,),
-        weights=("wav2vec_large.pt",),
+        representations=(_WAV2VEC,),
+        pretrained_weights=("wav2vec_large.pt",),
     ),
-    Figure(
+    PublishedResult(
         STUDY,
         "wav2vec and BERT, aligned by attention",
         "fusion of speech and text",
@@ -204,25 +230,27 @@ PUBLISHED: tuple[Figure, ...] = (
         ({"kind": "aligned_fusion"},),
         _NOT_PUBLIC,
     ),
-    Figure(
+    PublishedResult(
         ALIGNMENT,
         "speech frames and words, aligned by attention",
         "fusion of speech and text",
         "wa",
         0.725,
         "recurrent encoders, 8-head attention; dropout 0.5, Adam 1e-3, batch of 64",
-        remarks="it reads word vectors, which no representation here gives",
+        remarks="its word vectors are not a representation of this software",
     ),
     _superb("fbank", 0.4824, (({"kind": "logmel"},),)),
     _superb("vq-wav2vec", 0.5824, (({"kind": "vq_wav2vec", "output": "c"},),), ("vq-wav2vec.pt",)),
     _superb("wav2vec", 0.5979, (_WAV2VEC,), ("wav2vec_large.pt",)),
-    _superb("wav2vec 2.0 base", 0.6343, weights=_WAV2VEC2_BASE),
-    _superb("wav2vec 2.0 large", 0.6564, weights=("wav2vec2-large",)),
-    _superb("HuBERT base", 0.6492, weights=("hubert-base-ls960",)),
-    _superb("HuBERT large", 0.6762, weights=("hubert-large-ll60k",)),
-    _superb("WavLM base+", 0.6865, weights=("wavlm-base-plus",)),
-    _superb("WavLM large", 0.7062, weights=("wavlm-large",)),
-    _superb("emotion2vec", 0.7179, (), remarks="no representation here reads emotion2vec"),
+    _superb("wav2vec 2.0 base", 0.6343, pretrained_weights=_WAV2VEC2_BASE),
+    _superb("wav2vec 2.0 large", 0.6564, pretrained_weights=("wav2vec2-large",)),
+    _superb("HuBERT base", 0.6492, pretrained_weights=("hubert-base-ls960",)),
+    _superb("HuBERT large", 0.6762, pretrained_weights=("hubert-large-ll60k",)),
+    _superb("WavLM base+", 0.6865, pretrained_weights=("wavlm-base-plus",)),
+    _superb("WavLM large", 0.7062, pretrained_weights=("wavlm-large",)),
+    _superb(
+        "emotion2vec", 0.7179, (), remarks="emotion2vec is not a representation of this software"
+    ),
     *_emobox("wav2vec 2.0 base", (0.5827, 0.5773, 0.5783), "wav2vec2-base"),
     *_emobox("HuBERT large", (0.6742, 0.6669, 0.6724), "hubert-large-ll60k"),
     *_emobox("WavLM large", (0.6947, 0.6907, 0.6929), "wavlm-large"),
@@ -232,13 +260,18 @@ PUBLISHED: tuple[Figure, ...] = (
         0.525,
         (({"kind": "opensmile", "feature_set": "eGeMAPSv02", "feature_level": "frames"},),),
     ),
-    _pepino("spectrogram", 0.498, (), remarks="no representation here is a linear spectrogram"),
+    _pepino(
+        "spectrogram",
+        0.498,
+        (),
+        remarks="a linear spectrogram is not a representation of this software",
+    ),
     _pepino("wav2vec 2.0 base, last layer", 0.585, _LAST_LAYER, _WAV2VEC2_BASE),
     _pepino(
         "wav2vec 2.0 base, local encoder",
         0.603,
         (),
-        remarks="no representation here is the local encoder's output",
+        remarks="the local encoder's output is not a representation of this software",
     ),
     _pepino("wav2vec 2.0 base, all layers, learned weights", 0.672, _ALL_LAYERS, _WAV2VEC2_BASE),
     _pepino(
@@ -248,7 +281,7 @@ PUBLISHED: tuple[Figure, ...] = (
         _WAV2VEC2_BASE,
         "",
     ),
-    Figure(
+    PublishedResult(
         TAPT,
         "wav2vec 2.0 base, adapted to the task and fine-tuned (P-TAPT)",
         "fine-tuning",
@@ -257,7 +290,7 @@ PUBLISHED: tuple[Figure, ...] = (
         "fine-tuned",
         remarks=_FINE_TUNED,
     ),
-    Figure(
+    PublishedResult(
         AUXILIARY,
         "wav2vec 2.0 and BERT with auxiliary tasks",
         "fusion of speech and text",
@@ -267,4 +300,4 @@ PUBLISHED: tuple[Figure, ...] = (
         remarks=_FINE_TUNED,
     ),
 )
-"""In the order in which tables show them."""
+"""The published results, in the order of the tables."""

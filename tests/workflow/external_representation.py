@@ -1,4 +1,4 @@
-"""A representation that does not belong to the project."""
+"""A representation defined outside the project."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 
-class Loudness:
-    """A value an utterance."""
+class MeanAmplitude:
+    """The mean absolute sample value: one value per utterance."""
 
     modality, dimension, frame_rate, dtype = "audio", 1, None, np.dtype(np.float32)
 
@@ -16,5 +16,5 @@ class Loudness:
         self._scale = scale
 
     def extract(self, batch: list[Any]) -> list[Any]:
-        """[1, 1] of each waveform [samples]."""
+        """Return an array [1, 1] for each waveform [samples]."""
         return [np.full((1, 1), self._scale * np.abs(waveform).mean()) for waveform in batch]

@@ -1,4 +1,4 @@
-"""The library's packages import only from those before them, so that it can be read in order."""
+"""Each package of the library imports only from the packages before it in `ORDER`."""
 
 from __future__ import annotations
 
@@ -37,32 +37,34 @@ def imported_modules(path: Path) -> set[str]:
     return names
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
 
 
-def test_every_room_has_its_place() -> None:
-    assert {room_of(path) for path in FILES} - {"__init__"} == set(ORDER)
+def test_every_package_is_in_the_order() -> None:
+    assert {package_of(path) for path in FILES} - {"__init__"} == set(ORDER)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(LIBRARY)))
-def test_a_room_imports_only_from_rooms_before_it(path: Path) -> None:
-    room = room_of(path)
-    allowed = set() if room == "__init__" else set(ORDER[: ORDER.index(room) + 1])
-    used = {name.split(".")[1] for name in imported_modules(path) if name.startswith("emoscale.")}
-    assert used <= allowed
+def test_packages_import_only_from_packages_before_them(path: Path) -> None:
+    package = package_of(path)
+    allowed = set() if package == "__init__" else set(ORDER[: ORDER.index(package) + 1])
+    imported = {
+        name.split(".")[1] for name in imported_modules(path) if name.startswith("emoscale.")
+    }
+    assert imported <= allowed
 
 
-def test_torchaudio_is_imported_in_one_place() -> None:
-    direct = [
+def test_torchaudio_is_imported_by_the_guard_only() -> None:
+    importing = [
         path.name
         for path in FILES
         if any(name.split(".")[0] == "torchaudio" for name in imported_modules(path))
     ]
-    assert direct == []  # the guard itself uses importlib
+    assert importing == []  # the guard uses importlib
 
 
-def test_whoever_imports_transformers_loads_the_guard() -> None:
+def test_the_guard_is_loaded_before_transformers() -> None:
     users = [path for path in FILES if "transformers" in imported_modules(path)]
     assert users
     for path in users:
@@ -71,7 +73,7 @@ def test_whoever_imports_transformers_loads_the_guard() -> None:
 
 
 def test_the_configuration_needs_no_torch() -> None:
-    """The Snakefile imports it at every start."""
+    """The Snakefile imports the configuration at every start."""
     import subprocess
     import sys
 

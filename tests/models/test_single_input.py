@@ -1,4 +1,4 @@
-"""What the models of one representation promise, whatever their kind."""
+"""Properties of every model with one input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emoscale.config.models import (
     RecurrentSettings,
     WaveformModelSettings,
 )
-from emoscale.models.contract import InputShape, OneInput, PackedFrames
+from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import LayerWeights, Standardise
 from emoscale.models.registry import build_model
 
@@ -23,7 +23,9 @@ DIMENSION, LAYERS, CLASSES = 5, 4, 3
 KINDS: dict[str, Any] = {
     "pooled": PooledSettings(kind="pooled", projection_size=6, dropout=0.5),
     "pooled, SUPERB": PooledSettings(kind="pooled", projection_size=6, activation="none"),
-    "pooled as they are": PooledSettings(kind="pooled", projection_size=None, pooling="mean_std"),
+    "pooled, no projection": PooledSettings(
+        kind="pooled", projection_size=None, pooling="mean_std"
+    ),
     "pooled, attentive": PooledSettings(
         kind="pooled", projection_size=6, pooling="attentive_statistics"
     ),
@@ -46,17 +48,17 @@ def frames_of(lengths: list[int], layers: int | None = None) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def build(kind: str, layers: int | None = None) -> OneInput:
+def build(kind: str, layers: int | None = None) -> SingleInputClassifier:
     torch.manual_seed(0)
     model = build_model(KINDS[kind], [InputShape(DIMENSION, layers, 100.0)], CLASSES)
-    assert isinstance(model, OneInput)
+    assert isinstance(model, SingleInputClassifier)
     return model
 
 
-def set_statistics(model: OneInput, mean: torch.Tensor, deviation: torch.Tensor) -> None:
+def set_statistics(model: SingleInputClassifier, mean: torch.Tensor, std: torch.Tensor) -> None:
     (standardise,) = model.standardise
     assert isinstance(standardise, Standardise)
-    standardise.set_statistics(mean, deviation)
+    standardise.set_statistics(mean, std)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,10 +67,10 @@ def set_statistics(model: OneInput, mean: torch.Tensor, deviation: torch.Tensor)
 def test_an_utterance_does_not_depend_on_its_batch(kind: str, lengths: list[int]) -> None:
     model, frames = build(kind).eval(), frames_of(lengths)
     with torch.inference_mode():
-        together = model(PackedFrames(frames, lengths))
-        alone = [model(PackedFrames(part, [len(part)])) for part in torch.split(frames, lengths)]
-    assert together.shape == (len(lengths), CLASSES)
-    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+        batched = model(PackedFrames(frames, lengths))
+        single = [model(PackedFrames(each, [len(each)])) for each in torch.split(frames, lengths)]
+    assert batched.shape == (len(lengths), CLASSES)
+    torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,36 +89,36 @@ def test_every_parameter_learns(kind: str, layers: int | None) -> None:
 def test_dropout_acts_in_training_only(kind: str) -> None:
     model = build(kind)
     batch = PackedFrames(frames_of([30, 20]), [30, 20])
-    same = torch.equal(model.train()(batch), model.train()(batch))
-    assert same is (KINDS[kind].dropout == 0.0)
+    equal = torch.equal(model.train()(batch), model.train()(batch))
+    assert equal is (KINDS[kind].dropout == 0.0)
     assert torch.equal(model.eval()(batch), model.eval()(batch))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_are_standardised_first(kind: str) -> None:
     model = build(kind).eval()
-    mean, deviation = torch.arange(DIMENSION) * 10.0, torch.arange(1.0, DIMENSION + 1.0)
+    mean, std = torch.arange(DIMENSION) * 10.0, torch.arange(1.0, DIMENSION + 1.0)
     frames = frames_of([25])
     expected = model(PackedFrames(frames, [25]))
-    set_statistics(model, mean, deviation)
-    given = model(PackedFrames(frames * deviation + mean, [25]))
-    torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
+    set_statistics(model, mean, std)
+    logits = model(PackedFrames(frames * std + mean, [25]))
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     assert "standardise.0.mean" in model.state_dict()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_layers_are_standardised_and_then_weighed(kind: str) -> None:
+def test_layers_are_standardised_and_then_averaged(kind: str) -> None:
     layered, single = build(kind, LAYERS).eval(), build(kind).eval()
-    weigh = layered.layers[0]
-    assert isinstance(weigh, LayerWeights)
+    layer_weights = layered.layers[0]
+    assert isinstance(layer_weights, LayerWeights)
     mean = torch.randn(LAYERS, DIMENSION, generator=torch.Generator().manual_seed(1))
     set_statistics(layered, mean, torch.full((LAYERS, DIMENSION), 2.0))
     with torch.no_grad():
-        weigh.scores.copy_(torch.tensor([0.3, -0.2, 0.0, 1.0]))
+        layer_weights.scores.copy_(torch.tensor([0.3, -0.2, 0.0, 1.0]))
     rest = {name: value for name, value in layered.state_dict().items() if "standard" not in name}
     single.load_state_dict(rest, strict=False)
-    frames, shares = frames_of([25], LAYERS), weigh.scores.detach().softmax(dim=0)
-    weighed = torch.einsum("tld,l->td", (frames - mean) / 2.0, shares)
+    frames, weights = frames_of([25], LAYERS), layer_weights.scores.detach().softmax(dim=0)
+    averaged = torch.einsum("tld,l->td", (frames - mean) / 2.0, weights)
     torch.testing.assert_close(
-        layered(PackedFrames(frames, [25])), single(PackedFrames(weighed, [25]))
+        layered(PackedFrames(frames, [25])), single(PackedFrames(averaged, [25]))
     )

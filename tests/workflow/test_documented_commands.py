@@ -1,0 +1,138 @@
+"""The commands of the README and the tutorials, in a copy of the tracked files in a new folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+TUTORIALS = "docs/tutorials"
+PAGES = ("README.md", *(f"{TUTORIALS}/{n}.md" for n in ("first-study", "own-corpus", "cluster")))
+NOT_RUN = {
+    "make test": "it would run itself",
+    ".venv/bin/pip install": "the copy uses the installed packages",
+    "$ sacct": "needs a cluster; tests/slurm runs studies on one",
+}
+"""Beginnings of commands that are not run, and why."""
+
+PLANNED = ("config/iemocap.yaml", "config/emodb.yaml", "profiles/slurm")
+"""Commands with these get a dry run: the corpora are not free, and there is no cluster."""
+
+LABELS = ("angry", "happy", "neutral", "sad")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="needs the list of tracked files"),
+]
+
+
+def code_blocks(page: str, language: str) -> list[str]:
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> Iterator[str]:
+    """Yield the commands of a page, without comments and with continued lines joined."""
+    for block in code_blocks(page, "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            command = re.sub(r"\s+#\s.*", "", line).strip()
+            if command and not command.startswith("#"):
+                yield command
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy") / "emoscale"
+    listed = subprocess.run(
+        ["git", "-C", str(PROJECT), "ls-files", "-z"], check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, folder / name)
+    environment = folder / ".venv"
+    environment.mkdir()
+    for path in Path(sys.prefix).iterdir():
+        if path.name not in (".demo", ".dev"):
+            (environment / path.name).symlink_to(path)
+    for installed in (".demo", ".dev"):  # what `make` looks for
+        (environment / installed).touch()
+    demo = folder / "config" / "demo.yaml"
+    text = demo.read_text().replace("utterances_per_session: 120", "utterances_per_session: 60")
+    demo.write_text(re.sub(r"maximum_steps: \d+", "maximum_steps: 20", text))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders for the paths that the pages name."""
+    folder = tmp_path_factory.mktemp("recordings")
+    generator = np.random.default_rng(1)
+    rows = [
+        (f"s{speaker}_{take}.wav", f"s{speaker}", LABELS[take % 4], "FM"[speaker % 2])
+        for speaker in range(10)
+        for take in range(16)
+    ]
+    (folder / "labels").mkdir()
+    for name, *_ in rows:
+        soundfile.write(folder / name, generator.normal(0, 0.1, 8_000), 16_000)
+    header = "file,speaker,emotion,sex\n"
+    (folder / "utterances.csv").write_text(header + "".join(",".join(row) + "\n" for row in rows))
+    others = "Filename\tspk_id\tlabel\tsex\n"
+    lines = "".join("\t".join(row) + "\n" for row in rows)
+    (folder / "labels" / "all.tsv").write_text(others + lines)
+    emodb = tmp_path_factory.mktemp("emodb")
+    (emodb / "03a01Fa.wav").touch()
+    return {
+        "/path/to/recordings": str(folder),
+        "/path/to/emodb": str(emodb),
+        "/path/to/IEMOCAP_full_release": "results/demo/generated",  # of its layout
+    }
+
+
+def test_every_command_of_the_pages(copy: Path, recordings: dict[str, str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": ""}
+    ran = 0
+    for page in PAGES:
+        for text in code_blocks(page, "yaml"):
+            study = yaml.safe_load(text)
+            if isinstance(study, dict) and "study" in study:
+                for path, folder in recordings.items():
+                    text = text.replace(path, folder)
+                (copy / "config" / "mine.yaml").write_text(text)
+                shutil.rmtree(copy / "results" / "mine", ignore_errors=True)
+        for command in commands(page):
+            if command.startswith(tuple(NOT_RUN)):
+                continue
+            for path, folder in recordings.items():
+                command = command.replace(path, folder)
+            if any(name in command for name in PLANNED) and "--dry-run" not in command:
+                command += " --dry-run"
+            process = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", command],
+                cwd=copy,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            # The demo contains recordings that cannot be used, on purpose.
+            left_out = "predict.py" in command and process.returncode == 1
+            assert process.returncode == 0 or left_out, (
+                f"{page}: {command}\n{process.stderr[-3000:]}"
+            )
+            ran += 1
+        if page == "README.md":
+            assert "My corpus" in (copy / "results" / "mine" / "report.html").read_text()
+    assert ran >= 12
+    assert (copy / "results" / "demo" / "report.html").is_file()

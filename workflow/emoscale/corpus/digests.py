@@ -1,0 +1,136 @@
+"""Digests of what each workflow step reads of a corpus, computed before any step runs.
+
+Snakemake compares them as parameters of the steps. Files are identified by their content, so moved
+files or changed file times rerun nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, astuple, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from emoscale.config.corpus import CorpusSettings
+from emoscale.corpus.readers import CorpusManifest, read_corpus
+from emoscale.corpus.shards import split_into_shards
+from emoscale.runtime.file_digests import FileDigests
+from emoscale.runtime.files import write_json
+from emoscale.runtime.provenance import digest
+
+
+@dataclass(frozen=True)
+class CorpusDigests:
+    """Digests of a corpus by what steps read of it; a step is rerun when its digest changes."""
+
+    audio: tuple[str, ...]
+    """[shards] Utterance keys, their files with start and end, and the content of the files."""
+
+    texts: tuple[str, ...]
+    """[shards] Transcripts and word times of the utterances."""
+
+    speakers: str
+    """Speaker of each utterance."""
+
+    declared: str
+    """All other metadata of the utterances, and the rejected entries; no transcripts."""
+
+    audio_bytes: tuple[int, ...]
+    """[shards] Total size of the audio files, bytes: the amount of work."""
+
+
+def compute_corpus_digests(
+    settings: CorpusSettings, shards: int, digests: FileDigests
+) -> CorpusDigests:
+    """Read a corpus's metadata and texts, and compute the digests of them and of its audio files.
+
+    Parameters
+    ----------
+    settings : CorpusSettings
+        The corpus of the study.
+    shards : int
+        Number of shards.
+    digests : FileDigests
+        Cache of file digests.
+
+    Returns
+    -------
+    CorpusDigests
+        The digests.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus cannot be read.
+    """
+    manifest = read_corpus(settings)
+    root = Path(settings.root)
+    files = {each.audio: root / each.audio for each in manifest.utterances}
+    content = dict(zip(files, digests.compute(files.values()), strict=True))
+    split = split_into_shards(manifest.utterances, shards)
+    return CorpusDigests(
+        audio=tuple(
+            digest(
+                [
+                    [u.utterance, u.audio, u.start, u.end, getattr(content[u.audio], "sha256", "")]
+                    for u in shard
+                ]
+            )
+            for shard in split
+        ),
+        texts=tuple(digest([[u.utterance, u.transcript, u.words] for u in s]) for s in split),
+        speakers=digest([[u.utterance, u.speaker] for shard in split for u in shard]),
+        declared=_metadata_digest(manifest),
+        audio_bytes=tuple(
+            sum(getattr(content[name], "bytes", 0) for name in {u.audio for u in shard})
+            for shard in split
+        ),
+    )
+
+
+def write_corpus_digests(digests: CorpusDigests, path: Path | str) -> None:
+    """Write digests as JSON, for later starts at which the corpus cannot be read.
+
+    Parameters
+    ----------
+    digests : CorpusDigests
+        The digests.
+    path : Path or str
+        JSON file to write.
+    """
+    write_json(path, asdict(digests))
+
+
+def read_corpus_digests(path: Path | str, shards: int) -> CorpusDigests | None:
+    """Read the digests that `write_corpus_digests` wrote.
+
+    Parameters
+    ----------
+    path : Path or str
+        JSON file.
+    shards : int
+        Number of shards.
+
+    Returns
+    -------
+    CorpusDigests or None
+        None if the file is missing, invalid or for another number of shards.
+    """
+    try:
+        saved: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        digests = CorpusDigests(
+            tuple(saved["audio"]),
+            tuple(saved["texts"]),
+            str(saved["speakers"]),
+            str(saved["declared"]),
+            tuple(map(int, saved["audio_bytes"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return digests if len(digests.audio) == len(digests.texts) == shards else None
+
+
+def _metadata_digest(manifest: CorpusManifest) -> str:
+    by_key = sorted(manifest.utterances, key=lambda each: each.utterance)
+    rows = [list(astuple(replace(each, transcript=None, words=None))) for each in by_key]
+    return digest([manifest.corpus, rows, [list(astuple(row)) for row in manifest.rejected]])

@@ -1,0 +1,103 @@
+"""Checkpoints on this machine, and the JSON record of each that the workflow keeps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emoscale.runtime.errors import CheckpointError
+from emoscale.runtime.files import write_json
+from emoscale.runtime.provenance import digest, file_sha256
+
+
+@dataclass(frozen=True)
+class LocalCheckpoint:
+    """A file or folder of pre-trained weights on this machine."""
+
+    name: str
+    """Its name in the configuration, below `checkpoints`."""
+
+    path: Path
+    """Absolute path of a file, or of a model's folder."""
+
+    sha256: str
+    """Digest of the file; of a folder, see `folder_sha256`."""
+
+    pretrained_weights: str
+    """Description for tables, such as `wav2vec_large.pt, sha256 ad40bf1e…`."""
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """Identity of a fetched checkpoint, without its path.
+
+    Later steps depend on the record's file. It changes neither with the location of the cache nor
+    when the digest is added to the configuration.
+    """
+
+    name: str
+    """Its name in the configuration, below `checkpoints`."""
+
+    sha256: str
+    """Digest of the file or folder."""
+
+    pretrained_weights: str
+    """Description for tables."""
+
+
+def write_checkpoint_record(path: Path | str, checkpoint: LocalCheckpoint) -> None:
+    """Write the record of a checkpoint as JSON, atomically.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to write.
+    checkpoint : LocalCheckpoint
+        The fetched checkpoint.
+    """
+    record = CheckpointRecord(checkpoint.name, checkpoint.sha256, checkpoint.pretrained_weights)
+    write_json(path, asdict(record))
+
+
+def read_checkpoint_record(path: Path | str) -> CheckpointRecord:
+    """Read a file that `write_checkpoint_record` wrote.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    CheckpointRecord
+        The record.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged.
+    """
+    try:
+        return CheckpointRecord(**json.loads(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist; run again") from None
+    except (OSError, ValueError, TypeError):
+        raise CheckpointError(f"{path} is damaged; remove it and run again") from None
+
+
+def folder_sha256(folder: Path) -> str:
+    """Return a digest of the names and contents of all files in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; symbolic links to files are followed.
+
+    Returns
+    -------
+    str
+        Digest, hexadecimal.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest({path.relative_to(folder).as_posix(): file_sha256(path) for path in files})
