@@ -1,12 +1,13 @@
-# make demo    install what is needed, run the default study, say where its results are
-# make test    install what is needed and run everything that checks, but for what follows
-# make test-slow  change, kill and damage whole studies, and run them under hostile names
-# make test-fairseq  compare wav2vec with the original package, in a Python 3.8 to 3.10 of its own
-# make test-slurm  start a SLURM cluster of one node here (as root), and run studies on it
-# make bench   time what is timed in docs/benchmarks.md
-# make evidence  check by simulation, and by the demo with permuted labels, what the tables claim
-# make format  bring code and rules into their form
-# make schema  write the configuration's JSON schema and the conda environment again
+# make demo          install what is needed and run the demo study
+# make test          install what is needed and run all checks and tests, except the slow ones below
+# make test-slow     change, kill and damage whole studies, and run them with hostile names
+# make test-fairseq  compare wav2vec with fairseq, which needs Python 3.8 to 3.10
+# make test-slurm    start a SLURM cluster of one node here (as root), and run studies on it
+# make docs          build the documentation into site/, which opens offline
+# make bench         repeat the measurements of docs/explanation/benchmarks.md
+# make evidence      check the statistics by simulation, and by the demo with permuted labels
+# make format        format code and rules
+# make schema        write the JSON schema of the configuration and the conda environment again
 
 PYTHON ?= python3
 CORES ?= 2
@@ -16,7 +17,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo test test-slow test-fairseq test-slurm bench evidence format schema clean-demo
+.PHONY: demo docs test test-slow test-fairseq test-slurm bench evidence format schema clean-demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES) $$(test -t 2 && echo --logger rich)
@@ -25,15 +26,21 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --check
+	$(BIN)/numpydoc lint $$(find workflow/emoscale -name '*.py')
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site
+	@echo "the documentation is site/index.html; to search in it: .venv/bin/mkdocs serve"
 
 test-slow: $(VENV)/.dev
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests/workflow
 
-# The first of these that is there (pyenv's count too); FAIRSEQ_BASE=python3.10 names another.
+# The first of these that exists (also of pyenv); FAIRSEQ_BASE=python3.10 names another.
 FAIRSEQ_BASE ?= $(shell for p in python3.10 python3.9 python3.8 $$(ls -d $$HOME/.pyenv/versions/3.10*/bin/python $$HOME/.pyenv/versions/3.9*/bin/python $$HOME/.pyenv/versions/3.8*/bin/python 2> /dev/null); do "$$p" -c '' 2> /dev/null && { echo "$$p"; break; }; done)
 FAIRSEQ := .venv-fairseq
 
@@ -52,7 +59,7 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 	$(FAIRSEQ)/bin/pip install --quiet --disable-pip-version-check -r envs/fairseq.txt
 	@touch $@
 
-# It says what is missing, and installs none of SLURM.
+# Skips with a reason where SLURM's packages are missing.
 test-slurm: $(VENV)/.dev
 	EMOSCALE_SLURM=1 PATH="$$PATH:/usr/sbin" $(BIN)/pytest -s tests/slurm
 
@@ -62,7 +69,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/extraction_memory.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/own_against_torch.py
-	$(BIN)/python benchmarks/survey_corpus.py
+	$(BIN)/python benchmarks/corpus_digests.py
 
 evidence: $(VENV)/.dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_statistics
