@@ -107,3 +107,10 @@ def test_documents(path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         assert not FORMER_NAMES.findall(text)
         assert not [match[0] for match in PHRASES.finditer(text)]
+
+
+@pytest.mark.parametrize("path", sorted(PROJECT.glob("*.md")), ids=name_of)
+def test_links_outside_the_site(path: Path) -> None:
+    """The documentation's build checks the links in docs/."""
+    links = re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [link for link in links if ":" not in link and not (PROJECT / link).exists()] == []

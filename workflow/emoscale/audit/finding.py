@@ -19,7 +19,7 @@ AUDIT = pa.schema(
         schema_field(
             "severity",
             pa.string(),
-            "error: the check of the protocol fails; warning: shown with every score; note: information",
+            "error: the protocol check fails; warning: shown with every score; note: information",
         ),
         schema_field("subject", pa.string(), "subject of the finding, such as a speaker"),
         schema_field("other", pa.string(), "second subject of the finding; may be empty"),
