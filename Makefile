@@ -1,3 +1,4 @@
+# make install       install the packages only, for studies of your own
 # make demo          install what is needed and run the demo study
 # make test          install what is needed and run all checks and tests, except the slow ones below
 # make test-slow     change, kill and damage whole studies, and run them with hostile names
@@ -17,7 +18,9 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: demo docs test test-slow test-fairseq test-slurm bench evidence format schema clean-demo
+.PHONY: install demo docs test test-slow test-fairseq test-slurm bench evidence format schema clean-demo
+
+install: $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES) $$(test -t 2 && echo --logger rich)

@@ -37,8 +37,18 @@ def test_utterances_of_other_styles_have_no_label() -> None:
 
 
 def test_a_class_without_utterances_is_an_error() -> None:
-    settings = LabelSettings(classes={**CLASSES, "fear": ["fea"]})
-    with pytest.raises(CorpusError, match=r"class fear .* the corpus has the labels ang, exc, hap"):
+    settings = LabelSettings(classes=CLASSES, styles=["improvised"])
+    table = TABLE.with_columns(style=pl.lit("scripted"))
+    with pytest.raises(CorpusError, match=r"class \w+ .* the corpus has the labels ang, exc, hap"):
+        add_labels(table, settings)
+
+
+@pytest.mark.parametrize("labels", [["fea"], ["hap", "fea"]], ids=["alone", "beside another"])
+def test_a_label_that_no_utterance_has_is_an_error(labels: list[str]) -> None:
+    """A misspelt label beside a right one would lose utterances silently."""
+    settings = LabelSettings(classes={"anger": ["ang"], "fear": labels})
+    message = r"class fear: no utterance has the label fea \(available: ang, exc, hap"
+    with pytest.raises(CorpusError, match=message):
         add_labels(TABLE, settings)
 
 

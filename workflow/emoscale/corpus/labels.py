@@ -26,14 +26,14 @@ def add_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFram
     Raises
     ------
     CorpusError
-        If a class has no utterance, a label of one corpus (such as emodb:anger) does not occur in
-        it, or an excluded utterance is not in the corpus.
+        If a class or one of its labels has no utterance, or an excluded utterance is not in the
+        corpus.
     """
     _check_excluded(recordings, settings.exclude)
     class_of = {name: settings.class_of(name) for name in recordings["corpus"].unique()}
     rows = recordings.select("corpus", "emotion").iter_rows()
     labels = [class_of[corpus].get(emotion) for corpus, emotion in rows]
-    _check_corpus_specific_labels(recordings, settings)
+    _check_labels(recordings, settings)
     label = pl.lit(pl.Series(labels, dtype=pl.String))
     if settings.styles is not None:
         label = pl.when(pl.col("style").is_in(settings.styles)).then(label)
@@ -52,20 +52,20 @@ def add_labels(recordings: pl.DataFrame, settings: LabelSettings) -> pl.DataFram
     return labelled
 
 
-def _check_corpus_specific_labels(recordings: pl.DataFrame, settings: LabelSettings) -> None:
-    """Check labels such as emodb:anger, whose spelling no other check covers."""
+def _check_labels(recordings: pl.DataFrame, settings: LabelSettings) -> None:
+    """Check that every label of a class occurs: a misspelt one would silently lose utterances."""
     available = {*recordings["emotion"]}
-    available |= {
+    specific = {
         f"{corpus}{CORPUS_SEPARATOR}{emotion}"
         for corpus, emotion in recordings.select("corpus", "emotion").unique().iter_rows()
     }
     for name, labels in settings.classes.items():
         for label in labels:
-            if CORPUS_SEPARATOR in label and label not in available:
-                specific = [known for known in sorted(available) if CORPUS_SEPARATOR in known]
+            if label not in available | specific:
+                known = sorted(specific if CORPUS_SEPARATOR in label else available)
                 raise CorpusError(
                     f"class {name}: no utterance has the label {label} (available: "
-                    f"{', '.join(specific)}); correct labels.classes"
+                    f"{', '.join(known)}); correct labels.classes, or remove the label"
                 )
 
 

@@ -131,7 +131,7 @@ def _lead(study: Study, scores: pl.DataFrame, best: dict[str, Any]) -> list[Mark
     if len(pairs) > 1:
         summary = Markup(
             " It is significantly better than {} of the {} other experiments (Holm's correction)."
-        ).format(wins, len(pairs))
+        ).format(wins or "none", len(pairs))
     if pair is None:
         return [Markup("It {}; the two were not compared.").format(lead) + summary]
     details = filter(None, (format_interval(pair, "difference", unit=" points"), _p_holm(pair)))
