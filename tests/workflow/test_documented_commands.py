@@ -53,9 +53,8 @@ def commands(page: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy") / "emoscale"
-    listed = subprocess.run(
-        ["git", "-C", str(PROJECT), "ls-files", "-z"], check=True, capture_output=True, text=True
-    )
+    command = ["git", "-c", "safe.directory=*", "-C", str(PROJECT), "ls-files", "-z"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (PROJECT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
