@@ -1,4 +1,4 @@
-"""The configuration of a study: checked models, and the slice of it that each step sees."""
+"""The configuration of a study: validated, with the part that each step depends on."""
 
 from emoscale.config.parsing import parse_settings
 from emoscale.config.study import Study, parse_study
