@@ -70,6 +70,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (environment / installed).touch()
     demo = folder / "config" / "demo.yaml"
     text = demo.read_text().replace("utterances_per_session: 120", "utterances_per_session: 60")
+    text = text.replace("folds: 5", "folds: 2\n  test_units: [Ses01, Ses02]")
     demo.write_text(re.sub(r"maximum_steps: \d+", "maximum_steps: 20", text))
     return folder
 
@@ -111,7 +112,8 @@ def test_every_command_of_the_pages(copy: Path, recordings: dict[str, str]) -> N
             if isinstance(study, dict) and "study" in study:
                 for path, folder in recordings.items():
                     text = text.replace(path, folder)
-                text += "training: {maximum_steps: 20}\n"  # it takes minutes otherwise
+                text = text.replace("sizes: [20, 80, all]", "sizes: [20, all]")
+                text += "training: {maximum_steps: 20}\n"
                 (copy / "config" / "mine.yaml").write_text(text)
                 shutil.rmtree(copy / "results" / "mine", ignore_errors=True)
         for command in commands(page):
