@@ -1,11 +1,18 @@
-"""Compare all pairs of experiments at each training size that both have."""
+"""Compare all pairs of experiments, over their learning curves and at each training size."""
 
 from pathlib import Path
 
 import click
-import polars as pl
 
-from emoscale.evaluation.comparisons import COMPARISONS, comparison_table
+from emoscale.evaluation.comparisons import (
+    COMPARISONS,
+    COMPARISONS_BY_SIZE,
+    StudyValues,
+    comparison_table,
+    comparison_table_by_size,
+)
+from emoscale.evaluation.scores import CONFUSION_BY_SPEAKER
+from emoscale.evaluation.speakers import counts_by_cell
 from emoscale.runtime.command import file_option, report_user_errors
 from emoscale.tables.parquet import (
     read_any_table,
@@ -14,33 +21,34 @@ from emoscale.tables.parquet import (
     write_csv,
     write_table,
 )
-from emoscale.tables.schemas import UTTERANCES
 
 
 @click.command(help=__doc__)
 @file_option("--scores", "Table of scores.")
-@file_option("--predictions", "Table of all predictions.")
-@file_option("--utterances", "Utterance table.")
-@click.option("--seed", required=True, type=int, help="Seed of the random sign flips.")
-@file_option("--output", "Parquet file; a CSV file is written next to it.")
+@file_option("--confusions", "Table of confusion counts by speaker.")
+@click.option("--reference", default="", help="The study's `evidence.reference`; empty: none.")
+@file_option("--output", "Folder for the tables.")
 @report_user_errors
-def main(
-    scores: Path,
-    predictions: Path,
-    utterances: Path,
-    seed: int,
-    output: Path,
-) -> None:
-    score_table = read_any_table(scores)
-    study_predictions = read_any_table(predictions)
-    classes = sorted(study_predictions["label"].unique())
-    speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
-    comparisons = comparison_table(score_table, study_predictions, speaker_of, classes, seed)
-    provenance = table_provenance(output.parent, __file__, [scores, predictions, utterances])
-    write_table(comparisons, output, COMPARISONS, provenance)
-    write_csv(comparisons, output.with_suffix(".csv"))
-    significant = comparisons.filter(pl.col("winner") != "none")
-    click.echo(f"{len(comparisons)} comparisons, {len(significant)} with a winner (Holm, 5 %)")
+def main(scores: Path, confusions: Path, reference: str, output: Path) -> None:
+    counts = read_table(confusions, CONFUSION_BY_SPEAKER)
+    classes = sorted(counts["label"].unique())
+    study = StudyValues(read_any_table(scores), counts_by_cell(counts, classes))
+    comparisons = comparison_table(study, reference or None)
+    metadata = {
+        "reference": reference,
+        **table_provenance(output, __file__, [scores, confusions]),
+    }
+    for name, table, schema in (
+        ("comparisons", comparisons, COMPARISONS),
+        ("comparisons_by_size", comparison_table_by_size(study), COMPARISONS_BY_SIZE),
+    ):
+        write_table(table, output / f"{name}.parquet", schema, metadata)
+        write_csv(table, output / f"{name}.csv")
+    winners = comparisons["winner"].drop_nulls()
+    click.echo(
+        f"{len(comparisons)} pairs compared; {(winners != 'none').sum()} of {len(winners)} in the "
+        "corrected family have a winner (Holm, 5 %)"
+    )
 
 
 if __name__ == "__main__":

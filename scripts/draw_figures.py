@@ -38,7 +38,12 @@ def main(output: Path, tables: tuple[Path, ...]) -> None:
     draw_learning_curves(scores, *files("learning_curves"))
     draw_confusion(read_any_table(paths["confusion"]), scores, *files("confusion"))
     draw_layer_weights(read_any_table(paths["layer_weights"]), scores, *files("layer_weights"))
-    draw_forest(read_table(paths["comparisons"], COMPARISONS), scores, *files("comparisons"))
+    draw_forest(
+        read_table(paths["comparisons"], COMPARISONS),
+        scores,
+        read_metadata(paths["comparisons"])["reference"],
+        *files("comparisons"),
+    )
     draw_slices(read_table(paths["slices"], SLICES), scores, *files("slices"))
     draw_efficiency(
         efficiency, scores, metadata["reference"], metadata["left_out"], *files("efficiency")

@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for note in filter(None, scores["notes"][0].split("; ")):
+    for note in filter(None, scores["notes"][0].split("\n")):
         console.print(f"warning: {note}", highlight=False, soft_wrap=True)
     for line in weights_lines(scores):
         console.print(line, highlight=False, soft_wrap=True)

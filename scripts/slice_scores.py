@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import polars as pl
 
 from emoscale.audit.acoustics import ACOUSTICS
 from emoscale.config import parse_settings
@@ -15,6 +16,7 @@ from emoscale.runtime.command import file_option, files_argument, labels_option,
 from emoscale.tables.parquet import (
     read_any_table,
     read_fold,
+    read_parts,
     read_table,
     read_utterances,
     table_provenance,
@@ -55,10 +57,13 @@ def main(
     )
     classes = sorted(label_settings.classes)
     largest = largest_sizes(read_any_table(scores)).select("experiment", "size")
-    largest_predictions = read_table(predictions, study_predictions_schema(classes)).join(
-        largest, on=["experiment", "size"], maintain_order="right"
-    )
-    tables = slice_tables(largest_predictions, groups, corpus, classes, seed)
+    selected = set(largest.iter_rows())
+    parts = [  # each part is of one experiment and size
+        slice_tables(part, groups, corpus, classes, seed)
+        for part in read_parts(predictions, study_predictions_schema(classes))
+        if part.select("experiment", "size").row(0) in selected
+    ]
+    tables = [pl.concat(tables) for tables in zip(*parts, strict=True)]
     provenance = table_provenance(
         output, __file__, [predictions, scores, utterances, texts, acoustics, *folds]
     )

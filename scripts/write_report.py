@@ -7,15 +7,13 @@ import click
 
 from emoscale.reporting.report.page import write_report
 from emoscale.reporting.report.study import read_study
-from emoscale.runtime.command import file_option, files_argument, report_user_errors
+from emoscale.runtime.command import file_option, files_argument, json_option, report_user_errors
 
 
 @click.command(help=__doc__)
 @files_argument("tables")
 @file_option("--checks", "File of the protocol checks, JSON.")
-@click.option(
-    "--settings", default="{}", help="Sections of the study's configuration to show, as JSON."
-)
+@json_option("--settings", "Sections of the study's configuration to show, as JSON.")
 @file_option("--output", "HTML file of the report.")
 @report_user_errors
 def main(tables: tuple[Path, ...], checks: Path, settings: str, output: Path) -> None:

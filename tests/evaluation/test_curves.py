@@ -6,6 +6,7 @@ import pytest
 from sklearn.isotonic import isotonic_regression
 
 from emoscale.evaluation.curves import isotonic, labels_needed, measured_curves
+from emoscale.evaluation.speakers import confusion_by_speaker, counts_by_cell
 
 
 def test_isotonic_regression_matches_scikit_learn() -> None:
@@ -32,8 +33,6 @@ def test_measured_curves_are_sorted_by_labels_and_share_bootstrap_samples() -> N
                 "repeat": 0,
                 "label": label,
                 "predicted": label if number < correct else classes[label == "anger"],
-                "p_anger": 0.5,
-                "p_calm": 0.5,
                 "experiment": experiment,
                 "fold": "fold1",
                 "size": size,
@@ -54,7 +53,14 @@ def test_measured_curves_are_sorted_by_labels_and_share_bootstrap_samples() -> N
         }
     )
     speakers = predictions.select("utterance", speaker=pl.col("utterance").str.head(1)).unique()
-    one, other = measured_curves(scores, predictions, speakers, seed=1, samples=50)
+    confusions = pl.concat(
+        confusion_by_speaker(table, speakers).with_columns(
+            experiment=pl.lit(experiment), size=pl.lit(size)
+        )
+        for (experiment, size), table in predictions.group_by("experiment", "size")
+    )
+    counts = counts_by_cell(confusions, classes)
+    one, other = measured_curves(scores, counts, seed=1, samples=50)
     assert (one.experiment, one.sizes, one.speakers) == ("one", ("8", "all"), 3)
     assert one.labels.tolist() == [8.0, 16.0]
     assert one.ua == pytest.approx([0.5, 0.75])

@@ -106,6 +106,49 @@ def test_intervals_beyond_the_measured_range_are_unbounded() -> None:
     assert never["summary"] == "more labels, if ever (95 % interval of the factor: up to 1.0)"
 
 
+@pytest.mark.parametrize(
+    "ua",
+    [
+        (0.365, 0.404, 0.403, 0.403, 0.388),  # flat, then falling: logmel on nEMO
+        (0.374, 0.440, 0.467, 0.466, 0.456),
+        (0.643, 0.616, 0.60, 0.59, 0.58),  # falling throughout
+        (0.2, 0.3, 0.4, 0.5, 0.6),
+        (0.5, 0.5, 0.5, 0.5, 0.5),
+    ],
+)
+def test_a_curve_needs_as_many_labels_as_its_copy(ua: tuple[float, ...]) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.02, (500, 5))
+    sizes = dict(zip((100, 200, 400, 800, 1600), ua, strict=True))
+    table = efficiency_table([curve("one", sizes, noise), curve("copy", sizes, noise)])
+    assert len(table) == 10
+    for each in table.to_dicts():
+        assert (each["factor"], each["factor_low"], each["factor_high"]) == (1.0, 1.0, 1.0)
+        assert each["bound"] == "measured"
+        assert each["other_labels"] <= float(each["other_size"])
+
+
+def test_both_sides_of_a_factor_are_read_off_their_curves() -> None:
+    """The curve of `flat` has the UA of its last size already with 100 labels."""
+    table = efficiency_table(
+        [curve("steep", {25: 0.5, 100: 0.7}), curve("flat", {100: 0.60, 400: 0.62, 3300: 0.58})]
+    )
+    last = row(table, "steep", "flat", 3300)
+    assert last["ua"] == pytest.approx(0.60)
+    assert last["other_labels"] == 100
+    assert last["factor"] == pytest.approx(2.0)  # not 66
+    assert (last["measured_ua"], last["at_largest_size"]) == (0.58, True)
+    assert last["summary"].endswith(
+        "measured UA of flat at this size: 58.0 %, below its curve (60.0 %)"
+    )
+    assert "measured UA" not in row(table, "flat", "steep", 100)["summary"]
+
+
+def test_pairs_can_be_limited_to_some_experiments() -> None:
+    curves = [curve(name, {10: 0.4, 20: 0.5}) for name in "abcd"]
+    pairs = efficiency_table(curves, ["a"]).select("experiment", "other").unique().rows()
+    assert sorted(pairs) == [("a", "b"), ("a", "c"), ("a", "d"), ("b", "a"), ("c", "a"), ("d", "a")]
+
+
 def test_single_size_has_no_curve_and_is_noted() -> None:
     curves = [curve("fused", {400: 0.7}), curve("grown", {100: 0.5, 400: 0.75})]
     table = efficiency_table(curves)
@@ -136,10 +179,11 @@ def test_reference_is_the_best_hand_engineered_experiment() -> None:
     }
     names = hand_engineered_experiments(experiments)
     assert names == {"mfcc", "compare"}
-    assert reference_experiment(curves, names, None) == "compare"
-    assert reference_experiment(curves, names, "wav2vec") == "wav2vec"
-    assert reference_experiment(curves, set(), None) == "mfcc"
-    assert reference_experiment(curves[3:], names, None) is None
+    ranking = ["fused", "wav2vec", "compare", "mfcc"]
+    assert reference_experiment(curves, ranking, names, None) == "compare"
+    assert reference_experiment(curves, ranking, names, "wav2vec") == "wav2vec"
+    assert reference_experiment(curves, ranking, set(), None) == "mfcc"
+    assert reference_experiment(curves[3:], ranking, names, None) is None
 
 
 def test_each_experiment_has_the_better_measured_row_against_the_reference() -> None:

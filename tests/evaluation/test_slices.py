@@ -139,3 +139,47 @@ def test_intervals_of_gaps_cover() -> None:
         )
         covered += gaps["gap_low"][0] <= 0 <= gaps["gap_high"][0]
     assert covered >= 35
+
+
+@pytest.mark.parametrize(("speakers", "compared"), [(4, False), (6, True)])
+def test_sessions_are_compared_only_if_they_have_several_speakers(
+    speakers: int, compared: bool
+) -> None:
+    """A corpus may have hundreds of sessions of one or two speakers."""
+
+    def session(speaker: str, number: int, label: str) -> str:
+        return f"session{SPEAKERS.index(speaker) // speakers}"
+
+    _, gaps = tables(session, lambda speaker, number, label: 0.5, name="session")
+    assert bool(len(gaps)) == compared
+
+
+def test_groups_that_lack_a_fold_are_paired_by_training() -> None:
+    """Without one of five folds, a group has the same trainings in the other four folds."""
+    generator = np.random.default_rng(4)
+    rows, groups = [], []
+    for speaker in range(10):
+        for number in range(24):
+            fold, group = f"fold{speaker // 2}", "few" if number % 2 else "all"
+            if group == "few" and speaker < 2:
+                continue
+            key = f"s{speaker}_{number}"
+            groups.append({"utterance": key, "fold": fold, "group": group})
+            label = CLASSES[number // 2 % 3]
+            for repeat in range(3):
+                # A training is good or bad for all utterances of its fold.
+                good = (speaker // 2 * 7 + repeat * 5) % 3 < 2
+                correct = generator.random() < (0.95 if good else 0.2)
+                predicted = label if correct else CLASSES[(number // 2 + 1) % 3]
+                rows.append((key, fold, repeat, label, predicted))
+    names = ["utterance", "fold", "repeat", "label", "predicted"]
+    predictions = pl.DataFrame(rows, names, orient="row").with_columns(
+        experiment=pl.lit("mfcc"), size=pl.lit("all"), order=pl.col("repeat")
+    )
+    table = pl.DataFrame(groups).with_columns(slice=pl.lit("slice"))
+    table = table.with_columns(position=pl.col("group").replace_strict({"all": 0, "few": 1}))
+    speaker_of = table.select("utterance", speaker=pl.col("utterance").str.head(2))
+    scores, gaps = slice_tables(predictions, table, speaker_of, CLASSES, seed=1)
+    gap_width = gaps["gap_high"][0] - gaps["gap_low"][0]
+    score_widths = (scores["ua_high"] - scores["ua_low"]).to_numpy()
+    assert gap_width < 0.6 * np.linalg.norm(score_widths)

@@ -72,7 +72,7 @@ def test_bootstrap_scores_scatter_around_the_score() -> None:
     values = bootstrap_unweighted_accuracy(counts, bootstrap)
     assert values.mean() == pytest.approx(unweighted_accuracy(counts), abs=0.005)
     original_speakers = (bootstrap.speaker_weights == 1).all(axis=1)
-    weights = bootstrap.training_weights(2, folds=1)[:, 0]
+    weights = bootstrap.training_weights(2, counts)[:, 0]
     by_repeat = np.array([(21 / 30 + 42 / 90) / 2, (20 / 30 + 34 / 90) / 2])
     assert values[original_speakers] == pytest.approx((weights @ by_repeat)[original_speakers])
 
@@ -80,7 +80,8 @@ def test_bootstrap_scores_scatter_around_the_score() -> None:
 def test_bootstrap_samples_do_not_depend_on_the_experiment() -> None:
     first, second = (bootstrap_speakers(["a", "b", "c"], seed=3) for _ in range(2))
     assert (first.speaker_weights == second.speaker_weights).all()
-    assert (first.training_weights(5, 2) == second.training_weights(5, 2)).all()
+    counts = PredictionCounts(("a", "b", "c"), np.zeros((5, 3, 2, 2), np.int64))
+    assert (first.training_weights(5, counts) == second.training_weights(5, counts)).all()
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
@@ -94,14 +95,41 @@ def test_the_variance_of_the_mean_over_repeats_is_not_understated(repeats: int) 
 
 def test_trainings_of_each_fold_are_resampled_independently() -> None:
     """Two folds of four speakers each."""
-    bootstrap = bootstrap_speakers([str(number) for number in range(8)], seed=2)
-    first, second = bootstrap.training_weights(2, folds=2)[:, :, 0].T
+    counts = counts_in_folds("f" * 4 + "g" * 4)
+    bootstrap = bootstrap_speakers(counts.speakers, seed=2, folds=counts.fold_names)
+    first, second = bootstrap.training_weights(2, counts)[:, :, 0].T
     assert first.mean() == pytest.approx(0.5, abs=0.01)
     assert np.corrcoef(first, second)[0, 1] == pytest.approx(0.0, abs=0.05)
     # 0.5 is the standard deviation of a fair coin, and 1 / √2 that of the mean of two; the factors
     # of the variance are 2 / (2 - 1), and 6 / 7 not contained in the variance between speakers.
     assert first.std() == pytest.approx(0.5 / np.sqrt(2) * np.sqrt(2 * 6 / 7), rel=0.03)
-    assert (bootstrap.training_weights(2, folds=8) == 0.5).all()  # one speaker per fold
+    one_per_fold = counts_in_folds("fghijklm")
+    assert (bootstrap.training_weights(2, one_per_fold) == 0.5).all()
+
+
+def counts_in_folds(folds: str) -> PredictionCounts:
+    """Return counts of two repeats, with one speaker for each letter, its fold."""
+    confusions = np.ones((2, len(folds), 2, 2), np.int64)
+    return PredictionCounts(tuple(f"s{n}" for n in range(len(folds))), confusions, tuple(folds))
+
+
+def test_a_fold_has_the_same_trainings_in_groups_that_lack_other_folds() -> None:
+    everyone = counts_in_folds("ffgghh")
+    bootstrap = bootstrap_speakers(everyone.speakers, seed=2, folds=everyone.fold_names)
+    whole = bootstrap.training_weights(2, everyone)
+    part = bootstrap.training_weights(2, counts_in_folds("gghh"))
+    # The scale depends on the number of speakers and folds, the samples do not.
+    for fold in (0, 1):
+        assert np.corrcoef(whole[:, fold + 1, 0], part[:, fold, 0])[0, 1] == pytest.approx(1.0)
+
+
+def test_scores_are_never_beyond_zero_and_one() -> None:
+    correct = [[(10, 30)] * 4, [(10, 30)] * 3 + [(6, 30)]]
+    counts = counts_of(correct)
+    values = bootstrap_unweighted_accuracy(counts, bootstrap_speakers(counts.speakers, seed=1))
+    assert values.max() == 1.0
+    wrong = counts_of([[(0, 0)] * 4, [(0, 0)] * 3 + [(4, 0)]])
+    assert bootstrap_unweighted_accuracy(wrong, bootstrap_speakers(wrong.speakers, 1)).min() == 0.0
 
 
 def test_classes_absent_from_a_bootstrap_sample_are_left_out_of_the_mean() -> None:

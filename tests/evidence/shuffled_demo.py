@@ -19,16 +19,15 @@ import polars as pl
 import yaml
 
 from emoscale.evaluation.comparisons import COMPARISONS
-from emoscale.evaluation.runs import study_predictions_schema
+from emoscale.evaluation.scores import CONFUSION_BY_SPEAKER
 from emoscale.evaluation.speakers import (
     bootstrap_speakers,
     bootstrap_unweighted_accuracy,
     confidence_interval,
-    count_predictions,
+    counts_by_cell,
     unweighted_accuracy,
 )
 from emoscale.tables.parquet import read_table
-from emoscale.tables.schemas import UTTERANCES
 from tests.conftest import PROJECT
 
 NAME = "demo_shuffled"
@@ -70,18 +69,14 @@ def main() -> None:
         check=True,
     )
     classes = sorted(study["labels"]["classes"])
-    utterances = read_table(folder / "corpus" / "utterances.parquet", UTTERANCES)
-    predictions = read_table(
-        PROJECT / tables / "predictions.parquet", study_predictions_schema(classes)
-    )
+    confusions = read_table(PROJECT / tables / "confusion_by_speaker.parquet", CONFUSION_BY_SPEAKER)
     chance, experiments = 1 / len(classes), len(study["experiments"])
     confidence = 1 - 0.05 / experiments
     print(f"permuted labels, {experiments} experiments; chance is {chance:.1%}")
     print(f"| experiment | UA | 95 % interval | {confidence:.2%} interval |\n|---|---|---|---|")
     outside, outside_95 = [], 0
-    for (experiment,), table in predictions.group_by("experiment", maintain_order=True):
-        counts = count_predictions(table, utterances, classes)
-        bootstrap = bootstrap_speakers(counts.speakers, study["seed"])
+    for experiment, _, counts in counts_by_cell(confusions, classes):
+        bootstrap = bootstrap_speakers(counts.speakers, study["seed"], folds=counts.fold_names)
         bootstrap_ua = bootstrap_unweighted_accuracy(counts, bootstrap)
         low, high = confidence_interval(bootstrap_ua, len(counts.speakers))
         low_corrected, high_corrected = confidence_interval(
@@ -93,7 +88,7 @@ def main() -> None:
         )
         outside_95 += not low <= chance <= high
         if not low_corrected <= chance <= high_corrected:
-            outside.append(str(experiment))
+            outside.append(experiment)
     comparisons = read_table(PROJECT / tables / "comparisons.parquet", COMPARISONS)
     winners = comparisons.filter(pl.col("winner") != "none")
     print(f"chance is outside the 95 % interval of {outside_95} of {experiments}")

@@ -9,7 +9,12 @@ from threadpoolctl import threadpool_limits
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.corpus.votes import VOTE_SHARES_DTYPE
-from emoscale.evaluation.comparisons import comparison_table
+from emoscale.evaluation.comparisons import (
+    StudyValues,
+    comparison_table,
+    comparison_table_by_size,
+)
+from emoscale.evaluation.speakers import confusion_by_speaker, counts_by_cell
 from emoscale.protocol.orders import make_fold, subset, training_labels
 
 CLASSES = ["anger", "happiness", "neutral", "sadness"]
@@ -21,8 +26,10 @@ PROTOCOL = ProtocolSettings(
 _CLASS_PROPORTIONS = (0.3, 0.15, 0.3, 0.25)
 
 
-def shuffled_comparisons(seed: int) -> pl.DataFrame:
+def shuffled_comparisons(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the comparisons of four experiments on ten speakers and 600 utterances.
+
+    The tables are those over the learning curves and by size.
 
     The features separate the classes well: scores are at chance only because the training labels
     are permuted. Each experiment uses a different number of the features' dimensions.
@@ -63,7 +70,14 @@ def shuffled_comparisons(seed: int) -> pl.DataFrame:
             for size, labels in zip(SIZES, (40.0, 480.0), strict=True)
         ]
     )
-    return comparison_table(scores, pl.concat(predictions), utterances, CLASSES, seed)
+    confusions = [
+        confusion_by_speaker(table, utterances).with_columns(
+            experiment=pl.lit(name), size=pl.lit(size)
+        )
+        for (name, size), table in pl.concat(predictions).group_by("experiment", "size")
+    ]
+    study = StudyValues(scores, counts_by_cell(pl.concat(confusions), CLASSES))
+    return comparison_table(study), comparison_table_by_size(study)
 
 
 def _corpus(generator: np.random.Generator) -> tuple[pl.DataFrame, np.ndarray]:

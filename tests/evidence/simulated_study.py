@@ -36,6 +36,12 @@ class SimulatedStudy:
     speakers: int = 10
     folds: int = 5
 
+    fold_sizes: tuple[int, ...] | None = None
+    """Numbers of speakers of uneven folds; None: all folds have the same."""
+
+    first_speaker_fraction: float | None = None
+    """Fraction of all utterances that are of the first speaker; None: as of the others."""
+
     utterances: tuple[int, int] = (40, 90)
     """Smallest and largest number of utterances per speaker."""
 
@@ -64,8 +70,9 @@ class SimulatedStudy:
 
 def simulate(study: SimulatedStudy, seed: Sequence[int]) -> list[PredictionCounts]:
     """Return simulated prediction counts of each experiment and size (`separations`)."""
-    fold_of = np.repeat(np.arange(study.folds), study.speakers // study.folds)
-    assert len(fold_of) == study.speakers, "all folds have the same number of speakers"
+    sizes = study.fold_sizes or (study.speakers // study.folds,) * study.folds
+    fold_of = np.repeat(np.arange(len(sizes)), sizes)
+    assert len(fold_of) == study.speakers, "every speaker is in a fold"
     confusions = _confusions(study, np.random.default_rng(seed), fold_of)
     return [
         PredictionCounts(
@@ -80,7 +87,15 @@ def simulate(study: SimulatedStudy, seed: Sequence[int]) -> list[PredictionCount
 
 def true_scores(study: SimulatedStudy, speakers: int = 20_000) -> dict[str, Floats]:
     """Return the scores [separations] of a very large study, by metric."""
-    return _true_scores(replace(study, repeats=1, seeds_per_order=1, folds=1), speakers)
+    large = replace(
+        study,
+        repeats=1,
+        seeds_per_order=1,
+        folds=1,
+        fold_sizes=None,
+        first_speaker_fraction=None,
+    )
+    return _true_scores(large, speakers)
 
 
 @cache
@@ -105,7 +120,11 @@ def _confusions(
     counts = np.zeros((number, repeats, len(fold_of), CLASSES, CLASSES), np.int64)
     cells, trainings = np.arange(number)[:, None, None], np.arange(repeats)[None, :, None]
     for speaker, fold in enumerate(fold_of):
-        utterances = generator.integers(*study.utterances)
+        utterances = int(generator.integers(*study.utterances))
+        if speaker == 0 and study.first_speaker_fraction is not None:
+            others = sum(study.utterances) / 2 * (study.speakers - 1)
+            fraction = study.first_speaker_fraction
+            utterances = round(others * fraction / (1 - fraction))
         proportions = generator.dirichlet(np.array(study.class_proportions) * study.concentration)
         label = generator.choice(CLASSES, utterances, p=proportions)
         speaker_separation = generator.normal(0, study.speaker_std)

@@ -10,10 +10,14 @@ import pytest
 from tests.evidence.shuffled_study import shuffled_comparisons
 from tests.evidence.simulate_statistics import (
     DEFAULT_STUDY,
+    EQUAL,
     EQUAL_SEPARATIONS,
     EXPERIMENTS,
+    LADDER,
     SIZES,
+    STUDIES,
     coverage,
+    large_study_rates,
     winner_rates,
 )
 from tests.evidence.simulated_study import simulate, true_scores
@@ -43,9 +47,27 @@ def test_no_winner_without_a_true_difference() -> None:
         assert uncorrected <= 0.1
 
 
+def test_a_whole_curve_finds_what_single_sizes_do_not() -> None:
+    """Twenty experiments at five sizes, ten speakers, on a ladder over 20 points."""
+    rates = large_study_rates(LADDER, simulations=20)
+    assert rates["pairs and sizes"][1] < 0.25
+    assert rates["pairs"][1] > 0.5
+    assert rates["pairs with a reference"][1] > 0.85
+
+
+def test_no_false_winner_of_many_experiments() -> None:
+    for false_winners, _ in large_study_rates(EQUAL, simulations=40).values():
+        assert false_winners <= 0.125
+
+
+@pytest.mark.parametrize("name", ["one speaker has half", "folds of 6, 1, 1, 1, 1"])
+def test_intervals_of_uneven_studies_cover_the_true_difference(name: str) -> None:
+    assert coverage(STUDIES[name], simulations=40)["difference, compared"] >= 0.88
+
+
 def test_studies_trained_on_shuffled_labels_name_no_winner() -> None:
     for seed in range(3):
-        table = shuffled_comparisons(seed)
-        assert len(table) == 12
-        assert set(table["winner"]) == {"none"}
-        assert abs(table["ua"].to_numpy() - 0.25).max() < 0.12
+        curves, by_size = shuffled_comparisons(seed)
+        assert (len(curves), len(by_size)) == (6, 12)
+        assert set(curves["winner"]) == {"none"}
+        assert abs(by_size["ua"].to_numpy() - 0.25).max() < 0.12

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from emoscale.evaluation.comparisons import COMPARISONS
+from emoscale.evaluation.comparisons import COMPARISONS, COMPARISONS_BY_SIZE
 from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
@@ -74,29 +75,40 @@ def score_rows(
 
 def comparison_rows() -> list[dict[str, Any]]:
     """Return comparisons: fusion and wav2vec are significantly better than mfcc only."""
-    pairs = [("mfcc", AWKWARD, "10"), ("mfcc", AWKWARD, "100"), (AWKWARD, "fusion", "100")]
+    pairs = [("mfcc", AWKWARD, "10 100"), (AWKWARD, "fusion", "100"), ("mfcc", "fusion", "100")]
     rows = []
-    for (experiment, other, size), significant in zip(
-        [*pairs, ("mfcc", "fusion", "100")], (1, 1, 0, 1), strict=True
-    ):
-        index = list(SIZES).index(size)
-        ua, other_ua = UA[experiment][index], UA[other][index]
-        assert ua is not None
-        assert other_ua is not None
+    for (experiment, other, sizes), significant in zip(pairs, (1, 0, 1), strict=True):
+        indices = [list(SIZES).index(size) for size in sizes.split()]
+        ua, other_ua = (
+            float(np.mean([UA[name][index] for index in indices])) for name in (experiment, other)
+        )
         difference = ua - other_ua
         rows.append(
             {
-                **{"size": size, "experiment": experiment, "other": other, "labels": SIZES[size]},
+                **{"experiment": experiment, "other": other, "sizes": sizes},
                 **{"ua": ua, "other_ua": other_ua, "difference": difference},
                 "difference_low": difference - 0.04,
                 "difference_high": difference + 0.04,
                 **{"p_value": 0.004, "p_holm": 0.012 if significant else 0.21},
-                **{"p_permutation": 0.005, "p_mcnemar": 1e-9, "effect_size": -0.8},
-                **{"effect_low": -1.4, "effect_high": -0.2, "speakers": 6},
+                **{"effect_size": -0.8, "standard_error": 0.016, "speakers": 6},
+                **{"family": 3, "clusters": "speakers", "degrees_of_freedom": 5},
                 "winner": other if significant else "none",
             }
         )
     return rows
+
+
+def comparison_rows_by_size() -> list[dict[str, Any]]:
+    """Return the descriptions of two pairs at the size 100."""
+    return [
+        {
+            **{"size": "100", "experiment": "mfcc", "other": other, "labels": 100.0},
+            **{"ua": 0.7, "other_ua": 0.8, "difference": -0.1, "difference_low": None},
+            **{"difference_high": None, "p_value": 0.2},
+            **{"clusters": "folds", "degrees_of_freedom": 4},
+        }
+        for other in (AWKWARD, "fusion")
+    ]
 
 
 def efficiency_rows() -> list[dict[str, Any]]:
@@ -111,7 +123,7 @@ def efficiency_rows() -> list[dict[str, Any]]:
     ]
     return [
         dict(zip((*names, *factor_names), row, strict=True))
-        | {"at_largest_size": row[2] == "100", "summary": "a sentence"}
+        | {"at_largest_size": row[2] == "100", "summary": "a sentence", "measured_ua": row[4]}
         for row in values
     ]
 
@@ -184,6 +196,7 @@ def run_rows(number: int = 130) -> list[dict[str, Any]]:
 
 SCHEMAS = {
     "comparisons": COMPARISONS,
+    "comparisons_by_size": COMPARISONS_BY_SIZE,
     "efficiency": EFFICIENCY,
     "forecast": FORECAST,
     "slices": SLICES,
@@ -263,10 +276,14 @@ def write_results(folder: Path, *, extras: bool = True, **scores: Any) -> list[P
     if extras:
         for name, rows in {
             "comparisons": comparison_rows(),
+            "comparisons_by_size": comparison_rows_by_size(),
             "efficiency": efficiency_rows(),
             **other_rows(),
         }.items():
-            metadata = {"reference": "mfcc", "left_out": ""} if name == "efficiency" else {}
+            metadata = {
+                "efficiency": {"reference": "mfcc", "left_out": ""},
+                "comparisons": {"reference": ""},
+            }.get(name, {})
             path = folder / f"{name}.parquet"
             write_table(filled(rows, SCHEMAS[name]), path, SCHEMAS[name], metadata)
     (folder / "checks.json").write_text(json.dumps(CHECKS), encoding="utf-8")

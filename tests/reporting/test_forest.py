@@ -10,20 +10,21 @@ from emoscale.reporting.forest import comparisons_with, draw_forest
 
 
 def pair(
-    experiment: str, other: str, size: str, difference: float, p_holm: float = 0.2
+    experiment: str, other: str, sizes: str, difference: float, p_holm: float = 0.2
 ) -> dict[str, object]:
     better = experiment if difference > 0 else other
     return {
-        "size": size,
         "experiment": experiment,
         "other": other,
-        "labels": 100.0 if size == "all" else 10.0,
+        "sizes": sizes,
         "difference": difference,
         "difference_low": difference - 0.05,
         "difference_high": difference + 0.04,
         "p_holm": p_holm,
         "effect_size": 10 * difference,
-        "family": 5,
+        "standard_error": 0.02,
+        "degrees_of_freedom": 9,
+        "family": 3,
         "winner": better if p_holm < 0.05 else "none",
     }
 
@@ -44,10 +45,9 @@ SCORES = scores_of(
 )  # fmt: skip
 COMPARISONS = pl.DataFrame(
     [
-        pair("mfcc", "best", "10", 0.2, p_holm=0.01),
+        pair("mfcc", "best", "10 all", -0.2, p_holm=0.01),
         pair("mfcc", "few", "10", 0.3),
         pair("best", "few", "10", 0.1),
-        pair("mfcc", "best", "all", -0.2, p_holm=0.01),
     ]
 )
 
@@ -57,11 +57,11 @@ def text_elements(path: Path) -> list[str]:
     return [" ".join(re.sub(r"<[^>]*>", " ", text).split()) for text in texts]
 
 
-def test_each_is_compared_with_the_best_at_the_largest_size_of_both() -> None:
+def test_each_is_compared_with_the_best_over_the_sizes_of_both() -> None:
     differences = comparisons_with("best", COMPARISONS, SCORES)
-    assert differences.select("experiment", "size", "difference").rows() == [
+    assert differences.select("experiment", "sizes", "difference").rows() == [
         ("few", "10", pytest.approx(-10.0)),
-        ("mfcc", "all", pytest.approx(-20.0)),
+        ("mfcc", "10 all", pytest.approx(-20.0)),
     ]
     few, mfcc = differences.to_dicts()
     # Negation swaps the ends.
@@ -75,13 +75,23 @@ def test_each_is_compared_with_the_best_at_the_largest_size_of_both() -> None:
 
 def test_title_and_labels_state_the_differences(tmp_path: Path) -> None:
     html, svg = tmp_path / "forest.html", tmp_path / "forest.svg"
-    draw_forest(COMPARISONS, SCORES, html, svg)
+    draw_forest(COMPARISONS, SCORES, "", html, svg)
     texts = text_elements(svg)
     assert "Differences to the best experiment, best" in texts
-    assert "−20.0 (−25.0 to −16.0), 100 labels" in texts
+    assert "−20.0 (−25.0 to −16.0), 2 sizes" in texts
     assert {"mfcc", "few"} <= set(texts)
-    assert "5 comparisons" in " ".join(texts)
+    assert "Holm's correction is for all 3 pairs" in " ".join(texts)
+    assert "Power of a typical comparison with this correction: 39 % for 5 points" in " ".join(
+        texts
+    )
     assert not re.search(r"<script[^>]+src=", html.read_text())
+
+
+def test_differences_are_to_the_declared_reference(tmp_path: Path) -> None:
+    draw_forest(COMPARISONS, SCORES, "few", tmp_path / "forest.svg")
+    texts = text_elements(tmp_path / "forest.svg")
+    assert "Differences to the reference, few" in texts
+    assert {"mfcc", "best"} <= set(texts)
 
 
 def test_many_experiments_and_long_names_are_not_truncated(tmp_path: Path) -> None:
@@ -93,14 +103,11 @@ def test_many_experiments_and_long_names_are_not_truncated(tmp_path: Path) -> No
         for j, other in enumerate(names)
         if i < j
     ]
-    draw_forest(pl.DataFrame(pairs), scores, tmp_path / "forest.svg")
+    draw_forest(pl.DataFrame(pairs), scores, "", tmp_path / "forest.svg")
     texts = text_elements(tmp_path / "forest.svg")
     assert [text for text in texts if text in names] == names[-2::-1]
 
 
 def test_without_pairs_the_figure_states_the_reason(tmp_path: Path) -> None:
-    draw_forest(COMPARISONS.clear(), SCORES, tmp_path / "forest.svg")
-    assert "There is nothing to compare" in " ".join(text_elements(tmp_path / "forest.svg"))
-    without_best = COMPARISONS.filter(pl.col("other") != "best", pl.col("experiment") != "best")
-    draw_forest(without_best, SCORES, tmp_path / "forest.svg")
+    draw_forest(COMPARISONS.clear(), SCORES, "", tmp_path / "forest.svg")
     assert "There is nothing to compare" in " ".join(text_elements(tmp_path / "forest.svg"))

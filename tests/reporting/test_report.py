@@ -23,6 +23,7 @@ from tests.reporting.results_folder import (
     AWKWARD,
     CHECKS,
     NOTE,
+    UA,
     comparison_rows,
     efficiency_rows,
     score_rows,
@@ -65,25 +66,27 @@ BOTH = {"comparisons": comparison_rows(), "efficiency": efficiency_rows()}
 
 def test_the_answer_names_the_best_with_its_interval_and_chance() -> None:
     answer = answer_text(study_of({"mfcc": (0.6, 0.7), "net": (0.72, 0.82)}))
-    assert answer.startswith("Trained on 100 labels, net recognises emotion best")
+    assert answer.startswith("Over the whole learning curve, net recognises emotion best")
     assert (
-        "its UA (unweighted accuracy) is 82.0 % (95 % confidence interval 76.0 to 87.0 %); chance "
-        "is 50.0 %" in answer
+        "its UA (unweighted accuracy) averages 77.0 % over 2 training sizes, and trained on 100 "
+        "labels it is 82.0 % (95 % confidence interval 76.0 to 87.0 %); chance is 50.0 %" in answer
     )
     assert (
-        "It leads mfcc (70.0 %) by 12.0 points; the significance of this lead was not tested"
-        in answer
+        "The second is mfcc (70.0 %, trained on 100 labels); the significance of this lead was not "
+        "tested" in answer
     )
     assert "How many labels one experiment saves over another was not measured" in answer
+    single = answer_text(study_of({"mfcc": (0.6,), "net": (0.72,)}))
+    assert single.startswith("Trained on 10 labels, net recognises emotion best: its UA")
 
 
 def test_a_lead_that_is_not_significant_has_no_winner() -> None:
-    answer = answer_text(
-        study_of({"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82), "fusion": (None, 0.85)}, tables=BOTH)
-    )
+    answer = answer_text(study_of(UA, tables=BOTH))
+    assert answer.startswith("Trained on 100 labels, fusion recognises emotion best")
     assert (
-        f"It leads {AWKWARD} (82.0 %) by 3.0 points, but this lead is not statistically significant"
-        in answer
+        f"With the same training size, it leads {AWKWARD} (82.0 %) by 3.0 points, but this "
+        "difference is not statistically significant after Holm's correction for all 3 pairs of "
+        "the study" in answer
     )
     # The table has wav2vec minus fusion; for fusion minus wav2vec the interval is negated.
     assert "(95 % confidence interval −1.0 to 7.0 points, p = 0.210 after Holm)" in answer
@@ -91,39 +94,62 @@ def test_a_lead_that_is_not_significant_has_no_winner() -> None:
     assert "is statistically significant" not in answer
 
 
-def test_a_lead_that_is_not_significant_after_correction_names_the_correction() -> None:
-    rows = [
-        {**row, "difference_low": row["difference"] - 0.01, "difference_high": -0.01}
-        if row["winner"] == "none"
-        else row
-        for row in comparison_rows()
-    ]
-    answer = answer_text(
-        study_of(
-            {"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82), "fusion": (None, 0.85)},
-            tables={**BOTH, "comparisons": rows},
-        )
-    )
-    assert (
-        "this lead is not statistically significant after Holm's correction for all 4 comparisons "
-        "of the study" in answer
-    )
-    assert "(95 % confidence interval 1.0 to 4.0 points, p = 0.210 after Holm)" in answer
-
-
 def test_a_lead_that_is_significant_after_correction() -> None:
-    answer = answer_text(study_of({"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82)}, tables=BOTH))
+    pair = comparison_rows()[:1]
+    answer = answer_text(
+        study_of({"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82)}, tables={**BOTH, "comparisons": pair})
+    )
     assert (
-        "and this lead is statistically significant after Holm's correction for 4 comparisons"
-        in answer
+        "On average over the 2 training sizes that both have, it leads mfcc (65.0 %) by 12.0 "
+        "points, and this lead is statistically significant after Holm's correction" in answer
     )
     assert "(95 % confidence interval 8.0 to 16.0 points, p = 0.012 after Holm)" in answer
 
 
-def test_the_best_curve_is_compared_with_its_strongest_rival() -> None:
-    answer = answer_text(
-        study_of({"mfcc": (0.6, 0.7), AWKWARD: (0.72, 0.82), "fusion": (None, 0.85)}, tables=BOTH)
+def test_the_best_is_ahead_over_the_learning_curve_not_at_the_largest_size() -> None:
+    rows = [{**comparison_rows()[0], "difference": 0.02, "winner": "none"}]
+    study = study_of({"mfcc": (0.8, 0.7), AWKWARD: (0.7, 0.75)}, tables={"comparisons": rows})
+    assert answer_text(study).startswith("Over the whole learning curve, mfcc recognises")
+
+
+def with_reference(study: Study, reference: str) -> Study:
+    table = study.tables["comparisons"]
+    tested = [
+        row | ({} if reference in (row["experiment"], row["other"]) else OUTSIDE) | {"family": 2}
+        for row in table.dataframe.to_dicts()
+    ]
+    metadata = {"reference": reference}
+    changed = StudyTable("comparisons", pl.DataFrame(tested), metadata=metadata)
+    return Study({**study.tables, "comparisons": changed}, study.checks, {})
+
+
+OUTSIDE = {"p_holm": None, "winner": None}
+
+
+def test_a_declared_reference_is_what_the_best_is_tested_against() -> None:
+    study = study_of(UA, tables=BOTH)
+    answer = answer_text(with_reference(study, "mfcc"))
+    assert "it leads the reference mfcc (70.0 %) by 15.0 points" in answer
+    assert "after Holm's correction for the 2 pairs with the reference" in answer
+    itself = answer_text(with_reference(study, "fusion"))
+    assert f"it leads {AWKWARD} (82.0 %)" in itself
+
+
+def test_the_answer_says_how_large_a_difference_could_have_been_seen() -> None:
+    rows = [{**row, "standard_error": 0.03, "degrees_of_freedom": 9} for row in comparison_rows()]
+    answer = answer_text(study_of(UA, tables={"comparisons": rows}))
+    # 400,000 simulated t values beyond the quantile of 1 - 0.05 / 6: 16.4, 65.6 and 96.1 %
+    assert (
+        "With its 6 test speakers and 3 pairs corrected together, a typical comparison finds a "
+        "true difference of 5 points with a probability of 16 %, 10 points with a probability of "
+        "66 % and 15 points with a probability of 96 %." in answer
     )
+    no_variance = [{**row, "standard_error": None} for row in comparison_rows()]
+    assert "How large" not in answer_text(study_of(UA, tables={"comparisons": no_variance}))
+
+
+def test_the_best_curve_is_compared_with_its_strongest_rival() -> None:
+    answer = answer_text(study_of(UA, tables=BOTH))
     assert (
         f"{AWKWARD} exceeds the UA that mfcc reaches with 100 labels (70.0 %) already with its "
         "smallest training set: at least 10 times fewer labels (95 % confidence interval: a factor "
@@ -134,7 +160,7 @@ def test_the_best_curve_is_compared_with_its_strongest_rival() -> None:
 def test_labels_are_counted_against_the_reference_if_there_is_one() -> None:
     names = ("experiment", "other", "other_labels", "ua", "labels", "factor", "bound")
     rows = [
-        dict(zip(names, row, strict=True))
+        dict(zip(names, row, strict=True)) | {"at_largest_size": True, "measured_ua": row[3]}
         for row in (
             ("net", "mel", 100.0, 0.75, 50.0, 2.0, "measured"),
             ("net", "mfcc", 100.0, 0.7, 25.0, 4.0, "measured"),
@@ -178,12 +204,14 @@ def test_labels_are_counted_against_the_reference_if_there_is_one() -> None:
             "x needs more labels than were measured: at least 2.5 times more",
         ),
         ({"bound": "not reached", "factor": None}, "x does not reach the UA that y reaches"),
+        ({"measured_ua": 0.58}, "(y at the size 800: measured 58.0 %, below its learning curve.)"),
     ],
 )
 def test_saved_labels_as_a_sentence(changes: dict[str, Any], expected: str) -> None:
     row = {
         **{"experiment": "x", "other": "y", "other_labels": 200.0, "labels": 50.0, "ua": 0.6},
         **{"factor": 4.0, "factor_low": 2.0, "factor_high": 7.1, "bound": "measured"},
+        **{"other_size": "800", "measured_ua": 0.6},
     }
     assert expected in text_of(labels_saved_sentence({**row, **changes}))
 
@@ -346,7 +374,6 @@ def test_columns_have_units_and_intervals() -> None:
     assert not columns["other_ua"].visible
     assert columns["ua"].meaning == "accuracy"
     assert columns["difference"].interval == ["difference_low", "difference_high"]
-    assert columns["effect_size"].interval == ["effect_low", "effect_high"]
     assert "difference_low" not in columns
     assert columns["difference"].title == "difference,\u00a0points"
 

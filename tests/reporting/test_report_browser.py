@@ -221,11 +221,13 @@ def test_columns_have_tooltips_and_all_can_be_shown(screen: dict[str, Any]) -> N
 
 def test_a_table_is_downloaded_with_all_its_columns(screen: dict[str, Any]) -> None:
     lines = screen["csv"].splitlines()
-    assert lines[0].startswith("experiment,other,other_size,other_labels,ua,labels,factor")
-    assert lines[1] == '"{}",mfcc,100,100,0.7,10,10,4.2,inf,at least,true,a sentence'.format(
+    assert lines[0].startswith(
+        "experiment,other,other_size,ua,measured_ua,other_labels,labels,factor"
+    )
+    assert lines[1] == '"{}",mfcc,100,0.7,0.7,100,10,10,4.2,inf,at least,true,a sentence'.format(
         AWKWARD.replace('"', '""')
     )
-    assert lines[3].endswith(",10,0.72,,,,,not reached,false,a sentence")
+    assert lines[3].endswith(",10,0.72,0.72,10,,,,,not reached,false,a sentence")
 
 
 def test_the_page_is_not_wider_than_a_phone(phone: dict[str, Any]) -> None:

@@ -8,7 +8,16 @@ import polars as pl
 import pytest
 
 from emoscale.runtime.errors import StoreError
-from emoscale.tables.parquet import dataframe_of, read_metadata, read_table, write_csv, write_table
+from emoscale.tables.parquet import (
+    dataframe_of,
+    read_metadata,
+    read_parts,
+    read_table,
+    result_sha256,
+    write_csv,
+    write_parts,
+    write_table,
+)
 from emoscale.tables.schemas import FEATURE_INDEX, REJECTED
 
 ROW: dict[str, object] = {"utterance": "a", "shard": "00.h5", "row": 0, "frames": 3, "chunks": 1}
@@ -55,3 +64,39 @@ def test_missing_and_damaged_files_and_other_schemas_are_refused(tmp_path: Path)
 def test_csv_has_nested_values_as_json(tmp_path: Path) -> None:
     write_csv(pl.DataFrame({"a": [1], "b": [[{"w": "ü", "t": 0.5}]]}), tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith('1,"[{""w""')
+
+
+def test_parts_are_written_and_read_one_by_one(tmp_path: Path) -> None:
+    parts = [dataframe_of([{**ROW, "row": row}] * 2, FEATURE_INDEX) for row in range(3)]
+    for name in ("one", "two"):
+        write_parts(iter(parts), tmp_path / name, FEATURE_INDEX, {"source": "ü"})
+    path = tmp_path / "one"
+    read = list(read_parts(path, FEATURE_INDEX))
+    assert all(one.equals(other) for one, other in zip(read, parts, strict=True))
+    assert read_table(path, FEATURE_INDEX).equals(pl.concat(parts))
+    assert read_metadata(path) == {"source": "ü"}
+    assert path.read_bytes() == (tmp_path / "two").read_bytes()
+    write_parts(parts[:2], tmp_path / "two", FEATURE_INDEX)
+    assert result_sha256(path) != result_sha256(tmp_path / "two")
+    with pytest.raises(StoreError, match="unknown"):
+        write_parts([pl.DataFrame([{**ROW, "more": 1}])], tmp_path / "two", FEATURE_INDEX)
+    with pytest.raises(StoreError, match="does not have the schema expected"):
+        list(read_parts(path, REJECTED))
+
+
+def test_no_flipped_bit_changes_the_values_of_parts(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parts = [dataframe_of([{**ROW, "row": row}], FEATURE_INDEX) for row in range(2)]
+    write_parts(parts, path, FEATURE_INDEX)
+    intact, refused = path.read_bytes(), 0
+    for position in range(4, len(intact), 7):
+        damaged = bytearray(intact)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        try:
+            read = list(read_parts(path, FEATURE_INDEX))
+        except StoreError:
+            refused += 1
+        else:
+            assert all(one.equals(other) for one, other in zip(read, parts, strict=True))
+    assert refused > 100

@@ -16,6 +16,7 @@ rule make_tables:
         scores=f"{OUT}/tables/scores.parquet",
         confusion=f"{OUT}/tables/confusion.parquet",
         layer_weights=f"{OUT}/tables/layer_weights.parquet",
+        confusions=f"{OUT}/tables/confusion_by_speaker.parquet",
         predictions=f"{OUT}/tables/predictions.parquet",
     log:
         f"{OUT}/logs/make_tables.log",
@@ -34,8 +35,9 @@ rule make_tables:
     message:
         "collect all runs into tables"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q}'
-        " --corpus-name {params.corpus_name:q} --runs {params.runs:q} --cells {params.cells:q} --protocol {params.protocol:q}"
+        "printf %s {params.cells:q}"
+        ' | python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q}'
+        " --corpus-name {params.corpus_name:q} --runs {params.runs:q} --cells - --protocol {params.protocol:q}"
         " --utterances {input.utterances:q} --checks {input.checks:q} --output {params.folder:q}"
         " > {log:q} 2>&1"
 
@@ -43,11 +45,12 @@ rule make_tables:
 rule compare_experiments:
     input:
         scores=rules.make_tables.output.scores,
-        predictions=rules.make_tables.output.predictions,
-        utterances=rules.label_corpus.output.utterances,
+        confusions=rules.make_tables.output.confusions,
     output:
+        f"{OUT}/tables/comparisons.csv",
+        f"{OUT}/tables/comparisons_by_size.csv",
         table=f"{OUT}/tables/comparisons.parquet",
-        csv=f"{OUT}/tables/comparisons.csv",
+        by_size=f"{OUT}/tables/comparisons_by_size.parquet",
     log:
         f"{OUT}/logs/compare_experiments.log",
     benchmark:
@@ -55,14 +58,15 @@ rule compare_experiments:
     conda:
         ENVIRONMENT
     params:
-        seed=STUDY.seed,
+        reference=STUDY.evidence.reference or "",
+        folder=folder_of("table"),
         code=code_of("compare_experiments.py"),
     message:
         "compare all pairs of experiments"
     shell:
         'python "$EMOSCALE_SCRIPTS"/compare_experiments.py --scores {input.scores:q}'
-        " --predictions {input.predictions:q} --utterances {input.utterances:q} --seed {params.seed}"
-        " --output {output.table:q} > {log:q} 2>&1"
+        " --confusions {input.confusions:q} --reference {params.reference:q}"
+        " --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule slice_scores:
@@ -101,8 +105,8 @@ rule slice_scores:
 rule measure_efficiency:
     input:
         scores=rules.make_tables.output.scores,
-        predictions=rules.make_tables.output.predictions,
-        utterances=rules.label_corpus.output.utterances,
+        confusions=rules.make_tables.output.confusions,
+        comparisons=rules.compare_experiments.output.table,
     output:
         f"{OUT}/tables/efficiency.csv",
         f"{OUT}/tables/forecast.csv",
@@ -123,6 +127,7 @@ rule measure_efficiency:
     message:
         "compute label efficiency and forecasts"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/measure_efficiency.py --settings {params.settings:q}'
-        " --scores {input.scores:q} --predictions {input.predictions:q}"
-        " --utterances {input.utterances:q} --output {params.folder:q} > {log:q} 2>&1"
+        "printf %s {params.settings:q}"
+        ' | python "$EMOSCALE_SCRIPTS"/measure_efficiency.py --settings -'
+        " --scores {input.scores:q} --confusions {input.confusions:q}"
+        " --comparisons {input.comparisons:q} --output {params.folder:q} > {log:q} 2>&1"

@@ -55,6 +55,7 @@ rule write_report:
             rules.make_tables.output.layer_weights,
             rules.make_tables.output.trials,
             rules.compare_experiments.output.table,
+            rules.compare_experiments.output.by_size,
             rules.slice_scores.output.slices,
             rules.slice_scores.output.gaps,
             rules.measure_efficiency.output.efficiency,
@@ -78,5 +79,6 @@ rule write_report:
     message:
         "write the report"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/write_report.py --settings {params.settings:q}'
+        "printf %s {params.settings:q}"
+        ' | python "$EMOSCALE_SCRIPTS"/write_report.py --settings -'
         " --checks {input.checks:q} --output {output:q} {input.tables:q} > {log:q} 2>&1"

@@ -105,6 +105,7 @@ rule score_robustness:
     message:
         "score all experiments under every condition"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/score_robustness.py --predictions {params.predictions:q}'
-        " --cells {params.cells:q} --conditions {params.conditions:q} --protocol {params.protocol:q}"
+        "printf %s {params.cells:q}"
+        ' | python "$EMOSCALE_SCRIPTS"/score_robustness.py --predictions {params.predictions:q}'
+        " --cells - --conditions {params.conditions:q} --protocol {params.protocol:q}"
         " --utterances {input.utterances:q} --output {output.table:q} > {log:q} 2>&1"

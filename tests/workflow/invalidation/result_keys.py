@@ -72,7 +72,11 @@ KEYS: dict[str, Row] = {
             ("Band", "phone", "band", "phone", {"noise": "white", "snr_db": 0}),
         )
     },
-    "evidence.reference": Row("mfcc", EVIDENCE, "efficiency, forecasts, report"),
+    "evidence.reference": Row(
+        "mfcc",
+        EVIDENCE | jobs_of("compare_experiments"),
+        "comparisons, efficiency, forecasts, report",
+    ),
     "evidence.target_ua": Row([0.9], EVIDENCE, "efficiency, forecasts, report"),
     "evidence.forecast_sizes": Row([500], EVIDENCE, "efficiency, forecasts, report"),
     "execution.device": no_effect("cpu"),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from emoscale.evaluation.speakers import (
+    PredictionCounts,
     bootstrap_speakers,
     bootstrap_unweighted_accuracy,
-    count_predictions,
     unweighted_accuracy,
 )
 from emoscale.training.metrics import Floats
@@ -70,8 +70,7 @@ class LearningCurve:
 
 def measured_curves(
     scores: pl.DataFrame,
-    predictions: pl.DataFrame,
-    speaker_of: pl.DataFrame,
+    counts: Iterable[tuple[str, str, PredictionCounts]],
     seed: int,
     samples: int = 4000,
 ) -> list[LearningCurve]:
@@ -81,10 +80,8 @@ def measured_curves(
     ----------
     scores : DataFrame
         Columns `experiment, size, training_utterances_mean`.
-    predictions : DataFrame
-        Predictions of the study, with one probability column per class (`p_<class>`).
-    speaker_of : DataFrame
-        Columns `utterance, speaker`.
+    counts : iterable of tuple
+        Experiment, size and confusion counts of each row of `scores` (`counts_by_cell`).
     seed : int
         Seed of the bootstrap.
     samples : int
@@ -96,26 +93,27 @@ def measured_curves(
     list of LearningCurve
         One curve per experiment, in the order of `scores`.
     """
-    classes = [name.removeprefix("p_") for name in predictions.columns if name.startswith("p_")]
-    by_cell = predictions.partition_by("experiment", "size", as_dict=True)
     bootstrap = None
+    ua: dict[tuple[str, str], float] = {}
+    bootstrap_ua: dict[tuple[str, str], Floats] = {}
+    for experiment, size, each in counts:
+        bootstrap = bootstrap or bootstrap_speakers(
+            each.speakers, seed, samples, folds=each.fold_names
+        )
+        ua[experiment, size] = unweighted_accuracy(each)
+        bootstrap_ua[experiment, size] = bootstrap_unweighted_accuracy(each, bootstrap)
     curves = []
-    for (experiment,), rows in scores.group_by("experiment", maintain_order=True):
+    for (name,), rows in scores.group_by("experiment", maintain_order=True):
         ordered = rows.sort("training_utterances_mean", maintain_order=True)
-        ua, bootstrap_ua = [], []
-        for size in ordered["size"]:
-            counts = count_predictions(by_cell[experiment, size], speaker_of, classes)
-            bootstrap = bootstrap or bootstrap_speakers(counts.speakers, seed, samples)
-            ua.append(unweighted_accuracy(counts))
-            bootstrap_ua.append(bootstrap_unweighted_accuracy(counts, bootstrap))
+        cells = [(str(name), size) for size in ordered["size"]]
         assert bootstrap is not None, "an experiment has a size"
         curves.append(
             LearningCurve(
-                str(experiment),
+                str(name),
                 tuple(ordered["size"]),
                 ordered["training_utterances_mean"].to_numpy(),
-                np.array(ua),
-                np.stack(bootstrap_ua, axis=1),
+                np.array([ua[cell] for cell in cells]),
+                np.stack([bootstrap_ua[cell] for cell in cells], axis=1),
                 len(bootstrap.speakers),
             )
         )
@@ -193,9 +191,10 @@ def labels_needed(
     rise = fitted[rows, upper] - fitted[rows, lower]
     fraction = np.divide(ua - fitted[rows, lower], rise, out=np.zeros(len(ua)), where=rise > 0)
     between = np.exp(logs[lower] + fraction.clip(0.0, 1.0) * (logs[upper] - logs[lower]))
-    at_first = ua == fitted[:, 0]
-    between = np.where(at_first, numbers[0], between)
-    below = (first_reached == 0) & ~at_first
+    point = first_reached.clip(max=sizes - 1)
+    at_point = fitted[rows, point] == ua
+    between = np.where(at_point, numbers[point], between)
+    below = (first_reached == 0) & ~at_point
     beyond = first_reached == sizes
     least = np.where(below, 0.0, np.where(beyond, numbers[-1], between))
     most = np.where(below, numbers[0], np.where(beyond, np.inf, between))

@@ -13,6 +13,7 @@ from emoscale.evaluation.curves import LearningCurve, isotonic, labels_needed
 from emoscale.evaluation.speakers import confidence_interval
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import schema_field
+from emoscale.training.metrics import Floats
 
 EFFICIENCY = pa.schema(
     [
@@ -22,10 +23,18 @@ EFFICIENCY = pa.schema(
         ),
         schema_field("other_size", pa.string(), "training size of `other`, as in the study"),
         schema_field(
-            "other_labels", pa.float64(), "training labels of `other` at this size, mean over folds"
+            "ua", pa.float64(), "UA of `other` at this size, on its isotonic learning curve, 0 to 1"
         ),
         schema_field(
-            "ua", pa.float64(), "UA of `other` at this size, on its isotonic learning curve, 0 to 1"
+            "measured_ua",
+            pa.float64(),
+            "measured UA of `other` at this size; below `ua` where its measured UA falls",
+        ),
+        schema_field(
+            "other_labels",
+            pa.float64(),
+            "fewest labels at which the isotonic learning curve of `other` has this UA: no more "
+            "than the labels of other_size",
         ),
         schema_field(
             "labels",
@@ -91,6 +100,12 @@ EFFICIENCY_AGAINST = pa.schema(
 """One row per experiment; `factor` is above 1 if it needs fewer labels than the reference."""
 
 
+MOST_EXPERIMENTS_IN_PAIRS = 50
+"""A study of more experiments has only the pairs with its reference or its best experiment."""
+
+_BELOW_CURVE = 0.0005
+"""Difference in UA that reports show, which have one decimal of a percentage."""
+
 _HAND_ENGINEERED_KINDS = ("logmel", "mfcc", "opensmile")
 
 
@@ -102,20 +117,36 @@ class _IsotonicCurve:
         self.ua = isotonic(curve.ua)
         self.bootstrap_ua = None if curve.bootstrap_ua is None else isotonic(curve.bootstrap_ua)
 
+    def labels_of(self, ua: Floats, index: int) -> Floats:
+        """Return the fewest labels at which curves [rows, sizes] have their UA of a size.
 
-def efficiency_table(curves: Sequence[LearningCurve]) -> pl.DataFrame:
+        Both sides of a factor are read off a curve, so that a curve needs exactly as many labels as
+        its copy, also where it is flat.
+        """
+        if not self.curve.has_several_sizes:
+            return np.full(len(ua), self.curve.labels[index])
+        fewest: Floats = labels_needed(self.curve.labels, ua, ua[:, index])[1]
+        return fewest
+
+
+def efficiency_table(
+    curves: Sequence[LearningCurve], with_any_of: Collection[str] | None = None
+) -> pl.DataFrame:
     """Compute how many labels each experiment needs to reach each UA of the other experiments.
 
     Both curves are made non-decreasing (`isotonic`), and are linear in the logarithm of the labels
-    between their sizes. An experiment of a single size has no curve and occurs as `other` only (see
-    `single_size_note`). For intervals the whole computation is repeated in each bootstrap sample,
-    which all curves share; what is beyond a curve in a sample stays a bound. Curves without
-    bootstrap samples (published ones) have factors without intervals.
+    between their sizes. Of both, the fewest labels at which the curve has the UA are counted. An
+    experiment of a single size has no curve and occurs as `other` only (see `single_size_note`).
+    For intervals the whole computation is repeated in each bootstrap sample, which all curves
+    share; what is beyond a curve in a sample stays a bound. Curves without bootstrap samples
+    (published ones) have factors without intervals.
 
     Parameters
     ----------
     curves : sequence of LearningCurve
         The curves to compare.
+    with_any_of : collection of str or None
+        Names of experiments, one of which is in every pair; None: all pairs.
 
     Returns
     -------
@@ -129,6 +160,11 @@ def efficiency_table(curves: Sequence[LearningCurve]) -> pl.DataFrame:
         if counted.curve.has_several_sizes
         for other in isotonic_curves
         if other is not counted
+        and (
+            with_any_of is None
+            or counted.curve.experiment in with_any_of
+            or other.curve.experiment in with_any_of
+        )
         for row in _rows(counted, other)
     ]
     return dataframe_of(rows, EFFICIENCY)
@@ -229,17 +265,22 @@ def hand_engineered_experiments(experiments: Mapping[str, TrainedExperiment]) ->
 
 
 def reference_experiment(
-    curves: Sequence[LearningCurve], hand_engineered: Collection[str], configured: str | None
+    curves: Sequence[LearningCurve],
+    ranking: Sequence[str],
+    hand_engineered: Collection[str],
+    configured: str | None,
 ) -> str | None:
     """Choose the experiment that all others are compared with.
 
-    By default it is the hand-engineered one with the highest UA at its largest size, the hardest to
-    beat; without hand-engineered experiments, the one with the lowest UA at its largest size.
+    By default it is the hand-engineered one that ranks first, the hardest to beat; without
+    hand-engineered experiments, the one that ranks last.
 
     Parameters
     ----------
     curves : sequence of LearningCurve
         All learning curves of the study.
+    ranking : sequence of str
+        Names of all experiments, the best first (`evaluation.comparisons.rank_experiments`).
     hand_engineered : collection of str
         Names of the hand-engineered experiments.
     configured : str or None
@@ -250,20 +291,18 @@ def reference_experiment(
     str or None
         Name of the reference; None if no experiment was trained at several sizes.
     """
-    candidates = [curve for curve in curves if curve.has_several_sizes]
+    with_curve = {curve.experiment for curve in curves if curve.has_several_sizes}
+    candidates = [name for name in ranking if name in with_curve]
     if configured is not None or not candidates:
         return configured
-    preferred = [curve for curve in candidates if curve.experiment in hand_engineered]
-    if preferred:
-        return max(preferred, key=lambda curve: float(curve.ua[-1])).experiment
-    return min(candidates, key=lambda curve: float(curve.ua[-1])).experiment
+    return next((name for name in candidates if name in hand_engineered), candidates[-1])
 
 
 def _rows(counted: _IsotonicCurve, other: _IsotonicCurve) -> Iterable[dict[str, object]]:
     curve = counted.curve
     fewest, most = float(curve.labels[0]), float(curve.labels[-1])
     for index, size in enumerate(other.curve.sizes):
-        other_labels = float(other.curve.labels[index])
+        (other_labels,) = other.labels_of(other.ua[None], index)
         lower, upper = (
             float(bound[0])
             for bound in labels_needed(curve.labels, counted.ua[None], other.ua[None, index])
@@ -277,7 +316,7 @@ def _rows(counted: _IsotonicCurve, other: _IsotonicCurve) -> Iterable[dict[str, 
             labels, kind = most, "at most"
         else:
             labels, kind = None, "not reached"
-        factor = None if labels is None else other_labels / labels
+        factor = None if labels is None else float(other_labels / labels)
         low = high = None
         if (
             counted.bootstrap_ua is not None
@@ -285,23 +324,32 @@ def _rows(counted: _IsotonicCurve, other: _IsotonicCurve) -> Iterable[dict[str, 
             and curve.speakers > 1
         ):
             bounds = labels_needed(curve.labels, counted.bootstrap_ua, other.bootstrap_ua[:, index])
+            bootstrap_labels = other.labels_of(other.bootstrap_ua, index)
             with np.errstate(divide="ignore"):
-                largest_factor, smallest_factor = (other_labels / bound for bound in bounds)
+                largest_factor, smallest_factor = (bootstrap_labels / bound for bound in bounds)
             low = confidence_interval(smallest_factor, curve.speakers)[0]
             high = confidence_interval(largest_factor, curve.speakers)[1]
+        ua, measured_ua = float(other.ua[index]), float(other.curve.ua[index])
+        summary = _summary(kind, factor, low, high, most)
+        if ua - measured_ua > _BELOW_CURVE:
+            summary += (
+                f"; measured UA of {other.curve.experiment} at this size: {100 * measured_ua:.1f} %"
+                f", below its curve ({100 * ua:.1f} %)"
+            )
         yield {
             "experiment": curve.experiment,
             "other": other.curve.experiment,
             "other_size": size,
-            "other_labels": other_labels,
-            "ua": float(other.ua[index]),
+            "ua": ua,
+            "measured_ua": measured_ua,
+            "other_labels": float(other_labels),
             "labels": labels,
             "factor": factor,
             "factor_low": low,
             "factor_high": high,
             "bound": kind,
             "at_largest_size": index == len(other.curve.sizes) - 1,
-            "summary": _summary(kind, factor, low, high, most),
+            "summary": summary,
         }
 
 

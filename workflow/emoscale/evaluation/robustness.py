@@ -105,7 +105,7 @@ def robustness_table(
         }
         clean = count_predictions(by_condition[CLEAN], speaker_of, classes)
         speakers = len(clean.speakers)
-        bootstrap = bootstrap_speakers(clean.speakers, seed)
+        bootstrap = bootstrap_speakers(clean.speakers, seed, folds=clean.fold_names)
         clean_bootstrap_ua = bootstrap_unweighted_accuracy(clean, bootstrap)
         for name in sorted(by_condition, key=lambda name: _sort_key(name, conditions)):
             counts = count_predictions(by_condition[name], speaker_of, classes)

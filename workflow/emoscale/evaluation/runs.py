@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from emoscale.training.run_record import (
 
 @dataclass(frozen=True)
 class CollectedRuns:
-    """Tables of all cells of a study."""
+    """Tables of several cells of a study."""
 
     classes: list[str]
     """Class names."""
@@ -165,7 +165,7 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             schema_field("device", pa.string(), "device of the training"),
             schema_field("execution", pa.string(), "how the training was computed"),
             schema_field("precision", pa.string(), "numeric precision of the network"),
-            schema_field("notes", pa.string(), "warnings of the protocol checks"),
+            schema_field("notes", pa.string(), "warnings of the protocol checks, one a line"),
             schema_field("settings", pa.string(), "model, training and search, canonical JSON"),
             schema_field("settings_sha256", pa.string(), "digest of the settings"),
             schema_field("code_sha256", pa.string(), "digest of the training code"),
@@ -228,15 +228,16 @@ def collect_runs(
     corpus: str,
     notes: str,
     protocol: ProtocolSettings,
+    classes: Sequence[str] = (),
 ) -> CollectedRuns:
-    """Read the results of all cells of a study into tables, in the order of `cells`.
+    """Read the results of cells of a study into tables, in the order of `cells`.
 
     Parameters
     ----------
     runs : Path
         Folder of all runs.
     cells : iterable of CellName
-        The cells of the study.
+        The cells.
     study : str
         Name of the study.
     corpus : str
@@ -245,6 +246,8 @@ def collect_runs(
         Warnings of the protocol checks.
     protocol : ProtocolSettings
         The study's protocol.
+    classes : sequence of str
+        Class names of the study; empty: those of the first cell.
 
     Returns
     -------
@@ -261,7 +264,7 @@ def collect_runs(
     trials: list[dict[str, object]] = []
     layer_weights: list[dict[str, object]] = []
     predictions: list[pl.DataFrame] = []
-    classes: list[str] = []
+    classes = list(classes)
     for cell in cells:
         folder = cell.folder(runs)
         run = read_run_record(folder / RECORD)

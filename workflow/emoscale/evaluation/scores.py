@@ -17,7 +17,7 @@ from emoscale.evaluation.speakers import (
     confidence_interval,
     count_predictions,
 )
-from emoscale.evaluation.variance import linearised_contributions, variance_components
+from emoscale.evaluation.variance import jackknife_values, variance_components
 from emoscale.tables.schemas import schema_field
 from emoscale.training.metrics import (
     accuracies,
@@ -121,15 +121,15 @@ def scores_schema(classes: list[str]) -> pa.Schema:
             schema_field(
                 "variance_speakers",
                 pa.float64(),
-                "fraction of the variance of `ua` due to speakers, 0 to 1; null: one repeat, or no "
-                "variance",
+                "fraction of the variance of `ua` due to speakers, 0 to 1; null: one repeat, "
+                "identical repeats, or no variance",
                 null=True,
             ),
             schema_field(
                 "variance_trainings",
                 pa.float64(),
                 "fraction of the variance of `ua` due to trainings (training orders and seeds), 0 "
-                "to 1; null: one repeat, or no variance",
+                "to 1; null: as in variance_speakers",
                 null=True,
             ),
             schema_field(
@@ -156,7 +156,7 @@ def scores_schema(classes: list[str]) -> pa.Schema:
                 "peak memory of its largest job, megabytes",
                 measured=True,
             ),
-            schema_field("notes", pa.string(), "warnings of the protocol checks"),
+            schema_field("notes", pa.string(), "warnings of the protocol checks, one a line"),
         ]
     )
 
@@ -174,6 +174,25 @@ CONFUSION = pa.schema(
     ]
 )
 """One row per experiment, size, true class and predicted class."""
+
+CONFUSION_BY_SPEAKER = pa.schema(
+    [
+        schema_field("experiment", pa.string(), "name of the experiment (representation, model)"),
+        schema_field("size", pa.string(), "training size, as in the study"),
+        schema_field("fold", pa.string(), "cross-validation fold"),
+        schema_field("repeat", pa.int32(), "repeat (training order and seed), from 0"),
+        schema_field(
+            "order",
+            pa.int32(),
+            "training order, from 0; repeats of the same order differ in their seed",
+        ),
+        schema_field("speaker", pa.string(), "tested speaker"),
+        schema_field("label", pa.string(), "true class"),
+        schema_field("predicted", pa.string(), "predicted class"),
+        schema_field("utterances", pa.int32(), "test utterances"),
+    ]
+)
+"""One row per training, tested speaker, true class and predicted class that occurs."""
 
 
 def score_table(
@@ -306,7 +325,7 @@ def _interval_columns(name: str) -> list[pa.Field]:
 
 
 def _intervals(counts: PredictionCounts, seed: int) -> dict[str, float]:
-    bootstrap = bootstrap_speakers(counts.speakers, seed)
+    bootstrap = bootstrap_speakers(counts.speakers, seed, folds=counts.fold_names)
     ends: dict[str, float] = {}
     for name, metric in _INTERVAL_METRICS.items():
         scores = bootstrap_scores(counts, bootstrap, metric)
@@ -334,14 +353,15 @@ def _variance_fractions(
     """Compute fractions of UA's variance; orders and seeds only if the design separates them."""
     names = ("speakers", "trainings", "orders", "seeds")
     fractions: dict[str, float | None] = dict.fromkeys(f"variance_{name}" for name in names)
-    orders = counts.orders or tuple(range(counts.repeats))
-    contributions = linearised_contributions(counts.correct, counts.support)
-    variance = variance_components(contributions, counts.in_fold, orders)
-    # With a single speaker the total is not a number.
-    if variance.trainings is None or not variance.total > 0:
+    if counts.identical_repeats:  # they do not show the variance of trainings
         return fractions
-    trainings = min(variance.trainings / variance.total, 1.0)
-    seeds = None if variance.seeds is None else variance.seeds / variance.total
+    orders = counts.orders or tuple(range(counts.repeats))
+    variance = variance_components(jackknife_values(counts), counts.in_fold, orders)
+    total = float(variance.total)
+    if not total > 0:  # not a number for a single speaker
+        return fractions
+    trainings = min(float(variance.trainings) / total, 1.0)
+    seeds = None if variance.seeds is None else float(variance.seeds) / total
     if run["model"] == "estimator":
         seeds = 0.0  # deterministic: only its training subset differs
     elif run["size"] == "all" and not protocol.shuffle_labels:

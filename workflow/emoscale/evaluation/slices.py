@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, compress
 
 import numpy as np
@@ -84,7 +85,8 @@ SLICE_GAPS = pa.schema(
         ),
     ]
 )
-"""One row per experiment, slice and pair of groups; single speakers are not compared."""
+"""One row per experiment, slice and pair of groups; single speakers are not compared, and sessions
+only if they have `MINIMUM_SPEAKERS`."""
 
 
 def slice_tables(
@@ -125,8 +127,8 @@ def slice_tables(
     for (experiment, size), predictions_of_cell in predictions.group_by(
         "experiment", "size", maintain_order=True
     ):
-        speakers = sorted(predictions_of_cell.join(speaker_of, on="utterance")["speaker"].unique())
-        bootstrap = bootstrap_speakers(speakers, seed)
+        all_counts = count_predictions(predictions_of_cell, speaker_of, classes)
+        bootstrap = bootstrap_speakers(all_counts.speakers, seed, folds=all_counts.fold_names)
         joined = predictions_of_cell.join(groups, on=["fold", "utterance"], maintain_order="left")
         for name in dict.fromkeys(groups["slice"]):
             sliced = joined.filter(pl.col("slice") == name)
@@ -141,6 +143,12 @@ def slice_tables(
             ]
             if name == "speaker":
                 continue
+            if name == "session":  # there may be hundreds, of one speaker each
+                counts = {
+                    group: each
+                    for group, each in counts.items()
+                    if len(each.speakers) >= MINIMUM_SPEAKERS
+                }
             for group, other in combinations(counts, 2):
                 gap = _gap(counts[group], counts[other], bootstrap)
                 if gap is not None:
@@ -155,7 +163,8 @@ def _groups_in_order(sliced: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]
 
 
 def _group_score(counts: PredictionCounts, seed: int) -> dict[str, object]:
-    bootstrap_ua = bootstrap_unweighted_accuracy(counts, bootstrap_speakers(counts.speakers, seed))
+    bootstrap = bootstrap_speakers(counts.speakers, seed, folds=counts.fold_names)
+    bootstrap_ua = bootstrap_unweighted_accuracy(counts, bootstrap)
     low, high = _interval(bootstrap_ua, len(counts.speakers))
     return {
         "utterances": int(counts.support.sum()),
@@ -187,7 +196,8 @@ def _gap(
     # Both groups use the same bootstrap samples of speakers and of trainings.
     bootstrap_ua = [
         bootstrap_unweighted_accuracy(
-            group, SpeakerBootstrap(group.speakers, speaker_weights[usable], bootstrap.seed)
+            group,
+            replace(bootstrap, speakers=group.speakers, speaker_weights=speaker_weights[usable]),
         )
         for group, speaker_weights in zip(pair, weights, strict=True)
     ]

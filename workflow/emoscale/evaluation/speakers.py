@@ -7,15 +7,17 @@ as well. docs/explanation/statistics.md reports the coverage of the intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from emoscale.training.metrics import Floats, unweighted_accuracies
+
+_ALL_SPEAKERS = "all"
 
 Metric = Callable[[Floats], Floats]
 """Computes scores [...] from counts [..., classes, classes] of truth and prediction."""
@@ -55,9 +57,19 @@ class PredictionCounts:
         return support
 
     @cached_property
+    def identical_repeats(self) -> bool:
+        """Whether all repeats predict alike, so that they do not show the variance of trainings."""
+        return bool((self.confusions == self.confusions[0]).all())
+
+    @cached_property
+    def fold_names(self) -> tuple[str, ...]:
+        """[folds] names of the folds, sorted; `all` for a single fold that tests all speakers."""
+        return tuple(sorted(set(self.folds))) or (_ALL_SPEAKERS,)
+
+    @cached_property
     def in_fold(self) -> Floats:
         """[folds, speakers] indicator: 1 where the fold tests the speaker, else 0."""
-        return fold_indicators(self.folds or ("all",) * len(self.speakers))
+        return fold_indicators(self.folds or (_ALL_SPEAKERS,) * len(self.speakers))
 
     @cached_property
     def order_averaging(self) -> Floats:
@@ -89,42 +101,74 @@ class SpeakerBootstrap:
     seed: int
     """Seed of the bootstrap samples of trainings."""
 
-    def training_weights(self, trainings: int, folds: int) -> Floats:
+    folds: tuple[str, ...] = (_ALL_SPEAKERS,)
+    """Names of all folds of the study, sorted."""
+
+    def training_weights(self, trainings: int, counts: PredictionCounts) -> Floats:
         """Return bootstrap weights of the trainings of each fold.
 
-        The deviations from equal weights are scaled by the root of two factors. The first,
-        n / (n - 1), corrects the variance of n values, which their bootstrap understates. The
-        second, (speakers - folds) / (speakers - 1), is the fraction of the trainings' variance that
-        the variance between speakers does not already contain: all speakers of a fold are predicted
-        by the same trainings. It is 0 with one speaker per fold, and 1 with a single fold.
+        Every fold of the study has its own samples, also where `counts` lack a fold, so that groups
+        of utterances are paired by training. The deviations from equal weights are scaled by the
+        root of two factors: n / (n - 1), because the bootstrap of n values understates their
+        variance, and `training_variance_fraction`.
 
         Parameters
         ----------
         trainings : int
             Number of independent trainings per fold.
-        folds : int
-            Number of folds.
+        counts : PredictionCounts
+            Counts whose folds are weighted.
 
         Returns
         -------
         ndarray
             Weights ``[samples, folds, trainings]`` that sum to 1 over the trainings.
         """
-        samples, speakers = self.speaker_weights.shape
-        if trainings == 1 or speakers == folds:
-            return np.full((samples, folds, trainings), 1 / trainings)
-        generator = np.random.default_rng([self.seed, 52, trainings])
-        equal = np.full(trainings, 1 / trainings)
-        resampled = generator.multinomial(trainings, equal, (samples, folds)) / trainings
-        factor = trainings / (trainings - 1) * (speakers - folds) / (speakers - 1)
-        scaled: Floats = equal + np.sqrt(factor) * (resampled - equal)
+        fraction = training_variance_fraction(counts.in_fold)
+        samples = len(self.speaker_weights)
+        if trainings == 1 or fraction == 0:
+            return np.full((samples, len(counts.fold_names), trainings), 1 / trainings)
+        resampled = _resample_trainings(self.seed, trainings, samples, len(self.folds))
+        selected = resampled[:, [self.folds.index(name) for name in counts.fold_names]]
+        equal = 1 / trainings
+        scale = np.sqrt(trainings / (trainings - 1) * fraction)
+        scaled: Floats = equal + scale * (selected - equal)
         return scaled
 
 
-def count_predictions(
-    predictions: pl.DataFrame, speaker_of: pl.DataFrame, classes: Sequence[str]
-) -> PredictionCounts:
-    """Count the predictions of one experiment and size over all folds.
+@lru_cache(maxsize=2)  # all experiments of a study share it
+def _resample_trainings(seed: int, trainings: int, samples: int, folds: int) -> Floats:
+    """Draw how often each training is in a sample [samples, folds, trainings], as fractions."""
+    generator = np.random.default_rng([seed, 52, trainings])
+    equal = np.full(trainings, 1 / trainings)
+    resampled: Floats = generator.multinomial(trainings, equal, (samples, folds)) / trainings
+    return resampled
+
+
+def confusion_by_speaker(predictions: pl.DataFrame, speaker_of: pl.DataFrame) -> pl.DataFrame:
+    """Count predictions by repeat, speaker, true class and predicted class.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns `utterance, repeat, label, predicted`; `fold` and `order` are kept if present.
+    speaker_of : DataFrame
+        Columns `utterance, speaker`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `fold, repeat, order, speaker, label, predicted, utterances`, sorted.
+    """
+    joined = predictions.join(speaker_of.select("utterance", "speaker"), on="utterance")
+    assert len(joined) == len(predictions), "every tested utterance has a speaker"
+    names = ("fold", "repeat", "order", "speaker", "label", "predicted")
+    keys = [name for name in names if name in joined.columns]
+    return joined.group_by(keys).agg(pl.len().cast(pl.Int32).alias("utterances")).sort(keys)
+
+
+def prediction_counts(confusions: pl.DataFrame, classes: Sequence[str]) -> PredictionCounts:
+    """Return the counts of one experiment and size as an array.
 
     Speakers without a test utterance are left out. If a speaker is tested in several folds (custom
     folds that share speakers), `folds` is left empty: trainings are then treated as shared by all
@@ -132,11 +176,9 @@ def count_predictions(
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns `utterance, repeat, label, predicted`. Also `fold` and `order`, unless a single fold
-        tests all speakers and every repeat has an order to itself.
-    speaker_of : DataFrame
-        Columns `utterance, speaker`.
+    confusions : DataFrame
+        Columns of `confusion_by_speaker`. `fold` and `order` may be absent, if a single fold tests
+        all speakers and every repeat has an order to itself.
     classes : sequence of str
         Class names, in the order of the confusion counts.
 
@@ -145,36 +187,83 @@ def count_predictions(
     PredictionCounts
         The counts, with speakers in alphabetical order.
     """
-    joined = predictions.join(speaker_of.select("utterance", "speaker"), on="utterance")
-    assert len(joined) == len(predictions), "every tested utterance has a speaker"
-    speakers = sorted(joined["speaker"].unique())
-    repeats = sorted(joined["repeat"].unique())
-    counted = joined.group_by("repeat", "speaker", "label", "predicted").len()
-    confusions = np.zeros((len(repeats), len(speakers), len(classes), len(classes)), np.int64)
-    indices = [
-        [values.index(value) for value in counted[column]]
+    speakers = sorted(confusions["speaker"].unique())
+    repeats = sorted(confusions["repeat"].unique())
+    counts = np.zeros((len(repeats), len(speakers), len(classes), len(classes)), np.int64)
+    indices = tuple(
+        confusions[column]
+        .replace_strict({value: index for index, value in enumerate(values)}, return_dtype=pl.Int64)
+        .to_numpy()
         for column, values in (
             ("repeat", repeats),
             ("speaker", speakers),
-            ("label", list(classes)),
-            ("predicted", list(classes)),
+            ("label", classes),
+            ("predicted", classes),
         )
-    ]
-    confusions[tuple(indices)] = counted["len"].to_numpy()
+    )
+    np.add.at(counts, indices, confusions["utterances"].to_numpy())
     folds: tuple[str, ...] = ()
-    if "fold" in joined.columns:
-        pairs = joined.select("speaker", "fold").unique()
+    if "fold" in confusions.columns:
+        pairs = confusions.select("speaker", "fold").unique()
         if len(pairs) == len(speakers):
             fold_of = dict(pairs.iter_rows())
             folds = tuple(fold_of[speaker] for speaker in speakers)
     orders: tuple[int, ...] = ()
-    if "order" in joined.columns:
-        order_of = dict(joined.select("repeat", "order").unique().iter_rows())
+    if "order" in confusions.columns:
+        order_of = dict(confusions.select("repeat", "order").unique().iter_rows())
         orders = tuple(order_of[repeat] for repeat in repeats)
-    return PredictionCounts(tuple(speakers), confusions, folds, orders)
+    return PredictionCounts(tuple(speakers), counts, folds, orders)
 
 
-def bootstrap_speakers(speakers: Sequence[str], seed: int, samples: int = 4000) -> SpeakerBootstrap:
+def counts_by_cell(
+    confusions: pl.DataFrame, classes: Sequence[str]
+) -> Iterator[tuple[str, str, PredictionCounts]]:
+    """Return the counts of each experiment and size of a study.
+
+    Parameters
+    ----------
+    confusions : DataFrame
+        Columns of `confusion_by_speaker`, and `experiment, size`.
+    classes : sequence of str
+        Class names, in the order of the confusion counts.
+
+    Yields
+    ------
+    tuple
+        Experiment, size and counts.
+    """
+    for (experiment, size), table in confusions.group_by("experiment", "size", maintain_order=True):
+        yield str(experiment), str(size), prediction_counts(table, classes)
+
+
+def count_predictions(
+    predictions: pl.DataFrame, speaker_of: pl.DataFrame, classes: Sequence[str]
+) -> PredictionCounts:
+    """Count the predictions of one experiment and size over all folds.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns `utterance, repeat, label, predicted`; `fold` and `order` as in `prediction_counts`.
+    speaker_of : DataFrame
+        Columns `utterance, speaker`.
+    classes : sequence of str
+        Class names, in the order of the confusion counts.
+
+    Returns
+    -------
+    PredictionCounts
+        The counts.
+    """
+    return prediction_counts(confusion_by_speaker(predictions, speaker_of), classes)
+
+
+def bootstrap_speakers(
+    speakers: Sequence[str],
+    seed: int,
+    samples: int = 4000,
+    folds: tuple[str, ...] = (_ALL_SPEAKERS,),
+) -> SpeakerBootstrap:
     """Draw bootstrap samples of speakers, each with replacement and of the original size.
 
     Parameters
@@ -185,6 +274,8 @@ def bootstrap_speakers(speakers: Sequence[str], seed: int, samples: int = 4000) 
         Seed of the random generator.
     samples : int
         Number of bootstrap samples.
+    folds : tuple of str
+        Names of all folds (`PredictionCounts.fold_names`), whose trainings are resampled.
 
     Returns
     -------
@@ -194,7 +285,37 @@ def bootstrap_speakers(speakers: Sequence[str], seed: int, samples: int = 4000) 
     number = len(speakers)
     generator = np.random.default_rng([seed, 51])
     weights = generator.multinomial(number, np.full(number, 1 / number), samples)
-    return SpeakerBootstrap(tuple(speakers), weights.astype(float), seed)
+    return SpeakerBootstrap(tuple(speakers), weights.astype(float), seed, folds)
+
+
+def training_variance_fraction(in_fold: Floats) -> float:
+    """Return the fraction of the trainings' variance that scatter between speakers lacks.
+
+    All speakers of a fold are predicted by the same trainings, so the scatter of n speakers
+    contains only a part of the trainings' variance. With S, the sum over folds of the squared
+    fraction of speakers, (n S - 1) / ((n - 1) S) is missing; for equal folds that is
+    (n - folds) / (n - 1): 0 with one speaker per fold, 1 with a single fold.
+
+    Parameters
+    ----------
+    in_fold : ndarray
+        ``[folds, speakers]``, 1 where the fold tests the speaker, else 0.
+
+    Returns
+    -------
+    float
+        The fraction, 0 to 1.
+
+    Examples
+    --------
+    >>> round(training_variance_fraction(np.repeat(np.eye(5), 2, axis=1)), 3)
+    0.556
+    """
+    speakers = in_fold.shape[1]
+    if speakers == 1:
+        return 1.0
+    squares = float(((in_fold.sum(axis=1) / speakers) ** 2).sum())
+    return float(max(0.0, (speakers * squares - 1) / ((speakers - 1) * squares)))
 
 
 def fold_indicators(folds: Sequence[str]) -> Floats:
@@ -240,7 +361,7 @@ def bootstrap_scores(
 
     The two sources of variation are added: speakers are resampled with the original trainings, and
     trainings with the original speakers. (Resampling both at once would count the variance of
-    trainings a second time in each speaker.)
+    trainings a second time in each speaker.) A sum below 0 or above 1 is set to 0 or 1.
 
     Parameters
     ----------
@@ -254,18 +375,18 @@ def bootstrap_scores(
     Returns
     -------
     ndarray
-        Scores ``[samples]``.
+        Scores ``[samples]``, 0 to 1.
     """
     assert counts.speakers == bootstrap.speakers, "the bootstrap is of the same speakers"
     confusions = counts.confusions.astype(float)
     of_speakers = np.einsum("ds,rsij->drij", bootstrap.speaker_weights, confusions, optimize=True)
     by_order = np.einsum("or,rsij->osij", counts.order_averaging, confusions, optimize=True)
     by_fold = np.einsum("fs,osij->ofij", counts.in_fold, by_order, optimize=True)
-    weights = bootstrap.training_weights(len(by_order), len(counts.in_fold))
+    weights = bootstrap.training_weights(len(by_order), counts)
     of_trainings = np.einsum("dfo,ofij->dij", weights, by_fold, optimize=True)
     original = metric(by_fold.mean(axis=0).sum(axis=0))
     scores: Floats = metric(of_speakers).mean(axis=1) + metric(of_trainings) - original
-    return scores
+    return scores.clip(0.0, 1.0)
 
 
 def unweighted_accuracy(counts: PredictionCounts) -> float:

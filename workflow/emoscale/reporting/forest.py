@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import COLOURS, figure_title, largest_sizes, save
+from emoscale.evaluation.comparisons import POWER_DIFFERENCES, family_power, rank_experiments
+from emoscale.reporting.figures import COLOURS, figure_title, save
 
 _SIGNIFICANT = "significant after Holm's correction"
 _NOT_SIGNIFICANT = "not significant"
@@ -15,7 +17,9 @@ _ROW_PIXELS = 24
 _NAME_PIXELS = 440  # names of experiments have at most 64 characters
 
 
-def draw_forest(comparisons: pl.DataFrame, scores: pl.DataFrame, *paths: Path) -> None:
+def draw_forest(
+    comparisons: pl.DataFrame, scores: pl.DataFrame, reference: str, *paths: Path
+) -> None:
     """Write the figure of `forest_chart`.
 
     Parameters
@@ -24,18 +28,22 @@ def draw_forest(comparisons: pl.DataFrame, scores: pl.DataFrame, *paths: Path) -
         The table of comparisons.
     scores : DataFrame
         The table of scores.
+    reference : str
+        The declared reference; empty: none.
     *paths : Path
         Files to write.
     """
-    save(forest_chart(comparisons, scores), *paths)
+    save(forest_chart(comparisons, scores, reference), *paths)
 
 
-def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevelMixin:
-    """Return a forest plot with one row per experiment: its UA minus the UA of the best.
+def forest_chart(
+    comparisons: pl.DataFrame, scores: pl.DataFrame, reference: str
+) -> alt.TopLevelMixin:
+    """Return a forest plot with one row per experiment: its UA minus that of the reference.
 
-    The best experiment has the highest UA at its largest size. Each pair is compared at the
-    largest size that both have. One row per experiment keeps the figure on a page, however many
-    pairs there are.
+    Without a declared reference it is compared with the best experiment. Differences are of the
+    mean UA over the training sizes that both have. One row per experiment keeps the figure on a
+    page, however many pairs there are.
 
     Parameters
     ----------
@@ -43,29 +51,38 @@ def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLeve
         The table of comparisons (`evaluation.comparisons`).
     scores : DataFrame
         The table of scores.
+    reference : str
+        The declared reference; empty: none.
 
     Returns
     -------
     altair.TopLevelMixin
         The figure; without comparisons, it states the reason.
     """
-    best = largest_sizes(scores).sort("ua", descending=True, maintain_order=True)["experiment"][0]
-    data = comparisons_with(best, comparisons, scores)
+    compared = reference or rank_experiments(comparisons, scores)[0]
+    data = comparisons_with(compared, comparisons, scores)
     if data.is_empty():
         return _empty_forest()
-    family = comparisons["family"][0]
+    family = comparisons["family"].drop_nulls()[0]
+    power = ", ".join(
+        f"{100 * value:.0f} % for {100 * difference:.0f} points"
+        for difference, value in zip(POWER_DIFFERENCES, family_power(comparisons), strict=False)
+    )
     explanations = [
-        f"{scores['corpus'][0]}; at the largest training size that both experiments have; line: "
-        "95 % confidence interval of this difference (not corrected), clustered by speaker",
-        "The best experiment has the highest measured UA. Holm's correction is for all "
-        f"{family} comparisons of the study.",
+        f"{scores['corpus'][0]}; UA averaged over the training sizes that both experiments have; "
+        "line: 95 % confidence interval of this difference (not corrected), clustered by speaker",
+        f"Holm's correction is for the {family} pairs with the declared reference"
+        if reference
+        else f"The best experiment is ahead of most others. Holm's correction is for all {family} "
+        "pairs",
+        *([f"Power of a typical comparison with this correction: {power}"] if power else []),
     ]
     order = data["experiment"].to_list()
     y = alt.Y("experiment:N", title=None, sort=order).axis(
         labelLimit=_NAME_PIXELS, ticks=False, domain=False, labelPadding=8
     )
     scale = alt.Scale(domain=_limits(data), nice=True)
-    x = alt.X("difference:Q", title=f"UA minus UA of {best}, percentage points", scale=scale)
+    x = alt.X("difference:Q", title=f"UA minus UA of {compared}, percentage points", scale=scale)
     x = x.axis(tickCount=8)
     kinds = [_SIGNIFICANT, _NOT_SIGNIFICANT]
     colour = alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds, range=COLOURS[1::-1]))
@@ -75,9 +92,8 @@ def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLeve
     legend = alt.Legend(orient="top", direction="horizontal", labelLimit=400)
     tooltip = [
         alt.Tooltip("experiment:N"),
-        alt.Tooltip("size:N", title="training size"),
-        alt.Tooltip("labels:Q", title="labels", format=",.0f"),
-        alt.Tooltip("difference:Q", title="difference to the best, points", format="+.1f"),
+        alt.Tooltip("sizes:N", title="training sizes"),
+        alt.Tooltip("difference:Q", title="difference, points", format="+.1f"),
         alt.Tooltip("difference_low:Q", title="difference, lower end", format="+.1f"),
         alt.Tooltip("difference_high:Q", title="difference, upper end", format="+.1f"),
         alt.Tooltip("p_holm:Q", title="p, Holm", format=".3g"),
@@ -107,7 +123,11 @@ def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLeve
         )
         .properties(width=210, height=height)
     )
-    title = figure_title(f"Differences to the best experiment, {best}", explanations, width=700)
+    title = figure_title(
+        f"Differences to the {'reference' if reference else 'best experiment'}, {compared}",
+        explanations,
+        width=700,
+    )
     chart: alt.TopLevelMixin = (
         alt.hconcat(forest, labels, spacing=4)
         .resolve_scale(y="shared")
@@ -117,12 +137,14 @@ def forest_chart(comparisons: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLeve
     return chart
 
 
-def comparisons_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """Return the comparison of each experiment with the best, at the largest size of both.
+def comparisons_with(
+    compared: str, comparisons: pl.DataFrame, scores: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the comparison of each experiment with one of them.
 
     Parameters
     ----------
-    best : str
+    compared : str
         The experiment that the others are compared with.
     comparisons : DataFrame
         The table of comparisons.
@@ -135,20 +157,14 @@ def comparisons_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame)
         One row per experiment, the smallest difference first; differences in percentage points.
     """
     columns = ("difference", "difference_low", "difference_high")
-    forward = comparisons.filter(pl.col("other") == best)
-    reversed_sign = comparisons.filter(pl.col("experiment") == best).with_columns(
+    forward = comparisons.filter(pl.col("other") == compared)
+    reversed_sign = comparisons.filter(pl.col("experiment") == compared).with_columns(
         experiment="other",
         other="experiment",
         difference=-pl.col("difference"),
         difference_low=-pl.col("difference_high"),
         difference_high=-pl.col("difference_low"),
         effect_size=-pl.col("effect_size"),
-    )
-    largest = (
-        pl.concat([forward, reversed_sign])
-        .sort("labels", maintain_order=True)
-        .group_by("experiment", maintain_order=True)
-        .last()
     )
     order = {
         name: index for index, name in enumerate(scores["experiment"].unique(maintain_order=True))
@@ -159,22 +175,24 @@ def comparisons_with(best: str, comparisons: pl.DataFrame, scores: pl.DataFrame)
         .otherwise(pl.lit(_SIGNIFICANT))
     )
     return (
-        largest.with_columns(
+        pl.concat([forward, reversed_sign])
+        .with_columns(
             pl.col(columns) * 100,
             kind=kind,
             order=pl.col("experiment").replace_strict(order, return_dtype=pl.Int32),
         )
         .sort("difference", "order", descending=[True, False])
-        .with_columns(label=pl.struct(*columns, "labels").map_elements(_label, pl.String))
-        .select("experiment", "size", "labels", *columns, "p_holm", "effect_size", "kind", "label")
+        .with_columns(label=pl.struct(*columns, "sizes").map_elements(_label, pl.String))
+        .select("experiment", "sizes", *columns, "p_holm", "effect_size", "kind", "label")
     )
 
 
-def _label(row: dict[str, float | None]) -> str:
+def _label(row: dict[str, Any]) -> str:
     low, high = row["difference_low"], row["difference_high"]
     interval = "one speaker" if low is None or high is None else f"{low:+.1f} to {high:+.1f}"
     difference = f"{row['difference']:+.1f} ({interval})".replace("-", "−")
-    return f"{difference}, {row['labels']:,.0f} labels"
+    sizes = len(row["sizes"].split())
+    return f"{difference}, {sizes} size{'s' if sizes > 1 else ''}"
 
 
 def _limits(data: pl.DataFrame) -> list[float]:

@@ -248,7 +248,7 @@ def notes_lines(notes: str) -> list[str]:
     list of str
         One line per warning.
     """
-    return [f"Note: {note}" for note in notes.split("; ") if note]
+    return [f"Note: {note}" for note in notes.split("\n") if note]
 
 
 def axis_ticks(values: list[float]) -> list[int]:

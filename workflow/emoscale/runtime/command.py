@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -74,6 +75,31 @@ def computing_options(function: Callable[..., Any]) -> Callable[..., Any]:
     devices = click.Choice(["auto", "cpu", "cuda"])
     function = click.option("--threads", default=1, show_default=True)(function)
     return click.option("--device", type=devices, default="auto", show_default=True)(function)
+
+
+def json_option(name: str, description: str) -> Callable[[Any], Any]:
+    """Return the decorator of an option whose value is JSON, or `-`: read from standard input.
+
+    A rule passes settings that grow with the study through standard input, because Linux limits an
+    argument to 128 KiB.
+
+    Parameters
+    ----------
+    name : str
+        The option, such as "--settings".
+    description : str
+        Help text.
+
+    Returns
+    -------
+    callable
+        A decorator for click commands.
+    """
+
+    def read(context: click.Context, parameter: click.Parameter, value: str) -> str:
+        return sys.stdin.read() if value == "-" else value
+
+    return click.option(name, required=True, callback=read, help=f"{description} -: from stdin.")
 
 
 corpus_option = click.option("--corpus", required=True, help="The study's `corpus`, as JSON.")

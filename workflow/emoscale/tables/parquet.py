@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +14,13 @@ import pyarrow.parquet as pq
 
 from emoscale.runtime.errors import DamagedFileError, StoreError, error_summary
 from emoscale.runtime.files import atomic_path
-from emoscale.runtime.provenance import canonical_json, code_digest, file_sha256, package_versions
+from emoscale.runtime.provenance import (
+    canonical_json,
+    code_digest,
+    digest,
+    file_sha256,
+    package_versions,
+)
 from emoscale.tables.digests import CONTENT, RESULT, add_digests, digests_match
 from emoscale.tables.schemas import TEXTS, UTTERANCES, fold_schema
 
@@ -96,17 +102,74 @@ def write_table(
     StoreError
         If a column is missing, unknown, of another type, or null where null is not allowed.
     """
-    unknown = [name for name in table.columns if name not in schema.names]
-    missing = [name for name in schema.names if name not in table.columns]
-    if unknown or missing:
-        raise StoreError(f"{path}: columns missing: {missing}, columns unknown: {unknown}")
-    try:
-        arrow = table.select(schema.names).to_arrow().cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        raise StoreError(f"{path}: does not match its schema: {error_summary(error)}") from None
+    arrow = _to_arrow(table, path, schema)
     arrow = arrow.replace_schema_metadata(add_digests(arrow, metadata or {}))
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd", write_page_checksum=True)
+
+
+def write_parts(
+    parts: Iterable[pl.DataFrame],
+    path: Path | str,
+    schema: pa.Schema,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write a table that need not fit into memory, one row group per part, atomically.
+
+    The file has a checksum per page and a digest of its results, but none of its content as a
+    whole.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        Parts with the columns of `schema` in any order.
+    path : Path or str
+        File to write.
+    schema : pyarrow.Schema
+        Names, types and nullability of the columns.
+    metadata : dict or None
+        Metadata stored in the file; see `read_metadata`.
+
+    Raises
+    ------
+    StoreError
+        If a part does not match the schema.
+    """
+    digests = []
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for part in parts:
+            arrow = _to_arrow(part, path, schema)
+            digests.append(add_digests(arrow, {})[RESULT])
+            writer.write_table(arrow, row_group_size=max(len(arrow), 1))
+        writer.add_key_value_metadata({**(metadata or {}), RESULT: digest(digests)})
+
+
+def read_parts(path: Path | str, schema: pa.Schema) -> Iterator[pl.DataFrame]:
+    """Read a table part by part (`write_parts`).
+
+    Parameters
+    ----------
+    path : Path or str
+        File written by `write_parts`.
+    schema : pyarrow.Schema
+        Expected schema.
+
+    Yields
+    ------
+    DataFrame
+        Columns of `schema`.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, damaged or of another schema.
+    """
+    with _convert_read_errors(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for number in range(file.num_row_groups):
+            yield _to_polars(_cast(file.read_row_group(number), path, schema))
 
 
 def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
@@ -129,14 +192,7 @@ def read_table(path: Path | str, schema: pa.Schema) -> pl.DataFrame:
     StoreError
         If the file is missing, damaged or of another schema.
     """
-    arrow = read_arrow(path)
-    try:
-        arrow = arrow.cast(schema)
-    except (pa.ArrowException, ValueError) as error:
-        raise StoreError(
-            f"{path}: does not have the schema expected of this table: {error_summary(error)}"
-        ) from None
-    return _to_polars(arrow)
+    return _to_polars(_cast(read_arrow(path), path, schema))
 
 
 def read_any_table(path: Path | str) -> pl.DataFrame:
@@ -181,7 +237,7 @@ def read_arrow(path: Path | str) -> pa.Table:
     with _convert_read_errors(path):
         # A single file; without partitioning=None, folder names could become columns.
         arrow = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-        metadata = _decode_metadata(arrow.schema)
+        metadata = _decode_metadata(arrow.schema.metadata)
         intact = CONTENT not in metadata or digests_match(arrow, metadata)
     if not intact:
         raise DamagedFileError(path, "its content does not match its digest")
@@ -236,17 +292,39 @@ def result_sha256(path: Path | str) -> str:
 
 def _read_metadata(path: Path | str) -> dict[str, str]:
     with _convert_read_errors(path):
-        return _decode_metadata(pq.read_schema(path))
+        return _decode_metadata(pq.read_metadata(path).metadata)
 
 
-def _decode_metadata(schema: pa.Schema) -> dict[str, str]:
-    raw = schema.metadata or {}
+def _decode_metadata(raw: Mapping[bytes, bytes] | None) -> dict[str, str]:
+    raw = raw or {}
     return {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
 
 
 def _read_schema(path: Path | str) -> pa.Schema:
     with _convert_read_errors(path):
         return pq.read_schema(path)
+
+
+def _to_arrow(table: pl.DataFrame, path: Path | str, schema: pa.Schema) -> pa.Table:
+    """Convert a table to the columns and types of a schema."""
+    unknown = [name for name in table.columns if name not in schema.names]
+    missing = [name for name in schema.names if name not in table.columns]
+    if unknown or missing:
+        raise StoreError(f"{path}: columns missing: {missing}, columns unknown: {unknown}")
+    try:
+        return table.select(schema.names).to_arrow().cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(f"{path}: does not match its schema: {error_summary(error)}") from None
+
+
+def _cast(arrow: pa.Table, path: Path | str, schema: pa.Schema) -> pa.Table:
+    """Check that a table that was read has a schema."""
+    try:
+        return arrow.cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise StoreError(
+            f"{path}: does not have the schema expected of this table: {error_summary(error)}"
+        ) from None
 
 
 def _to_polars(arrow: pa.Table) -> pl.DataFrame:

@@ -67,7 +67,25 @@ def unweighted_accuracies(confusions: Floats) -> Floats:
         UA ``[...]``; NaN where there are no counts.
     """
     correct = np.diagonal(confusions, axis1=-2, axis2=-1)
-    return _nan_mean(ratio(correct, confusions.sum(axis=-1)))
+    return mean_recall(correct, confusions.sum(axis=-1))
+
+
+def mean_recall(correct: Floats, support: Floats) -> Floats:
+    """Compute the unweighted accuracy (UA) from counts by class.
+
+    Parameters
+    ----------
+    correct : ndarray
+        Numbers of correct predictions ``[..., classes]``.
+    support : ndarray
+        Numbers of utterances of the class ``[..., classes]``, broadcast to `correct`.
+
+    Returns
+    -------
+    ndarray
+        UA ``[...]`` over the classes that occur; NaN where there are no counts.
+    """
+    return _nan_mean(ratio(correct, support))
 
 
 def accuracies(confusions: Floats) -> Floats:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from emoscale.evaluation.comparisons import POWER_DIFFERENCES, family_power
 from emoscale.reporting.report.formatting import (
     format_count,
     format_factor,
@@ -61,26 +63,20 @@ def study_answer(study: Study) -> list[Markup]:
     """
     if study.labels_shuffled:
         return _negative_control(study)
-    scores = _scores_at_largest_size(study)
-    best = scores.row(0, named=True)
+    best = study.ranking.row(0, named=True)
     return [
-        _best_experiment(study, scores, best),
-        *_lead(study, scores, best),
+        _best_experiment(study, best),
+        *_lead(study, best),
+        *_power(study),
         *_labels_saved(study),
     ]
 
 
-def _scores_at_largest_size(study: Study) -> pl.DataFrame:
-    """Return the scores at the largest training size of the study, best first."""
-    largest = study.scores.sort("training_utterances_mean").row(-1, named=True)
-    same_size = study.scores.filter(pl.col("size") == largest["size"])
-    return same_size.sort("ua", descending=True, maintain_order=True)
-
-
-def _best_experiment(study: Study, scores: pl.DataFrame, best: dict[str, Any]) -> Markup:
+def _best_experiment(study: Study, best: dict[str, Any]) -> Markup:
     """State the UA of the best experiment with its interval, and chance."""
     size = format_size(best["size"], best["training_utterances_mean"])
-    name, ua = mark_name(best["experiment"]), strong(format_percent(best["ua"]))
+    name = mark_name(best["experiment"])
+    curve = study.scores.filter(experiment=best["experiment"])
     chance = format_percent(best["chance_ua"])
     interval = format_interval(best, "ua") or (
         "no confidence interval: fewer than two test speakers"
@@ -88,99 +84,162 @@ def _best_experiment(study: Study, scores: pl.DataFrame, best: dict[str, Any]) -
         else f"± {100 * best['ua_repeat_std']:.1f} over repeats, no confidence interval over "
         "speakers"
     )
-    sentence = Markup(
-        "Trained on {}, {} recognises emotion best: its UA (unweighted accuracy) is {} ({}); "
-        "chance is {}."
-        if len(scores) > 1
-        else "Trained on {}, {} has a UA (unweighted accuracy) of {} ({}); chance is {}."
-    ).format(size, name, ua, interval, chance)
+    ua = Markup("{} ({})").format(strong(format_percent(best["ua"])), interval)
+    if len(study.ranking) == 1:
+        sentence = Markup("Trained on {}, {} has a UA (unweighted accuracy) of {}; chance is {}.")
+        sentence = sentence.format(size, name, ua, chance)
+    elif len(curve) == 1:
+        sentence = Markup(
+            "Trained on {}, {} recognises emotion best: its UA (unweighted accuracy) is {}; chance "
+            "is {}."
+        ).format(size, name, ua, chance)
+    else:
+        sentence = Markup(
+            "Over the whole learning curve, {} recognises emotion best: its UA (unweighted "
+            "accuracy) averages {} over {} training sizes, and trained on {} it is {}; chance is "
+            "{}."
+        ).format(
+            name,
+            strong(format_percent(float(np.mean(curve["ua"].to_list())))),
+            len(curve),
+            size,
+            ua,
+            chance,
+        )
     if is_number(best.get("ua_low")) and best["ua_low"] <= best["chance_ua"]:
         sentence += Markup(
             " This interval includes chance, so recognition above chance is not shown."
         )
-    others = len(study.ranking) - len(scores)
-    if others:
-        sentence += Markup(" ({} not trained at this size.)").format(
-            format_count(others, "experiment was", "experiments were")
-        )
     return sentence
 
 
-def _lead(study: Study, scores: pl.DataFrame, best: dict[str, Any]) -> list[Markup]:
-    """State whether the best experiment is significantly better than the second."""
-    if len(scores) == 1:
+def _lead(study: Study, best: dict[str, Any]) -> list[Markup]:
+    """State whether the best experiment is significantly better than its rival.
+
+    The rival is the declared reference, else the second-best experiment.
+    """
+    if len(study.ranking) == 1:
         return []
-    second = scores.row(1, named=True)
-    points = 100 * (best["ua"] - second["ua"])
-    lead = Markup("leads {} ({}) by {}").format(
-        mark_name(second["experiment"]),
-        format_percent(second["ua"]),
-        strong(f"{points:.1f} points"),
-    )
     comparisons = study.rows("comparisons")
     if comparisons is None:
+        second = study.ranking.row(1, named=True)
         return [
-            Markup("It {}; the significance of this lead was not tested in this study.").format(
-                lead
+            Markup(
+                "The second is {} ({}, trained on {}); the significance of this lead was not "
+                "tested in this study."
+            ).format(
+                mark_name(second["experiment"]),
+                format_percent(second["ua"]),
+                format_size(second["size"], second["training_utterances_mean"]),
             )
         ]
-    pairs = _pairs_of(comparisons, best["experiment"], best["size"])
-    pair = next((row for row in pairs if row["rival"] == second["experiment"]), None)
-    wins = sum(row["winner"] == best["experiment"] for row in pairs)
-    summary = Markup("")
-    if len(pairs) > 1:
-        summary = Markup(
-            " It is significantly better than {} of the {} other experiments (Holm's correction)."
-        ).format(wins or "none", len(pairs))
+    pairs = _pairs_of(comparisons, best["experiment"])
+    missing = len(study.ranking) - 1 - len(pairs)
+    summary = _wins(pairs, best["experiment"])
+    if missing:
+        summary += Markup(" ({} no training size in common with it.)").format(
+            format_count(missing, "experiment has", "experiments have")
+        )
+    reference = study.tables["comparisons"].metadata.get("reference")
+    order = [reference, *study.ranking["experiment"]]
+    rivals = {pair["rival"]: pair for pair in pairs}
+    pair = next((rivals[name] for name in order if name in rivals), None)
     if pair is None:
-        return [Markup("It {}; the two were not compared.").format(lead) + summary]
-    details = filter(None, (format_interval(pair, "difference", unit=" points"), _p_holm(pair)))
-    detail = ", ".join(details)
+        return [summary] if summary else []
+    sizes = pair["sizes"].split()
+    over = (
+        f"On average over the {len(sizes)} training sizes that both have"
+        if len(sizes) > 1
+        else "With the same training size"
+    )
+    points = 100 * pair["difference"]
+    lead = Markup("{}, it {} {}{} ({}) by {}").format(
+        over,
+        "leads" if points >= 0 else "trails",
+        "the reference " if pair["rival"] == reference else "",
+        mark_name(pair["rival"]),
+        format_percent(pair["rival_ua"]),
+        strong(f"{abs(points):.1f} points"),
+    )
+    interval = format_interval(pair, "difference", unit=" points")
+    if pair["winner"] is None:  # only the pairs with the reference are tested
+        sentence = Markup("{} ({}); only the pairs with the reference {} are tested.").format(
+            lead, interval, mark_name(str(reference))
+        )
+        return [sentence + summary]
+    p_value = f"{format_p_value(pair['p_holm'])} after Holm" if is_number(pair["p_holm"]) else ""
+    detail = ", ".join(filter(None, (interval, p_value)))
+    family = _family(pair, reference)
     if pair["winner"] == best["experiment"]:
-        sentence = Markup("It {}, and this lead is {} after Holm's correction for {} ({}).").format(
-            lead, strong("statistically significant"), _number_of_comparisons(study), detail
+        sentence = Markup("{}, and this lead is {} after Holm's correction for {} ({}).").format(
+            lead, strong("statistically significant"), family, detail
         )
     else:
-        verdict = strong("not statistically significant")
-        if _uncorrected_interval_excludes_zero(pair):
-            verdict += Markup(" after Holm's correction for all {} of the study").format(
-                _number_of_comparisons(study)
-            )
         sentence = Markup(
-            "It {}, but this lead is {} ({}): neither of the two is declared the winner."
-        ).format(lead, verdict, detail)
+            "{}, but this difference is {} after Holm's correction for {} ({}): neither of the two "
+            "is declared the winner."
+        ).format(lead, strong("not statistically significant"), family, detail)
     return [sentence + summary]
 
 
-def _uncorrected_interval_excludes_zero(pair: dict[str, Any]) -> bool:
-    low, high = pair.get("difference_low"), pair.get("difference_high")
-    return low is not None and high is not None and (low > 0 or high < 0)
+def _wins(pairs: list[dict[str, Any]], best: str) -> Markup:
+    tested = [pair for pair in pairs if pair["winner"] is not None]
+    if len(tested) < 2:
+        return Markup("")
+    wins = sum(pair["winner"] == best for pair in tested)
+    return Markup(
+        " It is significantly better than {} of the {} other experiments that it is tested against."
+    ).format(wins or "none", len(tested))
 
 
-def _p_holm(pair: dict[str, Any]) -> str:
-    return f"{format_p_value(pair['p_holm'])} after Holm" if is_number(pair.get("p_holm")) else ""
+def _family(pair: dict[str, Any], reference: str | None) -> str:
+    pairs = format_count(pair["family"], "pair")
+    return f"the {pairs} with the reference" if reference else f"all {pairs} of the study"
 
 
-def _number_of_comparisons(study: Study) -> str:
-    rows = study.rows("comparisons")
-    assert rows is not None
-    return format_count(len(rows), "comparison")
+def _power(study: Study) -> list[Markup]:
+    """State how large a difference this study could have seen."""
+    comparisons = study.rows("comparisons")
+    powers = [] if comparisons is None else family_power(comparisons)
+    if comparisons is None or not powers:
+        return []
+    family = comparisons["family"].drop_nulls()[0]
+    stated = join_names(
+        [
+            f"{100 * difference:.0f} points with a probability of {100 * value:.0f} %"
+            for difference, value in zip(POWER_DIFFERENCES, powers, strict=True)
+        ]
+    )
+    return [
+        Markup(
+            "How large a difference could this study have seen? With its {} and {} corrected "
+            "together, a typical comparison finds a true difference of {}."
+        ).format(
+            format_count(int(comparisons["speakers"][0]), "test speaker"),
+            format_count(family, "pair"),
+            stated,
+        )
+    ]
 
 
-def _pairs_of(comparisons: pl.DataFrame, experiment: str, size: str) -> list[dict[str, Any]]:
-    """Return the comparisons of an experiment at a size, each as experiment minus `rival`."""
+def _pairs_of(comparisons: pl.DataFrame, experiment: str) -> list[dict[str, Any]]:
+    """Return the comparisons of an experiment, each as experiment minus `rival`."""
     pairs = []
-    for row in comparisons.filter(pl.col("size") == size).iter_rows(named=True):
+    mine = comparisons.filter(
+        (pl.col("experiment") == experiment) | (pl.col("other") == experiment)
+    )
+    for row in mine.iter_rows(named=True):
         if row["experiment"] == experiment:
-            pairs.append({**row, "rival": row["other"]})
-        elif row["other"] == experiment:
+            pairs.append({**row, "rival": row["other"], "rival_ua": row["other_ua"]})
+        else:
             low, high = row["difference_low"], row["difference_high"]
             negated = {
                 "difference": -row["difference"],
                 "difference_low": -high if is_number(high) else None,
                 "difference_high": -low if is_number(low) else None,
             }
-            pairs.append({**row, **negated, "rival": row["experiment"]})
+            rival = {"rival": row["experiment"], "rival_ua": row["ua"]}
+            pairs.append({**row, **negated, **rival})
     return pairs
 
 
@@ -230,10 +289,9 @@ def _efficiency_row(study: Study, efficiency: pl.DataFrame) -> dict[str, Any] | 
     ranked = study.ranking["experiment"].to_list()
     rank = {name: index for index, name in enumerate(ranked)}
     sizes = dict(study.scores.group_by("experiment").len().iter_rows())
-    last = efficiency.sort("other_labels").group_by("experiment", "other").last()
     pairs = [
         row
-        for row in last.iter_rows(named=True)
+        for row in efficiency.filter("at_largest_size").iter_rows(named=True)
         if rank.get(row["experiment"], len(ranked)) < rank.get(row["other"], -1)
     ]
     pairs.sort(
@@ -295,6 +353,10 @@ def labels_saved_sentence(row: dict[str, Any]) -> Markup:
     if interval and low is not None and high is not None and low <= 1 <= high:
         sentence += Markup(
             " This interval includes 1, so the saving is not statistically significant."
+        )
+    if format_percent(row["measured_ua"]) != format_percent(row["ua"]):
+        sentence += Markup(" ({} at the size {}: measured {}, below its learning curve.)").format(
+            other, row["other_size"], format_percent(row["measured_ua"])
         )
     return sentence
 

@@ -40,8 +40,14 @@ GLOSSARY = [
     ),
     (
         "Best experiment",
-        "The experiment with the highest test score. Because it is selected by the scores that are "
-        "shown, its score is slightly optimistic. Its lead after Holm's correction is not.",
+        "The experiment that is ahead of most others over the training sizes that both have. "
+        "Because it is selected by the scores that are shown, its score is slightly optimistic. "
+        "Its lead after Holm's correction is not.",
+    ),
+    (
+        "Power",
+        "The probability that a comparison finds a difference that is really there. A study of few "
+        "speakers has little power for small differences.",
     ),
     (
         "Utterance",

@@ -47,18 +47,19 @@ def protocol_section(study: Study) -> Section:
     baseline = study.checks.get("speaker_predicts_label")
     facts: list[tuple[str, str | Markup]] = [
         ("Classes", ", ".join(study.checks.get("classes", []))),
-        (
-            "Folds",
-            f"{column_maximum(scores, 'folds')}; each utterance is tested in exactly one of them",
-        ),
+        ("Folds", f"{column_maximum(scores, 'folds')}; {_tested(study)}"),
         ("Test set", format_count(column_maximum(scores, "test_utterances"), "utterance")),
         ("Development set", _development(study)),
         ("Training sizes", _sizes(scores)),
-        ("Repeats", _repeats(column_maximum(scores, "repeats"))),
+        ("Repeats", _repeats(column_maximum(scores, "repeats"), _seeds_per_order(study))),
     ]
     if study.labels_shuffled:
         facts.append(
-            ("Labels", "permuted within the training and the development set, anew in each repeat")
+            (
+                "Labels",
+                "permuted within the training and the development set, anew in each "
+                + ("repeat" if _seeds_per_order(study) == 1 else "training order"),
+            )
         )
     if baseline:
         facts.append(
@@ -143,14 +144,36 @@ def _audit_sentence(audit: pl.DataFrame) -> Markup:
     )
 
 
+def _tested(study: Study) -> str:
+    protocol = study.settings.get("protocol", {})
+    if protocol.get("test_units"):
+        units = ", ".join(protocol["test_units"])
+        return f"tested are {units} only; everything else is training data in every fold"
+    if protocol.get("fold_unit") == "file":
+        return "as the fold file states; utterances that it does not test are not scored"
+    return "each utterance is tested in exactly one of them"
+
+
+def _seeds_per_order(study: Study) -> int:
+    return int(study.settings.get("protocol", {}).get("seeds_per_order", 1))
+
+
 def _development(study: Study) -> str:
     if study.checks.get("without_development_set"):
         return "none: nothing is selected on development data; trainings have a fixed length"
-    if study.checks.get("development_shares_speakers"):
-        return "random utterances of the training speakers"
-    return (
-        "separate speakers, neither trained on nor tested; they select stopping step and settings"
-    )
+    speakers = [fold["speakers"] for fold in study.checks.get("folds", {}).values()]
+    shared = [
+        name
+        for role, name in (("train", "training"), ("test", "test"))
+        if any(set(fold.get("dev", [])) & set(fold.get(role, [])) for fold in speakers)
+    ]
+    if study.settings.get("protocol", {}).get("development") == "random":
+        who = "random utterances of the training speakers"
+    elif shared:
+        who = f"utterances of speakers some of whom are also {' and '.join(shared)} speakers"
+    else:
+        who = "separate speakers, neither trained on nor tested"
+    return f"{who}; they select stopping step and settings"
 
 
 def _sizes(scores: pl.DataFrame) -> str:
@@ -166,10 +189,17 @@ def _sizes(scores: pl.DataFrame) -> str:
     return f"{', '.join(texts)} labels; smaller training sets are subsets of larger ones"
 
 
-def _repeats(repeats: int) -> str:
+def _repeats(repeats: int, seeds_per_order: int) -> str:
     if repeats == 1:
         return "one per fold: the variance over training subsets and seeds is unknown"
-    return f"{repeats} per fold, each with its own training subset and initialisation"
+    subset = "has its own training subset at every size below all"
+    if seeds_per_order == 1:
+        return f"{repeats} per fold; each has its own initialisation, and {subset}"
+    orders = format_count(repeats // seeds_per_order, "training order")
+    return (
+        f"{repeats} per fold: {orders}, with {seeds_per_order} initialisations each; an order "
+        f"{subset}"
+    )
 
 
 def _folds_table(folds: dict[str, Any]) -> TableView:

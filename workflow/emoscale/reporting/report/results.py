@@ -165,6 +165,11 @@ def _efficiency_chart(study: Study) -> alt.TopLevelMixin:
     )
 
 
+def _forest_chart(study: Study) -> alt.TopLevelMixin:
+    table = study.tables["comparisons"]
+    return forest_chart(table.dataframe, study.scores, table.metadata.get("reference", ""))
+
+
 RESULT_SECTIONS = [
     ResultSection(
         "Learning curves and scores",
@@ -196,7 +201,10 @@ RESULT_SECTIONS = [
             ResultTable(
                 "efficiency",
                 "Labels needed for the same UA: one row per pair and size",
-                ["experiment", "other", "other_labels", "ua", "labels", "factor", "bound"],
+                [
+                    *("experiment", "other", "other_size", "ua", "other_labels", "labels"),
+                    *("factor", "bound"),
+                ],
             )
         ],
         (_efficiency_chart,),
@@ -204,22 +212,30 @@ RESULT_SECTIONS = [
     ),
     ResultSection(
         "Statistical comparisons",
-        "Every pair of experiments at every size, on the same test utterances. Confidence "
-        "intervals and p-values are clustered by speaker, because utterances of one speaker are "
-        "not independent. A winner is declared only if the difference is significant after Holm's "
-        "correction for all comparisons of the study.",
+        "One comparison a pair: the UA of both, averaged over the training sizes that both have, "
+        "on the same test utterances. Confidence intervals and p-values are clustered by speaker, "
+        "because utterances of one speaker are not independent. A winner is declared only if the "
+        "difference is significant after Holm's correction for all pairs, or, if the "
+        "configuration declares a reference, for the pairs with it. The comparisons at single "
+        "sizes describe; they are not corrected.",
         "The study has no table of comparisons: it needs two experiments at one size.",
         [
             ResultTable(
                 "comparisons",
-                "Comparisons: one row per pair and size",
+                "Comparisons over the learning curves: one row per pair",
                 [
-                    *("size", "experiment", "other", "ua", "other_ua", "difference"),
+                    *("experiment", "other", "sizes", "ua", "other_ua", "difference"),
                     *("p_holm", "winner", "effect_size"),
                 ],
-            )
+            ),
+            ResultTable(
+                "comparisons_by_size",
+                "Differences at single sizes, not corrected: one row per pair and size",
+                ["size", "experiment", "other", "ua", "other_ua", "difference", "p_value"],
+                collapsed=True,
+            ),
         ],
-        (lambda study: forest_chart(study.tables["comparisons"].dataframe, study.scores),),
+        (_forest_chart,),
         fixed_layout=True,
     ),
     ResultSection(

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from emoscale.evaluation.comparisons import rank_experiments
 from emoscale.reporting.figures import largest_sizes
 from emoscale.runtime.errors import StoreError, error_summary
 from emoscale.tables.parquet import read_arrow, read_metadata
@@ -67,8 +68,10 @@ class Study:
 
     @cached_property
     def ranking(self) -> pl.DataFrame:
-        """The score of each experiment at its largest size, best first."""
-        return largest_sizes(self.scores).sort("ua", descending=True, maintain_order=True)
+        """The score of each experiment at its largest size, the best learning curve first."""
+        names = rank_experiments(self.rows("comparisons"), self.scores)
+        order = pl.DataFrame({"experiment": names})
+        return order.join(largest_sizes(self.scores), on="experiment", maintain_order="left")
 
     @property
     def corpus(self) -> str:
@@ -96,7 +99,7 @@ class Study:
     @cached_property
     def notes(self) -> list[str]:
         """The warnings about the protocol."""
-        return [note for note in str(self.scores["notes"][0]).split("; ") if note]
+        return [note for note in str(self.scores["notes"][0]).split("\n") if note]
 
 
 def column_maximum(table: pl.DataFrame, column: str) -> int:
