@@ -11,13 +11,15 @@ from emoscale.config.settings import Name, Settings
 
 
 class EvidenceSettings(Settings):
-    """Label efficiency and forecasts; changing them trains nothing again."""
+    """Comparisons, label efficiency and forecasts; changing them trains nothing again."""
 
     renamed: ClassVar[Mapping[str, str]] = {"wanted_ua": "target_ua"}
 
     reference: Name | None = None
-    """Experiment that the figure of label efficiency compares the others with. null: the experiment
-    on hand-engineered features with the highest UA at its largest size."""
+    """Experiment that all others are compared with, declared before the results are known: only the
+    pairs with it are tested and corrected for, and the figures of differences and of label
+    efficiency compare with it. null: all pairs are tested, and label efficiency is compared with
+    the best experiment on hand-engineered features."""
 
     target_ua: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default_factory=list)
     """Unweighted accuracies (0 to 1) for which the number of labels is forecast."""
