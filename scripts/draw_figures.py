@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import click
+import polars as pl
+import pyarrow as pa
 
-from emoscale.evaluation.comparisons import COMPARISONS
+from emoscale.evaluation.comparisons import COMPARISONS, rank_experiments
 from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.evaluation.robustness import ROBUSTNESS
 from emoscale.evaluation.slices import SLICES
 from emoscale.reporting.confusion import draw_confusion
 from emoscale.reporting.efficiency import draw_efficiency
+from emoscale.reporting.figures import of_experiments, shown_experiments
 from emoscale.reporting.forecast import draw_forecast
 from emoscale.reporting.forest import draw_forest
 from emoscale.reporting.layer_weights import draw_layer_weights
@@ -28,29 +31,35 @@ from emoscale.tables.parquet import read_any_table, read_metadata, read_table
 def main(output: Path, tables: tuple[Path, ...]) -> None:
     """Draw all figures; the one of robustness only if its table is given."""
     paths = {path.stem: path for path in tables}
+    metadata = {name: read_metadata(path) for name, path in paths.items()}
+    declared, reference = (metadata[name]["reference"] for name in ("comparisons", "efficiency"))
     scores = read_any_table(paths["scores"])
-    metadata = read_metadata(paths["efficiency"])
-    efficiency = read_table(paths["efficiency"], EFFICIENCY)
+    comparisons = read_table(paths["comparisons"], COMPARISONS)
+    drawn = shown_experiments(rank_experiments(comparisons, scores), reference)
+    if drawn is not None:
+        click.echo(f"figures show {len(drawn)} experiments: the best, and the reference")
+
+    def read(name: str, schema: pa.Schema | None = None) -> pl.DataFrame:
+        path = paths[name]
+        table = read_any_table(path) if schema is None else read_table(path, schema)
+        return table if drawn is None else of_experiments(table, drawn)
 
     def files(name: str) -> tuple[Path, Path]:
         return output / f"{name}.html", output / f"{name}.svg"
 
+    scores = read("scores")
     draw_learning_curves(scores, *files("learning_curves"))
-    draw_confusion(read_any_table(paths["confusion"]), scores, *files("confusion"))
-    draw_layer_weights(read_any_table(paths["layer_weights"]), scores, *files("layer_weights"))
-    draw_forest(
-        read_table(paths["comparisons"], COMPARISONS),
-        scores,
-        read_metadata(paths["comparisons"])["reference"],
-        *files("comparisons"),
-    )
-    draw_slices(read_table(paths["slices"], SLICES), scores, *files("slices"))
+    draw_confusion(read("confusion"), scores, *files("confusion"))
+    draw_layer_weights(read("layer_weights"), scores, *files("layer_weights"))
+    draw_forest(read("comparisons", COMPARISONS), scores, declared, *files("comparisons"))
+    draw_slices(read("slices", SLICES), scores, *files("slices"))
+    left_out = metadata["efficiency"]["left_out"]
     draw_efficiency(
-        efficiency, scores, metadata["reference"], metadata["left_out"], *files("efficiency")
+        read("efficiency", EFFICIENCY), scores, reference, left_out, *files("efficiency")
     )
-    draw_forecast(read_table(paths["forecast"], FORECAST), scores, *files("forecast"))
+    draw_forecast(read("forecast", FORECAST), scores, *files("forecast"))
     if "robustness" in paths:
-        draw_robustness(read_table(paths["robustness"], ROBUSTNESS), scores, *files("robustness"))
+        draw_robustness(read("robustness", ROBUSTNESS), scores, *files("robustness"))
 
 
 if __name__ == "__main__":

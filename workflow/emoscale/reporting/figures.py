@@ -11,7 +11,7 @@ M. Okabe and K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/c
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,78 @@ def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
         .last()
         .sort("row")
     )
+
+
+def shown_experiments(
+    ranking: Sequence[str], reference: str, maximum: int = 40
+) -> list[str] | None:
+    """Select the experiments of figures and long tables of a large study.
+
+    Parameters
+    ----------
+    ranking : sequence of str
+        Names of all experiments, the best first.
+    reference : str
+        The experiment that others are compared with; empty: none.
+    maximum : int
+        Largest number of experiments.
+
+    Returns
+    -------
+    list of str or None
+        The best experiments and the reference; None: all of the study.
+
+    Examples
+    --------
+    >>> shown_experiments(["best", "second", "third", "mfcc"], "mfcc", maximum=3)
+    ['best', 'second', 'mfcc']
+    """
+    if len(ranking) <= maximum:
+        return None
+    last = [reference] if reference in ranking else []
+    others = [name for name in ranking if name != reference]
+    return [*others[: maximum - len(last)], *last]
+
+
+def of_experiments(table: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    """Return the rows of some experiments; of a table of pairs, those with both in `names`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any table of a study.
+    names : collection of str
+        Names of experiments.
+
+    Returns
+    -------
+    DataFrame
+        The rows; all of them if the table has no column `experiment`.
+    """
+    for column in PAIR_COLUMNS if is_of_pairs(table) else PAIR_COLUMNS[:1]:
+        if column in table.columns:
+            table = table.filter(pl.col(column).is_in(list(names)))
+    return table
+
+
+PAIR_COLUMNS = ("experiment", "other")
+"""Columns of the experiments of a table of pairs."""
+
+
+def is_of_pairs(table: pl.DataFrame) -> bool:
+    """Return whether a table compares experiments, and not groups of one experiment.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Any table of a study.
+
+    Returns
+    -------
+    bool
+        Whether it is a table of pairs.
+    """
+    return set(PAIR_COLUMNS) <= set(table.columns) and "group" not in table.columns
 
 
 def weights_lines(scores: pl.DataFrame) -> list[str]:

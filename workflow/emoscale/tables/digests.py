@@ -101,10 +101,19 @@ def _update(state: Any, array: pa.Array) -> None:
     elif pa.types.is_string(data_type):
         state.update(b"text ")
         state.update(_number_bytes(pc.binary_length(valid)))
-        state.update("".join(valid.to_pylist()).encode())
+        state.update(_text_bytes(valid))
     else:
         state.update(f"{data_type} ".encode())
         state.update(_number_bytes(valid))
+
+
+def _text_bytes(array: pa.Array) -> memoryview:
+    """Return the bytes of all strings, one after the other, without a Python object for each."""
+    _, offsets, data = array.buffers()
+    if data is None or not len(array):
+        return memoryview(b"")
+    ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1]
+    return memoryview(data)[ends[0] : ends[-1]]
 
 
 def _number_bytes(array: pa.Array) -> bytes:

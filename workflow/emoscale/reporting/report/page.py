@@ -123,10 +123,15 @@ def _banner(study: Study) -> list[str]:
     if study.random_weights:
         sentences.append(
             f"The networks of {format_count(len(study.random_weights), 'experiment')} have random, "
-            f"untrained weights ({', '.join(study.random_weights)}): their scores are those of "
+            f"untrained weights ({_listed(study.random_weights)}): their scores are those of "
             "random features."
         )
     return sentences
+
+
+def _listed(names: list[str], maximum: int = 20) -> str:
+    more = len(names) - maximum
+    return ", ".join(names[:maximum]) + (f" and {more} more" if more > 0 else "")
 
 
 def _tiles(study: Study) -> list[tuple[str, str, str]]:

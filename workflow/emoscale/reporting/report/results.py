@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 import polars as pl
@@ -11,12 +11,13 @@ from markupsafe import Markup
 
 from emoscale.reporting.confusion import confusion_chart
 from emoscale.reporting.efficiency import efficiency_chart
+from emoscale.reporting.figures import PAIR_COLUMNS, is_of_pairs, shown_experiments
 from emoscale.reporting.forecast import forecast_chart
 from emoscale.reporting.forest import forest_chart
 from emoscale.reporting.layer_weights import layer_weights_chart
 from emoscale.reporting.learning_curves import learning_curves_chart
 from emoscale.reporting.report.study import Study
-from emoscale.reporting.report.views import Section, figure_view, table_view
+from emoscale.reporting.report.views import Section, TableView, figure_view, table_view
 from emoscale.reporting.robustness import robustness_chart
 from emoscale.reporting.slices import slices_chart
 
@@ -86,6 +87,15 @@ def _section(study: Study, section: ResultSection) -> Section:
     if section.key == "scores" and len(first_figure_experiments(study)) == len(study.ranking):
         paragraphs.append("The figure at the top of the page shows these learning curves.")
         charts = ()
+    drawn = shown_experiments(study.ranking["experiment"].to_list(), study.reference)
+    if drawn is not None and charts:
+        paragraphs.append(
+            f"The figure shows {len(drawn)} of the {len(study.ranking)} experiments: the best, and "
+            "the one that others are compared with."
+        )
+        study_of_figures = study.of_experiments(drawn)
+    else:
+        study_of_figures = study
     return Section(
         section.key,
         section.title,
@@ -93,22 +103,44 @@ def _section(study: Study, section: ResultSection) -> Section:
         figures=[
             figure_view(
                 f"{section.key}-{number}" if number else section.key,
-                chart(study),
+                chart(study_of_figures),
                 fixed_layout=section.fixed_layout,
             )
             for number, chart in enumerate(charts)
         ],
         tables=[
-            table_view(
-                study.tables[table.name],
-                table.caption,
-                visible=table.visible,
-                file=f"tables/{table.name}.csv",
-                collapsed=table.collapsed,
-            )
-            for table in section.tables
-            if study.rows(table.name) is not None
+            _table(study, table) for table in section.tables if study.rows(table.name) is not None
         ],
+    )
+
+
+_MOST_ROWS = 3000
+"""Most rows of a table on the page: about 400 kB; tables of pairs grow with the square of the
+experiments."""
+
+
+def _table(study: Study, table: ResultTable) -> TableView:
+    """Return the view of a table; a long one has the rows of the best and the reference only."""
+    content, caption = study.tables[table.name], table.caption
+    rows = len(content.dataframe)
+    if rows > _MOST_ROWS and "experiment" in content.dataframe.columns:
+        best = study.ranking["experiment"][0]
+        names = list(dict.fromkeys([best, study.reference or best]))
+        columns = PAIR_COLUMNS if is_of_pairs(content.dataframe) else PAIR_COLUMNS[:1]
+        selected = content.dataframe.filter(
+            pl.any_horizontal(pl.col(column).is_in(names) for column in columns)
+        ).head(_MOST_ROWS)
+        caption += (
+            f". Shown are {len(selected):,} of {rows:,} rows, those of {' and '.join(names)}; the "
+            "file has all"
+        )
+        content = replace(content, dataframe=selected)
+    return table_view(
+        content,
+        caption,
+        visible=table.visible,
+        file=f"tables/{table.name}.csv",
+        collapsed=table.collapsed,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from emoscale.evaluation.comparisons import rank_experiments
-from emoscale.reporting.figures import largest_sizes
+from emoscale.reporting.figures import largest_sizes, of_experiments
 from emoscale.runtime.errors import StoreError, error_summary
 from emoscale.tables.parquet import read_arrow, read_metadata
 
@@ -72,6 +72,34 @@ class Study:
         names = rank_experiments(self.rows("comparisons"), self.scores)
         order = pl.DataFrame({"experiment": names})
         return order.join(largest_sizes(self.scores), on="experiment", maintain_order="left")
+
+    @property
+    def reference(self) -> str:
+        """The experiment that others are compared with; empty: none."""
+        for name in ("comparisons", "efficiency"):
+            table = self.tables.get(name)
+            if table is not None and table.metadata.get("reference"):
+                return table.metadata["reference"]
+        return ""
+
+    def of_experiments(self, names: Collection[str]) -> Study:
+        """Return the study with the rows of some experiments only.
+
+        Parameters
+        ----------
+        names : collection of str
+            Names of experiments.
+
+        Returns
+        -------
+        Study
+            The smaller study.
+        """
+        tables = {
+            name: replace(table, dataframe=of_experiments(table.dataframe, names))
+            for name, table in self.tables.items()
+        }
+        return replace(self, tables=tables)
 
     @property
     def corpus(self) -> str:
