@@ -7,16 +7,24 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from emoscale.reporting.learning_curves import notes_lines
 from emoscale.reporting.report.answer import labels_saved_sentence, study_answer, study_question
 from emoscale.reporting.report.columns import table_columns
 from emoscale.reporting.report.page import report_page, write_report
-from emoscale.reporting.report.results import RESULT_SECTIONS, first_figure_experiments
+from emoscale.reporting.report.protocol import protocol_section
+from emoscale.reporting.report.results import (
+    RESULT_SECTIONS,
+    first_figure_experiments,
+    result_sections,
+)
 from emoscale.reporting.report.study import Study, StudyTable, read_study
 from emoscale.runtime.errors import StoreError
 from tests.reporting.results_folder import (
@@ -387,3 +395,74 @@ def test_a_report_without_scores_is_an_error_message(tmp_path: Path) -> None:
     (tmp_path / "scores.parquet").write_bytes(b"nothing")
     with pytest.raises(StoreError, match="cannot be read as Parquet"):
         read_study([tmp_path / "scores.parquet"], tmp_path / "checks.json")
+
+
+def large_study(experiments: int) -> Study:
+    """Return a study of many experiments, with all pairs of them; `mfcc` is the reference."""
+    names = ["mfcc", *(f"net{number:02d}" for number in range(experiments - 1))]
+    ua = {name: (0.6, 0.6 + index / 1000) for index, name in enumerate(names)}
+    pairs = [
+        {
+            **comparison_rows()[0],
+            **{"experiment": one, "other": other, "sizes": "10 100"},
+            "difference": ua[one][1] - ua[other][1],
+        }
+        for one, other in combinations(names, 2)
+    ]
+    study = study_of(ua, tables={"comparisons": pairs})
+    table = replace(study.tables["comparisons"], metadata={"reference": "mfcc"})
+    return Study({**study.tables, "comparisons": table}, study.checks, {})
+
+
+def test_a_large_study_shows_the_best_and_the_reference_and_links_the_rest() -> None:
+    """All pairs of a thousand experiments would be hundreds of megabytes."""
+    study = large_study(90)
+    assert len(study.tables["comparisons"].dataframe) == 4005
+    sections = {section.key: section for section in result_sections(study)}
+    (table,) = sections["comparisons"].tables
+    assert len(table.dataframe) == 89 + 88  # the pairs with the best and with the reference
+    assert "Shown are 177 of 4,005 rows, those of net88 and mfcc; the file has all" in table.caption
+    assert table.file == "tables/comparisons.csv"
+    assert any("40 of the 90 experiments" in text for text in sections["comparisons"].paragraphs)
+    (figure,) = sections["comparisons"].figures
+    assert len(max(figure.chart["datasets"].values(), key=len)) == 39
+    (small,) = {s.key: s for s in result_sections(large_study(30))}["comparisons"].tables
+    assert len(small.dataframe) == 435
+    assert "Shown are" not in small.caption
+
+
+def facts_of(protocol: dict[str, Any], checks: dict[str, Any] = CHECKS) -> dict[str, str]:
+    study = study_of({"mfcc": (0.6, 0.7)}, checks)
+    section = protocol_section(Study(study.tables, study.checks, {"protocol": protocol}))
+    return {term: str(fact) for term, fact in section.facts}
+
+
+def test_the_protocol_is_described_as_it_is() -> None:
+    whole = facts_of({"fold_unit": "session"})
+    assert whole["Folds"] == "3; each utterance is tested in exactly one of them"
+    assert whole["Repeats"] == (
+        "2 per fold; each has its own initialisation, and has its own training subset at every "
+        "size below all"
+    )
+    assert whole["Development set"].startswith("separate speakers, neither trained on nor tested;")
+    one_corpus = facts_of({"fold_unit": "corpus", "test_units": ["emodb"], "seeds_per_order": 2})
+    assert one_corpus["Folds"] == (
+        "3; tested are emodb only; everything else is training data in every fold"
+    )
+    assert one_corpus["Repeats"].startswith("2 per fold: one training order, with 2 initialisations")
+    shared = json.loads(json.dumps(CHECKS))
+    shared["folds"]["fold1"]["speakers"]["dev"] = ["t1"]
+    from_file = facts_of({"fold_unit": "file"}, shared)
+    assert "utterances that it does not test are not scored" in from_file["Folds"]
+    assert "speakers some of whom are also test speakers" in from_file["Development set"]
+    random = facts_of({"fold_unit": "session", "development": "random"})
+    assert random["Development set"].startswith("random utterances of the training speakers")
+    permuted = {**CHECKS, "labels_shuffled": True}
+    assert facts_of({"seeds_per_order": 2}, permuted)["Labels"].endswith("each training order")
+
+
+def test_a_note_with_a_semicolon_stays_whole() -> None:
+    notes = "text: 5 utterances are left out; 12 without words stay\nanother"
+    study = study_of({"mfcc": (0.6, 0.7)}, notes=notes)
+    assert study.notes == ["text: 5 utterances are left out; 12 without words stay", "another"]
+    assert notes_lines(notes) == [f"Note: {note}" for note in study.notes]
