@@ -449,7 +449,9 @@ def test_the_protocol_is_described_as_it_is() -> None:
     assert one_corpus["Folds"] == (
         "3; tested are emodb only; everything else is training data in every fold"
     )
-    assert one_corpus["Repeats"].startswith("2 per fold: one training order, with 2 initialisations")
+    assert one_corpus["Repeats"].startswith(
+        "2 per fold: one training order, with 2 initialisations"
+    )
     shared = json.loads(json.dumps(CHECKS))
     shared["folds"]["fold1"]["speakers"]["dev"] = ["t1"]
     from_file = facts_of({"fold_unit": "file"}, shared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,26 @@ def test_a_study_of_4000_jobs_can_be_planned(tmp_path: Path, project: Path) -> N
     # comparing recordings, auditing, checking; tables, comparisons, slices, efficiency, figures,
     # the report; and the target itself
     assert jobs == 80 * 5 * 9 + (2 + 16) * 24 + 16 + 5 + 13
+
+
+def test_settings_that_grow_with_a_study_are_not_arguments(tmp_path: Path) -> None:
+    """Linux limits an argument to 128 KiB, which 470 experiments exceeded after all trainings."""
+    write_corpus(tmp_path / "recordings", ROWS)
+    names = [f"{'experiment' * 4}{number:04d}" for number in range(700)]
+    experiments = dict.fromkeys(names, STUDY["experiments"]["mfcc"])
+    study = {**STUDY, "experiments": experiments}
+    ran = snakemake(tmp_path, write_config(tmp_path, study), "--dry-run", "--printshellcmds")
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    for program in ("make_tables", "measure_efficiency", "write_report"):
+        (command,) = [
+            line for line in ran.stdout.splitlines() if f"/{program}.py" in line.replace('"', "")
+        ]
+        settings, _, rest = command.partition(" | python ")
+        assert "printf %s " in settings[:40]  # a builtin of the shell: no limit
+        longest = max(len(word) for word in shlex.split(rest))
+        assert longest < 32_000, program
+        if program == "measure_efficiency":
+            assert len(settings) > 131_072
 
 
 @pytest.mark.slow
