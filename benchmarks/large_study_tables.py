@@ -129,6 +129,7 @@ def main(experiments: int, utterances: int, repeats: int, folder: Path | None) -
     root.mkdir(exist_ok=True)
     if not (root / "recordings").exists():
         write_recordings(root / "recordings", utterances)
+    if not (root / "results" / "large" / "runs" / "e0001").exists():
         run(root, study(1, repeats))
         make_runs(root / "results" / "large" / "runs", experiments)
     large = study(experiments, repeats)

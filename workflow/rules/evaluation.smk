@@ -65,7 +65,7 @@ rule compare_experiments:
         "compare all pairs of experiments"
     shell:
         'python "$EMOSCALE_SCRIPTS"/compare_experiments.py --scores {input.scores:q}'
-        " --confusions {input.confusions:q} --reference {params.reference:q}"
+        " --confusions {input.confusions:q} --reference={params.reference:q}"
         " --output {params.folder:q} > {log:q} 2>&1"
 
 
