@@ -216,7 +216,7 @@ def fit_learning_curve(
     start = np.where(turns_at_first, labels[0] / 2, labels[0])
     ceiling = highest + (1 - highest) * generator.random(_DRAWS)
     doublings = np.log2(labels[-1] / labels[turn])
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         fall = np.where(rises, 0.0, (highest - last) / doublings)
         fall_density = np.exp(-fall / _FALL_SCALE) / (_FALL_SCALE * doublings)
         first_log_odds = np.log((first - chance) / (ceiling - first))
