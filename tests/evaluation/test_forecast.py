@@ -39,8 +39,10 @@ def test_posterior_fits_measured_points() -> None:
         assert np.median(posterior.expected_ua(labels)) == pytest.approx(hill(labels), abs=0.01)
     assert (posterior.ceiling <= 1).all()
     assert (posterior.expected_ua(1e-9) < 0.30).all()  # chance without labels
+    rises = np.isinf(posterior.turn)
+    assert rises.mean() > 0.9
     later = posterior.expected_ua(3200.0)
-    assert (later >= posterior.expected_ua(1600.0) - 1e-12).all()
+    assert ((later >= posterior.expected_ua(1600.0) - 1e-12) == rises).all()
 
 
 def test_labels_for_inverts_expected_ua() -> None:
@@ -50,7 +52,9 @@ def test_labels_for_inverts_expected_ua() -> None:
     labels = posterior.labels_for(0.72)
     reached = np.isfinite(labels)
     assert reached.any()
-    assert (posterior.ceiling[~reached] <= 0.72).all()
+    rises = np.isinf(posterior.turn)
+    assert (posterior.ceiling[~reached & rises] <= 0.72).all()
+    assert (labels[reached] <= posterior.turn[reached]).all()
     for index in np.flatnonzero(reached)[:20]:
         assert posterior.expected_ua(labels[index])[index] == pytest.approx(0.72)
     assert (posterior.labels_for(0.25) == 0).all()
@@ -94,6 +98,49 @@ def test_hidden_size_does_not_influence_its_forecast() -> None:
     (expected,) = forecast_table([measured_curve(hill(LABELS))], 0.25, [1], [], seed=1).to_dicts()
     assert hidden["ua"] == pytest.approx(expected["ua"], abs=1e-9)
     assert hidden["covered"] is False
+
+
+@pytest.mark.parametrize(
+    "ua",
+    [
+        np.array([0.58, 0.56, 0.54, 0.52, 0.50]),
+        np.array([0.48, 0.53, 0.58, 0.54, 0.50]),
+    ],
+    ids=["falls throughout", "rises, then falls"],
+)
+def test_falling_curves_are_forecast_to_fall(ua: np.ndarray) -> None:
+    per_doubling = ua[-1] - ua[-2]
+    table = forecast_table([measured_curve(ua)], 0.25, [1600, 3200], [], seed=1)
+    for doublings, row in enumerate(table.filter(kind="forecast").to_dicts(), start=1):
+        assert row["ua"] == pytest.approx(ua[-1] + doublings * per_doubling, abs=0.03)
+        assert row["ua_low"] < ua[-1] + doublings * per_doubling < row["ua_high"]
+        assert row["ua"] < ua[-1]
+        assert row["summary"].startswith("UA falls at the end of ")
+
+
+def test_rising_and_constant_curves_are_not_said_to_fall() -> None:
+    for ua in (hill(LABELS), np.full(5, 0.5)):
+        table = forecast_table([measured_curve(ua)], 0.25, None, [], seed=1)
+        assert set(table["summary"]) == {""}
+
+
+def test_falling_curves_reach_a_target_before_they_fall_or_never() -> None:
+    ua = np.array([0.44, 0.50, 0.56, 0.52, 0.48])  # a fall from 200 labels on
+    table = forecast_table([measured_curve(ua, noise=0.005)], 0.25, [1], [0.5, 0.7], seed=1)
+    within, never = table.filter(kind="target").to_dicts()
+    assert within["labels"] == pytest.approx(100.0, rel=0.2)
+    assert within["labels_high"] < 200
+    assert within["summary"] == "within the measured sizes"
+    assert never["labels"] == np.inf
+    assert never["summary"].startswith("not reached by ")
+
+
+def test_forecasts_do_not_fall_below_chance() -> None:
+    ua = np.array([0.45, 0.40, 0.35, 0.30, 0.26])
+    posterior = fit_learning_curve(LABELS, ua, noise=0.005, chance=0.25, degrees_of_freedom=9)
+    assert posterior.falling_fraction > 0.99
+    assert (posterior.expected_ua(1e6) == 0.25).mean() > 0.9
+    assert (posterior.expected_ua(1e6) >= 0.25).all()
 
 
 def test_only_sizes_beyond_the_measured_range_are_forecast() -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from tests.evidence.simulate_curves import (
     DESIGNS,
+    FALLING_SHAPES,
     SHAPES,
     estimate_factors,
-    forecast_held_out_points,
+    forecast_points,
 )
 
 
@@ -21,10 +22,19 @@ from tests.evidence.simulate_curves import (
     ],
 )
 def test_prediction_intervals_cover_hidden_points(design: str, shape: str) -> None:
-    result = forecast_held_out_points(SHAPES[shape], DESIGNS[design], simulations=20)
+    result = forecast_points(SHAPES[shape], DESIGNS[design], simulations=20)["held out"]
     assert result["covered"] >= 0.85
     assert result["width"] < 0.35
     assert result["error"] < result["width"] / 2
+
+
+@pytest.mark.parametrize("shape", FALLING_SHAPES)
+def test_forecasts_of_falling_curves_cover_later_points(shape: str) -> None:
+    labels = DESIGNS["5, each twice the last"]
+    result = forecast_points(FALLING_SHAPES[shape], labels, simulations=20)
+    for kind in ("twice", "four times"):
+        assert result[kind]["covered"] >= 0.8
+        assert result[kind]["width"] < 0.3
 
 
 def test_intervals_cover_the_true_factor() -> None:

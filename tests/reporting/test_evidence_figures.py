@@ -83,6 +83,14 @@ def test_forecasts_have_a_panel_each_and_their_coverage(tmp_path: Path) -> None:
     assert f"contains the measured UA in {covered} of 4" in " ".join(texts)
 
 
+def test_the_panel_of_a_falling_curve_says_so(tmp_path: Path) -> None:
+    falling = curve("mfcc", {100: 0.50, 200: 0.55, 400: 0.48, 800: 0.41})
+    table = forecast_table([falling, CURVES[1]], 0.25, None, [], seed=1)
+    draw_forecast(table, SCORES, tmp_path / "forecast.svg")
+    text = " ".join(text_elements(tmp_path / "forecast.svg"))
+    assert len(re.findall(r"UA falls at the end of \d+% of the fitted curves", text)) == 1
+
+
 def test_a_forecast_without_curves_states_the_reason(tmp_path: Path) -> None:
     table = forecast_table(CURVES[4:], 0.25, None, [], seed=1)
     draw_forecast(table, SCORES, tmp_path / "forecast.svg")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from emoscale.training.metrics import Floats
 
-_UA_GRID_POINTS = 40
-"""Grid points of the UA at the smallest size, and as many of that at the largest."""
-
-_CEILING_GRID_POINTS = 30
+_DRAWS = 40_000
+"""Weighted curves from which the posterior samples are taken."""
 
 _MAXIMUM_EXPONENT = 3.0
 """With exponent 1, a curve rises from 10 % to 90 % of its height over 81 times the labels."""
+
+_FALLING_PROBABILITY = 0.1
+"""Prior probability that a curve falls from one of the measured sizes on."""
+
+_FALL_SCALE = 0.02
+"""Mean of the exponential prior of a fall, in UA per doubling of the labels."""
 
 _DISCREPANCY_SCALE = 0.01
 """Scale of the half-normal prior of the model discrepancy: how far true learning curves deviate
@@ -26,19 +30,29 @@ _DISCREPANCIES = _DISCREPANCY_SCALE * np.array([0.0, 0.5, 1.0, 2.0, 3.0])
 
 @dataclass(frozen=True)
 class LearningCurvePosterior:
-    """Posterior samples of UA(n) = chance + (ceiling - chance) / (1 + (middle / n)^exponent)."""
+    """Posterior samples of UA(n) = chance + (ceiling - chance) / (1 + (middle / n)^exponent).
+
+    A falling curve follows this formula up to a number of labels, its `turn`, and then falls
+    linearly in the logarithm of the labels, to chance at most.
+    """
 
     chance: float
     """UA without any labels."""
 
     ceiling: Floats
-    """[samples] limit of the UA for infinitely many labels."""
+    """[samples] limit of the UA for infinitely many labels, without a fall."""
 
     exponent: Floats
     """[samples] exponent of the power law; 0: a constant curve."""
 
     log_odds: Floats
-    """[samples] logarithm of (UA - chance) / (ceiling - UA) at `labels`."""
+    """[samples] logarithm of (UA - chance) / (ceiling - UA) at `labels`, without a fall."""
+
+    turn: Floats
+    """[samples] number of labels from which the curve falls; infinite: it rises throughout."""
+
+    fall: Floats
+    """[samples] decrease of the UA per doubling of the labels after `turn`; 0: it rises."""
 
     labels: float
     """Number of labels at the largest measured size."""
@@ -55,6 +69,11 @@ class LearningCurvePosterior:
     seed: int
     """Seed of the predictive distribution."""
 
+    @property
+    def falling_fraction(self) -> float:
+        """Fraction of the samples that fall at the largest measured size."""
+        return float(np.isfinite(self.turn).mean())
+
     def expected_ua(self, labels: float) -> Floats:
         """Compute the expected UA of the tested speakers at a number of labels.
 
@@ -68,8 +87,11 @@ class LearningCurvePosterior:
         ndarray
             Unweighted accuracies ``[samples]``.
         """
-        log_odds = self.log_odds + self.exponent * np.log(labels / self.labels)
-        ua: Floats = self.chance + (self.ceiling - self.chance) / (1 + np.exp(-log_odds))
+        rising = np.log(np.minimum(labels, self.turn) / self.labels)
+        log_odds = self.log_odds + self.exponent * rising
+        highest = self.chance + (self.ceiling - self.chance) / (1 + np.exp(-log_odds))
+        fallen = self.fall * np.log2(np.maximum(labels / self.turn, 1.0))
+        ua: Floats = np.maximum(highest - fallen, self.chance)
         return ua
 
     def predictive_ua(self, labels: float) -> Floats:
@@ -95,7 +117,9 @@ class LearningCurvePosterior:
         return ua.clip(0.0, 1.0)
 
     def labels_for(self, ua: float) -> Floats:
-        """Compute the number of labels at which each posterior curve reaches a UA.
+        """Compute the smallest number of labels at which each posterior curve reaches a UA.
+
+        A falling curve reaches it before its turn, or never.
 
         Parameters
         ----------
@@ -114,7 +138,7 @@ class LearningCurvePosterior:
             target = np.log((ua - self.chance) / (self.ceiling - ua))
             labels = self.labels * np.exp((target - self.log_odds) / self.exponent)
         reachable = (self.ceiling > ua) & ((self.exponent > 0) | (self.log_odds >= target))
-        needed: Floats = np.where(reachable, labels, np.inf)
+        needed: Floats = np.where(reachable & (labels <= self.turn), labels, np.inf)
         return needed
 
 
@@ -134,10 +158,18 @@ def fit_learning_curve(
     Alabdulmohsin et al. with alpha = 1 and the error of chance at no labels. A power law alone
     cannot describe a curve whose slope still increases.
 
-    The prior is uniform over the UA at the smallest and at the largest size and over a ceiling
-    between the latter and 1; the exponent is at most 3. Measured points have independent normal
-    deviations from the curve, of standard deviation `noise`, and a model discrepancy of unknown
-    standard deviation with a half-normal prior of scale 0.01, for curves of other forms.
+    With a prior probability of 0.1 the curve falls from one of the measured sizes on, its turn,
+    linearly in the logarithm of the labels; each size but the largest is equally probable. A fall
+    by 2 points per doubling is expected (exponential prior).
+
+    The prior is uniform over the UA at the smallest size and at the largest size or turn, and over
+    a ceiling between the latter and 1; the exponent is at most 3. Measured points have independent
+    normal deviations from the curve, of standard deviation `noise`, and a model discrepancy of
+    unknown standard deviation with a half-normal prior of scale 0.01, for curves of other forms.
+
+    The posterior is sampled by importance resampling: curves are drawn near the measured points,
+    from Student's t distribution with three degrees of freedom, and drawn again with probabilities
+    proportional to the ratio of posterior and proposal.
 
     Parameters
     ----------
@@ -167,55 +199,81 @@ def fit_learning_curve(
     """
     # Chance is the expected UA without knowledge; all UA of one study may by chance be lower.
     chance = min(chance, float(ua.min()) - noise)
-    steps = np.log(labels / labels[0]) / np.log(labels[-1] / labels[0])
-    margin = 5 * float(np.hypot(noise, _DISCREPANCY_SCALE))
-    lowest = max(chance, float(ua.min()) - margin)
-    highest = min(1.0, max(float(ua.max()) + margin, chance + margin))
-    spacing = (highest - lowest) / _UA_GRID_POINTS
-    ua_grid = lowest + (np.arange(_UA_GRID_POINTS) + 0.5) * spacing
-    ceiling_grid = (np.arange(_CEILING_GRID_POINTS) + 0.5) / _CEILING_GRID_POINTS
-    first, last = ua_grid[:, None, None], ua_grid[None, :, None]
-    ceilings = last + (1 - last) * ceiling_grid
-    # There is no curve where the first UA is above the last, or equal to the ceiling.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first_log_odds = np.log((first - chance) / (ceilings - first))
-        last_log_odds = np.log((last - chance) / (ceilings - last))
-        log_odds = first_log_odds[..., None] + (last_log_odds - first_log_odds)[..., None] * steps
-        fitted = chance + (ceilings - chance)[..., None] / (1 + np.exp(-log_odds))
-        possible = (first <= last) & (
-            last_log_odds - first_log_odds <= _MAXIMUM_EXPONENT * np.log(labels[-1] / labels[0])
-        )
-        squares = ((ua - fitted) ** 2).sum(axis=-1)
-    variances = noise**2 + _DISCREPANCIES**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_posterior = (
-            -squares[..., None] / (2 * variances)
-            - len(labels) / 2 * np.log(variances)
-            - _DISCREPANCIES**2 / (2 * _DISCREPANCY_SCALE**2)
-            + np.log(1 - last)[..., None]
-        )
-    log_posterior = np.where(
-        possible[..., None] & np.isfinite(log_posterior), log_posterior, -np.inf
-    )
-    probabilities = np.exp(log_posterior - log_posterior.max()).ravel()  # not normalised
     generator = np.random.default_rng([seed, 53])
-    quantiles = (np.arange(samples) + generator.random()) / samples  # systematic resampling
-    chosen = np.searchsorted(np.cumsum(probabilities) / probabilities.sum(), quantiles)
-    low, high, ceiling_index, discrepancy_index = np.unravel_index(chosen, log_posterior.shape)
-    # Samples are uniform within their grid cell.
-    ends = np.stack([ua_grid[low], ua_grid[high]])
-    ends = np.sort(ends + spacing * (generator.random((2, samples)) - 0.5), axis=0)
-    height = ceiling_grid[ceiling_index] + (generator.random(samples) - 0.5) / _CEILING_GRID_POINTS
-    ceiling = ends[1] + (1 - ends[1]) * height
-    ends_log_odds = np.log(np.maximum(ends - chance, 1e-9) / (ceiling - ends))
-    return LearningCurvePosterior(
+    before_last = np.flatnonzero(labels < labels[-1])
+    number = np.arange(_DRAWS)
+    rises = number % 2 == 0
+    turn = np.where(rises, len(labels) - 1, before_last[number // 2 % len(before_last)])
+    turns_at_first = turn == 0
+    scale = float(np.hypot(noise, _DISCREPANCY_SCALE))
+    first, first_weights = _draw_near(ua[0], scale, generator)
+    highest, highest_weights = _draw_near(ua[turn], scale, generator)
+    last, last_weights = _draw_near(ua[-1], scale, generator)
+    # Nothing is measured before a turn at the smallest size: the prior alone describes the rise
+    # to it, from a UA at half of this size.
+    first = np.where(turns_at_first, chance + (highest - chance) * generator.random(_DRAWS), first)
+    first_weights = np.where(turns_at_first, highest - chance, first_weights)
+    start = np.where(turns_at_first, labels[0] / 2, labels[0])
+    ceiling = highest + (1 - highest) * generator.random(_DRAWS)
+    doublings = np.log2(labels[-1] / labels[turn])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        fall = np.where(rises, 0.0, (highest - last) / doublings)
+        fall_density = np.exp(-fall / _FALL_SCALE) / (_FALL_SCALE * doublings)
+        first_log_odds = np.log((first - chance) / (ceiling - first))
+        highest_log_odds = np.log((highest - chance) / (ceiling - highest))
+        exponent = (highest_log_odds - first_log_odds) / np.log(labels[turn] / start)
+    weights = first_weights * highest_weights * (1 - highest)
+    weights *= np.where(
+        rises, 1 - _FALLING_PROBABILITY, _FALLING_PROBABILITY * last_weights * fall_density
+    )
+    possible = (chance < first) & (first <= highest) & (highest < 1) & (fall >= 0)
+    possible &= exponent <= _MAXIMUM_EXPONENT
+    log_odds = highest_log_odds + exponent * np.log(labels[-1] / labels[turn])
+    curves = LearningCurvePosterior(
         chance=chance,
-        ceiling=ceiling,
-        exponent=(ends_log_odds[1] - ends_log_odds[0]) / np.log(labels[-1] / labels[0]),
-        log_odds=ends_log_odds[1],
+        ceiling=ceiling[possible],
+        exponent=exponent[possible],
+        log_odds=log_odds[possible],
+        turn=np.where(rises, np.inf, labels[turn])[possible],
+        fall=fall[possible],
         labels=float(labels[-1]),
         noise=noise,
-        model_discrepancy=_DISCREPANCIES[discrepancy_index],
+        model_discrepancy=np.zeros(int(possible.sum())),
         degrees_of_freedom=degrees_of_freedom,
         seed=seed,
     )
+    squares = np.sum(
+        [
+            (measured - curves.expected_ua(size)) ** 2
+            for size, measured in zip(labels, ua, strict=True)
+        ],
+        axis=0,
+    )
+    variances = noise**2 + _DISCREPANCIES[:, None] ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_posterior = (
+            np.log(weights[possible])
+            - squares / (2 * variances)
+            - len(labels) / 2 * np.log(variances)
+            - _DISCREPANCIES[:, None] ** 2 / (2 * _DISCREPANCY_SCALE**2)
+        )
+    log_posterior = np.where(np.isfinite(log_posterior), log_posterior, -np.inf)
+    probabilities = np.exp(log_posterior - log_posterior.max()).ravel()  # not normalised
+    quantiles = (np.arange(samples) + generator.random()) / samples  # systematic resampling
+    chosen = np.searchsorted(np.cumsum(probabilities) / probabilities.sum(), quantiles)
+    discrepancy, curve = np.unravel_index(chosen, log_posterior.shape)
+    return replace(
+        curves,
+        ceiling=curves.ceiling[curve],
+        exponent=curves.exponent[curve],
+        log_odds=curves.log_odds[curve],
+        turn=curves.turn[curve],
+        fall=curves.fall[curve],
+        model_discrepancy=_DISCREPANCIES[discrepancy],
+    )
+
+
+def _draw_near(ua: Floats, scale: float, generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw values around measured UA, and return them with the inverses of their densities."""
+    deviates = generator.standard_t(3, size=_DRAWS)
+    return ua + scale * deviates, scale * np.pi * np.sqrt(3) / 2 * (1 + deviates**2 / 3) ** 2

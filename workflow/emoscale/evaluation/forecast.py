@@ -210,6 +210,11 @@ def _forecast_row(
     multiple = labels / float(curve.labels[-1])
     cautions = [
         *(["from two sizes, so the curvature is unknown"] if len(set(curve.labels)) == 2 else []),
+        *(
+            [f"UA falls at the end of {posterior.falling_fraction:.0%} of the fitted curves"]
+            if posterior.falling_fraction > 0.5
+            else []
+        ),
         *([f"{multiple:.0f} times the largest measured size"] if multiple > _FAR else []),
     ]
     return {

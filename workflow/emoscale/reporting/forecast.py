@@ -41,7 +41,8 @@ def draw_forecast(forecast: pl.DataFrame, scores: pl.DataFrame, *paths: Path) ->
 def forecast_chart(forecast: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevelMixin:
     """Return one panel per experiment: its measured learning curve and its forecast.
 
-    A grey bar at the last measured size is its forecast from the smaller sizes.
+    A grey bar at the last measured size is its forecast from the smaller sizes. The title of a
+    panel contains the cautions of its forecast, such as that the curve falls.
 
     Parameters
     ----------
@@ -78,8 +79,15 @@ def forecast_chart(forecast: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevel
     chance = float(scores["chance_ua"][0])
     limits = [max(0.0, min(*values, chance) - 0.05), min(1.0, max(values) + 0.05)]
     tables = {"measured": measured, "fan": fan, "held_out": held_out}
+    farthest = further.sort("labels").group_by("experiment").last()
+    cautions = dict(farthest.select("experiment", "summary").rows())
     panels = [
-        _panel(name, {key: table.filter(experiment=name) for key, table in tables.items()}, limits)
+        _panel(
+            name,
+            cautions[name],
+            {key: table.filter(experiment=name) for key, table in tables.items()},
+            limits,
+        )
         for name in names
     ]
     covered = held_out["covered"].drop_nulls()
@@ -104,7 +112,7 @@ def forecast_chart(forecast: pl.DataFrame, scores: pl.DataFrame) -> alt.TopLevel
 
 
 def _panel(
-    name: str, tables: dict[str, pl.DataFrame], limits: list[float]
+    name: str, caution: str, tables: dict[str, pl.DataFrame], limits: list[float]
 ) -> alt.LayerChart | alt.FacetChart:
     scale = alt.Scale(domain=limits, nice=False)
     labels = [*tables["measured"]["labels"], *tables["fan"]["labels"]]
@@ -150,5 +158,9 @@ def _panel(
     return alt.layer(*layers).properties(
         width=_PANEL_PIXELS,
         height=170,
-        title=alt.TitleParams(wrap_text(name, _PANEL_PIXELS, font_size=13), anchor="start"),
+        title=alt.TitleParams(
+            wrap_text(name, _PANEL_PIXELS, font_size=13),
+            subtitle=wrap_text(caution, _PANEL_PIXELS, font_size=11),
+            anchor="start",
+        ),
     )
