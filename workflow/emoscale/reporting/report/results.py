@@ -344,13 +344,13 @@ RESULT_SECTIONS = [
         "The extrapolation of each learning curve: the UA expected at larger sizes, and the number "
         "of labels needed for a target UA (rows of the kind `target`). Rows of the kind `held_out` "
         "check the forecast: the largest measured size is left out, and its UA should be within "
-        "the interval.",
+        "the interval. The column `summary` says where a curve may fall.",
         "The study has no table of forecasts: they need learning curves of several sizes.",
         [
             ResultTable(
                 "forecast",
                 "Forecasts: one row per experiment and size",
-                ["experiment", "kind", "labels", "ua", "measured_ua", "covered"],
+                ["experiment", "kind", "labels", "ua", "measured_ua", "covered", "summary"],
             )
         ],
         (lambda study: forecast_chart(study.tables["forecast"].dataframe, study.scores),),
