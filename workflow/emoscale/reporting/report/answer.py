@@ -16,6 +16,7 @@ from emoscale.reporting.report.formatting import (
     format_interval,
     format_p_value,
     format_percent,
+    format_probability,
     format_size,
     is_number,
     join_names,
@@ -204,20 +205,19 @@ def _power(study: Study) -> list[Markup]:
     if comparisons is None or not powers:
         return []
     family = comparisons["family"].drop_nulls()[0]
-    stated = join_names(
-        [
-            f"{100 * difference:.0f} points with a probability of {100 * value:.0f} %"
-            for difference, value in zip(POWER_DIFFERENCES, powers, strict=True)
-        ]
+    *first, last = (
+        f"{100 * difference:.0f} points with a probability of {format_probability(value)}"
+        for difference, value in zip(POWER_DIFFERENCES, powers, strict=True)
     )
     return [
         Markup(
             "How large a difference could this study have seen? With its {} and {} corrected "
-            "together, a typical comparison finds a true difference of {}."
+            "together, a typical comparison finds a true difference of {} and {}."
         ).format(
             format_count(int(comparisons["speakers"][0]), "test speaker"),
             format_count(family, "pair"),
-            stated,
+            ", ".join(first),
+            last,
         )
     ]
 

@@ -85,6 +85,27 @@ def format_interval(
     return f"{label} {scale * low:.1f} to {scale * high:.1f}{unit}".replace("-", "\u2212")
 
 
+def format_probability(value: float) -> str:
+    r"""Return a probability as a percentage without decimals.
+
+    Parameters
+    ----------
+    value : float
+        0 to 1.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Examples
+    --------
+    >>> format_probability(0.654), format_probability(0.9991)
+    ('65\xa0%', 'more than 99\xa0%')
+    """
+    return "more than 99\u00a0%" if value > 0.995 else f"{100 * value:.0f}\u00a0%"
+
+
 def format_size(size: str, labels: float) -> str:
     """Format a training size with its number of labels.
 

@@ -141,7 +141,11 @@ def _tiles(study: Study) -> list[tuple[str, str, str]]:
     tested = f"{column_maximum(scores, 'test_utterances'):,} test utterances"
     repeats = format_count(column_maximum(scores, "repeats"), "repeat")
     return [
-        ("Best UA", format_percent(best["ua"]), format_interval(best, "ua") or best["experiment"]),
+        (
+            "UA of the best",
+            format_percent(best["ua"]),
+            format_interval(best, "ua") or best["experiment"],
+        ),
         ("Chance", format_percent(best["chance_ua"]), "UA by chance"),
         ("Labels", f"{max(scores['training_utterances_mean']):,.0f}", "largest training size"),
         ("Test speakers", f"{speakers}" if speakers else "unknown", tested),
