@@ -66,8 +66,8 @@ def study(experiments: int, repeats: int) -> dict[str, Any]:
     }
 
 
-def run(folder: Path, configuration: dict[str, Any], *options: str) -> tuple[float, float]:
-    """Run Snakemake; return the duration in s and the peak memory in MB."""
+def run(folder: Path, configuration: dict[str, Any], *options: str) -> str:
+    """Run Snakemake; return its duration, CPU time and peak memory."""
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(configuration))
     program = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2", *options]
@@ -80,7 +80,8 @@ def run(folder: Path, configuration: dict[str, Any], *options: str) -> tuple[flo
         output.seek(0)
         if status:
             raise click.ClickException(output.read().decode()[-3000:])
-    return seconds, usage.ru_maxrss / 1024
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return f"{seconds:.1f} s, {cpu_seconds:.1f} CPU s, {usage.ru_maxrss / 1024:,.0f} MB"
 
 
 def make_runs(runs: Path, experiments: int) -> None:
@@ -135,13 +136,15 @@ def main(experiments: int, utterances: int, repeats: int, folder: Path | None) -
     large = study(experiments, repeats)
     # The copied runs were not written by Snakemake, so only the times of files count.
     options = ("--rerun-triggers", "mtime")
-    seconds, megabytes = run(root, large, *options, "--dry-run", "--quiet", "rules")
-    click.echo(f"dry run: {seconds:.1f} s, {megabytes:,.0f} MB")
+    click.echo(f"dry run: {run(root, large, *options, '--dry-run', '--quiet', 'rules')}")
     run(root, large, *options, "--forcerun", "make_tables")
     for step in STEPS:
         with (root / "results" / "large" / "benchmarks" / f"{step}.tsv").open() as file:
             (row,) = csv.DictReader(file, delimiter="\t")
-        click.echo(f"{step}: {float(row['s']):.1f} s, {float(row['max_rss']):,.0f} MB")
+        click.echo(
+            f"{step}: {float(row['s']):.1f} s, {float(row['cpu_time']):.1f} CPU s, "
+            f"{float(row['max_rss']):,.0f} MB"
+        )
     report = root / "results" / "large" / "report.html"
     click.echo(f"report: {report.stat().st_size / 1e6:.1f} MB")
     if folder is None:
