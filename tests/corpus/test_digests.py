@@ -1,4 +1,4 @@
-"""The expected work of each shard is counted from the corpus's metadata and the sizes of its files."""
+"""The expected work of each shard is that of its utterances, from metadata and file sizes."""
 
 from __future__ import annotations
 
