@@ -96,6 +96,41 @@ def test_a_recording_with_three_keys_has_two_findings() -> None:
     ]
 
 
+def segments(*names: str, start: float = 2.0) -> pl.DataFrame:
+    """Utterances are segments of 2.5 s of one file, and begin every `start` seconds."""
+    table = clean_utterances()
+    for number, name in enumerate(names):
+        first = start * number
+        where = pl.col("utterance").eq(name)
+        table = changed(table, where, audio="dialogue.wav", start=first, end=first + 2.5)
+    return table
+
+
+def test_overlapping_segments_across_session_folds_are_errors() -> None:
+    table = segments("s0F000", "s3F000")
+    finding, severity, detail = single_finding(findings(table))
+    assert (finding, severity) == ("overlapping segments", "error")
+    assert "s0F000 and s3F000 are segments of dialogue.wav that overlap by 0.50 s" in detail
+    assert "in the session s0 and in the session s3" in detail
+    assert "labels.exclude" in detail
+    assert single_finding(findings(table, unit="file"))[1] == "warning"
+    assert single_finding(findings(table, test_units=["s1"]))[1] == "warning"
+    assert findings(segments("s0F000", "s3F000", start=2.4)) == []
+    assert single_finding(findings(table, pairs(("s0F000", "s3F000"))))[0] == "same recording"
+
+
+def test_a_file_has_one_finding_of_overlapping_segments() -> None:
+    finding, severity, detail = single_finding(findings(segments("s0F000", "s0F001", "s0F002")))
+    assert (finding, severity) == ("overlapping segments", "warning")
+    assert "(2 pairs of its segments overlap), so the audio that they share is counted" in detail
+    assert "; " not in detail  # separates the notes of a score
+
+
+def test_a_whole_file_overlaps_its_segments() -> None:
+    table = changed(segments("s0F000"), NAME == "s0F001", audio="dialogue.wav", seconds=9.0)
+    assert "overlap by 2.50 s" in single_finding(findings(table))[2]
+
+
 def test_excluded_utterances_are_notes() -> None:
     table = changed(clean_utterances(), NAME == "s3F000", label=None)
     rows = findings(table, pairs(("s0F000", "s3F000")), exclude=["s3F000"])
