@@ -96,8 +96,8 @@ def test_a_recording_with_three_keys_has_two_findings() -> None:
     ]
 
 
-def segments(*names: str, start: float = 2.0) -> pl.DataFrame:
-    """Utterances are segments of 2.5 s of one file, and begin every `start` seconds."""
+def parts_of_one_file(*names: str, start: float = 2.0) -> pl.DataFrame:
+    """Utterances are parts of one file, each of 2.5 s, and begin every `start` seconds."""
     table = clean_utterances()
     for number, name in enumerate(names):
         first = start * number
@@ -106,28 +106,32 @@ def segments(*names: str, start: float = 2.0) -> pl.DataFrame:
     return table
 
 
-def test_overlapping_segments_across_session_folds_are_errors() -> None:
-    table = segments("s0F000", "s3F000")
+def test_overlapping_utterances_across_session_folds_are_errors() -> None:
+    table = parts_of_one_file("s0F000", "s3F000")
     finding, severity, detail = single_finding(findings(table))
-    assert (finding, severity) == ("overlapping segments", "error")
-    assert "s0F000 and s3F000 are segments of dialogue.wav that overlap by 0.50 s" in detail
+    assert (finding, severity) == ("overlapping utterances", "error")
+    assert "s0F000 and s3F000 overlap by 0.50 s in dialogue.wav" in detail
     assert "in the session s0 and in the session s3" in detail
     assert "labels.exclude" in detail
     assert single_finding(findings(table, unit="file"))[1] == "warning"
     assert single_finding(findings(table, test_units=["s1"]))[1] == "warning"
-    assert findings(segments("s0F000", "s3F000", start=2.4)) == []
+    assert findings(parts_of_one_file("s0F000", "s3F000", start=2.4)) == []
     assert single_finding(findings(table, pairs(("s0F000", "s3F000"))))[0] == "same recording"
 
 
-def test_a_file_has_one_finding_of_overlapping_segments() -> None:
-    finding, severity, detail = single_finding(findings(segments("s0F000", "s0F001", "s0F002")))
-    assert (finding, severity) == ("overlapping segments", "warning")
-    assert "(2 pairs of its segments overlap), so the audio that they share is counted" in detail
+def test_a_file_has_one_finding_of_overlapping_utterances() -> None:
+    finding, severity, detail = single_finding(
+        findings(parts_of_one_file("s0F000", "s0F001", "s0F002"))
+    )
+    assert (finding, severity) == ("overlapping utterances", "warning")
+    assert "(2 pairs of its utterances overlap), so the audio that they share is counted" in detail
     assert "; " not in detail  # separates the notes of a score
 
 
-def test_a_whole_file_overlaps_its_segments() -> None:
-    table = changed(segments("s0F000"), NAME == "s0F001", audio="dialogue.wav", seconds=9.0)
+def test_a_whole_file_overlaps_its_parts() -> None:
+    table = changed(
+        parts_of_one_file("s0F000"), NAME == "s0F001", audio="dialogue.wav", seconds=9.0
+    )
     assert "overlap by 2.50 s" in single_finding(findings(table))[2]
 
 

@@ -220,23 +220,23 @@ def test_the_same_recording_in_one_role_is_a_warning() -> None:
 
 
 def one_file(start: float) -> pl.DataFrame:
-    """Two utterances are segments of one file: one ends at 4 s, the other begins at `start`."""
-    segments = pl.col("utterance").is_in(["s0F000", "s3M001"])
+    """Two utterances are parts of one file: one ends at 4 s, the other begins at `start`."""
+    both = pl.col("utterance").is_in(["s0F000", "s3M001"])
     late = pl.col("utterance") == "s3M001"
     return utterances().with_columns(
         label=pl.col("label").fill_null("anger"),
-        audio=pl.when(segments).then(pl.lit("dialogue.wav")).otherwise("audio"),
+        audio=pl.when(both).then(pl.lit("dialogue.wav")).otherwise("audio"),
         start=pl.when(late).then(start).otherwise("start"),
-        end=pl.when(segments).then(pl.when(late).then(9.0).otherwise(4.0)).otherwise("end"),
+        end=pl.when(both).then(pl.when(late).then(9.0).otherwise(4.0)).otherwise("end"),
     )
 
 
-def test_overlapping_segments_in_two_roles() -> None:
+def test_overlapping_utterances_in_two_roles() -> None:
     """Found from the table, at any share of common audio."""
     table = one_file(start=3.5)
     message = (
-        r"fold1: s0F000 and s3M001 are segments of dialogue\.wav that overlap by 0\.50 s and are "
-        r"in the roles test and train; .*correct their start and end"
+        r"fold1: s0F000 and s3M001 overlap by 0\.50 s in dialogue\.wav and are in the roles "
+        r"test and train; .*correct their start and end"
     )
     with pytest.raises(ProtocolError, match=message):
         check_folds(table, folds(table), ["all"], PROTOCOL)
@@ -244,7 +244,7 @@ def test_overlapping_segments_in_two_roles() -> None:
     check_folds(tolerated, folds(tolerated), ["all"], PROTOCOL)
 
 
-def test_overlapping_segments_in_one_role_pass() -> None:
+def test_overlapping_utterances_in_one_role_pass() -> None:
     table = one_file(start=3.5)
     together = table.with_columns(
         session=pl.when(pl.col("audio") == "dialogue.wav").then(pl.lit("s0")).otherwise("session"),
@@ -260,7 +260,7 @@ def test_sliding_windows_and_a_random_development_set() -> None:
     table = utterances().with_columns(
         audio=pl.col("speaker"), start=number * 2.0, end=number * 2.0 + 3.0
     )
-    with pytest.raises(ProtocolError, match=r"segments of s\dF that overlap by 1\.00 s and are in"):
+    with pytest.raises(ProtocolError, match=r"overlap by 1\.00 s in s\dF and are in the roles"):
         check_folds(table, folds(table, protocol), ["all"], protocol)
 
 

@@ -1,4 +1,4 @@
-"""Segments of one audio file that overlap in time, and findings about them."""
+"""Utterances of one audio file that overlap in time, and findings about them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from emoscale.audit.finding import ERROR, NOTE, WARNING, Finding
 from emoscale.config.corpus import AuditSettings
 
 OVERLAP_SECONDS = 0.1
-"""Longest overlap of two segments that is tolerated, seconds: the precision of segment times."""
+"""Longest overlap that is tolerated, seconds: the precision of start and end."""
 
 
-def overlapping_segments(
+def overlapping_utterances(
     utterances: pl.DataFrame,
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
     """Find utterances that share more than `OVERLAP_SECONDS` of one audio file.
@@ -54,7 +54,7 @@ def overlapping_segments(
 def findings_about_overlaps(
     utterances: pl.DataFrame, pairs: pl.DataFrame, settings: AuditSettings
 ) -> Iterator[Finding]:
-    """Find audio files with segments that overlap.
+    """Find audio files with utterances that overlap.
 
     They are errors across tested fold units, and warnings within a fold unit.
 
@@ -63,8 +63,7 @@ def findings_about_overlaps(
     utterances : DataFrame
         Utterance table, including utterances outside the study.
     pairs : DataFrame
-        Columns of `DUPLICATE_PAIRS`; pairs of segments that are the same recording have a finding
-        of their own.
+        Columns of `DUPLICATE_PAIRS`; pairs that are the same recording have a finding of their own.
     settings : AuditSettings
         Fold unit and tested units.
 
@@ -75,7 +74,7 @@ def findings_about_overlaps(
     """
     same_recording = set(pairs.select("utterance", "other").iter_rows())
     overlaps: dict[tuple[str, str], list[tuple[float, str, str, list[str]]]] = {}
-    for one, two, seconds in overlapping_segments(utterances):
+    for one, two, seconds in overlapping_utterances(utterances):
         if (one["utterance"], two["utterance"]) in same_recording:
             continue
         units = sorted({one[settings.column], two[settings.column]})
@@ -87,9 +86,9 @@ def findings_about_overlaps(
         overlaps.setdefault((one["audio"], severity), []).append(overlap)
     for (audio, severity), of_file in overlaps.items():
         seconds, utterance, other, units = max(of_file, key=lambda overlap: overlap[0])
-        detail = f"{utterance} and {other} are segments of {audio} that overlap by {seconds:.2f} s"
+        detail = f"{utterance} and {other} overlap by {seconds:.2f} s in {audio}"
         if len(of_file) > 1:
-            detail += f" ({len(of_file)} pairs of its segments overlap)"
+            detail += f" ({len(of_file)} pairs of its utterances overlap)"
         if severity == NOTE:
             detail += ", and at least one of them is not in the study"
         elif severity == WARNING:
@@ -100,4 +99,4 @@ def findings_about_overlaps(
                 "model would be tested on training data; correct their start and end, or add one "
                 "of them to labels.exclude"
             )
-        yield Finding("overlapping segments", severity, utterance, detail, other, seconds)
+        yield Finding("overlapping utterances", severity, utterance, detail, other, seconds)

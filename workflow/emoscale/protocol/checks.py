@@ -9,7 +9,7 @@ import polars as pl
 
 from emoscale.audit.confounders import majority_baseline_accuracy
 from emoscale.audit.duplicates import iterate_duplicate_groups
-from emoscale.audit.overlaps import overlapping_segments
+from emoscale.audit.overlaps import overlapping_utterances
 from emoscale.audit.speakers import conflicting_sex_message, speakers_with_conflicting_sex
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.fold_file import count_unknown_utterances
@@ -35,8 +35,8 @@ def check_fold(
 ) -> None:
     """Check one fold for leakage, missing classes and utterances without a role.
 
-    Leakage is an utterance, a speaker, identical audio or overlapping segments of one file in two
-    roles, and with `text_disjoint` also a text in two roles. With a `random` development set,
+    Leakage is an utterance, a speaker, identical audio or overlapping utterances of one file in
+    two roles, and with `text_disjoint` also a text in two roles. With a `random` development set,
     training and development may share speakers and texts; with `allow_shared_speakers`, all roles
     may share speakers.
 
@@ -260,14 +260,13 @@ def _check_duplicates(name: str, fold: pl.DataFrame, duplicates: pl.DataFrame) -
 
 
 def _check_overlaps(name: str, fold: pl.DataFrame) -> None:
-    for one, two, seconds in overlapping_segments(fold):
+    for one, two, seconds in overlapping_utterances(fold):
         if one["role"] != two["role"]:
             raise ProtocolError(
-                f"{name}: {one['utterance']} and {two['utterance']} are segments of {one['audio']} "
-                f"that overlap by {seconds:.2f} s and are in the roles {one['role']} and "
-                f"{two['role']}; this is leakage, so nothing is trained: correct their start and "
-                "end, list one of them under labels.exclude, or use folds and a development set "
-                "that keep them together"
+                f"{name}: {one['utterance']} and {two['utterance']} overlap by {seconds:.2f} s in "
+                f"{one['audio']} and are in the roles {one['role']} and {two['role']}; this is "
+                "leakage, so nothing is trained: correct their start and end, list one of them "
+                "under labels.exclude, or use folds and a development set that keep them together"
             )
 
 
