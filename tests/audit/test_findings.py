@@ -232,17 +232,17 @@ def test_uneven_classes_and_speakers() -> None:
     assert ("uneven speakers", "s0F") in {(row["finding"], row["other"]) for row in rows}
 
 
-@pytest.mark.parametrize(("utterances", "is_found"), [(36, False), (37, True)])
-def test_a_speaker_with_over_a_third_of_the_utterances(utterances: int, is_found: bool) -> None:
+@pytest.mark.parametrize(("utterances", "is_expected"), [(36, False), (37, True)])
+def test_a_speaker_with_over_a_third_of_the_utterances(utterances: int, is_expected: bool) -> None:
     """The other nine speakers have 72 utterances, so 36 are a third of all."""
     counts = pl.when(pl.col("speaker") == "s0F").then(utterances).otherwise(8)
     table = clean_utterances(utterances_per_speaker=40).filter(
         pl.col("utterance").str.slice(-3).cast(pl.Int64) < counts
     )
     rows = findings(table, acoustics=clean_acoustics(table))
-    found = [row for row in rows if row["finding"] == "one speaker dominates"]
-    assert bool(found) == is_found
-    for row in found:
+    dominant = [row for row in rows if row["finding"] == "one speaker dominates"]
+    assert bool(dominant) == is_expected
+    for row in dominant:
         assert (row["severity"], row["subject"], row["value"]) == ("warning", "s0F", 37 / 109)
         assert str(row["detail"]).startswith("speaker s0F has 34% of the utterances, so")
 
