@@ -1,11 +1,13 @@
 """Measure the margins of duplicate detection on a corpus, and the duration of an audit.
 
-    python benchmarks/audit_margins.py /path/to/emodb [--utterances 10000]
+    python benchmarks/audit_margins.py /path/to/emodb [--step 5] [--utterances 10000]
 
-For every recording and every kind of modified copy (tests/audit/speech.py), the similarity of the
-fingerprints and the correlation of the waveforms are compared with those of all pairs of different
-recordings. With `--utterances`, that many recordings are generated (two recordings of the corpus
-in a row, each at a random speed), written as WAV, and audited as in the workflow.
+For every recording (or every fifth, with `--step 5`) and every kind of modified copy
+(tests/audit/speech.py): the similarity of the fingerprints, the correlation of the waveforms and
+that of their frames. Of all pairs of different recordings: the highest similarity and correlation,
+and how many pairs each step of the search leaves. With `--utterances`, that many recordings are
+generated (two recordings of the corpus in a row, each at a random speed), written as WAV, and
+audited as in the workflow.
 """
 
 import sys
@@ -22,12 +24,20 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from emoscale.audio.decoding import SAMPLE_RATE, read_recording, read_waveform
-from emoscale.audit.duplicates import CORRELATION_THRESHOLD, SIMILARITY_THRESHOLD, match_waveforms
+from emoscale.audit.alignment import (
+    CORRELATION_THRESHOLD,
+    FRAME_CORRELATION_THRESHOLD,
+    frame_correlation,
+    match_waveforms,
+)
+from emoscale.audit.duplicates import SIMILARITY_THRESHOLD, similar_pairs
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ, fingerprint
 from emoscale.audit.measurement import find_corpus_duplicates, measure_shard
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.audit.speech import COPIES
+
+THRESHOLDS = (SIMILARITY_THRESHOLD, CORRELATION_THRESHOLD, FRAME_CORRELATION_THRESHOLD)
 
 Waves = list[NDArray[np.float32]]
 
@@ -49,37 +59,42 @@ def _slow_down(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(soxr.resample(wave, SAMPLE_RATE, 1.01 * SAMPLE_RATE), np.float32)
 
 
+def _cut(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    return wave[len(wave) // 5 : -len(wave) // 5]
+
+
 HARD_TO_FIND = {
     "telephone band": _telephone,
     "reverberation of 0.3 s": _reverberate,
+    "the middle 60 %": _cut,
     "1 % slower": _slow_down,
 }
 
 
 @click.command(help=__doc__)
 @click.argument("root", type=click.Path(path_type=Path, exists=True))
+@click.option("--step", default=1, help="Modify one recording in this many only.")
 @click.option("--utterances", default=0, help="Audit this many generated recordings, too.")
-def main(root: Path, utterances: int) -> None:
-    paths = sorted([*root.rglob("*.flac"), *root.rglob("*.wav")])
+def main(root: Path, step: int, utterances: int) -> None:
+    paths = sorted(path for kind in ("flac", "ogg", "wav") for path in root.rglob(f"*.{kind}"))
     waves = [read_waveform(path) for path in paths]
     prints = np.stack([fingerprint(wave) for wave in waves])
     click.echo(
-        f"{len(waves)} recordings; thresholds: similarity {SIMILARITY_THRESHOLD}, "
-        f"correlation {CORRELATION_THRESHOLD}"
+        f"{len(waves)} recordings; thresholds of similarity, correlation and frame correlation: "
+        f"{THRESHOLDS}"
     )
     _report_different_recordings(prints, waves, [path.stem for path in paths])
-    for name, copy in COPIES.items():
-        similarity, correlation = [], []
-        for original, wave in zip(prints, waves, strict=True):
+    for name, copy in (COPIES | HARD_TO_FIND).items():
+        measured = []
+        for original, wave in zip(prints[::step], waves[::step], strict=True):
             changed = copy(wave)
-            similarity.append(float(original @ fingerprint(changed)))
-            correlation.append(match_waveforms(wave, changed).correlation)
-        click.echo(
-            f"{name}: similarity from {min(similarity):.4f}, correlation {min(correlation):.4f}"
-        )
-    for name, change in HARD_TO_FIND.items():
-        correlation = [match_waveforms(wave, change(wave)).correlation for wave in waves[::5]]
-        click.echo(f"{name}: correlation {min(correlation):.2f} to {max(correlation):.2f}")
+            match = match_waveforms(wave, changed)
+            frames = frame_correlation(wave, changed, match)
+            measured.append((float(original @ fingerprint(changed)), match.correlation, frames))
+        table = np.array(measured)
+        detected = int(np.sum(np.all(table >= THRESHOLDS, axis=1)))
+        lowest = ", ".join(f"{value:.4f}" for value in table.min(axis=0))
+        click.echo(f"{name}: {detected} of {len(table)} detected; lowest {lowest}")
     if utterances:
         _report_speed(waves, utterances)
 
@@ -92,6 +107,15 @@ def _report_different_recordings(
     first, second = np.unravel_index(similarity.argmax(), similarity.shape)
     highest = similarity[first, second]
     click.echo(f"different: similarity up to {highest:.4f} ({names[first]}, {names[second]})")
+    pairs = similar_pairs(prints).tolist()
+    matches = [match_waveforms(waves[row], waves[other]) for row, other in pairs]
+    frames = [
+        frame_correlation(waves[row], waves[other], match)
+        for (row, other), match in zip(pairs, matches, strict=True)
+        if match.correlation >= CORRELATION_THRESHOLD
+    ]
+    copies = sum(correlation >= FRAME_CORRELATION_THRESHOLD for correlation in frames)
+    click.echo(f"{len(pairs)} similar pairs, {len(frames)} also correlated, {copies} copies")
     spectra = _band_spectra(waves)
     best, pair = 0.0, (0, 0)
     for row, spectrum in enumerate(spectra[:-1]):

@@ -76,6 +76,7 @@ def pairs(*names: tuple[str, str], how: str = "near") -> pl.DataFrame:
             "other": other,
             "match": how,
             "correlation": 0.99,
+            "frame_correlation": 0.98,
             "lag_seconds": 0.1,
             "gain_db": -12.0,
         }

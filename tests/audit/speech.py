@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,16 @@ def resampled(wave: Wave, rate: int) -> Wave:
     return np.asarray(soxr.resample(converted, rate, RATE), np.float32)
 
 
+def coded(wave: Wave, container: str, subtype: str, compression: float) -> Wave:
+    """Encode with a lossy codec and decode again; `compression` is 0 (best) to 1 (smallest)."""
+    file = io.BytesIO()
+    soundfile.write(
+        file, wave, RATE, format=container, subtype=subtype, compression_level=compression
+    )
+    file.seek(0)
+    return np.asarray(soundfile.read(file, dtype="float32")[0], np.float32)
+
+
 COPIES: dict[str, Callable[[Wave], Wave]] = {
     "12 dB quieter": lambda wave: 0.25 * wave,
     "100 ms of silence before it": lambda wave: np.pad(wave, (1600, 0)),
@@ -68,9 +79,34 @@ COPIES: dict[str, Callable[[Wave], Wave]] = {
     "through 44.1 kHz": lambda wave: resampled(wave, 44_100),
     "noise 20 dB below it": lambda wave: with_noise(wave, 20),
     "noise 10 dB below it": lambda wave: with_noise(wave, 10),
+    "MP3": lambda wave: coded(wave, "MP3", "MPEG_LAYER_III", 0.8),
+    "Vorbis": lambda wave: coded(wave, "OGG", "VORBIS", 0.8),
+    "Opus": lambda wave: coded(wave, "OGG", "OPUS", 0.8),
     "all at once": lambda wave: with_noise(np.pad(0.3 * resampled(wave, 8_000), (1600, 4000)), 20),
 }
 """Modifications that leave a copy of the same recording."""
+
+
+def with_click(wave: Wave, sample: int) -> Wave:
+    """Add a click of 20 ms that has 99 % of the energy."""
+    decay = np.exp(-np.arange(320) / 60)
+    return _with_sound(wave, np.random.default_rng(9).normal(size=320) * decay, sample, 0.99)
+
+
+def with_vowel(wave: Wave, sample: int) -> Wave:
+    """Add a steady tone of 220 Hz, 0.3 s long, that has 95 % of the energy."""
+    time = np.arange(round(0.3 * RATE)) / RATE
+    harmonics = sum(np.sin(440 * np.pi * number * time) / number**2 for number in (1, 2, 3))
+    return _with_sound(wave, harmonics * np.hanning(len(time)), sample, 0.95)
+
+
+def _with_sound(wave: Wave, sound: NDArray[np.float64], sample: int, fraction: float) -> Wave:
+    energies = [float(np.sum(np.square(each, dtype=np.float64))) for each in (wave, sound)]
+    added = wave.astype(np.float64)
+    added[sample : sample + len(sound)] += sound * np.sqrt(
+        fraction / (1 - fraction) * energies[0] / energies[1]
+    )
+    return np.asarray(0.9 * added / np.abs(added).max(), np.float32)
 
 
 def write_corpus(root: Path, rows: list[dict[str, Any]]) -> CsvCorpus:

@@ -96,6 +96,45 @@ def test_a_recording_with_three_keys_has_two_findings() -> None:
     ]
 
 
+def parts_of_one_file(*names: str, start: float = 2.0) -> pl.DataFrame:
+    """Utterances are parts of one file, each of 2.5 s, and begin every `start` seconds."""
+    table = clean_utterances()
+    for number, name in enumerate(names):
+        first = start * number
+        where = pl.col("utterance").eq(name)
+        table = changed(table, where, audio="dialogue.wav", start=first, end=first + 2.5)
+    return table
+
+
+def test_overlapping_utterances_across_session_folds_are_errors() -> None:
+    table = parts_of_one_file("s0F000", "s3F000")
+    finding, severity, detail = single_finding(findings(table))
+    assert (finding, severity) == ("overlapping utterances", "error")
+    assert "s0F000 and s3F000 overlap by 0.50 s in dialogue.wav" in detail
+    assert "in the session s0 and in the session s3" in detail
+    assert "labels.exclude" in detail
+    assert single_finding(findings(table, unit="file"))[1] == "warning"
+    assert single_finding(findings(table, test_units=["s1"]))[1] == "warning"
+    assert findings(parts_of_one_file("s0F000", "s3F000", start=2.4)) == []
+    assert single_finding(findings(table, pairs(("s0F000", "s3F000"))))[0] == "same recording"
+
+
+def test_a_file_has_one_finding_of_overlapping_utterances() -> None:
+    finding, severity, detail = single_finding(
+        findings(parts_of_one_file("s0F000", "s0F001", "s0F002"))
+    )
+    assert (finding, severity) == ("overlapping utterances", "warning")
+    assert "(2 pairs of its utterances overlap), so the audio that they share is counted" in detail
+    assert "; " not in detail  # separates the notes of a score
+
+
+def test_a_whole_file_overlaps_its_parts() -> None:
+    table = changed(
+        parts_of_one_file("s0F000"), NAME == "s0F001", audio="dialogue.wav", seconds=9.0
+    )
+    assert "overlap by 2.50 s" in single_finding(findings(table))[2]
+
+
 def test_excluded_utterances_are_notes() -> None:
     table = changed(clean_utterances(), NAME == "s3F000", label=None)
     rows = findings(table, pairs(("s0F000", "s3F000")), exclude=["s3F000"])
@@ -191,6 +230,21 @@ def test_uneven_classes_and_speakers() -> None:
     rare_speaker = table.filter((pl.col("speaker") != "s0F") | (NAME < "s0F004"))
     rows = findings(rare_speaker, acoustics=clean_acoustics(rare_speaker))
     assert ("uneven speakers", "s0F") in {(row["finding"], row["other"]) for row in rows}
+
+
+@pytest.mark.parametrize(("utterances", "is_expected"), [(36, False), (37, True)])
+def test_a_speaker_with_over_a_third_of_the_utterances(utterances: int, is_expected: bool) -> None:
+    """The other nine speakers have 72 utterances, so 36 are a third of all."""
+    counts = pl.when(pl.col("speaker") == "s0F").then(utterances).otherwise(8)
+    table = clean_utterances(utterances_per_speaker=40).filter(
+        pl.col("utterance").str.slice(-3).cast(pl.Int64) < counts
+    )
+    rows = findings(table, acoustics=clean_acoustics(table))
+    dominant = [row for row in rows if row["finding"] == "one speaker dominates"]
+    assert bool(dominant) == is_expected
+    for row in dominant:
+        assert (row["severity"], row["subject"], row["value"]) == ("warning", "s0F", 37 / 109)
+        assert str(row["detail"]).startswith("speaker s0F has 34% of the utterances, so")
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,15 @@ def test_a_name_that_is_not_unicode_is_rejected(tmp_path: Path) -> None:
 )
 def test_text_key(transcript: str | None, key: str | None) -> None:
     assert text_key(transcript) == key
+
+
+@pytest.mark.parametrize(
+    ("word", "other"), [("दिन", "दान"), ("ตี", "ตู")], ids=["Hindi day, gift", "Thai hit, cupboard"]
+)
+def test_vowel_signs_belong_to_the_words_of_a_text_key(word: str, other: str) -> None:
+    assert text_key(f"{word}, {word}!") == f"{word} {word}"
+    assert text_key(word) != text_key(other)
+
+
+def test_a_text_key_has_no_marks_without_a_letter() -> None:
+    assert text_key("ja \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}") == "ja"

@@ -41,6 +41,10 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
                             {
                                 "utterance": key,
                                 "corpus": corpus,
+                                "audio": f"{key}.wav",
+                                "start": None,
+                                "end": None,
+                                "seconds": 3.0,
                                 "session": f"{corpus}:s{session}",
                                 "speaker": speaker,
                                 "sex": sex,
@@ -54,6 +58,8 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
                         )
     schema: dict[str, Any] = {
         "vote_shares": VOTE_SHARES_DTYPE,
+        "start": pl.Float64,
+        "end": pl.Float64,
         "style": pl.String,
         "text_key": pl.String,
         "label": pl.String,

@@ -219,6 +219,51 @@ def test_the_same_recording_in_one_role_is_a_warning() -> None:
     assert "s0F000, s0M001" in protocol_warnings(report)[0]
 
 
+def one_file(start: float) -> pl.DataFrame:
+    """Two utterances are parts of one file: one ends at 4 s, the other begins at `start`."""
+    both = pl.col("utterance").is_in(["s0F000", "s3M001"])
+    late = pl.col("utterance") == "s3M001"
+    return utterances().with_columns(
+        label=pl.col("label").fill_null("anger"),
+        audio=pl.when(both).then(pl.lit("dialogue.wav")).otherwise("audio"),
+        start=pl.when(late).then(start).otherwise("start"),
+        end=pl.when(both).then(pl.when(late).then(9.0).otherwise(4.0)).otherwise("end"),
+    )
+
+
+def test_overlapping_utterances_in_two_roles() -> None:
+    """Found from the table, at any share of common audio."""
+    table = one_file(start=3.5)
+    message = (
+        r"fold1: s0F000 and s3M001 overlap by 0\.50 s in dialogue\.wav and are in the roles "
+        r"test and train; .*correct their start and end"
+    )
+    with pytest.raises(ProtocolError, match=message):
+        check_folds(table, folds(table), ["all"], PROTOCOL)
+    tolerated = one_file(start=3.95)
+    check_folds(tolerated, folds(tolerated), ["all"], PROTOCOL)
+
+
+def test_overlapping_utterances_in_one_role_pass() -> None:
+    table = one_file(start=3.5)
+    together = table.with_columns(
+        session=pl.when(pl.col("audio") == "dialogue.wav").then(pl.lit("s0")).otherwise("session"),
+        speaker=pl.when(pl.col("utterance") == "s3M001").then(pl.lit("s0M")).otherwise("speaker"),
+    )
+    check_folds(together, folds(together), ["all"], PROTOCOL)
+
+
+def test_sliding_windows_and_a_random_development_set() -> None:
+    """A window shares audio with the next one, which may be in the other set."""
+    protocol = PROTOCOL.model_copy(update={"development": "random"})
+    number = pl.col("utterance").str.slice(-3).cast(pl.Float64)
+    table = utterances().with_columns(
+        audio=pl.col("speaker"), start=number * 2.0, end=number * 2.0 + 3.0
+    )
+    with pytest.raises(ProtocolError, match=r"overlap by 1\.00 s in s\dF and are in the roles"):
+        check_folds(table, folds(table, protocol), ["all"], protocol)
+
+
 def test_a_speaker_of_two_sexes() -> None:
     table = utterances().with_columns(label=pl.col("label").fill_null("anger"))
     conflicting = (

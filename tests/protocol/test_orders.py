@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -30,6 +30,10 @@ def corpus(sessions: int = 5, per_speaker: int = 24, seed: int = 0) -> pl.DataFr
         {
             "utterance": f"s{session}{sex}{number:03d}",
             "corpus": "one",
+            "audio": f"s{session}{sex}{number:03d}.wav",
+            "start": None,
+            "end": None,
+            "seconds": 3.0,
             "session": f"s{session}",
             "speaker": f"s{session}{sex}",
             "sex": sex,
@@ -40,7 +44,8 @@ def corpus(sessions: int = 5, per_speaker: int = 24, seed: int = 0) -> pl.DataFr
         for sex in "FM"
         for number in range(per_speaker)
     ]
-    return pl.DataFrame(rows, schema_overrides={"vote_shares": VOTE_SHARES_DTYPE})
+    schema: dict[str, Any] = {"vote_shares": VOTE_SHARES_DTYPE, "start": pl.Float64}
+    return pl.DataFrame(rows, schema_overrides={**schema, "end": pl.Float64})
 
 
 corpora = st.builds(corpus, st.integers(3, 6), st.integers(20, 40), st.integers(0, 1000))

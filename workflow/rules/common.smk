@@ -103,9 +103,9 @@ def corpus_digests():
         corpus = STUDY.corpus
         settings = STUDY.corpus_settings(include_root=False)
         utterances = corpus.sessions * corpus.utterances_per_session
-        shard_bytes = int(3.0 * utterances * 32_000 / STUDY.shards)  # of 3 s each
+        seconds = 3.0 * utterances / STUDY.shards  # of 3 s each
         shards = (settings,) * STUDY.shards
-        return CorpusDigests(shards, shards, settings, settings, (shard_bytes,) * STUDY.shards)
+        return CorpusDigests(shards, shards, settings, settings, (seconds,) * STUDY.shards)
     path = f"{OUT}/corpus/digests.json"
     last = read_corpus_digests(path, STUDY.shards)
     try:

@@ -23,15 +23,13 @@ CELL_SECONDS = training_seconds(STUDY)
 TRAINING_BUCKET = training_bucket(CELL_SECONDS)
 TRAINING_GROUP = f"train_{TRAINING_BUCKET}s" if TRAINING_BUCKET else None
 
-# 16 bits at 16 kHz; compressed files contain more audio, which the margin of the limits covers.
-BYTES_PER_SECOND = 32_000
 # Test of a cell under all conditions; most of it is the start of the process.
 ROBUSTNESS_SECONDS = 16
 
 
 def audio_seconds(shard):
     """Return the approximate duration of a shard's audio."""
-    return corpus_digests().audio_bytes[int(shard)] / BYTES_PER_SECOND
+    return corpus_digests().audio_seconds[int(shard)]
 
 
 def corpus_minutes(wildcards, attempt):

@@ -13,6 +13,9 @@ CLASS_IMBALANCE = 4.0
 SPEAKER_IMBALANCE = 5.0
 """Ratio of the largest to the smallest count from which a note is issued."""
 
+DOMINANT_SPEAKER = 1 / 3
+"""Fraction of the utterances above which a single speaker is a warning."""
+
 SHORT_SECONDS, LONG_SECONDS = 0.5, 30.0
 """Durations below and above which utterances are noted, seconds."""
 
@@ -35,7 +38,7 @@ def findings_about_balance(labelled: pl.DataFrame, settings: AuditSettings) -> I
     Yields
     ------
     Finding
-        Errors and notes.
+        Errors, warnings and notes.
     """
     for column, limit in (("label", CLASS_IMBALANCE), ("speaker", SPEAKER_IMBALANCE)):
         counts = labelled.group_by(column).len().sort("len", column)
@@ -44,6 +47,14 @@ def findings_about_balance(labelled: pl.DataFrame, settings: AuditSettings) -> I
             plural = "classes" if column == "label" else "speakers"
             detail = f"{commonest} has {most} utterances, {rarest} has {fewest}"
             yield Finding(f"uneven {plural}", NOTE, commonest, detail, rarest, most / fewest)
+    speaker, utterances = labelled["speaker"].value_counts().sort("count", "speaker").row(-1)
+    fraction = utterances / len(labelled)
+    if fraction > DOMINANT_SPEAKER:
+        detail = (
+            f"speaker {speaker} has {fraction:.0%} of the utterances, so the scores and their "
+            "differences depend strongly on this one speaker"
+        )
+        yield Finding("one speaker dominates", WARNING, speaker, detail, value=fraction)
     classes = sorted(labelled["label"].unique())
     for column in dict.fromkeys(["speaker", "session", settings.column]):
         present = labelled.drop_nulls(column).group_by(column).agg(pl.col("label").unique())

@@ -18,6 +18,7 @@ from emoscale.audit.confounders import (
     majority_baselines,
 )
 from emoscale.audit.finding import AUDIT, ERROR, SEVERITIES, WARNING, Finding
+from emoscale.audit.overlaps import findings_about_overlaps
 from emoscale.audit.recordings import (
     SAME_RECORDING,
     findings_about_audio_quality,
@@ -72,6 +73,7 @@ def audit_corpus(
     chance = 1 / labelled["label"].n_unique()
     findings: list[Finding] = [
         *findings_about_duplicates(utterances, pairs, settings),
+        *findings_about_overlaps(utterances, pairs, settings),
         *findings_about_speakers(utterances, settings),
         *findings_about_confounders(baselines, chance),
         *findings_about_balance(labelled, settings),

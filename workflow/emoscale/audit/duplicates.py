@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -12,20 +11,23 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
-from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ
+from emoscale.audit.alignment import (
+    CORRELATION_THRESHOLD,
+    FRAME_CORRELATION_THRESHOLD,
+    WaveformMatch,
+    frame_correlation,
+    match_waveforms,
+)
 from emoscale.runtime.progress import WorkProgress
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import schema_field
 
-SIMILARITY_THRESHOLD = 0.95
+SIMILARITY_THRESHOLD = 0.9
 """Similarity of fingerprints from which waveforms are compared (see docs/explanation/audit.md)."""
 
-CORRELATION_THRESHOLD = 0.7
-"""Correlation from which waveforms are the same recording (see docs/explanation/audit.md)."""
-
-_BLOCK_ROWS = 1024  # rows of the similarity matrix in memory
+_BLOCK_ROWS = 1024  # rows and columns of the similarity matrix in memory
 _CACHED_WAVEFORMS = 64
+_PAIRS_AT_A_TIME = 1024  # a pair that waits for a thread takes 2 kB
 
 Reader = Callable[[str], NDArray[np.float32]]
 
@@ -38,6 +40,11 @@ DUPLICATE_PAIRS = pa.schema(
             "correlation",
             pa.float64(),
             "cross-correlation of the waveforms at the best lag, 0 to 1",
+        ),
+        schema_field(
+            "frame_correlation",
+            pa.float64(),
+            "median correlation of the audible frames at this lag, -1 to 1",
         ),
         schema_field("lag_seconds", pa.float64(), "delay of the recording in `other`, seconds"),
         schema_field("gain_db", pa.float64(), "level of `other` relative to `utterance`, dB"),
@@ -63,56 +70,7 @@ training is repeated.
 """
 
 
-@dataclass(frozen=True)
-class WaveformMatch:
-    """Best alignment of two waveforms."""
-
-    correlation: float
-    """Largest absolute normalised cross-correlation over all lags, between 200 Hz and 4 kHz."""
-
-    lag_seconds: float
-    """Delay of the second waveform relative to the first, seconds."""
-
-    gain_db: float
-    """Level of the second waveform relative to the first, dB."""
-
-
-def match_waveforms(first: NDArray[np.float32], second: NDArray[np.float32]) -> WaveformMatch:
-    """Align two waveforms at the lag of their largest absolute cross-correlation.
-
-    Both are limited to 200 Hz to 4 kHz. An inverted copy matches as well. Silence does not change
-    the correlation, so waveforms need not be trimmed. Noise at a signal-to-noise ratio r (a power
-    ratio) lowers the correlation of a copy to √(r / (1 + r)).
-
-    Parameters
-    ----------
-    first, second : ndarray
-        Waveforms ``[samples]`` at 16 kHz.
-
-    Returns
-    -------
-    WaveformMatch
-        Correlation, lag and gain; all 0 if a waveform is silent.
-    """
-    size = 1 << int(np.ceil(np.log2(len(first) + len(second))))
-    frequencies = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    passband = ((frequencies >= LOWEST_HZ) & (frequencies <= HIGHEST_HZ)).astype(np.float32)
-    first_spectrum = np.fft.rfft(first, size) * passband
-    second_spectrum = np.fft.rfft(second, size) * passband
-    energy = [
-        float(np.sum(np.abs(spectrum) ** 2)) for spectrum in (first_spectrum, second_spectrum)
-    ]
-    if min(energy) <= 0.0:
-        return WaveformMatch(0.0, 0.0, 0.0)
-    cross_correlation = np.abs(np.fft.irfft(second_spectrum * np.conj(first_spectrum), size))
-    lag = int(cross_correlation.argmax())
-    correlation = float(cross_correlation[lag]) * size / 2 / np.sqrt(energy[0] * energy[1])
-    lag -= size if lag > size // 2 else 0
-    gain = 10 * float(np.log10(energy[1] / energy[0]))
-    return WaveformMatch(min(float(correlation), 1.0), lag / SAMPLE_RATE, gain)
-
-
-def similar_pairs(fingerprints: NDArray[np.float32]) -> list[tuple[int, int]]:
+def similar_pairs(fingerprints: NDArray[np.float32]) -> NDArray[np.int32]:
     """Find the pairs of fingerprints whose similarity is at least `SIMILARITY_THRESHOLD`.
 
     Parameters
@@ -122,15 +80,17 @@ def similar_pairs(fingerprints: NDArray[np.float32]) -> list[tuple[int, int]]:
 
     Returns
     -------
-    list of tuple
-        Row indices of each pair, the smaller index first.
+    ndarray
+        Row indices ``[pairs, 2]`` of each pair, the smaller index first.
     """
-    pairs: list[tuple[int, int]] = []
+    blocks = [np.empty((0, 2), np.int32)]
     for first in range(0, len(fingerprints), _BLOCK_ROWS):
-        similarity = fingerprints[first : first + _BLOCK_ROWS] @ fingerprints[first:].T
-        rows, columns = np.nonzero(np.triu(similarity >= SIMILARITY_THRESHOLD, 1))
-        pairs += zip((first + rows).tolist(), (first + columns).tolist(), strict=True)
-    return pairs
+        rows = fingerprints[first : first + _BLOCK_ROWS]
+        for second in range(first, len(fingerprints), _BLOCK_ROWS):
+            similar = rows @ fingerprints[second : second + _BLOCK_ROWS].T >= SIMILARITY_THRESHOLD
+            pairs = np.argwhere(np.triu(similar, 1) if first == second else similar)
+            blocks.append((pairs + np.array([first, second])).astype(np.int32))
+    return np.concatenate(blocks)
 
 
 def find_duplicate_pairs(
@@ -168,25 +128,32 @@ def find_duplicate_pairs(
         first_row = first_row_of.setdefault(digest, row)
         if first_row != row:
             identical = WaveformMatch(1.0, 0.0, 0.0)
-            rows.append(_pair_row(utterances[first_row], utterances[row], "identical", identical))
-    distinct_rows = sorted(first_row_of.values())
-    pairs = [
-        (utterances[distinct_rows[first]], utterances[distinct_rows[second]])
-        for first, second in similar_pairs(fingerprints[distinct_rows])
-    ]
+            rows.append(
+                _pair_row(utterances[first_row], utterances[row], "identical", identical, 1.0)
+            )
+    distinct_rows = np.array(sorted(first_row_of.values()), np.int32)
+    pairs = distinct_rows[similar_pairs(fingerprints[distinct_rows])]
     read_cached = lru_cache(_CACHED_WAVEFORMS)(read)
+
+    def compare(pair: tuple[int, int]) -> dict[str, object] | None:
+        utterance, other = (utterances[row] for row in pair)
+        waveforms = read_cached(utterance), read_cached(other)
+        match = match_waveforms(*waveforms)
+        if match.correlation < CORRELATION_THRESHOLD:
+            return None
+        frames = frame_correlation(*waveforms, match)
+        if frames < FRAME_CORRELATION_THRESHOLD:
+            return None
+        return _pair_row(utterance, other, "near", match, frames)
+
     with (
         WorkProgress("comparing similar recordings", len(pairs), "pairs") as progress,
         ThreadPoolExecutor(threads) as pool,
     ):
-        for (utterance, other), match in zip(
-            pairs,
-            pool.map(lambda pair: match_waveforms(*map(read_cached, pair)), pairs),
-            strict=True,
-        ):
-            if match.correlation >= CORRELATION_THRESHOLD:
-                rows.append(_pair_row(utterance, other, "near", match))
-            progress.advance(1)
+        for first in range(0, len(pairs), _PAIRS_AT_A_TIME):
+            for result in pool.map(compare, pairs[first : first + _PAIRS_AT_A_TIME].tolist()):
+                rows += [] if result is None else [result]
+                progress.advance(1)
     return dataframe_of(rows, DUPLICATE_PAIRS).sort("utterance", "other")
 
 
@@ -249,12 +216,15 @@ def iterate_duplicate_groups(
             yield members.sort("utterance")
 
 
-def _pair_row(utterance: str, other: str, kind: str, match: WaveformMatch) -> dict[str, object]:
+def _pair_row(
+    utterance: str, other: str, kind: str, match: WaveformMatch, frames: float
+) -> dict[str, object]:
     return {
         "utterance": utterance,
         "other": other,
         "match": kind,
         "correlation": match.correlation,
+        "frame_correlation": frames,
         "lag_seconds": match.lag_seconds,
         "gain_db": match.gain_db,
     }

@@ -107,17 +107,19 @@ def find_corpus_duplicates(
         If a recording cannot be read.
     """
     table = shards.sort("utterance")
-    location_of = {row["utterance"]: row for row in table.iter_rows(named=True)}
-    fingerprints = measurements.sort("utterance")["fingerprint"].to_list()
+    utterances = table["utterance"].to_list()
+    locations = table.select("audio", "start", "end").iter_rows()
+    location_of = dict(zip(utterances, locations, strict=True))
+    fingerprints = measurements.sort("utterance")["fingerprint"].list.to_array(FINGERPRINT_SIZE)
 
     def read(utterance: str) -> NDArray[np.float32]:
-        location = location_of[utterance]
-        return read_waveform(root / location["audio"], location["start"], location["end"])
+        audio, start, end = location_of[utterance]
+        return read_waveform(root / audio, start, end)
 
     return find_duplicate_pairs(
-        table["utterance"].to_list(),
+        utterances,
         table["audio_sha256"].to_list(),
-        np.asarray(fingerprints, np.float32).reshape(len(fingerprints), FINGERPRINT_SIZE),
+        fingerprints.to_numpy(),
         read,
         threads,
     )

@@ -7,16 +7,20 @@ files or changed file times rerun nothing.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from emoscale.config.corpus import CorpusSettings
-from emoscale.corpus.readers import CorpusManifest, read_corpus
+from emoscale.corpus.readers import CorpusManifest, Utterance, read_corpus
 from emoscale.corpus.shards import split_into_shards
-from emoscale.runtime.file_digests import FileDigests
+from emoscale.runtime.file_digests import FileDigest, FileDigests
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import digest
+
+# 16 bits at 16 kHz; compressed files contain more audio, which the margin of the limits covers.
+_BYTES_PER_SECOND = 32_000
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class CorpusDigests:
     declared: str
     """All other metadata of the utterances, and the rejected entries; no transcripts."""
 
-    audio_bytes: tuple[int, ...]
-    """[shards] Total size of the audio files, bytes: the amount of work."""
+    audio_seconds: tuple[float, ...]
+    """[shards] Approximate duration of the utterances, seconds: the amount of work."""
 
 
 def compute_corpus_digests(
@@ -67,6 +71,7 @@ def compute_corpus_digests(
     root = Path(settings.root)
     files = {each.audio: root / each.audio for each in manifest.utterances}
     content = dict(zip(files, digests.compute(files.values()), strict=True))
+    utterances_of = Counter(each.audio for each in manifest.utterances)
     split = split_into_shards(manifest.utterances, shards)
     return CorpusDigests(
         audio=tuple(
@@ -81,8 +86,8 @@ def compute_corpus_digests(
         texts=tuple(digest([[u.utterance, u.transcript, u.words] for u in s]) for s in split),
         speakers=digest([[u.utterance, u.speaker] for shard in split for u in shard]),
         declared=_metadata_digest(manifest),
-        audio_bytes=tuple(
-            sum(getattr(content[name], "bytes", 0) for name in {u.audio for u in shard})
+        audio_seconds=tuple(
+            sum(_approximate_seconds(u, content[u.audio], utterances_of[u.audio]) for u in shard)
             for shard in split
         ),
     )
@@ -123,11 +128,22 @@ def read_corpus_digests(path: Path | str, shards: int) -> CorpusDigests | None:
             tuple(saved["texts"]),
             str(saved["speakers"]),
             str(saved["declared"]),
-            tuple(map(int, saved["audio_bytes"])),
+            tuple(map(float, saved["audio_seconds"])),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return digests if len(digests.audio) == len(digests.texts) == shards else None
+
+
+def _approximate_seconds(
+    utterance: Utterance, content: FileDigest | None, utterances_of_file: int
+) -> float:
+    """Duration between start and end; without an end, an equal part of the file's size."""
+    if utterance.end is not None:
+        return max(utterance.end - (utterance.start or 0.0), 0.0)
+    if content is None:
+        return 0.0  # the file cannot be read, so its utterances will be rejected
+    return content.size_bytes / _BYTES_PER_SECOND / utterances_of_file
 
 
 def _metadata_digest(manifest: CorpusManifest) -> str:

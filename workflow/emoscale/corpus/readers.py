@@ -23,7 +23,6 @@ READERS = {
 """Module of each reader; it defines `read(settings) -> CorpusManifest`."""
 
 _TAG = re.compile(r"\[[^\]]*\]")
-_NOT_A_WORD = re.compile(r"[^\w' ]+")
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,8 @@ def reader_modules(settings: CorpusSettings) -> list[str]:
 def text_key(transcript: str | None) -> str | None:
     """Normalise a transcript, so that utterances with the same words have the same key.
 
-    Tags in brackets, punctuation and case are ignored.
+    Tags in brackets, punctuation and case are ignored. Combining marks are kept: the vowel signs of
+    Indic and Thai scripts are such marks.
 
     Parameters
     ----------
@@ -214,7 +214,20 @@ def text_key(transcript: str | None) -> str | None:
     if transcript is None:
         return None
     text = unicodedata.normalize("NFKC", transcript).casefold().replace("’", "'")
-    return " ".join(_NOT_A_WORD.sub(" ", _TAG.sub(" ", text)).replace("_", " ").split())
+    words = "".join(
+        character if character == "'" or _is_part_of_a_word(character) else " "
+        for character in _TAG.sub(" ", text)
+    ).split()
+    # a mark alone is left of a symbol, such as the variation selector of an emoji
+    return " ".join(word for word in words if not all(map(_is_mark, word)))
+
+
+def _is_part_of_a_word(character: str) -> bool:
+    return character.isalnum() or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
 
 
 def external_link_target(file: Path, root: Path) -> str | None:

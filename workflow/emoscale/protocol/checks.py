@@ -9,6 +9,7 @@ import polars as pl
 
 from emoscale.audit.confounders import majority_baseline_accuracy
 from emoscale.audit.duplicates import iterate_duplicate_groups
+from emoscale.audit.overlaps import overlapping_utterances
 from emoscale.audit.speakers import conflicting_sex_message, speakers_with_conflicting_sex
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.fold_file import count_unknown_utterances
@@ -34,9 +35,10 @@ def check_fold(
 ) -> None:
     """Check one fold for leakage, missing classes and utterances without a role.
 
-    Leakage is an utterance, a speaker or identical audio in two roles, and with `text_disjoint`
-    also a text in two roles. With a `random` development set, training and development may share
-    speakers and texts; with `allow_shared_speakers`, all roles may share speakers.
+    Leakage is an utterance, a speaker, identical audio or overlapping utterances of one file in
+    two roles, and with `text_disjoint` also a text in two roles. With a `random` development set,
+    training and development may share speakers and texts; with `allow_shared_speakers`, all roles
+    may share speakers.
 
     Parameters
     ----------
@@ -67,6 +69,7 @@ def check_fold(
     if duplicates is not None:
         _check_duplicates(name, fold, duplicates)
     _check_disjoint(name, joined, settings)
+    _check_overlaps(name, joined)
     classes = sorted(utterances["label"].drop_nulls().unique())
     _check_classes(name, joined, classes, settings)
     count_unassigned(name, fold, utterances, settings)
@@ -254,6 +257,17 @@ def _check_duplicates(name: str, fold: pl.DataFrame, duplicates: pl.DataFrame) -
                     "so nothing is trained: correct the corpus, or list one of them under "
                     "labels.exclude"
                 )
+
+
+def _check_overlaps(name: str, fold: pl.DataFrame) -> None:
+    for one, two, seconds in overlapping_utterances(fold):
+        if one["role"] != two["role"]:
+            raise ProtocolError(
+                f"{name}: {one['utterance']} and {two['utterance']} overlap by {seconds:.2f} s in "
+                f"{one['audio']} and are in the roles {one['role']} and {two['role']}; this is "
+                "leakage, so nothing is trained: correct their start and end, list one of them "
+                "under labels.exclude, or use folds and a development set that keep them together"
+            )
 
 
 def _check_classes(
