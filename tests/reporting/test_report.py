@@ -426,6 +426,12 @@ def test_a_large_study_shows_the_best_and_the_reference_and_links_the_rest() -> 
     assert any("40 of the 90 experiments" in text for text in sections["comparisons"].paragraphs)
     (figure,) = sections["comparisons"].figures
     assert len(max(figure.chart["datasets"].values(), key=len)) == 39
+    runs = [{"experiment": f"net{n % 89:02d}", "repeat": n} for n in range(3500)]
+    long = Study({**study.tables, "runs": StudyTable("runs", pl.DataFrame(runs))}, CHECKS, {})
+    (table,) = {section.key: section for section in result_sections(long)}["runs"].tables
+    assert table.dataframe["experiment"][0] == "net88"
+    assert table.dataframe["experiment"].n_unique() == 39  # `mfcc` has no run here
+    assert "of 3,500 rows, those of 40 experiments, the best first; the file" in table.caption
     (small,) = {s.key: s for s in result_sections(large_study(30))}["comparisons"].tables
     assert len(small.dataframe) == 435
     assert "Shown are" not in small.caption

@@ -11,7 +11,12 @@ from markupsafe import Markup
 
 from emoscale.reporting.confusion import confusion_chart
 from emoscale.reporting.efficiency import efficiency_chart
-from emoscale.reporting.figures import PAIR_COLUMNS, is_of_pairs, shown_experiments
+from emoscale.reporting.figures import (
+    PAIR_COLUMNS,
+    is_of_pairs,
+    of_experiments,
+    shown_experiments,
+)
 from emoscale.reporting.forecast import forecast_chart
 from emoscale.reporting.forest import forest_chart
 from emoscale.reporting.layer_weights import layer_weights_chart
@@ -120,19 +125,29 @@ experiments."""
 
 
 def _table(study: Study, table: ResultTable) -> TableView:
-    """Return the view of a table; a long one has the rows of the best and the reference only."""
+    """Return the view of a table; a long one has the rows of the best experiments only.
+
+    A long table of pairs has those with the best experiment or the reference.
+    """
     content, caption = study.tables[table.name], table.caption
     rows = len(content.dataframe)
     if rows > _MOST_ROWS and "experiment" in content.dataframe.columns:
-        best = study.ranking["experiment"][0]
-        names = list(dict.fromkeys([best, study.reference or best]))
-        columns = PAIR_COLUMNS if is_of_pairs(content.dataframe) else PAIR_COLUMNS[:1]
-        selected = content.dataframe.filter(
-            pl.any_horizontal(pl.col(column).is_in(names) for column in columns)
-        ).head(_MOST_ROWS)
+        ranking = study.ranking["experiment"].to_list()
+        if is_of_pairs(content.dataframe):
+            names = list(dict.fromkeys([ranking[0], study.reference or ranking[0]]))
+            whose = " and ".join(names)
+            selected = content.dataframe.filter(
+                pl.any_horizontal(pl.col(column).is_in(names) for column in PAIR_COLUMNS)
+            )
+        else:
+            names = shown_experiments(ranking, study.reference) or ranking
+            whose = f"{len(names)} experiments, the best first"
+            rank = {name: number for number, name in enumerate(names)}
+            order = pl.col("experiment").replace_strict(rank, return_dtype=pl.Int64)
+            selected = of_experiments(content.dataframe, names).sort(order, maintain_order=True)
+        selected = selected.head(_MOST_ROWS)
         caption += (
-            f". Shown are {len(selected):,} of {rows:,} rows, those of {' and '.join(names)}; the "
-            "file has all"
+            f". Shown are {len(selected):,} of {rows:,} rows, those of {whose}; the file has all"
         )
         content = replace(content, dataframe=selected)
     return table_view(
