@@ -12,8 +12,8 @@ import torch
 
 from emoscale.config.training import TrainingSettings
 from emoscale.protocol.orders import training_labels
+from emoscale.runtime.devices import use_deterministic_algorithms
 from emoscale.runtime.provenance import digest
-from emoscale.store.memory_budget import MemoryBudget
 from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
 from emoscale.training.cell_features import class_indices
 from emoscale.training.prepared_cell import Cell, PreparedCell, prepare_cell
@@ -42,9 +42,7 @@ class CellSummary:
     """Damaged files of the cache; they were not used."""
 
 
-def train_cell(
-    cell: Cell, folder: Path, device: torch.device, budget: MemoryBudget | None = None
-) -> CellSummary:
+def train_cell(cell: Cell, folder: Path, device: torch.device) -> CellSummary:
     """Train every repeat of a cell and write its run.
 
     The folder then holds predictions, history, weights and `run.json`. Trainings that an earlier
@@ -59,8 +57,6 @@ def train_cell(
         Folder of the run.
     device : torch.device
         Device that computes.
-    budget : MemoryBudget or None
-        Limit of the memory for features; None: no limit. It does not change any number.
 
     Returns
     -------
@@ -73,9 +69,8 @@ def train_cell(
         Where `prepare_cell` raises it, or where a training diverges.
     """
     start = time.perf_counter()
-    if device.type == "cuda":  # all operations used here are deterministic on a CPU anyway
-        torch.use_deterministic_algorithms(True)
-    prepared = prepare_cell(cell, device, budget or MemoryBudget())
+    use_deterministic_algorithms(device)
+    prepared = prepare_cell(cell, device)
     identities = _identities(prepared)
     cache = TrainingCache(folder / CACHE_FOLDER)
     finished = {
