@@ -4,6 +4,7 @@ import json
 from emoscale.config.checkpoints import UntrainedModel
 from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.robustness import Babble
+from emoscale.config.search import trials_of
 from emoscale.config.settings import reference_parts
 from emoscale.models.registry import sources_of as sources_of_model
 from emoscale.representations.registry import representation_sources
@@ -96,8 +97,15 @@ def features_of_experiment(wildcards):
 
 
 def training_code(wildcards):
-    kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
-    return code_of("train.py", *sources_of_model(kind))
+    return code_of("train.py", *training_sources(wildcards.experiment))
+
+
+@cache
+def training_sources(name):
+    """Return the modules that only the trainings of an experiment import, of all its trials."""
+    experiment, training = STUDY.experiments[name], STUDY.training_of(name)
+    trials = trials_of(STUDY.models[experiment.model], training, experiment.search)
+    return sources_of_model(*(trial.model for trial in trials))
 
 
 def files_of_cells(pattern, sizes_of_experiments):

@@ -99,6 +99,27 @@ def code_digest(*sources: Path | str) -> str:
     ConfigurationError
         If a file is not valid Python.
     """
+    return digest(source_digests(*sources))
+
+
+def source_digests(*sources: Path | str) -> dict[str, str]:
+    """Return the digest of each file that `code_digest` covers.
+
+    Parameters
+    ----------
+    *sources : Path or str
+        Paths, also outside the package, or dotted names of emoscale modules.
+
+    Returns
+    -------
+    dict of str to str
+        Digest of the file's statements by its name; a module's name is its path within the package.
+
+    Raises
+    ------
+    ConfigurationError
+        If a file is not valid Python.
+    """
     digests: dict[str, str] = {}
     pending = [_source_path(source) for source in sources]
     while pending:
@@ -108,7 +129,7 @@ def code_digest(*sources: Path | str) -> str:
             continue
         digests[name], imported = _parse_source(path, path.stat().st_mtime_ns)
         pending.extend(imported)
-    return digest(digests)
+    return digests
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
