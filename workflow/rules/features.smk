@@ -16,7 +16,8 @@ rule fetch_checkpoint:
     conda:
         ENVIRONMENT
     params:
-        identity=checkpoint_identity,
+        # Without the digest, which inputs.smk compares with that of the fetched weights.
+        source=lambda wildcards: source_of(STUDY.checkpoints[wildcards.checkpoint]),
         settings=untracked(
             lambda wildcards, input, output: STUDY.checkpoint_settings(wildcards.checkpoint)
         ),
@@ -63,7 +64,7 @@ rule extract_features:
         talkers=options_for_files("talkers", "talkers"),
         weights=untracked(weights_options),
         fairseq=untracked(fairseq_option),
-        own_weights=lambda wildcards: content_of_own_weights(wildcards.representation),
+        local_weights=lambda wildcards: content_of_local_weights(wildcards.representation),
         code=representation_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard}"
