@@ -141,6 +141,23 @@ def test_a_changed_recording_reruns_its_shard(small: TouchedStudy) -> None:
     assert jobs(pending) >= {("extract_features", "mfcc"), ("train", "mfcc"), ("read_corpus", "")}
 
 
+def test_a_changed_recording_changes_all_babble(
+    studies: Studies, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    conditions = {name: STUDY["robustness"]["conditions"][name] for name in ("babble", "white")}
+    robustness = {"experiments": ["mfcc"], "conditions": conditions}
+    row = Row(None, frozenset(), "", base={"robustness": robustness}, small=True)
+    study = finished(studies, row, tmp_path_factory)
+    (study.folder / "recordings" / "0angry.wav").write_text("sound")
+    extracted = study.pending()["extract_perturbed"]
+    of_the_shard = f"{shard_index('0angry', 2):02d}"
+    assert {Path(path).parts[3] + Path(path).stem for path in extracted} == {
+        "babble00",
+        "babble01",
+        f"white{of_the_shard}",
+    }
+
+
 def test_a_replaced_local_checkpoint_reruns_its_extraction(
     studies: Studies, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
