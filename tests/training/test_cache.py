@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings
 from emoscale.protocol.orders import make_fold
 from emoscale.store import FeatureStore
-from emoscale.training.cache import CACHE_FOLDER, TrainingCache
+from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
 from emoscale.training.cell import CellSummary, train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import read_run_record
@@ -94,6 +95,7 @@ def test_an_additional_repeat_trains_only_itself(
     assert train(grown, store, fold_of(3), settings) == undamaged(3 * trials, 0)
     assert_equal_runs(grown, whole)
     run = read_run_record(grown / "run.json")
+    assert (run.device, run.versions["scipy"]) == ("cpu", importlib.metadata.version("scipy"))
     assert run.seconds >= sum(trial.seconds for repeat in run.repeats for trial in repeat.trials)
 
 
@@ -173,6 +175,16 @@ def test_changed_inputs_are_trained_again(
 ) -> None:
     train(tmp_path, store, fold_of(2))
     assert train(tmp_path, store, **{"fold": fold_of(2), **change}) == undamaged(0, 2)
+
+
+def test_another_model_of_gpu_is_another_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments = []
+    for name in ("NVIDIA L4", "NVIDIA T4"):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
+        environments.append(execution_environment(torch.device("cuda")))
+    assert [each.pop("device") for each in environments] == ["cuda (NVIDIA L4)", "cuda (NVIDIA T4)"]
+    assert environments[0] == environments[1]
+    assert {"scipy", "scikit-learn", "torch"} < set(environments[0]["versions"])
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("sha256", "other"), ("frame_rate", 50.0)])

@@ -162,7 +162,7 @@ def runs_schema(classes: list[str]) -> pa.Schema:
                 "peak memory of the job, megabytes",
                 measured=True,
             ),
-            schema_field("device", pa.string(), "device of the training"),
+            schema_field("device", pa.string(), "device of the training, with the model of a GPU"),
             schema_field("execution", pa.string(), "how the training was computed"),
             schema_field("precision", pa.string(), "numeric precision of the network"),
             schema_field("notes", pa.string(), "warnings of the protocol checks"),

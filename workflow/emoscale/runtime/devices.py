@@ -37,3 +37,21 @@ def choose_device(requested: str) -> torch.device:
         # Otherwise cuDNN's recurrent networks may differ between runs (torch's note on nn.LSTM).
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
     return torch.device(requested)
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device for records: the same for devices that compute equal numbers.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    str
+        ``cpu``, or a GPU with its model, such as ``cuda (NVIDIA A100-SXM4-80GB)``.
+    """
+    if device.type != "cuda":
+        return str(device)
+    return f"cuda ({torch.cuda.get_device_name(device)})"

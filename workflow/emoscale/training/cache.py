@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from emoscale.runtime.devices import device_name
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import canonical_json, package_versions
 from emoscale.training.tasks import TrainedModel
@@ -27,7 +28,8 @@ from emoscale.training.trainer import TrainingResult
 CACHE_FOLDER = ".trainings"
 """Name of the cache within the folder of a cell."""
 
-_NUMERICAL_PACKAGES = ("torch", "numpy", "scikit-learn")
+NUMERICAL_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
+"""Packages that compute the numbers of a training."""
 
 
 def execution_environment(device: torch.device) -> dict[str, Any]:
@@ -41,13 +43,14 @@ def execution_environment(device: torch.device) -> dict[str, Any]:
     Returns
     -------
     dict of str to Any
-        Device, CPU capability, number of threads and package versions, as JSON values.
+        Device (of a GPU also its model), CPU capability, number of threads and package versions,
+        as JSON values.
     """
     return {
-        "device": str(device),
+        "device": device_name(device),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "versions": package_versions(_NUMERICAL_PACKAGES),
+        "versions": package_versions(NUMERICAL_PACKAGES),
     }
 
 

@@ -196,6 +196,8 @@ class RunRecord(_RecordModel):
     """Further settings for predicting new recordings; no training depends on them."""
 
     device: str
+    """Device of the trainings; of a GPU also its model."""
+
     threads: int
     seconds: float
     """Wall-clock time of all trainings, including those read from the cache."""
