@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -86,6 +87,26 @@ def test_invalid_features_are_refused(
     with pytest.raises(StoreError, match=message):
         write_shard(tmp_path / "00.h5", HEADER, names, features, "float16")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("representation", "frames", "hint"),
+    [
+        ('{"storage_dtype":"float16"}', np.full((2, 3), np.inf, np.float16), True),
+        ('{"storage_dtype":"float16"}', np.full((2, 3), 1e6, np.float32), True),
+        ('{"storage_dtype":"float16"}', np.full((2, 3), np.nan, np.float16), False),
+        ('{"kind":"mfcc"}', np.full((2, 3), np.inf, np.float16), False),
+    ],
+    ids=["converted by the network", "converted here", "not a number", "no such setting"],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_the_hint_at_a_larger_type(
+    tmp_path: Path, representation: str, frames: np.ndarray, hint: bool
+) -> None:
+    header = dataclasses.replace(HEADER, representation=representation)
+    with pytest.raises(StoreError) as raised:
+        write_shard(tmp_path / "00.h5", header, ["a"], [frames], "float16")
+    assert str(raised.value).endswith("; set storage_dtype: float32") == hint
 
 
 @pytest.mark.parametrize("dataset", ["frames", "offsets", "utterance"])
