@@ -53,7 +53,7 @@ rule extract_features:
     resources:
         mem_mb=extraction_megabytes,
         runtime=extraction_minutes,
-        gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
+        gpu=extraction_gpus,
         # A resource and no parameter: another device is no reason to extract again.
         device=extraction_device,
     params:

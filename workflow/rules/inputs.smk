@@ -91,6 +91,12 @@ def extraction_device(wildcards):
     return STUDY.execution.device if here else "cpu"
 
 
+def training_device(wildcards):
+    """Return the device of a training; scikit-learn's estimators compute on the CPU."""
+    model = STUDY.models[STUDY.experiments[wildcards.experiment].model]
+    return "cpu" if model.kind == "estimator" else STUDY.execution.device
+
+
 def fold_file_digest():
     """Return the digest of the fold file; the step that reads it reports a missing one."""
     path = STUDY.protocol.fold_file
