@@ -89,6 +89,16 @@ def test_invalid_features_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_shard_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "00.h5"
+    write_shard(path, HEADER, ["a"], random_features([5], "float16"), "float16")
+    monkeypatch.setattr("emoscale.store.shard.SCHEMA", "emoscale-features-0")
+    with pytest.raises(StoreError, match="by another version of emoscale; remove the file and run"):
+        read_header(path)
+
+
 @pytest.mark.parametrize(
     ("representation", "frames", "hint"),
     [

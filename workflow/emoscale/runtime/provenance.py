@@ -145,8 +145,24 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
     dict of str to str
         Version by name, with the additional names "python" and "emoscale".
     """
-    versions = {name: importlib.metadata.version(name) for name in names}
+    versions = installed_versions(names)
     return {"python": platform.python_version(), "emoscale": __version__, **versions}
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the installed versions of packages.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of distributions.
+
+    Returns
+    -------
+    dict of str to str
+        Version by name.
+    """
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 def _source_path(source: Path | str) -> Path:

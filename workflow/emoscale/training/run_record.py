@@ -93,6 +93,9 @@ class InputRecord(_RecordModel):
     checkpoint_sha256: str
     """Digest of the pre-trained weights; empty without any."""
 
+    package_versions: dict[str, str]
+    """Versions of the packages that extracted the features."""
+
     @property
     def reference(self) -> str:
         """Name of the representation and its selected layer, such as wavlm/6."""
