@@ -229,5 +229,12 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
         and shape["weights"] == (rows, columns)
         and shape["intercepts"] == (rows,)
         and shape["temperature"] == (1,)
-        and (not has_kernel or (shape["gamma"] == (1,) and shape["support"] == (columns, width)))
+        and (
+            not has_kernel
+            or (
+                shape["gamma"] == (1,)
+                and shape["support"] == (columns, width)
+                and arrays["support"].dtype == np.float32  # earlier ones are standardised, float64
+            )
+        )
     )
