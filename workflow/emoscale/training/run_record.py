@@ -236,6 +236,22 @@ class RunRecord(_RecordModel):
         return self
 
 
+def weights_prefix(repeat: int) -> str:
+    """Return the prefix of the names of a repeat's weights in the file `WEIGHTS`.
+
+    Parameters
+    ----------
+    repeat : int
+        Number of the repeat, from 0.
+
+    Returns
+    -------
+    str
+        The prefix.
+    """
+    return f"repeat_{repeat}."
+
+
 def settings_json(settings: CellSettings) -> str:
     """Return the settings of a cell as canonical JSON.
 

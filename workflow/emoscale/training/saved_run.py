@@ -25,6 +25,7 @@ from emoscale.training.run_record import (
     RunRecord,
     read_run_record,
     verify_run_file,
+    weights_prefix,
 )
 from emoscale.training.tasks import Weights, predict_from_weights
 
@@ -169,7 +170,7 @@ def read_run(folder: Path | str) -> SavedRun:
     tensors = _read_weights(path)
     repeats = []
     for repeat in record.repeats:
-        prefix = f"repeat_{repeat.repeat}."
+        prefix = weights_prefix(repeat.repeat)
         weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         _check_weights(path, repeat, record, weights)
         repeats.append(SavedRepeat(repeat.repeat, repeat.model, repeat.precision, weights))

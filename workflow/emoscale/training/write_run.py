@@ -38,6 +38,7 @@ from emoscale.training.run_record import (
     RunRecord,
     TrialRecord,
     settings_json,
+    weights_prefix,
     write_run_record,
 )
 from emoscale.training.tasks import TrainedModel, Weights
@@ -88,7 +89,7 @@ def write_run(
     ]
     write_table(dataframe_of(history, HISTORY_SCHEMA), folder / HISTORY, HISTORY_SCHEMA)
     weights = {
-        f"repeat_{number}.{key}": value.contiguous()
+        weights_prefix(number) + key: value.contiguous()
         for number, repeat in enumerate(repeats)
         for key, value in repeat.weights.items()
     }
