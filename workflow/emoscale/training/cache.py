@@ -109,8 +109,8 @@ class TrainingCache:
             Its weights and result.
         """
         weights = {name: value.contiguous() for name, value in trained.weights.items()}
-        own_file, reference = self._paths(identity)
-        with atomic_path(own_file) as temporary:
+        file, reference = self._paths(identity)
+        with atomic_path(file) as temporary:
             save_file(weights, temporary, metadata=_metadata(identity, trained))
         reference.unlink(missing_ok=True)  # it was damaged
 
@@ -133,10 +133,10 @@ class TrainingCache:
             return
         temporary.replace(link)
         for identity, (prefix, trained) in trainings.items():
-            own_file, reference = self._paths(identity)
+            file, reference = self._paths(identity)
             metadata = _metadata(identity, trained)
             write_json(reference, {"file": link.name, "prefix": prefix, **metadata})
-            own_file.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
 
     def prune(self, identities: Collection[str]) -> None:
         """Remove all files but those of the listed trainings.
