@@ -20,11 +20,12 @@ from emoscale.representations.weights.resolving import checkpoint_options, resol
 from emoscale.runtime.command import computing_options, file_option, report_user_errors
 from emoscale.runtime.devices import choose_device
 from emoscale.runtime.errors import ConfigurationError
-from emoscale.runtime.provenance import code_digest, digest
+from emoscale.runtime.provenance import code_digest, digest, installed_versions
 from emoscale.store.extraction import extract_shard
 
 # Imported by name, so that the perturbation code is not in the digest of clean features' code.
 PERTURBATION_MODULE = "emoscale.audio.conditions"
+PERTURBATION_PACKAGES = ("numpy", "scipy")
 
 
 @click.command(help=__doc__)
@@ -80,8 +81,8 @@ def main(
         )
         sources.append(PERTURBATION_MODULE)
     code = code_digest(*sources)
-    if condition is not None:  # it determines the features, as the code does
-        code = digest([code, condition])
+    if condition is not None:  # it determines the features, as the code and packages do
+        code = digest([code, condition, installed_versions(PERTURBATION_PACKAGES)])
     rows = read_extraction_inputs(shard, texts)
     extract_shard(
         rows, root, parsed, representation, output, code, pretrained_weights, waveform_reader

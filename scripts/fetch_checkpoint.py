@@ -31,7 +31,7 @@ from emoscale.runtime.command import file_option, report_user_errors
 @report_user_errors
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
     parsed = parse_settings(CheckpointSettings, settings, "--settings")
-    write_checkpoint_record(output, fetch_checkpoint(name, parsed, cache, offline))
+    write_checkpoint_record(output, fetch_checkpoint(name, parsed, cache, offline), parsed)
 
 
 if __name__ == "__main__":

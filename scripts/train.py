@@ -7,6 +7,7 @@ import torch
 
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import PredictionSettings
+from emoscale.config.search import trials_of
 from emoscale.config.training import CellSettings
 from emoscale.models.registry import sources_of
 from emoscale.runtime.command import (
@@ -63,12 +64,13 @@ def main(
     stores = [
         FeatureStore(index, layer) for index, layer in zip(features, parsed.layers, strict=True)
     ]
+    trials = trials_of(parsed.model, parsed.training, parsed.search)
     cell = Cell(
         CellName(experiment, fold, size),
         parsed,
         read_fold(protocol),
         stores,
-        code_digest(Path(__file__), *sources_of(parsed.model.kind)),
+        code_digest(Path(__file__), *sources_of(*(trial.model for trial in trials))),
         file_sha256(protocol),
         parse_settings(PredictionSettings, prediction, "--prediction"),
     )

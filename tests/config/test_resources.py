@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from emoscale.config.resources import (
     BUCKETS,
     bucket_of,
     extraction_seconds,
+    has_gpu,
     megabytes,
     minutes,
     reading_seconds,
@@ -79,6 +81,22 @@ def test_extraction_time_grows_with_the_audio() -> None:
     assert extraction_seconds(network, 3600.0, "cuda") < hour / 5
     assert extraction_seconds(mfcc, 3600.0, "cuda") == extraction_seconds(mfcc, 3600.0)
     assert reading_seconds(3600.0) > reading_seconds(0.0)
+
+
+@pytest.mark.parametrize(
+    ("file", "version", "expected"),
+    [
+        ("nvidia0", "2.13.0", True),
+        ("nvidia0", "2.13.0+cpu", False),
+        ("nvidiactl", "2.13.0", False),
+    ],
+)
+def test_a_gpu_is_one_that_torch_can_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, version: str, expected: bool
+) -> None:
+    (tmp_path / file).touch()
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    assert has_gpu(tmp_path) == expected
 
 
 def test_each_attempt_requests_more() -> None:

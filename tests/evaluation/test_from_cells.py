@@ -44,7 +44,13 @@ def make_store(folder: Path, kind: str, layers: tuple[int, ...]) -> FeatureStore
         for number in range(len(KEYS))
     ]
     header = ShardHeader(
-        f'{{"kind":"{kind}","model":"it"}}', 2, 100.0, "code", "rows", layers=layers
+        f'{{"kind":"{kind}","model":"it"}}',
+        2,
+        100.0,
+        "code",
+        "rows",
+        layers=layers,
+        versions=f'{{"{kind}":"2.0"}}',
     )
     write_shard(folder / "00.h5", header, KEYS, features, "float16")
     index_shards([folder / "00.h5"], folder / "index.parquet")
@@ -112,6 +118,11 @@ def test_runs_have_their_inputs_and_settings(collected: CollectedRuns) -> None:
         ("fusion", 1, "wavlm+bert", "audio+text", "early_fusion", 2, "budget"),
         ("svm", 0, "bert", "text", "estimator", 1, "fitted"),
         ("svm", 1, "bert", "text", "estimator", 1, "fitted"),
+    ]
+    of_bert = '{"bert":{"transformers_text":"2.0"}'
+    assert collected.runs["feature_versions"].unique(maintain_order=True).to_list() == [
+        of_bert + ',"wavlm":{"transformers_audio":"2.0"}}',
+        of_bert + "}",
     ]
 
 

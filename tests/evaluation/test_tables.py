@@ -71,6 +71,7 @@ def input_record(
         "features_sha256": f"features of {name}",
         "corpus_sha256": "r",
         "checkpoint_sha256": "w",
+        "package_versions": {"torch": "2"},
     }
 
 

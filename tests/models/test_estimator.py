@@ -33,7 +33,8 @@ def draw_vectors(
     labels = random.integers(0, classes, utterances)
     centres = np.random.default_rng(99).normal(size=(classes, DIMENSION)) * separation
     vectors = centres[labels] + random.normal(size=(utterances, DIMENSION))
-    return vectors * np.arange(1, DIMENSION + 1) + 3.0, labels
+    vectors = vectors * np.arange(1, DIMENSION + 1) + 3.0
+    return vectors.astype(np.float32).astype(np.float64), labels
 
 
 def fitted(
@@ -81,6 +82,16 @@ def test_a_restored_estimator_predicts_as_scikit_learn(
     assert (probabilities.argmax(axis=1) == reference.predict(vectors)).all()
     if method == "logistic":
         np.testing.assert_allclose(probabilities, reference.predict_proba(vectors), atol=1e-6)
+
+
+def test_support_vectors_are_saved_as_they_are_stored() -> None:
+    vectors, labels = draw_vectors(80, 3, 1)
+    arrays, _ = fitted("rbf_svm", 3)[0].state()
+    reference = sklearn_pipeline("rbf_svm").fit(vectors, labels)
+    assert arrays["support"].dtype == np.float32
+    np.testing.assert_array_equal(arrays["support"], vectors[reference[-1].support_])
+    standardised = (arrays["support"] - arrays["mean"]) / arrays["scale"]
+    np.testing.assert_array_equal(standardised, reference[-1].support_vectors_)
 
 
 @pytest.mark.parametrize("method", ["linear_svm", "rbf_svm"])
@@ -179,6 +190,14 @@ def test_errors_of_fitting() -> None:
     settings = EstimatorSettings(kind="estimator")
     with pytest.raises(ConfigurationError, match="cannot weigh the 13 layers"):
         Estimator(settings, [InputShape(DIMENSION, 13)], 4)
+
+
+def test_utterance_vectors_have_the_precision_of_float32() -> None:
+    frames = torch.rand(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for lengths, statistics in (([1] * 9, False), ([4, 5], True)):
+        vectors = utterance_vectors(PackedFrames(frames, lengths), statistics)
+        assert vectors.dtype == np.float64
+        np.testing.assert_array_equal(vectors, vectors.astype(np.float32))
 
 
 def test_utterance_vectors() -> None:

@@ -117,6 +117,13 @@ def test_features_of_other_settings_are_refused(small_study: SmallStudy, tmp_pat
     other = {"noise": [noisy_store(small_study, tmp_path, 5.0, mel_bands=40)]}
     with pytest.raises(StoreError, match=r"mfcc/index\.parquet: was extracted with other settings"):
         predict_conditions(run, fold, clean, other, CPU)
+    noisy = noisy_store(small_study, tmp_path, 5.0)
+    noisy.versions = {**noisy.versions, "torch": "1.0"}
+    message = (
+        r"was extracted with soundfile .*, torch 1\.0.*, but .*mfcc/index\.parquet with soundf"
+    )
+    with pytest.raises(StoreError, match=message):
+        predict_conditions(run, fold, clean, {"noise": [noisy]}, CPU)
     late = clean_stores(small_study, "late")[1:]
     with pytest.raises(StoreError, match="was trained on other features than those"):
         predict_conditions(run, fold, late, {}, CPU)

@@ -481,6 +481,9 @@ def test_a_folder_with_only_vocab_txt(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
     (after,) = build(folder).extract([SENTENCE])
     np.testing.assert_array_equal(after.frames, before.frames)
+    (folder / "tokenizer_config.json").unlink()
+    message = r'tokenizer as vocab\.txt only, .* write one with \{"do_lower_case": true\}'
+    assert_refused(folder, message)
 
 
 def test_the_digest_depends_on_all_files_of_the_model(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_file_is_downloaded_and_described(tmp_path: Path) -> None:
         "name": "speech",
         "sha256": sha256,
         "pretrained_weights": f"weights.pt, sha256 {sha256[:8]}…",
+        "source": settings.replace(" ", ""),
     }
 
 

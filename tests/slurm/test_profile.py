@@ -19,6 +19,7 @@ def test_the_slurm_profile_includes_the_default_profile() -> None:
         yaml.safe_load((PROJECT / "profiles" / name / "config.yaml").read_text())
         for name in ("default", "slurm")
     )
+    assert default.pop("resources") == ["gpu=1"]  # the GPUs of one machine
     assert default.items() <= slurm.items()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,9 @@ def test_utterances_of_one_recording(tmp_path: Path, rows: pl.DataFrame) -> None
     assert np.diff(contents.offsets).tolist() == [51, 201]
     header = read_header(path)
     assert (header.dimension, header.frame_rate, header.code_sha256) == (13, 100.0, "code")
+    versions = json.loads(header.versions)
+    assert list(versions) == ["soundfile", "soxr", "torch", "torchaudio"]
+    assert versions["soxr"] == importlib.metadata.version("soxr")
     assert (header.pretrained_weights, header.layers) == ("untrained", ())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import resource
 import tracemalloc
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from emoscale.runtime.errors import StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.tables.parquet import read_metadata, read_table, write_table
+from emoscale.tables.schemas import FEATURE_INDEX
 
 HEADER = ShardHeader('{"kind":"mfcc"}', 2, 100.0, "code", "rows")
 KEYS = [f"u{number}" for number in range(9)]
@@ -76,6 +79,34 @@ def test_shards_of_different_code_are_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "01.h5", other, ["u1"], [np.ones((2, 2))], "float16")
     with pytest.raises(StoreError, match=r"01\.h5 was extracted with other settings"):
         index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")
+
+
+def test_shards_of_different_packages_are_refused(tmp_path: Path) -> None:
+    """A recording that is added after an upgrade must not be read by another version."""
+    write_store(tmp_path)
+    shards = sorted(tmp_path.glob("*.h5"))
+    for number, path in enumerate(shards):
+        versions = f'{{"torch":"{"2.13.0" if number == 1 else "2.12.1"}"}}'
+        header = dataclasses.replace(HEADER, versions=versions)
+        write_shard(path, header, [f"u{number}"], [np.ones((2, 2))], "float16")
+    message = (
+        f"{tmp_path}: different versions of packages extracted 00.h5, 02.h5 with torch 2.12.1, "
+        "and 01.h5 with torch 2.13.0; remove the shards of all but the installed version, and run "
+        "again"
+    )
+    with pytest.raises(StoreError, match=f"^{re.escape(message)}$"):
+        index_shards(shards, tmp_path / "index.parquet")
+    index_shards(shards[1:2], tmp_path / "index.parquet")
+    assert FeatureStore(tmp_path / "index.parquet").versions == {"torch": "2.13.0"}
+
+
+def test_an_index_without_versions_is_refused(tmp_path: Path) -> None:
+    index = write_store(tmp_path)
+    metadata = read_metadata(index)
+    older = {key: metadata[key] for key in ("shards", "features_sha256", "dimension")}
+    write_table(read_table(index, FEATURE_INDEX), index, FEATURE_INDEX, older)
+    with pytest.raises(StoreError, match="by another version of emoscale; remove the file and run"):
+        FeatureStore(index)
 
 
 def test_an_utterance_in_two_shards_is_refused(tmp_path: Path) -> None:

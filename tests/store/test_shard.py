@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -86,6 +87,36 @@ def test_invalid_features_are_refused(
     with pytest.raises(StoreError, match=message):
         write_shard(tmp_path / "00.h5", HEADER, names, features, "float16")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shard_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "00.h5"
+    write_shard(path, HEADER, ["a"], random_features([5], "float16"), "float16")
+    monkeypatch.setattr("emoscale.store.shard.SCHEMA", "emoscale-features-0")
+    with pytest.raises(StoreError, match="by another version of emoscale; remove the file and run"):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    ("representation", "frames", "hint"),
+    [
+        ('{"storage_dtype":"float16"}', np.full((2, 3), np.inf, np.float16), True),
+        ('{"storage_dtype":"float16"}', np.full((2, 3), 1e6, np.float32), True),
+        ('{"storage_dtype":"float16"}', np.full((2, 3), np.nan, np.float16), False),
+        ('{"kind":"mfcc"}', np.full((2, 3), np.inf, np.float16), False),
+    ],
+    ids=["converted by the network", "converted here", "not a number", "no such setting"],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_the_hint_at_a_larger_type(
+    tmp_path: Path, representation: str, frames: np.ndarray, hint: bool
+) -> None:
+    header = dataclasses.replace(HEADER, representation=representation)
+    with pytest.raises(StoreError) as raised:
+        write_shard(tmp_path / "00.h5", header, ["a"], [frames], "float16")
+    assert str(raised.value).endswith("; set storage_dtype: float32") == hint
 
 
 @pytest.mark.parametrize("dataset", ["frames", "offsets", "utterance"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings
 from emoscale.protocol.orders import make_fold
 from emoscale.store import FeatureStore
-from emoscale.training.cache import CACHE_FOLDER, TrainingCache
+from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
 from emoscale.training.cell import CellSummary, train_cell
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import read_run_record
@@ -94,6 +96,7 @@ def test_an_additional_repeat_trains_only_itself(
     assert train(grown, store, fold_of(3), settings) == undamaged(3 * trials, 0)
     assert_equal_runs(grown, whole)
     run = read_run_record(grown / "run.json")
+    assert (run.device, run.versions["scipy"]) == ("cpu", importlib.metadata.version("scipy"))
     assert run.seconds >= sum(trial.seconds for repeat in run.repeats for trial in repeat.trials)
 
 
@@ -175,6 +178,16 @@ def test_changed_inputs_are_trained_again(
     assert train(tmp_path, store, **{"fold": fold_of(2), **change}) == undamaged(0, 2)
 
 
+def test_another_model_of_gpu_is_another_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments = []
+    for name in ("NVIDIA L4", "NVIDIA T4"):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
+        environments.append(execution_environment(torch.device("cuda")))
+    assert [each.pop("device") for each in environments] == ["cuda (NVIDIA L4)", "cuda (NVIDIA T4)"]
+    assert environments[0] == environments[1]
+    assert {"scipy", "scikit-learn", "torch"} < set(environments[0]["versions"])
+
+
 @pytest.mark.parametrize(("attribute", "value"), [("sha256", "other"), ("frame_rate", 50.0)])
 def test_changed_features_are_trained_again(
     store: FeatureStore,
@@ -216,8 +229,9 @@ def test_another_number_of_threads_is_trained_again(store: FeatureStore, tmp_pat
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["network", "without development"])
 def test_a_damaged_file_is_reported_and_its_training_repeated(
-    store: FeatureStore, tmp_path: Path, fixed: bool
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixed: bool
 ) -> None:
+    monkeypatch.setattr(TrainingCache, "share", lambda *_: None)
     settings = SETTINGS.model_copy(update={"training": FIXED}) if fixed else SETTINGS
     fold = fold_of(2, development="none") if fixed else fold_of(2)
     train(tmp_path, store, fold, settings)
@@ -235,9 +249,69 @@ def test_a_damaged_file_is_reported_and_its_training_repeated(
         assert train(tmp_path, store, fold, settings) == undamaged(2, 0)
 
 
-def test_a_file_without_metadata_is_reported_as_damaged(
+def test_the_weights_of_a_finished_run_are_stored_once(store: FeatureStore, tmp_path: Path) -> None:
+    """Only trials that were not selected have files of their own."""
+    for repeats, cached in ((2, 0), (3, 4), (3, 6), (2, 4)):
+        summary = train(tmp_path, store, fold_of(repeats), SEARCHED)
+        assert summary == undamaged(cached, max(0, 2 * repeats - cached))
+        weights = (tmp_path / "model.safetensors").stat()
+        by_suffix: dict[str, list[Path]] = {}
+        for path in cached_files(tmp_path):
+            by_suffix.setdefault(path.suffix, []).append(path)
+        assert {suffix: len(paths) for suffix, paths in by_suffix.items()} == {
+            ".json": repeats,
+            ".run": 1,
+            ".safetensors": repeats,
+        }
+        assert by_suffix[".run"][0].stat().st_ino == weights.st_ino
+        assert weights.st_nlink == 2
+
+
+def test_damaged_weights_of_a_finished_run_are_trained_again(
     store: FeatureStore, tmp_path: Path
 ) -> None:
+    train(tmp_path, store, fold_of(2))
+    predictions = (tmp_path / "predictions.parquet").read_bytes()
+    (link,), references = (sorted(tmp_path.glob(f"{CACHE_FOLDER}/*.{s}")) for s in ("run", "json"))
+    whole, metadata = link.read_bytes(), references[0].read_bytes()
+    middle = bytearray(whole)
+    middle[-5] ^= 16  # in the last weight of one repeat
+    for path, content, number in (
+        (link, bytes(middle), 1),
+        (link, whole[:40], 2),
+        (link, None, 2),
+        (references[0], metadata.replace(b"best_step", b"worst_step"), 1),
+        (references[0], b"[]", 1),
+        (references[0], b"\xff", 1),
+        (references[0], references[1].read_bytes(), 1),
+    ):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        summary = train(tmp_path, store, fold_of(2))
+        assert (summary.cached, summary.trained) == (2 - number, number), (path, content)
+        assert set(summary.damaged) <= set(references)
+        assert len(summary.damaged) == number
+        assert (tmp_path / "predictions.parquet").read_bytes() == predictions
+        assert train(tmp_path, store, fold_of(2)) == undamaged(2, 0)
+
+
+def test_without_hard_links_every_training_has_its_file(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    train(tmp_path, store, fold_of(2))
+    assert {path.suffix for path in cached_files(tmp_path)} == {".safetensors"}
+    assert train(tmp_path, store, fold_of(2)) == undamaged(2, 0)
+
+
+def test_a_file_without_metadata_is_reported_as_damaged(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainingCache, "share", lambda *_: None)
     train(tmp_path, store, fold_of(2))
     paths = cached_files(tmp_path)
     for path in paths:

@@ -130,3 +130,15 @@ def test_weights_of_another_model_are_an_error(tmp_path: Path, kind: str) -> Non
         StoreError, match=r"the weights of repeat 0 do not fit the model in run\.json"
     ):
         read_run(folder)
+
+
+def test_standardised_support_vectors_of_earlier_versions_are_refused(tmp_path: Path) -> None:
+    folder = train(tmp_path, {"kind": "estimator", "method": "rbf_svm"})
+    weights = load_file(folder / "model.safetensors")
+    weights["repeat_0.support"] = weights["repeat_0.support"].double()
+    save_file(weights, folder / "model.safetensors")
+    run = json.loads((folder / "run.json").read_text())
+    run["files"]["model.safetensors"] = file_sha256(folder / "model.safetensors")
+    (folder / "run.json").write_text(json.dumps(run))
+    with pytest.raises(StoreError, match="do not fit the model in run"):
+        read_run(folder)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 
 def write_releases(folder: Path) -> None:
-    """Write corpora (recordings, emodb, iemocap), copies in other folders, and fold files."""
+    """Write corpora (recordings, emodb, iemocap), copies, fold files, and empty weights."""
     for parent in ("", "copies", "together", "together/elsewhere", "copies/together"):
         _write_csv(folder / parent / "recordings")
         _write_emodb(folder / parent / "emodb")
         _write_iemocap(folder / parent / "iemocap")
     for name in ("folds.csv", "others.csv"):
         (folder / name).write_text(f"utterance,fold\n0happy,{name}\n")
+    for name in ("vq.pt", "roberta.pt", "my.pt", "mine"):
+        (folder / name).write_text("")
 
 
 def _write(path: Path, text: str = "") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
 
 from emoscale.corpus.shards import shard_index
 from tests.workflow.invalidation.effects import (
@@ -23,7 +24,7 @@ from tests.workflow.invalidation.page import page
 from tests.workflow.invalidation.row import Row
 from tests.workflow.invalidation.studies import SMALL, STUDY, changed
 from tests.workflow.small_releases import write_releases
-from tests.workflow.touched_study import TouchedStudy
+from tests.workflow.touched_study import WEIGHTS_SHA256, TouchedStudy
 
 PATH_INDEX = {
     "extract_features": 1,
@@ -86,6 +87,7 @@ def test_a_changed_key_has_the_effect_in_the_table(
 def test_everything_is_every_job_of_a_new_study(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The widest effect in the table is all jobs of a new study except generating the corpus."""
     study = TouchedStudy(tmp_path_factory.mktemp("new"), STUDY)
+    write_releases(study.folder)
     assert jobs(study.pending()) == EVERYTHING | {("generate_demo", "")}
 
 
@@ -139,6 +141,23 @@ def test_a_changed_recording_reruns_its_shard(small: TouchedStudy) -> None:
     assert jobs(pending) >= {("extract_features", "mfcc"), ("train", "mfcc"), ("read_corpus", "")}
 
 
+def test_a_changed_recording_changes_all_babble(
+    studies: Studies, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    conditions = {name: STUDY["robustness"]["conditions"][name] for name in ("babble", "white")}
+    robustness = {"experiments": ["mfcc"], "conditions": conditions}
+    row = Row(None, frozenset(), "", base={"robustness": robustness}, small=True)
+    study = finished(studies, row, tmp_path_factory)
+    (study.folder / "recordings" / "0angry.wav").write_text("sound")
+    extracted = study.pending()["extract_perturbed"]
+    of_the_shard = f"{shard_index('0angry', 2):02d}"
+    assert {Path(path).parts[3] + Path(path).stem for path in extracted} == {
+        "babble00",
+        "babble01",
+        f"white{of_the_shard}",
+    }
+
+
 def test_a_replaced_local_checkpoint_reruns_its_extraction(
     studies: Studies, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -146,8 +165,75 @@ def test_a_replaced_local_checkpoint_reruns_its_extraction(
     weights = study.folder / "vq.pt"
     weights.write_bytes(b"weights")
     assert jobs(study.pending()) == extraction_jobs("vq") | extraction_jobs("roberta")
-    weights.unlink()
+    weights.write_bytes(b"")
     assert study.pending() == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "representation"),
+    [
+        ("representations.vq.checkpoint", "~/own.pt", "vq"),
+        ("representations.external.options", {"weights": ["~/own.pt"]}, "external"),
+    ],
+    ids=["in the home folder", "of an external representation"],
+)
+def test_replaced_weights_rerun_their_extraction(
+    studies: Studies,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    value: object,
+    representation: str,
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    (home / "own.pt").write_bytes(b"weights")
+    row = Row(None, frozenset(), "", base={path: value})
+    study = finished(studies, row, tmp_path_factory)
+    (home / "own.pt").write_bytes(b"others")
+    assert jobs(study.pending()) == extraction_jobs(representation)
+    (home / "own.pt").write_bytes(b"weights")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "representations.vq.checkpoint",
+            "vq_.pt",
+            r"the configuration: representations\.vq\.checkpoint: vq_\.pt does not exist and is "
+            r"not listed under checkpoints \(available: file, hub, untrained\); correct it, or "
+            r"list the model there \(.*study\.yaml, line \d+\)",
+        ),
+        (
+            "checkpoints.file.sha256",
+            "1" * 64,
+            rf"checkpoints\.file\.sha256 is {'1' * 64}, but the study was computed with weights of "
+            rf"sha256 {WEIGHTS_SHA256} \(results/wide/checkpoints/file\.json\); correct sha256, or "
+            "remove that file to fetch other weights",
+        ),
+    ],
+    ids=["missing", "another digest"],
+)
+def test_weights_that_are_not_those_of_the_configuration_are_an_error(
+    studies: Studies,
+    tmp_path_factory: pytest.TempPathFactory,
+    path: str,
+    value: str,
+    message: str,
+) -> None:
+    study = finished(studies, KEYS["seed"], tmp_path_factory)
+    with pytest.raises(WorkflowError, match=f"^{message}$"):
+        study.pending(changed(STUDY, path, value))
+
+
+def test_another_address_may_have_weights_with_another_digest(
+    studies: Studies, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    study = finished(studies, KEYS["seed"], tmp_path_factory)
+    row = KEYS["checkpoints(DownloadedFile).url"]
+    config = changed(STUDY, "checkpoints.file", {"url": row.value, "sha256": "1" * 64})
+    assert jobs(study.pending(config)) == row.effect
 
 
 def test_layout_and_order_of_the_file_rerun_nothing(

@@ -21,7 +21,15 @@ from snakemake.settings.types import (
     SchedulingSettings,
 )
 
+from emoscale.config import parse_study
+from emoscale.representations.weights.local_checkpoint import (
+    LocalCheckpoint,
+    write_checkpoint_record,
+)
 from tests.conftest import PROJECT
+
+WEIGHTS_SHA256 = "0" * 64
+"""Digest of every checkpoint, as its record states it."""
 
 Pending = dict[str, list[str]]
 """Outputs that a run would write, by rule."""
@@ -29,7 +37,10 @@ Pending = dict[str, list[str]]
 
 @dataclass
 class TouchedStudy:
-    """A study whose results are empty files with Snakemake's records of parameters and code."""
+    """A study whose results are empty files with Snakemake's records of parameters and code.
+
+    Only the records of checkpoints have content.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -44,6 +55,10 @@ class TouchedStudy:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+            if path.parent.name == "checkpoints":
+                settings = parse_study(self.config).checkpoints[path.stem]
+                checkpoint = LocalCheckpoint(path.stem, path, WEIGHTS_SHA256, "")
+                write_checkpoint_record(path, checkpoint, settings)
         with self._graph(yaml.safe_dump(self.config), DAGSettings(forceall=True)) as graph:
             graph.execute_workflow(executor="touch", scheduling_settings=SchedulingSettings())
 

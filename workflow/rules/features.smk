@@ -16,7 +16,8 @@ rule fetch_checkpoint:
     conda:
         ENVIRONMENT
     params:
-        identity=checkpoint_identity,
+        # Without the digest, which inputs.smk compares with that of the fetched weights.
+        source=lambda wildcards: source_of(STUDY.checkpoints[wildcards.checkpoint]),
         settings=untracked(
             lambda wildcards, input, output: STUDY.checkpoint_settings(wildcards.checkpoint)
         ),
@@ -52,7 +53,7 @@ rule extract_features:
     resources:
         mem_mb=extraction_megabytes,
         runtime=extraction_minutes,
-        gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
+        gpu=extraction_gpus,
         # A resource and no parameter: another device is no reason to extract again.
         device=extraction_device,
     params:
@@ -63,7 +64,7 @@ rule extract_features:
         talkers=options_for_files("talkers", "talkers"),
         weights=untracked(weights_options),
         fairseq=untracked(fairseq_option),
-        own_weights=lambda wildcards: content_of_own_weights(wildcards.representation),
+        local_weights=lambda wildcards: content_of_local_weights(wildcards.representation),
         code=representation_code,
     message:
         "{wildcards.representation}: extract shard {wildcards.shard}"

@@ -1,21 +1,31 @@
 # Inputs and code of the steps of a representation, an experiment or a condition.
 import json
 
-from emoscale.config.checkpoints import UntrainedModel
+from emoscale.config.checkpoints import UntrainedModel, source_of
+from emoscale.config.local_weights import check_local_weights, local_weights
 from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.robustness import Babble
+from emoscale.config.search import trials_of
 from emoscale.config.settings import reference_parts
 from emoscale.models.registry import sources_of as sources_of_model
 from emoscale.representations.registry import representation_sources
+from emoscale.representations.weights.local_checkpoint import check_stated_digest
 from emoscale.runtime.provenance import canonical_json
 
 CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
 
 
-def checkpoint_identity(wildcards):
-    """Return the settings of a checkpoint; a sha256 that is added later changes nothing."""
-    stated = json.loads(STUDY.checkpoint_settings(wildcards.checkpoint))
-    return canonical_json({key: value for key, value in stated.items() if key != "sha256"})
+def check_weights():
+    """Report weights that do not exist, or are not those that the configuration states."""
+    check_local_weights(STUDY, workflow.configfiles)
+    for name, settings in STUDY.checkpoints.items():
+        check_stated_digest(f"{OUT}/checkpoints/{name}.json", settings)
+
+
+try:
+    check_weights()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
 
 
 def checkpoint_code(wildcards):
@@ -64,12 +74,10 @@ def weights_options(wildcards, input, output):
 
 
 @cache
-def content_of_own_weights(representation):
-    """Return digests of local checkpoint files and folders, which change when they are replaced."""
-    settings = STUDY.representations[representation]
-    named = STUDY.checkpoints_of(representation)
-    paths = [getattr(settings, key) for key in getattr(settings, "checkpoint_keys", ())]
-    return [DIGESTS.path_digest(path) for path in paths if path not in named]
+def content_of_local_weights(representation):
+    """Return digests of local files and folders of weights, which change when they are replaced."""
+    paths = local_weights(STUDY.representations[representation], STUDY.checkpoints)
+    return [DIGESTS.path_digest(path) for path in paths]
 
 
 def may_use_gpu(wildcards):
@@ -81,6 +89,12 @@ def may_use_gpu(wildcards):
 def extraction_device(wildcards):
     here = may_use_gpu(wildcards) and backend_of(wildcards) == "native"
     return STUDY.execution.device if here else "cpu"
+
+
+def training_device(wildcards):
+    """Return the device of a training; scikit-learn's estimators compute on the CPU."""
+    model = STUDY.models[STUDY.experiments[wildcards.experiment].model]
+    return "cpu" if model.kind == "estimator" else STUDY.execution.device
 
 
 def fold_file_digest():
@@ -96,8 +110,15 @@ def features_of_experiment(wildcards):
 
 
 def training_code(wildcards):
-    kind = STUDY.models[STUDY.experiments[wildcards.experiment].model].kind
-    return code_of("train.py", *sources_of_model(kind))
+    return code_of("train.py", *training_sources(wildcards.experiment))
+
+
+@cache
+def training_sources(name):
+    """Return the modules that only the trainings of an experiment import, of all its trials."""
+    experiment, training = STUDY.experiments[name], STUDY.training_of(name)
+    trials = trials_of(STUDY.models[experiment.model], training, experiment.search)
+    return sources_of_model(*(trial.model for trial in trials))
 
 
 def files_of_cells(pattern, sizes_of_experiments):

@@ -2,6 +2,7 @@
 from emoscale.config.resources import (
     TRAINING_ENVIRONMENT,
     extraction_seconds,
+    has_gpu,
     megabytes,
     minutes,
     reading_seconds,
@@ -25,6 +26,18 @@ TRAINING_GROUP = f"train_{TRAINING_BUCKET}s" if TRAINING_BUCKET else None
 
 # Test of a cell under all conditions; most of it is the start of the process.
 ROBUSTNESS_SECONDS = 16
+
+
+# Devices that count as a GPU.
+GPU_DEVICES = ("cuda", "auto") if has_gpu() else ("cuda",)
+
+
+def extraction_gpus(wildcards):
+    return int(extraction_device(wildcards) in GPU_DEVICES)
+
+
+def training_gpus(wildcards):
+    return int(training_device(wildcards) in GPU_DEVICES)
 
 
 def audio_seconds(shard):

@@ -20,7 +20,7 @@ use rule extract_features as extract_perturbed with:
     resources:
         mem_mb=extraction_megabytes,
         runtime=perturbed_minutes,
-        gpu=lambda wildcards: int(extraction_device(wildcards) == "cuda"),
+        gpu=extraction_gpus,
         device=extraction_device,
     params:
         condition=lambda wildcards: f"--condition={STUDY.condition_settings(wildcards.condition)}",
@@ -67,8 +67,8 @@ rule test_robustness:
     resources:
         mem_mb=training_megabytes,
         runtime=robustness_minutes,
-        gpu=int(STUDY.execution.device == "cuda"),
-        device=STUDY.execution.device,
+        gpu=training_gpus,
+        device=training_device,
     params:
         run=untracked(lambda wildcards, input, output: os.path.dirname(input.run)),
         features=options_for_files("features", "features"),

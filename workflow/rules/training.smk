@@ -24,9 +24,9 @@ rule train:
     resources:
         mem_mb=training_megabytes,
         runtime=training_minutes,
-        gpu=int(STUDY.execution.device == "cuda"),
+        gpu=training_gpus,
         # A resource and no parameter: another device is no reason to train again.
-        device=STUDY.execution.device,
+        device=training_device,
     params:
         settings=settings_of("training", "experiment"),
         # For predictions of new recordings; the path of checkpoints is no reason to train again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.workflow.invalidation.effects import extraction_jobs, jobs_of
 from tests.workflow.invalidation.row import Row, no_effect, representation
 from tests.workflow.invalidation.studies import EXTERNAL
+from tests.workflow.touched_study import WEIGHTS_SHA256
 
 KEYS: dict[str, Row] = {
     "representations(LogMelSettings).window_seconds": representation(
@@ -95,7 +96,7 @@ KEYS: dict[str, Row] = {
         "fetching; extraction with this checkpoint, and all later steps",
         "checkpoints.file.url",
     ),
-    "checkpoints(DownloadedFile).sha256": no_effect("0" * 64, "checkpoints.file.sha256"),
+    "checkpoints(DownloadedFile).sha256": no_effect(WEIGHTS_SHA256, "checkpoints.file.sha256"),
     "checkpoints(HubModel).hub": Row(
         "other/model",
         jobs_of("fetch_checkpoint", subject="hub") | extraction_jobs("bert"),

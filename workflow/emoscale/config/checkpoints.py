@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.settings import Name, Settings, UserPath
+from emoscale.runtime.provenance import canonical_json
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -65,6 +66,27 @@ CheckpointSettings = Annotated[
         custom_error_message="needs one of the keys url, hub and untrained",
     ),
 ]
+
+
+def source_of(settings: Any) -> str:
+    """Return the settings that determine which weights are fetched: all but the digest.
+
+    Parameters
+    ----------
+    settings : CheckpointSettings
+        Settings of a checkpoint.
+
+    Returns
+    -------
+    str
+        Canonical JSON.
+
+    Examples
+    --------
+    >>> source_of(DownloadedFile(url="https://example.org/w.pt", sha256="0" * 64))
+    '{"url":"https://example.org/w.pt"}'
+    """
+    return canonical_json(settings.model_dump(mode="json", exclude={"sha256"}))
 
 
 class PredictionSettings(Settings):

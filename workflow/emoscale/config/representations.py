@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -246,6 +247,22 @@ class ExternalSettings(Settings):
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the class."""
+
+
+def expand_home(path: str) -> str:
+    """Return the path of weights with `~` replaced by the home folder.
+
+    Parameters
+    ----------
+    path : str
+        Path as in a configuration.
+
+    Returns
+    -------
+    str
+        The path; unchanged if there is no such home folder.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises without a home folder
 
 
 ENTRY_POINT_GROUP = "emoscale.representations"

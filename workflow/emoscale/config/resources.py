@@ -7,7 +7,9 @@ what is computed.
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -192,6 +194,25 @@ def extraction_seconds(settings: Any, audio_seconds: float, device: str = "cpu")
         2 * START_SECONDS
         + hours * _EXTRACTION.get(settings.kind, _EXTRACTION_OF_OTHER_KINDS) / faster
     )
+
+
+def has_gpu(devices: Path = Path("/dev")) -> bool:
+    """Return whether steps of this machine compute on a GPU with `device: auto`.
+
+    torch itself would say so, but takes seconds to import, each time that Snakemake starts.
+
+    Parameters
+    ----------
+    devices : Path
+        Folder of the device files.
+
+    Returns
+    -------
+    bool
+        True if there is an NVIDIA GPU and torch is not a build for the CPU.
+    """
+    is_for_cpu = importlib.metadata.version("torch").endswith("+cpu")
+    return not is_for_cpu and any(devices.glob("nvidia[0-9]*"))
 
 
 def training_seconds(study: Study) -> dict[tuple[str, str], float]:

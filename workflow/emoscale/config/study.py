@@ -57,8 +57,8 @@ class Execution(Settings):
     """Device, cache and downloads; a change reruns nothing."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: a CUDA GPU where available, else the CPU. cuda: a GPU is required, and jobs request the
-    resource `gpu`."""
+    """auto: a CUDA GPU where available, else the CPU. cuda: a GPU is required. Steps that use it,
+    with auto if Snakemake's machine has one, request the resource `gpu`; estimators use the CPU."""
 
     checkpoint_cache: UserPath = "~/.cache/emoscale"
     """Folder of downloaded checkpoints, shared by all studies."""

@@ -162,7 +162,7 @@ def runs_schema(classes: list[str]) -> pa.Schema:
                 "peak memory of the job, megabytes",
                 measured=True,
             ),
-            schema_field("device", pa.string(), "device of the training"),
+            schema_field("device", pa.string(), "device of the training, with the model of a GPU"),
             schema_field("execution", pa.string(), "how the training was computed"),
             schema_field("precision", pa.string(), "numeric precision of the network"),
             schema_field("notes", pa.string(), "warnings of the protocol checks, one a line"),
@@ -186,7 +186,12 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             ),
             schema_field("model_sha256", pa.string(), "digest of the cell's trained weights"),
             schema_field("predictions_sha256", pa.string(), "digest of the cell's predictions"),
-            schema_field("versions", pa.string(), "package versions, JSON"),
+            schema_field("versions", pa.string(), "package versions of the training, JSON"),
+            schema_field(
+                "feature_versions",
+                pa.string(),
+                "package versions of the extraction of each representation, JSON",
+            ),
         ]
     )
 
@@ -408,4 +413,7 @@ def provenance_of(run: RunRecord) -> dict[str, str]:
         "model_sha256": run.files[WEIGHTS],
         "predictions_sha256": run.files[PREDICTIONS],
         "versions": json.dumps(run.versions, sort_keys=True),
+        "feature_versions": canonical_json(
+            {each.name: each.package_versions for each in run.inputs}
+        ),
     }

@@ -37,8 +37,9 @@ class FittedDecision:
     temperature: Array
     """[1] inverse temperature: decision values are multiplied by it to become logits."""
 
-    support: Array | None = None
-    """[support vectors, dim] standardised support vectors of a kernel SVM."""
+    support: NDArray[np.float32] | None = None
+    """[support vectors, dim] support vectors of a kernel SVM, not standardised: those are half as
+    large, because vectors are of float32 (`emoscale.models.estimator.utterance_vectors`)."""
 
     gamma: Array | None = None
     """[1] coefficient of the Gaussian (RBF) kernel."""
@@ -82,11 +83,16 @@ class FittedDecision:
         array
             Decision values, ``[n, k]``.
         """
-        standardised = (vectors - self.mean) / self.scale
+        standardised = self._standardise(vectors)
         if self.support is None or self.gamma is None:
             return standardised @ self.weights.T + self.intercepts
-        kernel = np.exp(-self.gamma * _squared_distances(standardised, self.support))
+        support = self._standardise(self.support)
+        kernel = np.exp(-self.gamma * _squared_distances(standardised, support))
         return _ovr_decision_function(kernel @ self.weights.T + self.intercepts, len(self.present))
+
+    def _standardise(self, vectors: NDArray[np.floating]) -> Array:
+        standardised: Array = (vectors - self.mean) / self.scale
+        return standardised
 
     def probabilities(self, vectors: Array, num_classes: int) -> Array:
         """Compute probabilities, the softmax of the scaled decision values.
@@ -144,7 +150,7 @@ def linear_decision(
 
 
 def kernel_decision(
-    classifier: Any, mean: Array, scale: Array, present: NDArray[np.int64]
+    classifier: Any, mean: Array, scale: Array, present: NDArray[np.int64], vectors: Array
 ) -> FittedDecision:
     """Extract the decision function of a fitted `SVC` with an RBF kernel, one-vs-one.
 
@@ -161,6 +167,8 @@ def kernel_decision(
         Divisor of the centred vectors, ``[dim]``.
     present : array
         Classes of the training utterances, ``[k]``.
+    vectors : array
+        Training vectors ``[n, dim]``, before standardisation.
 
     Returns
     -------
@@ -187,7 +195,7 @@ def kernel_decision(
         sign * weights,
         sign * classifier.intercept_,
         np.ones(1),
-        support=classifier.support_vectors_,
+        support=vectors[classifier.support_].astype(np.float32),
         gamma=np.array([classifier.gamma]),
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
@@ -26,9 +27,10 @@ _MAXIMUM_ITERATIONS = 20_000
 
 
 def utterance_vectors(batch: PackedFrames, statistics: bool) -> Vectors:
-    """Return one vector per utterance.
+    """Return one vector per utterance, in float64 with the precision of float32.
 
-    All utterances of a representation must be converted with the same value of `statistics`.
+    Support vectors are saved in float32. All utterances of a representation must be converted with
+    the same value of `statistics`.
 
     Parameters
     ----------
@@ -44,11 +46,11 @@ def utterance_vectors(batch: PackedFrames, statistics: bool) -> Vectors:
     """
     frames = batch.frames.double()
     if not statistics:
-        return np.asarray(frames.cpu())
+        return frames.float().double().cpu().numpy()
     reduction = RaggedReduction(batch.lengths, frames.device)
     mean = reduction.mean(frames)
     std = reduction.mean((frames - reduction.broadcast(mean)).square()).sqrt()
-    return np.concatenate([mean.cpu(), std.cpu()], axis=1)
+    return torch.cat([mean, std], dim=1).float().double().cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class Estimator:
         _, best_C, classifier = best
         preprocessing = scaler.mean_, scaler.scale_, present
         if self._settings.method == "rbf_svm":
-            self._decision = kernel_decision(classifier, *preprocessing)
+            self._decision = kernel_decision(classifier, *preprocessing, vectors)
         else:
             self._decision = linear_decision(classifier, *preprocessing, basis)
         if self._settings.method != "logistic" and len(development):

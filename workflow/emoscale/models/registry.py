@@ -26,21 +26,26 @@ FITTING = "emoscale.training.fitting"
 """Module that fits estimators and predicts with them; imported only for these."""
 
 
-def sources_of(kind: str) -> list[str]:
-    """Return the modules that only trainings of this kind import.
+def sources_of(*models: Any) -> list[str]:
+    """Return the modules that only trainings of these models import.
 
     Parameters
     ----------
-    kind : str
-        Kind of the model.
+    *models : ModelSettings
+        Settings of models, such as those of all trials of a search.
 
     Returns
     -------
     list of str
-        Dotted module names.
+        Dotted module names, each once; of a late fusion, also those of its branches.
     """
-    module = BUILT_IN[kind].partition(":")[0]
-    return [module, FITTING] if kind == "estimator" else [module]
+    sources: dict[str, None] = {}
+    for model in models:
+        sources[BUILT_IN[model.kind].partition(":")[0]] = None
+        if model.kind == "estimator":
+            sources[FITTING] = None
+        sources |= dict.fromkeys(sources_of(*getattr(model, "branches", ())))
+    return list(sources)
 
 
 def build_model(settings: Any, input_shapes: Sequence[InputShape], num_classes: int) -> Classifier:

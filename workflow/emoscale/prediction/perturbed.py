@@ -10,7 +10,7 @@ import torch
 from emoscale.config.robustness import CLEAN
 from emoscale.runtime.devices import use_deterministic_algorithms
 from emoscale.runtime.errors import StoreError
-from emoscale.store.index import FeatureStore
+from emoscale.store.index import FeatureStore, versions_text
 from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.prepared_cell import shape_of
@@ -70,6 +70,12 @@ def predict_conditions(
 
 def _check_extraction(perturbed: FeatureStore, clean: FeatureStore) -> None:
     """Raise `StoreError` if more than the audio differs."""
+    if perturbed.versions != clean.versions:
+        raise StoreError(
+            f"{perturbed.path}: was extracted with {versions_text(perturbed.versions)}, but "
+            f"{clean.path} with {versions_text(clean.versions)}; remove the folder that the "
+            "installed versions did not write, and run again"
+        )
     same = perturbed.description() == clean.description()
     if not same or shape_of(perturbed) != shape_of(clean):
         raise StoreError(

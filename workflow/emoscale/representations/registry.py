@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from emoscale.config.representations import ExternalSettings, external_entry_poi
 from emoscale.representations.contract import Representation
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.runtime.errors import ConfigurationError, error_summary
-from emoscale.runtime.provenance import PACKAGE
+from emoscale.runtime.provenance import PACKAGE, installed_versions
 
 BUILT_IN = {
     "code_roberta": "emoscale.representations.code_roberta:CodeRoberta",
@@ -27,6 +28,21 @@ BUILT_IN = {
 }
 """Class or factory of each built-in kind, imported on use, so that a kind needs only its own
 dependencies."""
+
+_DECODING_PACKAGES = ("soundfile", "soxr")
+_NETWORK_PACKAGES = ("torch", "transformers")
+_PACKAGES: dict[str, tuple[str, ...]] = {
+    "code_roberta": (*_DECODING_PACKAGES, *_NETWORK_PACKAGES),
+    "logmel": (*_DECODING_PACKAGES, "torch", "torchaudio"),
+    "mfcc": (*_DECODING_PACKAGES, "torch", "torchaudio"),
+    "opensmile": (*_DECODING_PACKAGES, "opensmile"),
+    "transformers_audio": (*_DECODING_PACKAGES, *_NETWORK_PACKAGES),
+    "transformers_text": (*_NETWORK_PACKAGES, "tokenizers"),
+    "vq_wav2vec": (*_DECODING_PACKAGES, "torch"),
+    "wav2vec": (*_DECODING_PACKAGES, "torch"),
+    "waveform": _DECODING_PACKAGES,
+}
+"""Packages whose versions may change the features of each built-in kind."""
 
 FAIRSEQ_BACKEND = "emoscale.representations.fairseq_backend"
 FAIRSEQ_SCRIPT = PACKAGE.parents[1] / "scripts" / "fairseq_backend.py"
@@ -96,6 +112,32 @@ def representation_sources(kind: str, backend: str = "native") -> list[str | Pat
         name = f"{name}.{submodule}"
         spec = importlib.machinery.PathFinder.find_spec(name, search_path)
     return [Path(spec.origin)] if spec and spec.origin and spec.has_location else []
+
+
+def feature_versions(kind: str) -> dict[str, str]:
+    """Return the installed versions of the packages that may change the features of a kind.
+
+    Builds of one version, such as those of torch for different GPUs, count as the same, as devices
+    do.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of representation. Of one from outside the project, the packages are all that built-in
+        kinds of networks use, and that of its module.
+
+    Returns
+    -------
+    dict of str to str
+        Version by name of the distribution.
+    """
+    names = _PACKAGES.get(kind)
+    if names is None:
+        module = module_name(kind).partition(".")[0]
+        of_module = importlib.metadata.packages_distributions().get(module, ())
+        names = (*_DECODING_PACKAGES, "numpy", "torch", "torchaudio", "transformers", *of_module)
+    versions = installed_versions(names)
+    return {name: version.partition("+")[0] for name, version in versions.items()}
 
 
 def build_representation(settings: Any, device: str = "cpu") -> Representation:

@@ -206,11 +206,23 @@ def _load_tokenizer(name: str, folder: Path, transformers: Any) -> Any:
             "character span of a token; use a model with a fast tokenizer (tokenizer.json)"
         )
     # Without its files transformers creates a tokenizer with an empty vocabulary.
-    files = [tokenizer.vocab_files_names.get(key) for key in ("tokenizer_file", "vocab_file")]
-    expected = [file for file in files if file]
+    names = [tokenizer.vocab_files_names.get(key) for key in ("tokenizer_file", "vocab_file")]
+    expected = [file for file in names if file]
     if not any((folder / file).exists() for file in expected):
         raise CheckpointError(
             f"{name} has no tokenizer: {' or '.join(expected)} is missing; add the model's file"
+        )
+    # WordPiece and SentencePiece vocabularies do not say whether the text is converted to lower
+    # case, and transformers would assume the default of the model's class.
+    vocabulary = tokenizer.vocab_files_names.get("vocab_file", "")
+    described = any(
+        (folder / file).exists() for file in ("tokenizer.json", "tokenizer_config.json")
+    )
+    if vocabulary.endswith((".txt", ".model")) and not described:
+        raise CheckpointError(
+            f"{name} has its tokenizer as {vocabulary} only, without tokenizer_config.json, which "
+            "says whether the model is cased: add the model's file, or write one with "
+            '{"do_lower_case": true} (or false)'
         )
     return tokenizer
 

@@ -52,3 +52,21 @@ def use_deterministic_algorithms(device: torch.device) -> None:
         torch.use_deterministic_algorithms(True)
         # Nothing reads memory before it is written, and filling each array takes time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device for records: the same for devices that compute equal numbers.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    str
+        ``cpu``, or a GPU with its model, such as ``cuda (NVIDIA A100-SXM4-80GB)``.
+    """
+    if device.type != "cuda":
+        return str(device)
+    return f"cuda ({torch.cuda.get_device_name(device)})"

@@ -99,6 +99,27 @@ def code_digest(*sources: Path | str) -> str:
     ConfigurationError
         If a file is not valid Python.
     """
+    return digest(source_digests(*sources))
+
+
+def source_digests(*sources: Path | str) -> dict[str, str]:
+    """Return the digest of each file that `code_digest` covers.
+
+    Parameters
+    ----------
+    *sources : Path or str
+        Paths, also outside the package, or dotted names of emoscale modules.
+
+    Returns
+    -------
+    dict of str to str
+        Digest of the file's statements by its name; a module's name is its path within the package.
+
+    Raises
+    ------
+    ConfigurationError
+        If a file is not valid Python.
+    """
     digests: dict[str, str] = {}
     pending = [_source_path(source) for source in sources]
     while pending:
@@ -108,7 +129,7 @@ def code_digest(*sources: Path | str) -> str:
             continue
         digests[name], imported = _parse_source(path, path.stat().st_mtime_ns)
         pending.extend(imported)
-    return digest(digests)
+    return digests
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
@@ -124,8 +145,24 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
     dict of str to str
         Version by name, with the additional names "python" and "emoscale".
     """
-    versions = {name: importlib.metadata.version(name) for name in names}
+    versions = installed_versions(names)
     return {"python": platform.python_version(), "emoscale": __version__, **versions}
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the installed versions of packages.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of distributions.
+
+    Returns
+    -------
+    dict of str to str
+        Version by name.
+    """
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 def _source_path(source: Path | str) -> Path:

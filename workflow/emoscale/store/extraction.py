@@ -14,6 +14,7 @@ import polars as pl
 from emoscale.audio.utterances import prefetch, transcript_of, waveform_of
 from emoscale.representations.batching import AdaptiveBatchExtractor, memory_advice, plan_batches
 from emoscale.representations.contract import Representation, UtteranceFeatures, Waveform
+from emoscale.representations.registry import feature_versions
 from emoscale.representations.word_alignment import token_seconds
 from emoscale.runtime.errors import AudioError, StoreError, UserError, error_summary
 from emoscale.runtime.progress import WorkProgress
@@ -129,6 +130,7 @@ def shard_header(
         checkpoint_sha256=getattr(representation, "checkpoint_sha256", ""),
         layers=tuple(getattr(representation, "layers", None) or ()),
         pretrained_weights=pretrained_weights,
+        versions=canonical_json(feature_versions(settings.kind)),
     )
 
 

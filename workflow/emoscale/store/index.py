@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,12 +165,13 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
     Raises
     ------
     StoreError
-        If a shard is damaged, shards differ in settings, code or weights, or an utterance is in two
-        shards.
+        If a shard is damaged, shards differ in settings, code, weights or package versions, or an
+        utterance is in two shards.
     """
     rows: list[dict[str, object]] = []
     digests: dict[str, str] = {}
     corpus_digests: dict[str, str] = {}
+    shards_of_versions: dict[str, list[str]] = {}
     reference: ShardHeader | None = None
     for shard in shards:
         header, summary = read_header(shard), verify_shard(shard)
@@ -180,6 +181,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
                 f"{shard} was extracted with other settings, code or weights than {shards[0]}; "
                 "remove it and run again"
             )
+        shards_of_versions.setdefault(header.versions, []).append(shard.name)
         digests[shard.name] = shard_digest(shard)
         corpus_digests[shard.name] = header.shard_sha256
         rows += [
@@ -194,6 +196,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
         ]
     if reference is None:
         raise StoreError(f"{path}: there are no shards to index")
+    _check_versions(path.parent, shards_of_versions)
     table = dataframe_of(rows, FEATURE_INDEX).sort("utterance")
     duplicates = table.filter(pl.col("utterance").is_duplicated())
     if len(duplicates):
@@ -209,6 +212,7 @@ def index_shards(shards: Sequence[Path], path: Path) -> None:
         "corpus_sha256": digest(corpus_digests),
         "layers": json.dumps(reference.layers),
         "pretrained_weights": reference.pretrained_weights,
+        "versions": reference.versions,
     }
     write_table(table, path, FEATURE_INDEX, metadata)
 
@@ -236,6 +240,8 @@ class FeatureStore:
         self.layer = layer
         self._index = read_table(index, FEATURE_INDEX)
         metadata = read_metadata(index)
+        if "versions" not in metadata:
+            raise DamagedFileError(self.path, "was written by another version of emoscale")
         self.shards: dict[str, str] = json.loads(metadata["shards"])
         self.sha256 = metadata["features_sha256"]
         self.dimension = int(metadata["dimension"])
@@ -243,6 +249,7 @@ class FeatureStore:
         self.pretrained_weights = metadata["pretrained_weights"]
         self.checkpoint_sha256 = metadata["checkpoint_sha256"]
         self.corpus_sha256 = metadata["corpus_sha256"]
+        self.versions: dict[str, str] = json.loads(metadata["versions"])
         self._representation = metadata["representation"]
         self.layers: tuple[int, ...] = tuple(json.loads(metadata["layers"]))
         if layer is not None and layer not in self.layers:
@@ -255,13 +262,14 @@ class FeatureStore:
         return self.path.parent.name
 
     def description(self) -> dict[str, Any]:
-        """Return what is needed to compute the same features of other recordings."""
+        """Return what determines the features of a recording, beside the code."""
         return {
             "name": self.name,
             "settings": json.loads(self._representation),
             "layer": self.layer,
             "pretrained_weights": self.pretrained_weights,
             "checkpoint_sha256": self.checkpoint_sha256,
+            "package_versions": self.versions,
         }
 
     @property
@@ -398,3 +406,37 @@ def _extraction_key(header: ShardHeader) -> tuple[object, ...]:
         header.layers,
         header.pretrained_weights,
     )
+
+
+def _check_versions(folder: Path, shards_of_versions: Mapping[str, Sequence[str]]) -> None:
+    """Raise `StoreError` if the shards of a folder were extracted with different packages."""
+    if len(shards_of_versions) > 1:
+        groups = [
+            f"{_enumerate(shards)} with {versions_text(json.loads(versions))}"
+            for versions, shards in shards_of_versions.items()
+        ]
+        raise StoreError(
+            f"{folder}: different versions of packages extracted {', and '.join(groups)}; remove "
+            "the shards of all but the installed version, and run again"
+        )
+
+
+def versions_text(versions: Mapping[str, str]) -> str:
+    """Return versions of packages as an enumeration.
+
+    Parameters
+    ----------
+    versions : mapping of str to str
+        Version by package.
+
+    Returns
+    -------
+    str
+        Text, such as ``soxr 1.0.0, torch 2.13.0``.
+    """
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "none"
+
+
+def _enumerate(shards: Sequence[str]) -> str:
+    further = len(shards) - 3
+    return ", ".join(shards[:3]) + (f" and {further} others" if further > 0 else "")

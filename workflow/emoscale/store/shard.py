@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from emoscale.runtime.errors import DamagedFileError, StoreError
 from emoscale.runtime.memory import FEWER_PARALLEL_STEPS
 
-SCHEMA = "emoscale-features-2"
+SCHEMA = "emoscale-features-3"
 CODEBOOK, CHARACTERS, SECONDS = "codebook", "characters", "seconds"
 _REQUIRED = ("offsets", "utterance", "chunks")
 _OPTIONAL = (CODEBOOK, CHARACTERS, SECONDS)
@@ -79,6 +79,9 @@ class ShardHeader:
 
     pretrained_weights: str = ""
     """Source of the pre-trained weights; empty if there are none."""
+
+    versions: str = "{}"
+    """Canonical JSON of the versions of packages that may change the features."""
 
     def frame_datasets(self) -> dict[str, int | None]:
         """Return the names of the datasets with frames, and the layer of each."""
@@ -318,11 +321,10 @@ def _open(path: Path | str) -> Iterator[h5py.File]:
     try:
         # A complete shard is never modified, so no lock is needed (NFS may not support locks).
         with h5py.File(path, "r", locking=False) as file:
-            if (
-                not file.attrs.get("complete", False)
-                or _decode_text(file.attrs["schema"]) != SCHEMA
-            ):
+            if not file.attrs.get("complete", False):
                 raise DamagedFileError(path, "is not a complete feature shard")
+            if _decode_text(file.attrs["schema"]) != SCHEMA:
+                raise DamagedFileError(path, "was written by another version of emoscale")
             _check_datasets(file, os.path.getsize(path))
             yield file
     except _READ_ERRORS as error:
@@ -399,6 +401,7 @@ def _read_header(file: h5py.File) -> ShardHeader:
         checkpoint_sha256=texts["checkpoint_sha256"],
         layers=tuple(int(layer) for layer in json.loads(texts["layers"])),
         pretrained_weights=texts["pretrained_weights"],
+        versions=texts["versions"],
     )
     stored_digest = _decode_text(file.attrs["header_sha256"]) + "."
     if header_attributes(header)["header_sha256"] != stored_digest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -220,7 +221,7 @@ class ShardWriter:
         if np.issubdtype(self._dtype, np.floating) and not np.isfinite(stored).all():
             raise StoreError(
                 f"{self._path}: {utterance} has a value that is not finite in {self._dtype}"
-                + ("; set storage_dtype: float32" if np.isfinite(frames).all() else "")
+                + self._larger_type_hint(frames)
             )
         if self._codebook is not None:
             size = self._codebook.shape[1]
@@ -229,6 +230,13 @@ class ShardWriter:
                     f"{self._path}: {utterance} has a code outside the codebook of {size} codes"
                 )
         return stored
+
+    def _larger_type_hint(self, frames: NDArray[np.generic]) -> str:
+        """Return advice for values beyond float16; networks convert to it, so they are infinite."""
+        has_setting = "storage_dtype" in json.loads(self._header.representation)
+        if has_setting and self._dtype == np.float16 and not np.isnan(frames).any():
+            return "; set storage_dtype: float32"
+        return ""
 
 
 def write_shard(

@@ -134,13 +134,10 @@ TEXTS = pa.schema([_RECORDING_FIELDS[0], *_TEXT_FIELDS])
 """Transcripts, in a table of their own so that a corrected transcript changes no fold."""
 
 TALKERS = pa.schema(
-    [
-        field
-        for field in _RECORDING_FIELDS
-        if field.name in ("utterance", "audio", "start", "end", "seconds", "speaker")
-    ]
+    [field for field in _RECORDING_FIELDS if field.name in (*_LOCATION_COLUMNS, "speaker")]
 )
-"""Utterances that babble noise may be made of."""
+"""Utterances that babble noise may be made of, with digests of their audio: Snakemake takes a small
+file with the same content for unchanged, and babble depends on the audio."""
 
 EXTRACTION_INPUTS = pa.schema(
     [*(field for field in _RECORDING_FIELDS if field.name in _LOCATION_COLUMNS), *_TEXT_FIELDS[:2]]

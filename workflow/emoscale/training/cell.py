@@ -17,6 +17,7 @@ from emoscale.runtime.provenance import digest
 from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
 from emoscale.training.cell_features import class_indices
 from emoscale.training.prepared_cell import Cell, PreparedCell, prepare_cell
+from emoscale.training.run_record import WEIGHTS, weights_prefix
 from emoscale.training.targets import targets_from_votes
 from emoscale.training.tasks import (
     PlannedTraining,
@@ -88,6 +89,14 @@ def train_cell(cell: Cell, folder: Path, device: torch.device) -> CellSummary:
         for repeat in range(len(prepared.repeats))
     ]
     write_run(prepared, repeats, folder, seconds + time.perf_counter() - start)
+    selected = {
+        identities[number, prepared.trials[repeat.selected].number]: (
+            weights_prefix(number),
+            repeat.trials[repeat.selected],
+        )
+        for number, repeat in enumerate(repeats)
+    }
+    cache.share(folder / WEIGHTS, selected)
     cache.prune(set(identities.values()))
     return CellSummary(cached, len(plan), cache.damaged)
 

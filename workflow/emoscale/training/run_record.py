@@ -93,6 +93,9 @@ class InputRecord(_RecordModel):
     checkpoint_sha256: str
     """Digest of the pre-trained weights; empty without any."""
 
+    package_versions: dict[str, str]
+    """Versions of the packages that extracted the features."""
+
     @property
     def reference(self) -> str:
         """Name of the representation and its selected layer, such as wavlm/6."""
@@ -196,6 +199,8 @@ class RunRecord(_RecordModel):
     """Further settings for predicting new recordings; no training depends on them."""
 
     device: str
+    """Device of the trainings; of a GPU also its model."""
+
     threads: int
     seconds: float
     """Wall-clock time of all trainings, including those read from the cache."""
@@ -229,6 +234,22 @@ class RunRecord(_RecordModel):
                     f"training_counts of repeat {repeat.repeat} are not those of the run's classes"
                 )
         return self
+
+
+def weights_prefix(repeat: int) -> str:
+    """Return the prefix of the names of a repeat's weights in the file `WEIGHTS`.
+
+    Parameters
+    ----------
+    repeat : int
+        Number of the repeat, from 0.
+
+    Returns
+    -------
+    str
+        The prefix.
+    """
+    return f"repeat_{repeat}."
 
 
 def settings_json(settings: CellSettings) -> str:

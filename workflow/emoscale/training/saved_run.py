@@ -25,6 +25,7 @@ from emoscale.training.run_record import (
     RunRecord,
     read_run_record,
     verify_run_file,
+    weights_prefix,
 )
 from emoscale.training.tasks import Weights, predict_from_weights
 
@@ -169,7 +170,7 @@ def read_run(folder: Path | str) -> SavedRun:
     tensors = _read_weights(path)
     repeats = []
     for repeat in record.repeats:
-        prefix = f"repeat_{repeat.repeat}."
+        prefix = weights_prefix(repeat.repeat)
         weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         _check_weights(path, repeat, record, weights)
         repeats.append(SavedRepeat(repeat.repeat, repeat.model, repeat.precision, weights))
@@ -229,5 +230,12 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
         and shape["weights"] == (rows, columns)
         and shape["intercepts"] == (rows,)
         and shape["temperature"] == (1,)
-        and (not has_kernel or (shape["gamma"] == (1,) and shape["support"] == (columns, width)))
+        and (
+            not has_kernel
+            or (
+                shape["gamma"] == (1,)
+                and shape["support"] == (columns, width)
+                and arrays["support"].dtype == np.float32  # earlier ones are standardised, float64
+            )
+        )
     )

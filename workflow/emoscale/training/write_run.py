@@ -19,12 +19,14 @@ from safetensors.torch import save_file
 from emoscale.config.search import Trial
 from emoscale.models.contract import InputShape
 from emoscale.models.layers import normalised_layer_weights
+from emoscale.runtime.devices import device_name
 from emoscale.runtime.files import atomic_path
 from emoscale.runtime.provenance import digest, file_sha256, package_versions
 from emoscale.store.index import FeatureStore
 from emoscale.tables.parquet import dataframe_of, write_table
 from emoscale.tables.schemas import HISTORY as HISTORY_SCHEMA
 from emoscale.tables.schemas import predictions_schema
+from emoscale.training.cache import NUMERICAL_PACKAGES
 from emoscale.training.prepared_cell import PreparedCell
 from emoscale.training.run_record import (
     HISTORY,
@@ -36,6 +38,7 @@ from emoscale.training.run_record import (
     RunRecord,
     TrialRecord,
     settings_json,
+    weights_prefix,
     write_run_record,
 )
 from emoscale.training.tasks import TrainedModel, Weights
@@ -86,7 +89,7 @@ def write_run(
     ]
     write_table(dataframe_of(history, HISTORY_SCHEMA), folder / HISTORY, HISTORY_SCHEMA)
     weights = {
-        f"repeat_{number}.{key}": value.contiguous()
+        weights_prefix(number) + key: value.contiguous()
         for number, repeat in enumerate(repeats)
         for key, value in repeat.weights.items()
     }
@@ -111,14 +114,14 @@ def write_run(
         development_utterances=len(prepared.development),
         test_utterances=len(prepared.test),
         prediction=cell.prediction,
-        device=str(prepared.device),
+        device=device_name(prepared.device),
         threads=torch.get_num_threads(),
         seconds=seconds,
         peak_memory_megabytes=_peak_memory_megabytes(),
         settings_sha256=digest(settings_json(cell.settings)),
         code_sha256=cell.code_sha256,
         protocol_sha256=cell.protocol_sha256,
-        versions=package_versions(["torch", "numpy", "h5py", "polars"]),
+        versions=package_versions([*NUMERICAL_PACKAGES, "h5py", "polars"]),
         files={name: file_sha256(folder / name) for name in (PREDICTIONS, HISTORY, WEIGHTS)},
     )
     write_run_record(record, folder)

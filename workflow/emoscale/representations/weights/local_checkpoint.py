@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from emoscale.config.checkpoints import source_of
 from emoscale.runtime.errors import CheckpointError
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import digest, file_sha256
@@ -45,8 +47,11 @@ class CheckpointRecord:
     pretrained_weights: str
     """Description for tables."""
 
+    source: str = ""
+    """Its settings as JSON, see `emoscale.config.checkpoints.source_of`."""
 
-def write_checkpoint_record(path: Path | str, checkpoint: LocalCheckpoint) -> None:
+
+def write_checkpoint_record(path: Path | str, checkpoint: LocalCheckpoint, settings: Any) -> None:
     """Write the record of a checkpoint as JSON, atomically.
 
     Parameters
@@ -55,8 +60,12 @@ def write_checkpoint_record(path: Path | str, checkpoint: LocalCheckpoint) -> No
         The file to write.
     checkpoint : LocalCheckpoint
         The fetched checkpoint.
+    settings : CheckpointSettings
+        Its settings.
     """
-    record = CheckpointRecord(checkpoint.name, checkpoint.sha256, checkpoint.pretrained_weights)
+    record = CheckpointRecord(
+        checkpoint.name, checkpoint.sha256, checkpoint.pretrained_weights, source_of(settings)
+    )
     write_json(path, asdict(record))
 
 
@@ -84,6 +93,34 @@ def read_checkpoint_record(path: Path | str) -> CheckpointRecord:
         raise CheckpointError(f"{path} does not exist; run again") from None
     except (OSError, ValueError, TypeError):
         raise CheckpointError(f"{path} is damaged; remove it and run again") from None
+
+
+def check_stated_digest(path: Path | str, settings: Any) -> None:
+    """Check that weights which a study has fetched have the digest that its configuration states.
+
+    Parameters
+    ----------
+    path : Path or str
+        Record of the checkpoint. If there is none, or it is of other settings, the checkpoint has
+        yet to be fetched, which checks the digest.
+    settings : CheckpointSettings
+        Settings of the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the digests differ, or the record is damaged.
+    """
+    stated = getattr(settings, "sha256", None)
+    if stated is None or not Path(path).exists():
+        return
+    record = read_checkpoint_record(path)
+    if record.source == source_of(settings) and record.sha256 != stated:
+        raise CheckpointError(
+            f"checkpoints.{record.name}.sha256 is {stated}, but the study was computed with "
+            f"weights of sha256 {record.sha256} ({path}); correct sha256, or remove that file to "
+            "fetch other weights"
+        )
 
 
 def folder_sha256(folder: Path) -> str:

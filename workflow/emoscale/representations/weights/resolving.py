@@ -12,6 +12,7 @@ import click
 
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
+from emoscale.config.representations import expand_home
 from emoscale.representations.weights.local_checkpoint import (
     LocalCheckpoint,
     read_checkpoint_record,
@@ -98,7 +99,7 @@ def resolve_checkpoints(settings: Any, checkpoints: Sequence[LocalCheckpoint]) -
             paths[key] = str(by_name[value].path)
             descriptions.append(by_name[value].pretrained_weights)
         else:
-            paths[key] = str(Path(value).expanduser()) if value.startswith("~") else value
+            paths[key] = expand_home(value)
             descriptions.append(Path(value).name if Path(paths[key]).exists() else value)
     return settings.model_copy(update=paths), ", ".join(descriptions)
 
