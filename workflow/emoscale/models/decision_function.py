@@ -23,7 +23,7 @@ class FittedDecision:
     """[dim] mean of the training vectors."""
 
     scale: Array
-    """[dim] divisor of the centred vectors."""
+    """[dim] factor of the centred vectors; 0 where the training vectors do not vary."""
 
     present: NDArray[np.int64]
     """[k] classes of the training utterances, sorted; decision values are in this order."""
@@ -42,6 +42,9 @@ class FittedDecision:
 
     gamma: Array | None = None
     """[1] coefficient of the Gaussian (RBF) kernel."""
+
+    bound: Array | None = None
+    """[1] largest absolute value of the standardised vectors; None: no limit."""
 
     def with_inverse_temperature(self, factor: float) -> FittedDecision:
         """Return a copy with another inverse temperature.
@@ -82,7 +85,7 @@ class FittedDecision:
         array
             Decision values, ``[n, k]``.
         """
-        standardised = (vectors - self.mean) / self.scale
+        standardised = standardise(vectors, self.mean, self.scale, self.bound)
         if self.support is None or self.gamma is None:
             return standardised @ self.weights.T + self.intercepts
         kernel = np.exp(-self.gamma * _squared_distances(standardised, self.support))
@@ -110,7 +113,12 @@ class FittedDecision:
 
 
 def linear_decision(
-    classifier: Any, mean: Array, scale: Array, present: NDArray[np.int64], basis: Array | None
+    classifier: Any,
+    mean: Array,
+    scale: Array,
+    bound: Array | None,
+    present: NDArray[np.int64],
+    basis: Array | None,
 ) -> FittedDecision:
     """Extract the decision function of a fitted linear classifier.
 
@@ -121,7 +129,9 @@ def linear_decision(
     mean : array
         Mean of the training vectors, ``[dim]``.
     scale : array
-        Divisor of the centred vectors, ``[dim]``.
+        Factor of the centred vectors, ``[dim]``.
+    bound : array or None
+        Largest absolute value of the standardised vectors, ``[1]``; None: no limit.
     present : array
         Classes of the training utterances, ``[k]``.
     basis : array or None
@@ -140,11 +150,15 @@ def linear_decision(
     if len(present) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights])
         intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
-    return FittedDecision(mean, scale, present, weights, intercepts, np.ones(1))
+    return FittedDecision(mean, scale, present, weights, intercepts, np.ones(1), bound=bound)
 
 
 def kernel_decision(
-    classifier: Any, mean: Array, scale: Array, present: NDArray[np.int64]
+    classifier: Any,
+    mean: Array,
+    scale: Array,
+    bound: Array | None,
+    present: NDArray[np.int64],
 ) -> FittedDecision:
     """Extract the decision function of a fitted `SVC` with an RBF kernel, one-vs-one.
 
@@ -158,7 +172,9 @@ def kernel_decision(
     mean : array
         Mean of the training vectors, ``[dim]``.
     scale : array
-        Divisor of the centred vectors, ``[dim]``.
+        Factor of the centred vectors, ``[dim]``.
+    bound : array or None
+        Largest absolute value of the standardised vectors, ``[1]``; None: no limit.
     present : array
         Classes of the training utterances, ``[k]``.
 
@@ -189,7 +205,31 @@ def kernel_decision(
         np.ones(1),
         support=classifier.support_vectors_,
         gamma=np.array([classifier.gamma]),
+        bound=bound,
     )
+
+
+def standardise(vectors: Array, mean: Array, scale: Array, bound: Array | None) -> Array:
+    """Standardise vectors.
+
+    Parameters
+    ----------
+    vectors : array
+        Vectors, ``[n, dim]``.
+    mean : array
+        Mean of the training vectors, ``[dim]``.
+    scale : array
+        Factor of the centred vectors, ``[dim]``.
+    bound : array or None
+        Largest absolute value of the result, ``[1]``; None: no limit.
+
+    Returns
+    -------
+    array
+        Standardised vectors, ``[n, dim]``.
+    """
+    standardised = (vectors - mean) * scale
+    return standardised if bound is None else np.clip(standardised, -bound, bound)
 
 
 def softmax(logits: Array) -> Array:
