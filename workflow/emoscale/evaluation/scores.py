@@ -156,7 +156,9 @@ def scores_schema(classes: list[str]) -> pa.Schema:
                 "peak memory of its largest job, megabytes",
                 measured=True,
             ),
-            schema_field("notes", pa.string(), "warnings of the protocol checks"),
+            schema_field(
+                "notes", pa.string(), "warnings of the protocol checks; normalisation by speaker"
+            ),
         ]
     )
 

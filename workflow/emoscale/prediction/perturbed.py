@@ -13,6 +13,7 @@ from emoscale.store.index import FeatureStore
 from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.cell_features import CellFeatures
+from emoscale.training.normalisation import input_normalisations
 from emoscale.training.prepared_cell import shape_of
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
@@ -37,7 +38,8 @@ def predict_conditions(
         Features that the run was trained on, one store per input.
     perturbed : mapping of str to sequence of FeatureStore
         Features of each perturbed condition, one store per input; those of an input that is not
-        audio are the clean ones.
+        audio are the clean ones. A run that normalises by speaker normalises perturbed features by
+        the perturbed recordings of the speaker.
     device : torch.device
         Device of the computation.
     memory_bytes : int or None
@@ -67,7 +69,12 @@ def predict_conditions(
         for store, clean_store in zip(stores, clean, strict=True):
             _check_extraction(store, clean_store)
         budget = MemoryBudget(memory_bytes)
-        cell_features = CellFeatures(keys, [store.load(keys, budget) for store in stores], device)
+        cell_features = CellFeatures(
+            keys,
+            [store.load(keys, budget) for store in stores],
+            device,
+            input_normalisations(run.normalisation, stores, keys, device),
+        )
         tables += [
             _predictions(run, repeat, cell_features, test).select(
                 pl.lit(condition).alias("condition"), "*"

@@ -140,7 +140,7 @@ TALKERS = pa.schema(
         if field.name in ("utterance", "audio", "start", "end", "seconds", "speaker")
     ]
 )
-"""Utterances that babble noise may be made of."""
+"""All usable recordings with their speakers, for babble noise and normalisation by speaker."""
 
 EXTRACTION_INPUTS = pa.schema(
     [*(field for field in _RECORDING_FIELDS if field.name in _LOCATION_COLUMNS), *_TEXT_FIELDS[:2]]
@@ -159,6 +159,19 @@ FEATURE_INDEX = pa.schema(
     ]
 )
 """Index of the features of each utterance; the digests of the shards are in its metadata."""
+
+SPEAKER_STATISTICS = pa.schema(
+    [
+        schema_field("speaker", pa.string(), "speaker"),
+        schema_field("utterances", pa.list_(pa.string()), "keys of the speaker's utterances"),
+        schema_field("frames", pa.int64(), "number of frames of these utterances"),
+        schema_field(
+            "mean", pa.list_(pa.float64()), "mean over the frames, of each dimension of each layer"
+        ),
+        schema_field("std", pa.list_(pa.float64()), "population standard deviation"),
+    ]
+)
+"""Statistics of the features of each speaker, for normalisation by speaker."""
 
 HISTORY = pa.schema(
     [

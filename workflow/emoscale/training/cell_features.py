@@ -11,6 +11,7 @@ from torch import Tensor
 from emoscale.models.contract import PackedFrames
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import Features, FeatureStore
+from emoscale.training.normalisation import NormaliseUtterance
 
 
 class CellFeatures:
@@ -24,14 +25,25 @@ class CellFeatures:
         Features of these utterances, one entry per input of the model, in its order.
     device : torch.device
         Device of the batches.
+    normalisations : sequence of callable or None
+        Normalisation of each input (`emoscale.training.normalisation`); None: of none.
     """
 
     def __init__(
-        self, utterances: Sequence[str], features: Sequence[Features], device: torch.device
+        self,
+        utterances: Sequence[str],
+        features: Sequence[Features],
+        device: torch.device,
+        normalisations: Sequence[NormaliseUtterance | None] | None = None,
     ) -> None:
         self.index_of = {key: index for index, key in enumerate(utterances)}
         self.device = device
-        self.inputs = [InputFeatures(each, device) for each in features]
+        self.inputs = [
+            InputFeatures(each, device, normalise)
+            for each, normalise in zip(
+                features, normalisations or [None] * len(features), strict=True
+            )
+        ]
 
     def indices(self, utterances: Sequence[str]) -> Tensor:
         """Return the indices of utterances.
@@ -75,9 +87,14 @@ class InputFeatures:
     device : torch.device
         Device of the batches. The frames themselves stay where they are if they are memory-mapped
         or would fill more than half of a GPU's free memory.
+    normalise : callable or None
+        Normalisation of an utterance's frames, computed anew for each batch; None: none.
     """
 
-    def __init__(self, features: Features, device: torch.device) -> None:
+    def __init__(
+        self, features: Features, device: torch.device, normalise: NormaliseUtterance | None = None
+    ) -> None:
+        self._normalise = normalise
         self.lengths = [int(length) for length in features.lengths]
         self._device = device
         frames = torch.from_numpy(features.frames)
@@ -103,7 +120,7 @@ class InputFeatures:
         PackedFrames
             The utterances' frames, one utterance after the other.
         """
-        frames = torch.cat([self._utterances[index] for index in indices]).to(self._device)
+        frames = torch.cat([self._frames(index) for index in indices]).to(self._device)
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[index] for index in indices])
@@ -142,13 +159,20 @@ class InputFeatures:
         std = ((within + between) / counts.sum()).sqrt()
         return mean.float(), std.float()
 
+    def _frames(self, index: int) -> Tensor:
+        """Return an utterance's frames; normalised ones are on the device of the batches."""
+        frames = self._utterances[index]
+        return (
+            frames if self._normalise is None else self._normalise(index, frames.to(self._device))
+        )
+
     def _utterance_moments(self, index: int) -> tuple[Tensor, Tensor]:
         """Return mean and sum of squared deviations of an utterance's frames, cached.
 
         Both are zero for an utterance without frames.
         """
         if index not in self._moments:
-            frames = self._utterances[index].to(self._device)
+            frames = self._frames(index).to(self._device)
             frames = frames if frames.dtype == torch.float64 else frames.float()
             mean = frames.sum(dim=0) / max(1, len(frames))
             self._moments[index] = (mean, (frames - mean).square_().sum(dim=0))

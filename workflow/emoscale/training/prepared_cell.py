@@ -22,6 +22,7 @@ from emoscale.training.cell_features import (
     check_word_times,
     fraction_without_times,
 )
+from emoscale.training.normalisation import check_several_frames, input_normalisations
 from emoscale.training.run_record import CellName
 
 
@@ -102,8 +103,8 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
     ------
     UserError
         Where the fold is too small for the training size, features are missing, the settings need
-        a development set that the fold does not have, or attention is limited to words and no
-        word has a time.
+        a development set that the fold does not have, attention is limited to words and no word
+        has a time, or a representation cannot be normalised as set.
     """
     fold = cell.fold
     repeats = [
@@ -119,6 +120,8 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
     trials = trials_of(cell.settings.model, cell.settings.training, cell.settings.search)
     if not development:
         _check_no_selection(trials)
+    normalisation = cell.settings.training.normalisation
+    check_several_frames(normalisation, cell.stores)
     training = sorted({key for repeat in repeats for key in repeat.utterances})
     utterances = training + development + test
     features = [store.load(utterances, budget) for store in cell.stores]
@@ -135,7 +138,12 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
         development,
         test,
         [shape_of(store) for store in cell.stores],
-        CellFeatures(utterances, features, device),
+        CellFeatures(
+            utterances,
+            features,
+            device,
+            input_normalisations(normalisation, cell.stores, utterances, device),
+        ),
         tokens_without_time,
     )
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from emoscale.config.training import Normalisation
 from emoscale.models.contract import InputShape
 from emoscale.models.decision_function import FittedDecision
 from emoscale.models.registry import build_model
@@ -75,6 +76,11 @@ class SavedRun:
     def shapes(self) -> list[InputShape]:
         """Shape of each input."""
         return [each.shape for each in self.inputs]
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Whose statistics the features are normalised by."""
+        return self.record.settings.training.normalisation
 
     @property
     def pretrained_weights(self) -> str:
@@ -191,7 +197,7 @@ def _check_weights(path: Path, repeat: RepeatRecord, record: RunRecord, weights:
     shapes, classes = [each.shape for each in record.inputs], len(record.classes)
     if repeat.model.kind == "estimator":
         known = [field.name for field in fields(FittedDecision)]
-        optional = {"support", "gamma"}
+        optional = {"support", "gamma", "bound"}
         valid = set(known) - optional <= set(weights) <= set(known)
         valid = valid and _is_valid_estimator(
             {name: value.numpy() for name, value in weights.items()}, shapes[0].dimension, classes
@@ -229,5 +235,6 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
         and shape["weights"] == (rows, columns)
         and shape["intercepts"] == (rows,)
         and shape["temperature"] == (1,)
+        and shape.get("bound", (1,)) == (1,)
         and (not has_kernel or (shape["gamma"] == (1,) and shape["support"] == (columns, width)))
     )
