@@ -53,7 +53,7 @@ def random_features(
     block = random.standard_normal((20_000, dimension), dtype=np.float32).astype(np.float16)
     frames = np.tile(block, (-(-int(lengths.sum()) // len(block)), 1))[: lengths.sum()]
     names = [str(number) for number in range(utterances)]
-    return CellFeatures(names, [Features(frames, lengths)], torch.device("cpu"))
+    return CellFeatures(names, [Features.packed(frames, lengths)], torch.device("cpu"))
 
 
 def emodb(dimension: int) -> CellFeatures:

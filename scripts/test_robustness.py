@@ -16,9 +16,6 @@ from emoscale.tables.parquet import read_fold, table_provenance, write_table
 from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.saved_run import SavedRun, read_run
 
-# Memory for everything but the features: libraries, a batch, and the block of a shard in reading.
-_OVERHEAD_MEGABYTES = 1500
-
 
 @click.command(help=__doc__)
 @file_option("--run", "Folder of the trained run.")
@@ -40,7 +37,6 @@ _OVERHEAD_MEGABYTES = 1500
 )
 @file_option("--output", "Table of predictions to write.")
 @computing_options
-@click.option("--memory", type=click.IntRange(min=2000), help="Memory limit of the job, megabytes.")
 @report_user_errors
 def main(
     run: Path,
@@ -50,7 +46,6 @@ def main(
     output: Path,
     device: str,
     threads: int,
-    memory: int | None,
 ) -> None:
     torch.set_num_threads(threads)
     saved = read_run(run)
@@ -62,11 +57,10 @@ def main(
         condition: _feature_stores(saved, (*features, *indices))
         for condition, indices in indices_of.items()
     }
-    memory_bytes = None if memory is None else (memory - _OVERHEAD_MEGABYTES) * 1_000_000
     fold = read_fold(protocol)
     with explain_out_of_memory(f"{saved.name} under perturbed conditions"):
         table = predict_conditions(
-            saved, fold, clean_stores, perturbed_stores, choose_device(device), memory_bytes
+            saved, fold, clean_stores, perturbed_stores, choose_device(device)
         )
     inputs = [run / "model.safetensors", protocol, *features, *perturbed]
     provenance = table_provenance(output.parent, __file__, inputs)

@@ -19,15 +19,11 @@ from emoscale.runtime.devices import choose_device
 from emoscale.runtime.memory import explain_out_of_memory
 from emoscale.runtime.provenance import code_digest, file_sha256
 from emoscale.store.index import FeatureStore
-from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.parquet import read_fold
 from emoscale.training.cell import train_cell
 from emoscale.training.memory import memory_advice
 from emoscale.training.prepared_cell import Cell
 from emoscale.training.run_record import CellName
-
-# Memory of a training besides its features: libraries, a batch, and the shard being read.
-_BASE_MEMORY_MEGABYTES = 1500
 
 
 @click.command(help=__doc__)
@@ -47,11 +43,6 @@ _BASE_MEMORY_MEGABYTES = 1500
 )
 @file_option("--output", "Folder of the run.")
 @computing_options
-@click.option(
-    "--memory",
-    type=click.IntRange(min=2000),
-    help="Memory limit of the job in megabytes; further features are memory-mapped files.",
-)
 @files_argument("features")
 @report_user_errors
 def main(
@@ -64,7 +55,6 @@ def main(
     output: Path,
     device: str,
     threads: int,
-    memory: int | None,
     features: tuple[Path, ...],
 ) -> None:
     """FEATURES: index of each representation's features, in the order of the model's inputs."""
@@ -82,12 +72,9 @@ def main(
         file_sha256(protocol),
         parse_settings(PredictionSettings, prediction, "--prediction"),
     )
-    budget = MemoryBudget()
-    if memory is not None:
-        budget = MemoryBudget((memory - _BASE_MEMORY_MEGABYTES) * 1_000_000)
     advice = memory_advice(parsed.model.kind, parsed.training.batch_size, stores)
     with explain_out_of_memory(f"{experiment}, {fold}, size {size}", advice):
-        summary = train_cell(cell, output, choose_device(device), budget)
+        summary = train_cell(cell, output, choose_device(device))
     for path in summary.damaged:
         click.echo(f"{path} is damaged and was not used; its training was repeated")
     click.echo(f"trainings: {summary.cached} from the cache, {summary.trained} trained")

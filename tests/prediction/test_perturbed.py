@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ import torch
 from emoscale.audio.conditions import PerturbedReader
 from emoscale.config.representations import MfccSettings
 from emoscale.config.robustness import WhiteNoise
+from emoscale.prediction import perturbed
 from emoscale.prediction.perturbed import predict_conditions
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import StoreError
@@ -23,6 +26,7 @@ from emoscale.tables.schemas import (
     TEXTS,
     perturbed_schema,
 )
+from emoscale.training.cell_features import CellFeatures
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
 
@@ -115,11 +119,30 @@ def test_perturbed_features_are_normalised_by_the_perturbed_recordings_of_the_sp
         predict_conditions(run, fold, clean, noisy, CPU)
 
 
+def test_features_of_one_condition_are_held_at_a_time(
+    small_study: SmallStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: weakref.WeakSet[CellFeatures] = weakref.WeakSet()
+
+    class Counted(CellFeatures):
+        def __init__(self, *arguments: Any) -> None:
+            assert not held
+            super().__init__(*arguments)
+            held.add(self)
+
+    monkeypatch.setattr(perturbed, "CellFeatures", Counted)
+    run = read_run(small_study.run_folder("pooled"))
+    clean = clean_stores(small_study, "pooled")
+    conditions = {"noise": [noisy_store(small_study, tmp_path, 10.0)]}
+    table = predict_conditions(run, fold_of(small_study), clean, conditions, CPU)
+    assert table["condition"].unique(maintain_order=True).to_list() == ["clean", "noise"]
+
+
 def test_perturbed_audio_has_equally_many_frames(small_study: SmallStudy, tmp_path: Path) -> None:
     keys = fold_of(small_study)["utterance"].to_list()
     (clean,) = clean_stores(small_study, "pooled")
-    perturbed = noisy_store(small_study, tmp_path, 0.0)
-    assert (perturbed.load(keys).lengths == clean.load(keys).lengths).all()
+    noisy = noisy_store(small_study, tmp_path, 0.0)
+    assert (noisy.load(keys).lengths == clean.load(keys).lengths).all()
 
 
 def test_features_of_other_settings_are_refused(small_study: SmallStudy, tmp_path: Path) -> None:

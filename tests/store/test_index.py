@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from emoscale.runtime.errors import StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.store.memory_budget import MemoryBudget
 
 HEADER = ShardHeader('{"kind":"mfcc"}', 2, 100.0, "code", "rows")
 KEYS = [f"u{number}" for number in range(9)]
@@ -49,7 +48,7 @@ def test_features_are_read_by_key_in_any_order(store: FeatureStore, keys: list[s
     features = store.load(keys)
     assert features.lengths.tolist() == [int(key[1:]) + 1 for key in keys]
     expected = np.concatenate([np.empty((0, 2), np.float16), *(create_frames(key) for key in keys)])
-    assert np.array_equal(features.frames, expected)
+    assert np.array_equal(features.gather(range(len(keys))), expected)
 
 
 def test_attributes_of_the_store(store: FeatureStore) -> None:
@@ -85,21 +84,63 @@ def test_an_utterance_in_two_shards_is_refused(tmp_path: Path) -> None:
         index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")
 
 
-def test_features_beyond_the_memory_budget_are_memory_mapped(tmp_path: Path) -> None:
-    store = FeatureStore(write_store(tmp_path))
-    files = sorted(tmp_path.iterdir())
-    in_memory = store.load(KEYS)
-    mapped = store.load(KEYS, MemoryBudget(memory_bytes=0, folder=tmp_path))
-    assert isinstance(mapped.frames, np.memmap)
-    assert not isinstance(in_memory.frames, np.memmap)
-    np.testing.assert_array_equal(in_memory.frames, mapped.frames)
-    assert sorted(tmp_path.iterdir()) == files
+def write_large_shard(folder: Path, layers: tuple[int, ...], groups: int = 0) -> Path:
+    """Write a shard of 100 utterances of 50 frames of 64 values, in layers or as codes."""
+    random = np.random.default_rng(0)
+    header = dataclasses.replace(HEADER, dimension=64, layers=layers)
+    keys = [f"u{number}" for number in range(100)]
+    if groups:
+        codebook = random.normal(size=(groups, 32, 64 // groups)).astype(np.float32)
+        codes = [random.integers(0, 32, (50, groups)) for _ in keys]
+        write_shard(folder / "00.h5", header, keys, codes, "int16", codebook)
+    else:
+        frames = [random.normal(size=(len(layers), 50, 64)) for _ in keys]
+        write_shard(folder / "00.h5", header, keys, frames, "float16")
+    index_shards([folder / "00.h5"], folder / "index.parquet")
+    return folder / "index.parquet"
 
 
-def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize(("layers", "groups"), [((3, 4, 7), 0), ((), 2)])
+def test_reading_an_utterance_needs_the_memory_of_one_utterance(
+    tmp_path: Path, layers: tuple[int, ...], groups: int
+) -> None:
+    store = FeatureStore(write_large_shard(tmp_path, layers, groups))
+    store.load(["u0"])  # libraries allocate caches once
+    tracemalloc.start()
+    try:
+        frames = store.load(["u42"]).gather([0])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    shard_bytes = 100 * frames.nbytes
+    assert peak < shard_bytes / 5
 
-    monkeypatch.setattr(os, "posix_fallocate", fail)
-    with pytest.raises(StoreError, match=r"no space for 0\.0 GB .*No space left.* TMPDIR"):
-        MemoryBudget(memory_bytes=0, folder=tmp_path).allocate((3, 2), np.dtype("float16"))
+
+def test_layers_are_read_in_their_order(tmp_path: Path) -> None:
+    index = write_large_shard(tmp_path, (3, 4, 7))
+    features = FeatureStore(index).load(["u7", "u3"])
+    frames = features.gather([1, 0])
+    assert features.frame_shape == (3, 64)
+    assert frames.shape == (100, 3, 64)
+    for number, layer in enumerate((3, 4, 7)):
+        single = FeatureStore(index, layer).load(["u3", "u7"]).gather([0, 1])
+        assert np.array_equal(frames[:, number], single)
+
+
+def test_each_shard_is_one_open_file(tmp_path: Path) -> None:
+    """A process may open 1,024 files by default."""
+    store = FeatureStore(write_large_shard(tmp_path, tuple(range(24))))
+    before = len(list(Path("/dev/fd").iterdir()))
+    features = store.load(["u1", "u2"])
+    assert len(list(Path("/dev/fd").iterdir())) - before <= 1
+    assert features.lengths.tolist() == [50, 50]
+
+
+def test_features_in_memory_outlive_their_shards(tmp_path: Path) -> None:
+    store = FeatureStore(write_large_shard(tmp_path, (0, 1)))
+    mapped = store.load(["u5", "u6"])
+    copied, expected = mapped.in_memory(), mapped.gather([1, 0])
+    with open(tmp_path / "00.h5", "r+b") as shard:
+        shard.write(bytes(os.path.getsize(shard.name)))
+    assert np.array_equal(copied.gather([1, 0]), expected)
+    assert not mapped.gather([1, 0]).any()

@@ -9,6 +9,7 @@ import pytest
 
 from emoscale.runtime.errors import StoreError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.index import Features
 from emoscale.store.speaker_statistics import (
     measure_speakers,
     read_speaker_statistics,
@@ -75,7 +76,7 @@ def test_an_utterance_without_frames_changes_nothing(tmp_path: Path) -> None:
     write_store(tmp_path)
     store = FeatureStore(tmp_path / "index.parquet")
     features = store.load(list(SPEAKER_OF))
-    empty = type(features)(features.frames[:0], np.zeros(1, dtype=np.int64))
+    empty = Features.packed(np.empty((0, 2, 3), np.float32), np.zeros(1, dtype=np.int64))
     whole = measure_speakers([(list(SPEAKER_OF), features)], SPEAKER_OF)
     with_empty = measure_speakers(
         [(["empty"], empty), (list(SPEAKER_OF), features)], SPEAKER_OF | {"empty": "s0"}

@@ -5,15 +5,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
 from emoscale.store.index import Features
-from emoscale.training.cell_features import check_word_times, fraction_without_times
+from emoscale.training.cell_features import (
+    InputFeatures,
+    check_word_times,
+    fraction_without_times,
+)
 
 
 def features(seconds: Any) -> Features:
-    return Features(np.zeros((4, 2)), np.array([4]), seconds=seconds)
+    return Features.packed(np.zeros((4, 2)), np.array([4]), seconds=seconds)
 
 
 def test_fraction_of_tokens_without_times() -> None:
@@ -21,6 +26,24 @@ def test_fraction_of_tokens_without_times() -> None:
     times = np.array([[0.0, 0.1], [nan, nan], [0.2, nan], [0.3, 0.4]])
     assert fraction_without_times(features(times)) == 0.5
     assert fraction_without_times(features(None)) is None
+
+
+@pytest.mark.parametrize(("free_bytes", "gathered_later"), [(1000, 0), (50, 1)])
+def test_mapped_features_are_copied_to_a_gpu_if_they_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, gathered_later: int
+) -> None:
+    """The device without data stands for a GPU; the features are 2 x 5 x 3 x 2 = 60 bytes."""
+    header = ShardHeader("{}", 3, None, "code", "rows")
+    write_shard(tmp_path / "00.h5", header, ["a", "b"], [np.ones((5, 3))] * 2, "float16")
+    index_shards([tmp_path / "00.h5"], tmp_path / "index.parquet")
+    features = FeatureStore(tmp_path / "index.parquet").load(["b", "a"])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_bytes, 2 * free_bytes))
+    inputs = InputFeatures(features, torch.device("meta"))
+    gathered = []
+    monkeypatch.setattr(Features, "gather", lambda _, indices, target: gathered.append(indices))
+    frames = inputs.batch([1, 0]).frames
+    assert (frames.device.type, tuple(frames.shape)) == ("meta", (10, 3))
+    assert len(gathered) == gathered_later
 
 
 def test_within_word_attention_without_times_is_an_error(tmp_path: Path) -> None:

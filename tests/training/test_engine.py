@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 import torch
@@ -30,15 +32,22 @@ SETTINGS = TrainingSettings(
 LABELS = torch.arange(60) % CLASSES
 
 
-def make_features(seed: int = 0, separation: float = 1.5) -> CellFeatures:
-    """Return 60 utterances of 5 to 30 frames of noise; each class shifts one dimension."""
+def make_features(
+    seed: int = 0, separation: float = 1.5, unknown: Collection[int] = ()
+) -> CellFeatures:
+    """Return 60 utterances of 5 to 30 frames of noise; each class shifts one dimension.
+
+    The values of the unknown utterances are NaN.
+    """
     generator = np.random.default_rng(seed)
     lengths = generator.integers(5, 30, 60)
     frames = [
         generator.normal(size=(length, 4)) + separation * np.eye(4)[label] + [10, -10, 0, 3]
         for length, label in zip(lengths, LABELS.tolist(), strict=True)
     ]
-    features = Features(np.concatenate(frames).astype(np.float16), lengths.astype(np.int64))
+    for index in unknown:
+        frames[index].fill(np.nan)
+    features = Features.packed(np.concatenate(frames).astype(np.float16), lengths)
     return CellFeatures([f"u{number}" for number in range(60)], [features], CPU)
 
 
@@ -120,9 +129,7 @@ def test_a_training_is_independent_of_earlier_random_numbers() -> None:
 
 
 def test_training_does_not_read_the_test_utterances() -> None:
-    features, modified = make_features(), make_features()
-    for index in TEST.tolist():
-        modified.inputs[0]._utterances[index].fill_(float("nan"))
+    features, modified = make_features(), make_features(unknown=TEST.tolist())
     assert train_model(features)[1].history == train_model(modified)[1].history
 
 
@@ -180,6 +187,19 @@ def test_statistics_are_over_all_frames_of_the_subset() -> None:
     torch.testing.assert_close(mean, frames.mean(dim=0).float(), rtol=1e-5, atol=1e-5)
     expected = frames.std(dim=0, correction=0).float()
     torch.testing.assert_close(std, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_of_many_utterances_need_the_memory_of_one() -> None:
+    frames = np.random.default_rng(0).normal(size=(1000, 3, 64)).astype(np.float16)
+    features = Features.packed(frames, np.full(500, 2))
+    inputs = CellFeatures([f"u{number}" for number in range(500)], [features], CPU).inputs[0]
+    indices = torch.arange(500)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        mean, _ = inputs.statistics(indices)
+    largest = max(event.cpu_memory_usage for event in profile.events() or [])
+    assert largest <= 2 * 3 * 64 * 8
+    expected = frames.astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(mean.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def make_features(inputs: int) -> CellFeatures:
         lengths = random.integers(2, 20, 60)
         frames = random.normal(size=(int(lengths.sum()), 4))
         frames += 0.7 * np.eye(4)[(LABELS.numpy() + index) % 4].repeat(lengths, axis=0)
-        features.append(Features(frames.astype(np.float16), lengths.astype(np.int64)))
+        features.append(Features.packed(frames.astype(np.float16), lengths))
     return CellFeatures([f"u{number}" for number in range(60)], features, CPU)
 
 

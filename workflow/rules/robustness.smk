@@ -95,8 +95,7 @@ rule test_robustness:
     shell:
         'python "$EMOSCALE_SCRIPTS"/test_robustness.py --run {params.run:q}'
         " --protocol {input.fold:q} {params.features:q} {params.perturbed:q}"
-        " --output {output:q} --device {resources.device} --threads {threads}"
-        " --memory {resources.mem_mb} > {log:q} 2>&1"
+        " --output {output:q} --device {resources.device} --threads {threads} > {log:q} 2>&1"
 
 
 rule score_robustness:

@@ -44,7 +44,7 @@ rule train:
         " --experiment {wildcards.experiment} --fold {wildcards.fold} --size {wildcards.size}"
         " --protocol {input.fold:q} --prediction {params.prediction:q}"
         " --output {params.folder:q} --device {resources.device} --threads {threads}"
-        " --memory {resources.mem_mb} {input.features:q} > {log:q} 2>&1"
+        " {input.features:q} > {log:q} 2>&1"
 
 
 # Every training job of the study.

@@ -181,7 +181,7 @@ class FeatureExtractor:
                 return [], None, errors
             stores = [FeatureStore(indices[each.name], each.layer) for each in self._run.inputs]
             self._check_shapes(stores)
-            features = [store.load(keys) for store in stores]
+            features = [store.load(keys).in_memory() for store in stores]
         try:
             normalisations = self._normalisations(keys, features, speaker)
         except UserError as error:

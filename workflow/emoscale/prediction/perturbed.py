@@ -10,12 +10,11 @@ import torch
 from emoscale.config.robustness import CLEAN
 from emoscale.runtime.errors import StoreError
 from emoscale.store.index import FeatureStore
-from emoscale.store.memory_budget import MemoryBudget
 from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.normalisation import input_normalisations
 from emoscale.training.prepared_cell import shape_of
-from emoscale.training.saved_run import SavedRepeat, SavedRun
+from emoscale.training.saved_run import SavedRun
 
 
 def predict_conditions(
@@ -24,7 +23,6 @@ def predict_conditions(
     clean: Sequence[FeatureStore],
     perturbed: Mapping[str, Sequence[FeatureStore]],
     device: torch.device,
-    memory_bytes: int | None = None,
 ) -> pl.DataFrame:
     """Predict the test utterances of a fold under the clean and every perturbed condition.
 
@@ -42,8 +40,6 @@ def predict_conditions(
         the perturbed recordings of the speaker.
     device : torch.device
         Device of the computation.
-    memory_bytes : int or None
-        Memory for features in bytes; the rest is mapped from temporary files. None: no limit.
 
     Returns
     -------
@@ -64,23 +60,11 @@ def predict_conditions(
         )
     test = fold.filter(pl.col("role") == "test").select("utterance", "label")
     tables = []
-    keys = test["utterance"].to_list()
     for condition, stores in {CLEAN: clean, **perturbed}.items():
         for store, clean_store in zip(stores, clean, strict=True):
             _check_extraction(store, clean_store)
-        budget = MemoryBudget(memory_bytes)
-        cell_features = CellFeatures(
-            keys,
-            [store.load(keys, budget) for store in stores],
-            device,
-            input_normalisations(run.normalisation, stores, keys, device),
-        )
-        tables += [
-            _predictions(run, repeat, cell_features, test).select(
-                pl.lit(condition).alias("condition"), "*"
-            )
-            for repeat in run.repeats
-        ]
+        predictions = _predictions(run, test, stores, device)
+        tables.append(predictions.select(pl.lit(condition).alias("condition"), "*"))
     return pl.concat(tables).select(perturbed_schema(run.classes).names)
 
 
@@ -95,15 +79,29 @@ def _check_extraction(perturbed: FeatureStore, clean: FeatureStore) -> None:
 
 
 def _predictions(
-    run: SavedRun, repeat: SavedRepeat, cell_features: CellFeatures, test: pl.DataFrame
+    run: SavedRun, test: pl.DataFrame, stores: Sequence[FeatureStore], device: torch.device
 ) -> pl.DataFrame:
-    indices = cell_features.indices(test["utterance"].to_list())
-    probabilities = run.probabilities(cell_features, indices, [repeat])
-    return test.with_columns(
-        pl.lit(repeat.number, dtype=pl.Int32).alias("repeat"),
-        pl.Series("predicted", [run.classes[index] for index in probabilities.argmax(axis=1)]),
-        *(
-            pl.Series(f"p_{name}", probabilities[:, index])
-            for index, name in enumerate(run.classes)
-        ),
+    """Predict under one condition, whose features are released at the end."""
+    keys = test["utterance"].to_list()
+    cell_features = CellFeatures(
+        keys,
+        [store.load(keys) for store in stores],
+        device,
+        input_normalisations(run.normalisation, stores, keys, device),
     )
+    tables = []
+    for repeat in run.repeats:
+        probabilities = run.probabilities(cell_features, cell_features.indices(keys), [repeat])
+        tables.append(
+            test.with_columns(
+                pl.lit(repeat.number, dtype=pl.Int32).alias("repeat"),
+                pl.Series(
+                    "predicted", [run.classes[each] for each in probabilities.argmax(axis=1)]
+                ),
+                *(
+                    pl.Series(f"p_{name}", probabilities[:, index])
+                    for index, name in enumerate(run.classes)
+                ),
+            )
+        )
+    return pl.concat(tables)

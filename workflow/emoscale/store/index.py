@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 
 from emoscale.runtime.errors import DamagedFileError, StoreError
 from emoscale.runtime.provenance import digest
-from emoscale.store.memory_budget import MemoryBudget
 from emoscale.store.shard import (
     ShardContents,
     ShardHeader,
@@ -29,21 +27,128 @@ from emoscale.tables.schemas import FEATURE_INDEX
 
 
 @dataclass(frozen=True)
-class Features:
-    """Frames of several utterances, concatenated without padding."""
+class UtteranceFrames:
+    """Frames of one utterance as they are stored: views, usually of a memory map of a shard."""
 
-    frames: NDArray[np.generic]
-    """``[total_frames, dimension]``, utterance after utterance; ``[total_frames, layers,
-    dimension]`` if several layers are read."""
+    layers: Sequence[NDArray[np.generic]]
+    """Per layer ``[frames, dimension]``, or codes ``[frames, groups]``; one array if there are no
+    layers."""
+
+    codebook: NDArray[np.float16] | None = None
+    """``[groups, codes, width]`` if the frames are codes."""
+
+    def copy_to(self, target: NDArray[np.generic]) -> None:
+        """Copy the frames, or the vectors of their codes.
+
+        Parameters
+        ----------
+        target : ndarray
+            ``[frames, dimension]`` or ``[frames, layers, dimension]``.
+        """
+        if self.codebook is not None:
+            (codes,), width = self.layers, self.codebook.shape[2]
+            for group, vectors in enumerate(self.codebook):
+                target[:, group * width : (group + 1) * width] = vectors[codes[:, group]]
+        elif target.ndim == 2:
+            target[...] = self.layers[0]
+        else:
+            for number, frames in enumerate(self.layers):
+                target[:, number] = frames
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of several utterances, which stay in their shards until they are gathered."""
+
+    utterances: Sequence[UtteranceFrames]
+    """Frames of each utterance."""
 
     lengths: NDArray[np.int64]
     """``[utterances]``, number of frames of each."""
+
+    frame_shape: tuple[int, ...]
+    """``(dimension,)``, or ``(layers, dimension)`` if several layers are read."""
 
     characters: NDArray[np.int32] | None = None
     """Text only: ``[total_frames, 2]``, character span of each token in its transcript."""
 
     seconds: NDArray[np.float64] | None = None
     """Text only: ``[total_frames, 2]``, start and end of each token; NaN if unknown."""
+
+    @classmethod
+    def packed(
+        cls,
+        frames: NDArray[np.generic],
+        lengths: NDArray[np.int64],
+        characters: NDArray[np.int32] | None = None,
+        seconds: NDArray[np.float64] | None = None,
+    ) -> Features:
+        """Return features whose frames are in memory.
+
+        Parameters
+        ----------
+        frames : ndarray
+            ``[total_frames, dimension]`` or ``[total_frames, layers, dimension]``, utterance after
+            utterance.
+        lengths : ndarray
+            ``[utterances]``, number of frames of each.
+        characters : ndarray or None
+            Text only: ``[total_frames, 2]``, character span of each token.
+        seconds : ndarray or None
+            Text only: ``[total_frames, 2]``, start and end of each token.
+
+        Returns
+        -------
+        Features
+            Views of `frames`.
+        """
+        layers = [frames] if frames.ndim == 2 else list(frames.swapaxes(0, 1))
+        ends = np.cumsum(lengths)
+        utterances = [
+            UtteranceFrames([layer[end - length : end] for layer in layers])
+            for length, end in zip(lengths, ends, strict=True)
+        ]
+        return cls(utterances, lengths, frames.shape[1:], characters, seconds)
+
+    def in_memory(self) -> Features:
+        """Return the features with copied frames, so that their shards can be removed."""
+        frames = self.gather(range(len(self.lengths)))
+        return Features.packed(frames, self.lengths, self.characters, self.seconds)
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the gathered frames; that of vectors of codes is float16."""
+        if not self.utterances or self.utterances[0].codebook is not None:
+            return np.dtype(np.float16)
+        return self.utterances[0].layers[0].dtype
+
+    def gather(
+        self, indices: Sequence[int], target: NDArray[np.generic] | None = None
+    ) -> NDArray[np.generic]:
+        """Copy the frames of some utterances from the shards, without padding.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Indices of the utterances.
+        target : ndarray or None
+            Array of the result; None: a new one.
+
+        Returns
+        -------
+        ndarray
+            ``[total_frames, dimension]`` or ``[total_frames, layers, dimension]``, utterance after
+            utterance.
+        """
+        if target is None:
+            total = int(self.lengths[list(indices)].sum())
+            target = np.empty((total, *self.frame_shape), self.dtype)
+        start = 0
+        for index in indices:
+            stop = start + int(self.lengths[index])
+            self.utterances[index].copy_to(target[start:stop])
+            start = stop
+        return target
 
 
 def index_shards(shards: Sequence[Path], path: Path) -> None:
@@ -200,15 +305,13 @@ class FeatureStore:
         requested = pl.col("utterance").is_in(list(utterances))
         return len(self._index.filter(requested & (pl.col("chunks") > 1)))
 
-    def load(self, utterances: Sequence[str], budget: MemoryBudget | None = None) -> Features:
-        """Load the features of utterances.
+    def load(self, utterances: Sequence[str]) -> Features:
+        """Find the features of utterances in the shards, which are memory-mapped.
 
         Parameters
         ----------
         utterances : sequence of str
             Keys of utterances.
-        budget : MemoryBudget or None
-            Allocates the arrays; None for memory without a limit.
 
         Returns
         -------
@@ -220,7 +323,6 @@ class FeatureStore:
         StoreError
             If an utterance is missing, or a shard is damaged or differs from the indexed one.
         """
-        budget = budget or MemoryBudget()
         requested = pl.DataFrame({"utterance": list(utterances)}, schema={"utterance": pl.String})
         locations = requested.join(self._index, on="utterance", how="left", maintain_order="left")
         missing = locations.filter(pl.col("shard").is_null())["utterance"]
@@ -230,49 +332,46 @@ class FeatureStore:
                 + (f" and {len(missing) - 1} others" if len(missing) > 1 else "")
                 + "; extract them again"
             )
-        lengths = locations["frames"].to_numpy().astype(np.int64)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        loaded: dict[str, NDArray[np.generic]] = {}
+        frames: dict[int, UtteranceFrames] = {}
+        characters: dict[int, NDArray[np.int32]] = {}
+        seconds: dict[int, NDArray[np.float64]] = {}
         numbered = locations.with_row_index("position")
         for (shard,), group in sorted(numbered.group_by("shard"), key=lambda item: item[0]):
             contents = self._read(str(shard))
-            for name, source in _frame_arrays(contents).items():
-                if name not in loaded:
-                    shape = (int(offsets[-1]), *source.shape[1:])
-                    loaded[name] = budget.allocate(shape, source.dtype)
-                target = loaded[name]
-                columns = group.select("position", "utterance", "row")
-                for position, key, row in columns.iter_rows():
-                    if contents.utterances[row] != key:
-                        raise StoreError(
-                            f"{self.path}: {key} is not at the position given in the index"
-                        )
-                    first, last = contents.offsets[row], contents.offsets[row + 1]
-                    target[offsets[position] : offsets[position + 1]] = source[first:last]
-        frames = loaded.get("frames", np.empty(self._empty_shape(), dtype=np.float16))
-        characters: Any = loaded.get("characters")
-        seconds: Any = loaded.get("seconds")
-        return Features(frames, lengths, characters, seconds)
-
-    def _empty_shape(self) -> tuple[int, ...]:
-        layers = (len(self.layers),) if self.has_layer_axis else ()
-        return (0, *layers, self.dimension)
+            codebook = contents.codebook
+            vectors = None if codebook is None else codebook.astype(np.float16)
+            columns = group.select("position", "utterance", "row", "frames")
+            for position, key, row, count in columns.iter_rows():
+                first, last = contents.offsets[row], contents.offsets[row + 1]
+                if contents.utterances[row] != key or last - first != count:
+                    raise StoreError(
+                        f"{self.path}: {key} is not at the position given in the index"
+                    )
+                layers = [layer[first:last] for layer in contents.layers]
+                frames[position] = UtteranceFrames(layers, vectors)
+                if contents.characters is not None:
+                    characters[position] = contents.characters[first:last]
+                if contents.seconds is not None:
+                    seconds[position] = contents.seconds[first:last]
+        positions = range(len(locations))
+        return Features(
+            [frames[position] for position in positions],
+            locations["frames"].to_numpy().astype(np.int64),
+            (len(self.layers), self.dimension) if self.has_layer_axis else (self.dimension,),
+            np.concatenate([characters[each] for each in positions]) if characters else None,
+            np.concatenate([seconds[each] for each in positions]) if seconds else None,
+        )
 
     def _read(self, shard: str) -> ShardContents:
+        layers = self.layers if self.layer is None else (self.layer,)
         try:
             self._check_exists(shard)
             self._check_indexed(shard)
-            layers = self.layers if self.has_layer_axis else (self.layer,)
-            contents = [read_shard(self.path.parent / shard, layer) for layer in layers]
+            return read_shard(self.path.parent / shard, layers or None)
         except DamagedFileError as error:
             # The workflow checks the index first, and the shards only if it is absent.
             index = None if error.path == self.path else self.path
             raise DamagedFileError(error.path, error.detail, index) from None
-        if not self.has_layer_axis:
-            return contents[0]
-        return dataclasses.replace(
-            contents[0], frames=np.stack([layer.frames for layer in contents], axis=1)
-        )
 
     def _check_exists(self, shard: str) -> None:
         if not (self.path.parent / shard).exists():
@@ -284,27 +383,6 @@ class FeatureStore:
         if shard_digest(path) != self.shards[shard]:
             detail = "is not the shard that was indexed"
             raise DamagedFileError(path, detail)
-
-
-def _frame_arrays(contents: ShardContents) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays with one row per frame, by name."""
-    arrays = {"frames": _decode(contents)}
-    if contents.characters is not None:
-        arrays["characters"] = contents.characters
-    if contents.seconds is not None:
-        arrays["seconds"] = contents.seconds
-    return arrays
-
-
-def _decode(contents: ShardContents) -> NDArray[np.generic]:
-    """Return frames ``[frames, dimension]``; codes become concatenated vectors in float16."""
-    if contents.codebook is None:
-        return contents.frames
-    group_codes = contents.frames.T.astype(np.int64)
-    codebooks = contents.codebook.astype(np.float16)
-    return np.concatenate(
-        [codebook[codes] for codebook, codes in zip(codebooks, group_codes, strict=True)], axis=1
-    )
 
 
 def _extraction_key(header: ShardHeader) -> tuple[object, ...]:

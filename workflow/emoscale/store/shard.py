@@ -21,7 +21,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,11 @@ class ShardHeader:
 
 @dataclass(frozen=True)
 class ShardContents:
-    """Arrays of a shard, with the frames of one layer."""
+    """Arrays of a shard."""
 
-    frames: NDArray[np.generic]
-    """``[total_frames, dimension]``, or codes ``[total_frames, groups]``."""
+    layers: tuple[NDArray[np.generic], ...]
+    """Per requested layer ``[total_frames, dimension]``, a view of one read-only memory map; one
+    array if there are no layers, or codes ``[total_frames, groups]``."""
 
     offsets: NDArray[np.int64]
     """``[utterances + 1]``, index of each utterance's first frame."""
@@ -109,6 +110,12 @@ class ShardContents:
 
     seconds: NDArray[np.float64] | None = None
     """Text only: ``[total_frames, 2]``, start and end of each token."""
+
+    @property
+    def frames(self) -> NDArray[np.generic]:
+        """Frames ``[total_frames, dimension]`` where one layer was read, or there are none."""
+        (frames,) = self.layers
+        return frames
 
 
 def read_header(path: Path | str) -> ShardHeader:
@@ -133,40 +140,43 @@ def read_header(path: Path | str) -> ShardHeader:
         return _read_header(file)
 
 
-def read_shard(path: Path | str, layer: int | None = None) -> ShardContents:
+def read_shard(path: Path | str, layers: Sequence[int] | None = None) -> ShardContents:
     """Read a shard.
 
     Parameters
     ----------
     path : Path or str
         Feature shard.
-    layer : int or None
-        Layer to read, one of `ShardHeader.layers`; None if there are no layers.
+    layers : sequence of int or None
+        Layers to read, of `ShardHeader.layers`; None if there are no layers.
 
     Returns
     -------
     ShardContents
-        Arrays of the shard; frames are a read-only memory map.
+        Arrays of the shard; frames are read-only views of one memory map of the file.
 
     Raises
     ------
     StoreError
-        If an array does not match its digest, or the shard does not have the layer.
+        If an array does not match its digest, or the shard does not have a layer.
     """
     with _open(path) as file:
-        frames_name = _frame_dataset(_read_header(file), layer, path)
-        names = [*_REQUIRED, frames_name, *(name for name in _OPTIONAL if name in file)]
-        arrays: dict[str, Any] = {
-            name: _memory_map(path, file[name]) if name == frames_name else file[name][()]
-            for name in names
-        }
-        for name, array in arrays.items():
+        header = _read_header(file)
+        frame_names = [
+            _frame_dataset(header, layer, path) for layer in ([None] if layers is None else layers)
+        ]
+        file_map = np.memmap(path, np.uint8, "r")
+        names = [*_REQUIRED, *(name for name in _OPTIONAL if name in file)]
+        frames = {name: _memory_map(file_map, file[name]) for name in frame_names}
+        arrays: dict[str, Any] = {name: file[name][()] for name in names}
+        for name, array in (frames | arrays).items():
             if array_sha256(array) != _decode_text(file[name].attrs["sha256"]):
                 raise DamagedFileError(path, _digest_mismatch(name))
-        _check_consistency(frames_name, arrays)
+        for name in frame_names:
+            _check_consistency(name, arrays | {name: frames[name]})
         codebook = arrays.get(CODEBOOK)
         return ShardContents(
-            arrays[frames_name],
+            tuple(frames[name] for name in frame_names),
             arrays["offsets"].astype(np.int64),
             _decode_keys(arrays["utterance"]),
             arrays["chunks"],
@@ -404,16 +414,16 @@ def _frame_dataset(header: ShardHeader, layer: int | None, path: Path | str) -> 
     raise StoreError(f"{path}: has {available}; layer {layer} was requested")
 
 
-def _memory_map(path: Path | str, dataset: h5py.Dataset) -> NDArray[np.generic]:
-    """Return a memory map of a dataset if it is contiguous in the file, otherwise a copy.
-
-    Computing the digest then reads the file once, and only requested frames are copied.
-    """
+def _memory_map(file_map: NDArray[np.uint8], dataset: h5py.Dataset) -> NDArray[np.generic]:
+    """Return a view of a dataset in the map of its file if it is contiguous, otherwise a copy."""
     offset = dataset.id.get_offset()
+    array: NDArray[np.generic]
     if offset is None or not dataset.size:
-        array: NDArray[np.generic] = dataset[()]
-        return array
-    return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+        array = dataset[()]
+    else:
+        content = np.asarray(file_map)[offset : offset + dataset.nbytes]
+        array = content.view(dataset.dtype).reshape(dataset.shape)
+    return array
 
 
 def _decode_keys(stored: NDArray[np.generic]) -> list[str]:

@@ -58,8 +58,7 @@ def measure_speakers(
     """
     moments: dict[str, _Moments] = {}
     for keys, features in batches:
-        utterances = np.split(features.frames, np.cumsum(features.lengths)[:-1])
-        for key, frames in zip(keys, utterances, strict=True):
+        for index, key in enumerate(keys):
             speaker = speaker_of.get(key)
             if not speaker:
                 raise StoreError(
@@ -68,8 +67,8 @@ def measure_speakers(
                     "training"
                 )
             if speaker not in moments:
-                moments[speaker] = _Moments(features.frames.shape[1:])
-            moments[speaker].add(key, frames)
+                moments[speaker] = _Moments(features.frame_shape)
+            moments[speaker].add(key, features.gather([index]))
     return SpeakerStatistics(
         {speaker: each.utterances for speaker, each in moments.items()},
         [each.frames for each in moments.values()],

@@ -14,7 +14,6 @@ import torch
 from emoscale.config.training import TrainingSettings
 from emoscale.protocol.orders import training_labels
 from emoscale.runtime.provenance import digest
-from emoscale.store.memory_budget import MemoryBudget
 from emoscale.store.speaker_statistics import speaker_statistics_path
 from emoscale.tables.parquet import result_sha256
 from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
@@ -45,9 +44,7 @@ class CellSummary:
     """Damaged files of the cache; they were not used."""
 
 
-def train_cell(
-    cell: Cell, folder: Path, device: torch.device, budget: MemoryBudget | None = None
-) -> CellSummary:
+def train_cell(cell: Cell, folder: Path, device: torch.device) -> CellSummary:
     """Train every repeat of a cell and write its run.
 
     The folder then holds predictions, history, weights and `run.json`. Trainings that an earlier
@@ -62,8 +59,6 @@ def train_cell(
         Folder of the run.
     device : torch.device
         Device that computes.
-    budget : MemoryBudget or None
-        Limit of the memory for features; None: no limit. It does not change any number.
 
     Returns
     -------
@@ -78,7 +73,7 @@ def train_cell(
     start = time.perf_counter()
     if device.type == "cuda":  # all operations used here are deterministic on a CPU anyway
         torch.use_deterministic_algorithms(True)
-    prepared = prepare_cell(cell, device, budget or MemoryBudget())
+    prepared = prepare_cell(cell, device)
     identities = _identities(prepared)
     cache = TrainingCache(folder / CACHE_FOLDER)
     finished = {

@@ -1,7 +1,8 @@
-"""Features of a cell in memory, packed without padding, and the batches made from them."""
+"""Features of a cell, and the batches gathered from them, packed without padding."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -85,8 +86,8 @@ class InputFeatures:
     features : Features
         The utterances' features.
     device : torch.device
-        Device of the batches. The frames themselves stay where they are if they are memory-mapped
-        or would fill more than half of a GPU's free memory.
+        Device of the batches. The frames of all utterances are copied to a GPU if they fill at most
+        half of its free memory; otherwise each batch is gathered from the shards.
     normalise : callable or None
         Normalisation of an utterance's frames, computed anew for each batch; None: none.
     """
@@ -96,16 +97,16 @@ class InputFeatures:
     ) -> None:
         self._normalise = normalise
         self.lengths = [int(length) for length in features.lengths]
-        self._device = device
-        frames = torch.from_numpy(features.frames)
-        if not isinstance(features.frames, np.memmap) and _fits_on(device, frames):
-            frames = frames.to(device)
-        self._utterances = torch.split(frames, self.lengths)
+        self._features, self._device = features, device
+        self._dtype = torch.from_numpy(np.empty(0, features.dtype)).dtype
+        self._on_gpu: tuple[Tensor, ...] | None = None
+        if device.type != "cpu" and self._fits():
+            self._on_gpu = self._copy_to_gpu()
         self._seconds: tuple[Tensor, ...] | None = None
         if features.seconds is not None:
             seconds = torch.from_numpy(features.seconds).float().to(device)
             self._seconds = torch.split(seconds, self.lengths)
-        self._moments: dict[int, tuple[Tensor, Tensor]] = {}
+        self._statistics: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def batch(self, indices: Sequence[int]) -> PackedFrames:
         """Return a batch of utterances.
@@ -120,17 +121,24 @@ class InputFeatures:
         PackedFrames
             The utterances' frames, one utterance after the other.
         """
-        frames = torch.cat([self._frames(index) for index in indices]).to(self._device)
+        if self._on_gpu is None:
+            frames = self._gather(indices)
+        else:
+            frames = torch.cat([self._on_gpu[index] for index in indices])
+        lengths = [self.lengths[index] for index in indices]
+        if self._normalise is not None:
+            utterances = zip(indices, torch.split(frames, lengths), strict=True)
+            frames = torch.cat([self._normalise(index, each) for index, each in utterances])
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[index] for index in indices])
-        return PackedFrames(frames, [self.lengths[index] for index in indices], seconds)
+        return PackedFrames(frames, lengths, seconds)
 
     def statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Compute mean and standard deviation over all frames of some utterances.
 
-        The moments of each utterance are computed once and combined by the pairwise formula of
-        Chan et al., which does not subtract large squares from each other.
+        The moments of one utterance after the other are combined by the formula of Chan et al.,
+        which does not subtract large squares from each other.
 
         Parameters
         ----------
@@ -149,42 +157,48 @@ class InputFeatures:
         T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for
         Computing Sample Variances", Stanford University, STAN-CS-79-773, 1979.
         """
-        moments = [self._utterance_moments(index) for index in indices.tolist()]
-        means = torch.stack([mean for mean, _ in moments]).double()
-        lengths = [self.lengths[index] for index in indices.tolist()]
-        counts = means.new_tensor(lengths).reshape(-1, *[1] * (means.dim() - 1))
-        mean = (counts * means).sum(dim=0) / counts.sum()
-        within = torch.stack([squares for _, squares in moments]).double().sum(dim=0)
-        between = (counts * (means - mean) ** 2).sum(dim=0)
-        std = ((within + between) / counts.sum()).sqrt()
-        return mean.float(), std.float()
+        utterances = tuple(sorted(indices.tolist()))  # repeats and trials often share them
+        if utterances not in self._statistics:
+            self._statistics[utterances] = self._compute_statistics(utterances)
+        return self._statistics[utterances]
 
-    def _frames(self, index: int) -> Tensor:
-        """Return an utterance's frames; normalised ones are on the device of the batches."""
-        frames = self._utterances[index]
-        return (
-            frames if self._normalise is None else self._normalise(index, frames.to(self._device))
-        )
-
-    def _utterance_moments(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return mean and sum of squared deviations of an utterance's frames, cached.
-
-        Both are zero for an utterance without frames.
-        """
-        if index not in self._moments:
-            frames = self._frames(index).to(self._device)
+    def _compute_statistics(self, utterances: Sequence[int]) -> tuple[Tensor, Tensor]:
+        total = 0
+        mean = torch.zeros(self._features.frame_shape, dtype=torch.float64, device=self._device)
+        squares = torch.zeros_like(mean)
+        for index in utterances:
+            frames = self.batch([index]).frames
             frames = frames if frames.dtype == torch.float64 else frames.float()
-            mean = frames.sum(dim=0) / max(1, len(frames))
-            self._moments[index] = (mean, (frames - mean).square_().sum(dim=0))
-        return self._moments[index]
+            utterance_mean = frames.sum(dim=0) / len(frames)
+            total += len(frames)
+            difference = utterance_mean - mean
+            mean += difference * (len(frames) / total)
+            squares += (frames - utterance_mean).square_().sum(dim=0)
+            squares += difference.square() * (len(frames) * (total - len(frames)) / total)
+        return mean.float(), (squares / total).sqrt().float()
 
+    def _gather(self, indices: Sequence[int]) -> Tensor:
+        """Copy utterances from the shards to the device."""
+        shape = (sum(self.lengths[index] for index in indices), *self._features.frame_shape)
+        # A GPU copies from pinned memory while the CPU goes on; torch keeps it until that is done.
+        frames = torch.empty(shape, dtype=self._dtype, pin_memory=self._device.type == "cuda")
+        self._features.gather(indices, frames.numpy())
+        return frames.to(self._device, non_blocking=True)
 
-def _fits_on(device: torch.device, frames: Tensor) -> bool:
-    """Return whether the frames fill at most half of a GPU's free memory; True for a CPU."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return 2 * frames.nbytes < free
+    def _fits(self) -> bool:
+        """Return whether all frames fill at most half of the GPU's free memory."""
+        values = sum(self.lengths) * math.prod(self._features.frame_shape)
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return 2 * values * self._dtype.itemsize < free
+
+    def _copy_to_gpu(self) -> tuple[Tensor, ...]:
+        """Return the frames of each utterance on the GPU, copied one utterance at a time."""
+        shape = (sum(self.lengths), *self._features.frame_shape)
+        frames = torch.empty(shape, dtype=self._dtype, device=self._device)
+        utterances = torch.split(frames, self.lengths)
+        for index, utterance in enumerate(utterances):
+            utterance.copy_(self._gather([index]))
+        return utterances
 
 
 def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:

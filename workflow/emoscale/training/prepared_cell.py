@@ -1,4 +1,4 @@
-"""Inputs of a cell's trainings: labels and features in memory, repeats and trials."""
+"""Inputs of a cell's trainings: labels, features, repeats and trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from emoscale.models.contract import InputShape
 from emoscale.protocol.orders import subset, training_labels
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import FeatureStore
-from emoscale.store.memory_budget import MemoryBudget
 from emoscale.training.cell_features import (
     CellFeatures,
     check_word_times,
@@ -63,7 +62,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class PreparedCell:
-    """A cell with everything its trainings need in memory."""
+    """A cell with everything its trainings need."""
 
     cell: Cell
     device: torch.device
@@ -82,7 +81,7 @@ class PreparedCell:
     """Per input, the fraction of tokens whose word has no time; None where it is not a text."""
 
 
-def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> PreparedCell:
+def prepare_cell(cell: Cell, device: torch.device) -> PreparedCell:
     """Read labels and features of a cell.
 
     Parameters
@@ -91,8 +90,6 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
         The cell.
     device : torch.device
         Device of the trainings.
-    budget : MemoryBudget
-        Limit of the memory for features.
 
     Returns
     -------
@@ -124,7 +121,7 @@ def prepare_cell(cell: Cell, device: torch.device, budget: MemoryBudget) -> Prep
     check_several_frames(normalisation, cell.stores)
     training = sorted({key for repeat in repeats for key in repeat.utterances})
     utterances = training + development + test
-    features = [store.load(utterances, budget) for store in cell.stores]
+    features = [store.load(utterances) for store in cell.stores]
     tokens_without_time = [fraction_without_times(each) for each in features]
     models = [trial.model for trial in trials]
     if any(isinstance(model, AlignedFusionSettings) and model.within_word for model in models):
