@@ -109,12 +109,16 @@ def test_recordings_of_several_speakers_are_normalised_by_their_own(
 def test_a_recording_without_a_speaker_is_skipped(small_study: SmallStudy, tmp_path: Path) -> None:
     folder, files = small_study.run_folder("pooled_by_speaker"), small_study.test_recordings()
     speakers = small_study.speakers(tmp_path, files[1:])
-    table, skipped = predicted(folder, files, speakers=speakers)
+    silent = tmp_path / "silent.wav"  # the only recording of its speaker
+    soundfile.write(silent, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    speakers.write_text(f"{speakers.read_text()}\n{silent},other")
+    table, skipped = predicted(folder, [silent, *files], speakers=speakers)
     assert table["file"].to_list() == [str(file) for file in files[1:]]
-    assert [each.message for each in skipped] == [
+    assert [each.file for each in skipped] == [files[0], silent]
+    assert skipped[0].message == (
         f"{files[0]}: has no speaker, by whom its features are normalised; add a row for it to "
         f"{speakers}"
-    ]
+    )
 
 
 def test_a_run_by_speaker_needs_speakers(small_study: SmallStudy, tmp_path: Path) -> None:
