@@ -141,7 +141,7 @@ KEYS: dict[str, Row] = {
         SPEAKER_STATISTICS | ALL_TRAINING,
         f"statistics of the speakers; all training; {TABLES_TEXT}",
     ),
-    "training.feature_clip": Row(10.0, ALL_TRAINING, f"all training; {TABLES_TEXT}"),
+    "training.feature_clip": Row(5.0, ALL_TRAINING, f"all training; {TABLES_TEXT}"),
     "training.class_balance": Row("none", ALL_TRAINING, f"all training; {TABLES_TEXT}"),
     "training.targets": Row(
         "votes",

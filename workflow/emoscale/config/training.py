@@ -77,7 +77,7 @@ class TrainingSettings(Settings):
     the training subset. utterance: the same with the utterance's own frames. It applies to every
     input and cannot be searched."""
 
-    feature_clip: float | None = Field(default=None, gt=0.0)
+    feature_clip: float | None = Field(default=10.0, gt=0.0)
     """Largest absolute value of a feature after normalisation, in standard deviations of the
     training subset; null: no limit."""
 

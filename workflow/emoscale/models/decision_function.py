@@ -25,6 +25,9 @@ class FittedDecision:
     scale: Array
     """[dim] factor of the centred vectors; 0 where the training vectors do not vary."""
 
+    bound: Array
+    """[1] largest absolute value of the standardised vectors; infinite: no limit."""
+
     present: NDArray[np.int64]
     """[k] classes of the training utterances, sorted; decision values are in this order."""
 
@@ -42,9 +45,6 @@ class FittedDecision:
 
     gamma: Array | None = None
     """[1] coefficient of the Gaussian (RBF) kernel."""
-
-    bound: Array | None = None
-    """[1] largest absolute value of the standardised vectors; None: no limit."""
 
     def with_inverse_temperature(self, factor: float) -> FittedDecision:
         """Return a copy with another inverse temperature.
@@ -116,7 +116,7 @@ def linear_decision(
     classifier: Any,
     mean: Array,
     scale: Array,
-    bound: Array | None,
+    bound: Array,
     present: NDArray[np.int64],
     basis: Array | None,
 ) -> FittedDecision:
@@ -130,8 +130,8 @@ def linear_decision(
         Mean of the training vectors, ``[dim]``.
     scale : array
         Factor of the centred vectors, ``[dim]``.
-    bound : array or None
-        Largest absolute value of the standardised vectors, ``[1]``; None: no limit.
+    bound : array
+        Largest absolute value of the standardised vectors, ``[1]``.
     present : array
         Classes of the training utterances, ``[k]``.
     basis : array or None
@@ -150,14 +150,14 @@ def linear_decision(
     if len(present) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights])
         intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
-    return FittedDecision(mean, scale, present, weights, intercepts, np.ones(1), bound=bound)
+    return FittedDecision(mean, scale, bound, present, weights, intercepts, np.ones(1))
 
 
 def kernel_decision(
     classifier: Any,
     mean: Array,
     scale: Array,
-    bound: Array | None,
+    bound: Array,
     present: NDArray[np.int64],
 ) -> FittedDecision:
     """Extract the decision function of a fitted `SVC` with an RBF kernel, one-vs-one.
@@ -173,8 +173,8 @@ def kernel_decision(
         Mean of the training vectors, ``[dim]``.
     scale : array
         Factor of the centred vectors, ``[dim]``.
-    bound : array or None
-        Largest absolute value of the standardised vectors, ``[1]``; None: no limit.
+    bound : array
+        Largest absolute value of the standardised vectors, ``[1]``.
     present : array
         Classes of the training utterances, ``[k]``.
 
@@ -199,17 +199,17 @@ def kernel_decision(
     return FittedDecision(
         mean,
         scale,
+        bound,
         present,
         sign * weights,
         sign * classifier.intercept_,
         np.ones(1),
         support=classifier.support_vectors_,
         gamma=np.array([classifier.gamma]),
-        bound=bound,
     )
 
 
-def standardise(vectors: Array, mean: Array, scale: Array, bound: Array | None) -> Array:
+def standardise(vectors: Array, mean: Array, scale: Array, bound: Array) -> Array:
     """Standardise vectors.
 
     Parameters
@@ -220,16 +220,15 @@ def standardise(vectors: Array, mean: Array, scale: Array, bound: Array | None) 
         Mean of the training vectors, ``[dim]``.
     scale : array
         Factor of the centred vectors, ``[dim]``.
-    bound : array or None
-        Largest absolute value of the result, ``[1]``; None: no limit.
+    bound : array
+        Largest absolute value of the result, ``[1]``.
 
     Returns
     -------
     array
         Standardised vectors, ``[n, dim]``.
     """
-    standardised = (vectors - mean) * scale
-    return standardised if bound is None else np.clip(standardised, -bound, bound)
+    return np.clip((vectors - mean) * scale, -bound, bound)
 
 
 def softmax(logits: Array) -> Array:

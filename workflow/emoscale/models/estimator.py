@@ -267,11 +267,11 @@ class Estimator:
 
 def _standardisation(
     vectors: Vectors, feature_clip: float | None
-) -> tuple[Vectors, Vectors, Vectors | None]:
+) -> tuple[Vectors, Vectors, Vectors]:
     """Return mean, factor and bound of the standardisation by the training vectors."""
     mean, std = vectors.mean(axis=0), vectors.std(axis=0)
     scale = inverse_deviation(torch.from_numpy(mean), torch.from_numpy(std)).numpy()
-    return mean, scale, None if feature_clip is None else np.array([feature_clip])
+    return mean, scale, np.array([np.inf if feature_clip is None else feature_clip])
 
 
 def _unweighted_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:

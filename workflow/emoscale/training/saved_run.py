@@ -197,7 +197,7 @@ def _check_weights(path: Path, repeat: RepeatRecord, record: RunRecord, weights:
     shapes, classes = [each.shape for each in record.inputs], len(record.classes)
     if repeat.model.kind == "estimator":
         known = [field.name for field in fields(FittedDecision)]
-        optional = {"support", "gamma", "bound"}
+        optional = {"support", "gamma"}
         valid = set(known) - optional <= set(weights) <= set(known)
         valid = valid and _is_valid_estimator(
             {name: value.numpy() for name, value in weights.items()}, shapes[0].dimension, classes
@@ -224,7 +224,10 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
     has_kernel = arrays.get("support", np.empty(0)).ndim == 2
     rows, columns = (pairs, len(arrays["support"])) if has_kernel else (k, width)
     return (
-        all(np.isfinite(array).all() and array.dtype.kind in "fi" for array in arrays.values())
+        all(
+            (np.isfinite(array).all() or name == "bound") and array.dtype.kind in "fi"
+            for name, array in arrays.items()
+        )
         and present.dtype.kind == "i"
         and present.ndim == 1
         and 0 < k == len(np.unique(present))
@@ -235,6 +238,7 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
         and shape["weights"] == (rows, columns)
         and shape["intercepts"] == (rows,)
         and shape["temperature"] == (1,)
-        and shape.get("bound", (1,)) == (1,)
+        and shape["bound"] == (1,)
+        and arrays["bound"][0] > 0.0
         and (not has_kernel or (shape["gamma"] == (1,) and shape["support"] == (columns, width)))
     )
