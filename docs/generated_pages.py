@@ -41,6 +41,7 @@ TABLES = {
     "corpus/same_recordings": "emoscale.audit.duplicates:DUPLICATE_PAIRS",
     "protocol/<fold>": "emoscale.tables.schemas:fold_schema",
     "features/<representation>/index": "emoscale.tables.schemas:FEATURE_INDEX",
+    "features/<representation>/speakers": "emoscale.tables.schemas:SPEAKER_STATISTICS",
     "runs/<experiment>/<fold>/<size>/predictions": "emoscale.tables.schemas:predictions_schema",
     "runs/<experiment>/<fold>/<size>/history": "emoscale.tables.schemas:HISTORY",
     "tables/scores": "emoscale.evaluation.scores:scores_schema",

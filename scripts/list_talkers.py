@@ -1,4 +1,7 @@
-"""List the usable recordings with their speakers, from which babble noise is mixed."""
+"""List the usable recordings with their speakers.
+
+Babble noise is mixed from them, and features are normalised by speaker.
+"""
 
 from pathlib import Path
 

@@ -18,6 +18,7 @@ from emoscale.config.models import AlignedFusionSettings
 from emoscale.prediction.features import FeatureExtractor, locate_checkpoints
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import SkippedRecording, find_recordings, read_list
+from emoscale.prediction.speakers import speakers_for
 from emoscale.prediction.tables import check_format, write_predictions
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.command import computing_options, report_user_errors
@@ -46,6 +47,17 @@ from emoscale.training.saved_run import read_run
     type=click.Path(path_type=Path),
     help="For models that read text: a table (.csv, .tsv) with the columns file and transcript.  "
     "[default: a .txt file next to each recording]",
+)
+@click.option(
+    "--speakers",
+    type=click.Path(path_type=Path),
+    help="For models that normalise by speaker: a table (.csv, .tsv) with the columns file and "
+    "speaker.",
+)
+@click.option(
+    "--one-speaker",
+    is_flag=True,
+    help="For models that normalise by speaker: all recordings are of one speaker.",
 )
 @click.option(
     "--segment-seconds",
@@ -87,6 +99,8 @@ def main(
     list_file: Path | None,
     repeat: int | None,
     transcripts: Path | None,
+    speakers: Path | None,
+    one_speaker: bool,
     segment_seconds: float,
     output: Path | None,
     weights: tuple[str, ...],
@@ -107,6 +121,7 @@ def main(
         raise CorpusError("no recordings; name files or folders, or a text file with --list")
     recordings = find_recordings([*files, *(read_list(list_file) if list_file else [])])
     transcript_source = Transcripts(transcripts)
+    speaker_source = speakers_for(run, speakers, one_speaker)
     paths = dict(_name_and_path(option) for option in weights)
     checkpoints = locate_checkpoints(run, paths, cache, download)
     extractor = FeatureExtractor(run, checkpoints, choose_device(device), trust)
@@ -131,7 +146,14 @@ def main(
         ),
     ):
         table = predict(
-            run, repeats, extractor, recordings, transcript_source, segment_seconds, report_skipped
+            run,
+            repeats,
+            extractor,
+            recordings,
+            transcript_source,
+            segment_seconds,
+            report_skipped,
+            speaker_source,
         )
     if not len(table):
         raise UserError(f"none of {len(recordings)} recordings could be predicted")

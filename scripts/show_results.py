@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from emoscale.reporting.figures import weights_lines
+from emoscale.reporting.figures import note_lines, weights_lines
 from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import StoreError
 from emoscale.tables.parquet import read_any_table
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for note in filter(None, scores["notes"][0].split("\n")):
+    for note in note_lines(scores["notes"]):
         console.print(f"warning: {note}", highlight=False, soft_wrap=True)
     for line in weights_lines(scores):
         console.print(line, highlight=False, soft_wrap=True)

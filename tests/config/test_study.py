@@ -324,6 +324,32 @@ def test_an_experiment_overrides_training() -> None:
     assert study.training_of("mfcc").patience == study.training.patience
 
 
+def test_normalisation_of_an_experiment(tmp_path: Path) -> None:
+    """What has no statistics of its own cannot be normalised by them; the line is named."""
+    study = parse_study(changed("experiments.mfcc.training", {"normalisation": "speaker"}))
+    assert study.training_of("mfcc").normalisation == "speaker"
+    config = changed("representations.mfcc", {"kind": "opensmile", "feature_level": "functionals"})
+    config["experiments"]["mfcc"]["training"] = {"normalisation": "utterance"}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    line = path.read_text().splitlines().index("experiments:") + 2
+    message = rf"mfcc is one vector per utterance, .* \({path}, line {line}\)"
+    with pytest.raises(ConfigurationError, match=message):
+        parse_study(config, [path])
+    config["experiments"]["mfcc"]["training"] = {"normalisation": "speaker"}
+    json.loads(parse_study(config).training_settings("mfcc"))
+    config["models"]["mean"] = SVM
+    assert '"normalisation":"speaker"' in parse_study(config).training_settings("mfcc")
+    config["representations"]["mfcc"] = {"kind": "mfcc"}
+    config["experiments"]["mfcc"]["training"] = {"normalisation": "utterance"}
+    with pytest.raises(ConfigurationError, match="which normalisation by the utterance makes 0"):
+        parse_study(config)
+    search = {"training.normalisation": ["speaker", "training"]}
+    config = changed("experiments.mfcc.search", search)
+    with pytest.raises(ConfigurationError, match=r"training\.normalisation cannot be searched"):
+        parse_study(config)
+
+
 def test_the_json_schema_is_up_to_date(project: Path) -> None:
     path = project / "workflow" / "schemas" / "study.schema.json"
     assert path.read_text() == load_script(project, "write_schema").schema_text(), "make schema"

@@ -18,6 +18,7 @@ from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CollectedRuns, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
 from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.speaker_statistics import write_speaker_statistics
 from emoscale.tables.parquet import write_table
 from emoscale.training.cell import train_cell
 from emoscale.training.prepared_cell import Cell
@@ -101,6 +102,24 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> CollectedRuns:
     ):
         write_table(table, folder / "table.parquet", schema)  # raises if it does not match
     return results
+
+
+def test_normalisation_by_speaker_is_noted_beside_every_score(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "bert", "transformers_text", ())
+    speaker_of = dict(make_fold().select("utterance", "speaker").iter_rows())
+    write_speaker_statistics(store, speaker_of)
+    by_speaker = {**ESTIMATOR, "training": {"normalisation": "speaker"}}
+    cells = [
+        train(tmp_path / "runs", "svm", ESTIMATOR, [store]),
+        train(tmp_path / "runs", "svm_speaker", by_speaker, [store]),
+    ]
+    results = collect_runs(tmp_path / "runs", cells, "study", "generated", "a warning", PROTOCOL)
+    assert results.runs["notes"].unique().to_list() == [
+        "a warning; svm_speaker: features are normalised by speaker, from all of each speaker's "
+        "recordings, also those that are tested (no label is used)"
+    ]
+    results = collect_runs(tmp_path / "runs", cells[:1], "study", "generated", "", PROTOCOL)
+    assert results.runs["notes"].unique().to_list() == [""]
 
 
 def test_runs_have_their_inputs_and_settings(collected: CollectedRuns) -> None:

@@ -179,6 +179,34 @@ def test_fitting_is_deterministic_and_a_constant_dimension_is_allowed() -> None:
     assert (first == second).all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_vectors_far_outside_the_training_subset_are_bounded(
+    tmp_path: Path, method: Method
+) -> None:
+    """The bound is a part of the saved classifier; a constant dimension has no effect at all."""
+    vectors, labels = draw_vectors(80, 4, 1)
+    vectors[:, 2] = 5.0
+    settings = EstimatorSettings(kind="estimator", method=method, C=(0.5,))
+    estimator = Estimator(settings, [InputShape(DIMENSION)], 4)
+    empty = np.empty((0, 0)), np.empty(0, dtype=np.int64)
+    estimator.fit(vectors, labels, *empty, class_weights=True, seed=1, feature_clip=3.0)
+    arrays, state = estimator.state()
+    save_file(arrays, tmp_path / "model.safetensors")
+    restored = Estimator.from_state(load_file(tmp_path / "model.safetensors"), state)
+    mean, std = vectors.mean(axis=0), vectors.std(axis=0)
+    test, _ = draw_vectors(50, 4, 3)
+    test[:, 0] *= 1000.0
+    test[:, 2] = -1e6
+    bounded = np.clip(test, mean - 3.0 * std, mean + 3.0 * std)
+    np.testing.assert_allclose(
+        restored.probabilities(test), restored.probabilities(bounded), atol=1e-12
+    )
+    unbounded = Estimator(settings, [InputShape(DIMENSION)], 4)
+    unbounded.fit(vectors, labels, *empty, class_weights=True, seed=1)
+    assert unbounded.state()[0]["bound"].tolist() == [np.inf]
+    assert np.abs(unbounded.probabilities(test) - restored.probabilities(test)).max() > 0.1
+
+
 def test_errors_of_fitting() -> None:
     vectors, labels = draw_vectors(20, 4, 1)
     with pytest.raises(UserError, match="one class only"):

@@ -30,6 +30,7 @@ from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.resolving import resolve_checkpoints
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.speaker_statistics import write_speaker_statistics
 from emoscale.tables.parquet import write_table
 from emoscale.tables.schemas import EXTRACTION_INPUTS, RECORDINGS, TEXTS
 from emoscale.training.cell import train_cell
@@ -56,6 +57,21 @@ MODELS: dict[str, tuple[list[str], dict[str, Any]]] = {
         {"kind": "aligned_fusion", "hidden_size": 8, "num_heads": 2, "within_word": True},
     ),
 }  # fmt: skip
+# Of these, the speakers are needed to predict.
+BY_SPEAKER = {
+    "pooled_by_speaker": "pooled",
+    "estimator_by_speaker": "estimator",
+    "aligned_by_speaker": "aligned",
+    "late_by_speaker": "late",
+}
+TRAINING: dict[str, dict[str, Any]] = {
+    **{name: {"normalisation": "speaker", "feature_clip": 2.0} for name in BY_SPEAKER},
+    "by_utterance": {"normalisation": "utterance"},
+}
+MODELS |= {
+    **{name: MODELS[same] for name, same in BY_SPEAKER.items()},
+    "by_utterance": MODELS["pooled"],
+}
 SENTENCES = ("I am so [LAUGHTER] happy today!", "leave me alone now", "")
 
 
@@ -78,6 +94,13 @@ class SmallStudy:
         """Return the recordings of the test utterances."""
         keys = self.predictions("pooled")["utterance"].unique().sort()
         return [self.corpus / f"{key}.wav" for key in keys]
+
+    def speakers(self, folder: Path, recordings: Sequence[Path]) -> Path:
+        """Write a table of the speakers of recordings."""
+        table = folder / "speakers.csv"
+        rows = [f"{path},speaker{int(path.stem[1:]) // 2 % 3}" for path in recordings]
+        table.write_text("\n".join(["file,speaker", *rows]))
+        return table
 
 
 def _write_corpus(root: Path) -> CorpusManifest:
@@ -127,6 +150,8 @@ def _extract(recordings: pl.DataFrame, study: SmallStudy) -> None:
                 pretrained_weights,
             )
         index_shards(shards, shards[0].with_name("index.parquet"))
+        store = FeatureStore(shards[0].with_name("index.parquet"))
+        write_speaker_statistics(store, dict(recordings.select("utterance", "speaker").iter_rows()))
 
 
 def _train(study: SmallStudy, fold: pl.DataFrame, experiment: str) -> None:
@@ -136,7 +161,10 @@ def _train(study: SmallStudy, fold: pl.DataFrame, experiment: str) -> None:
         name, _, layer = reference.partition("/")
         index = study.folder / "features" / name / "index.parquet"
         stores.append(FeatureStore(index, int(layer) if layer else None))
-    training = {"maximum_steps": 20, "steps_between_evaluations": 10, "batch_size": 8}
+    training = {
+        **{"maximum_steps": 20, "steps_between_evaluations": 10, "batch_size": 8},
+        **TRAINING.get(experiment, {}),
+    }
     settings = parse_settings(
         CellSettings, {"model": model, "training": training, "seed": 5}, experiment
     )

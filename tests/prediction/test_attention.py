@@ -55,6 +55,11 @@ def test_restricted_attention_is_over_the_frames_of_the_word(small_study: SmallS
         assert attention_map.attention[:, token, outside].max() == 0.0
 
 
+def test_attention_of_a_model_that_normalises_by_speaker(small_study: SmallStudy) -> None:
+    attention_map = compute_map(small_study, "aligned_by_speaker", "u01")
+    np.testing.assert_allclose(attention_map.attention.sum(axis=2), 1.0, atol=1e-5)
+
+
 def test_an_empty_transcript_has_a_special_token(small_study: SmallStudy) -> None:
     assert compute_map(small_study, "aligned", "u00").tokens == [SPECIAL_TOKEN]
 

@@ -17,8 +17,15 @@ from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import StoreError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.speaker_statistics import speaker_statistics_path, write_speaker_statistics
 from emoscale.tables.parquet import read_table, write_table
-from emoscale.tables.schemas import EXTRACTION_INPUTS, RECORDINGS, TEXTS, perturbed_schema
+from emoscale.tables.schemas import (
+    EXTRACTION_INPUTS,
+    RECORDINGS,
+    SPEAKER_STATISTICS,
+    TEXTS,
+    perturbed_schema,
+)
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.saved_run import read_run
 from tests.prediction.conftest import MODELS, REPRESENTATIONS, SmallStudy
@@ -60,10 +67,14 @@ def noisy_store(study: SmallStudy, folder: Path, snr_db: float, **settings: int)
         waveform_reader=reader,
     )
     index_shards([path], path.with_name("index.parquet"))
-    return FeatureStore(path.with_name("index.parquet"))
+    store = FeatureStore(path.with_name("index.parquet"))
+    write_speaker_statistics(store, dict(recordings.select("utterance", "speaker").iter_rows()))
+    return store
 
 
-@pytest.mark.parametrize("experiment", ["pooled", "estimator", "late", "aligned_within_words"])
+@pytest.mark.parametrize(
+    "experiment", ["pooled", "estimator", "late", "aligned_within_words", "late_by_speaker"]
+)
 def test_predictions_for_clean_audio_are_those_of_the_training(
     small_study: SmallStudy, tmp_path: Path, experiment: str
 ) -> None:
@@ -82,7 +93,30 @@ def test_predictions_for_clean_audio_are_those_of_the_training(
         for name, each in by_name.items()
     }
     assert differences["quiet"] < 5e-3
-    assert differences["loud"] > 0.05
+    assert differences["loud"] > 0.02
+
+
+def test_perturbed_features_are_normalised_by_the_perturbed_recordings_of_the_speaker(
+    small_study: SmallStudy, tmp_path: Path
+) -> None:
+    run, fold = read_run(small_study.run_folder("estimator_by_speaker")), fold_of(small_study)
+    clean = clean_stores(small_study, "estimator")
+    noisy = {"noise": [noisy_store(small_study, tmp_path, 0.0)]}
+    table = predict_conditions(run, fold, clean, noisy, CPU)
+    path = speaker_statistics_path(noisy["noise"][0].path)
+    statistics = read_table(path, SPEAKER_STATISTICS)
+    tested = statistics.filter(pl.col("utterances").list.contains(fold["utterance"][0]))
+    of_all = [0.0] * len(tested["mean"][0])
+    other = statistics.with_columns(mean=pl.lit(of_all, dtype=pl.List(pl.Float64)))
+    metadata = {"features_sha256": noisy["noise"][0].sha256}
+    write_table(other, path, SPEAKER_STATISTICS, metadata)
+    shifted = predict_conditions(run, fold, clean, noisy, CPU)
+    clean_rows, noisy_rows = (table.filter(condition=name) for name in ("clean", "noise"))
+    assert shifted.filter(condition="clean").equals(clean_rows)
+    assert not shifted.filter(condition="noise").equals(noisy_rows)
+    path.unlink()
+    with pytest.raises(StoreError, match=r"speakers\.parquet does not exist; run the step"):
+        predict_conditions(run, fold, clean, noisy, CPU)
 
 
 def test_features_of_one_condition_are_held_at_a_time(

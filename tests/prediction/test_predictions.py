@@ -18,11 +18,12 @@ from emoscale.prediction import predictions
 from emoscale.prediction.features import FeatureExtractor, locate_checkpoints
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import SkippedRecording
+from emoscale.prediction.speakers import speakers_for
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.representations.weights.fetching import cached_path
-from emoscale.runtime.errors import CheckpointError, StoreError, UserError
+from emoscale.runtime.errors import CheckpointError, CorpusError, StoreError, UserError
 from emoscale.training.saved_run import SavedRun, read_run
-from tests.prediction.conftest import MODELS, SAMPLE_RATE, ChangeRun, SmallStudy
+from tests.prediction.conftest import BY_SPEAKER, MODELS, SAMPLE_RATE, ChangeRun, SmallStudy
 
 CPU = torch.device("cpu")
 
@@ -37,6 +38,7 @@ def predicted(
     repeat: int | None = None,
     segment_seconds: float = 30.0,
     transcripts: Path | None = None,
+    speakers: Path | None = None,
 ) -> tuple[pl.DataFrame, list[SkippedRecording]]:
     run = read_run(folder)
     repeats = run.repeats if repeat is None else [run.repeat(repeat)]
@@ -50,6 +52,7 @@ def predicted(
         Transcripts(transcripts),
         segment_seconds,
         skipped.append,
+        speakers_for(run, speakers, one_speaker=speakers is None),
     )
     return table, skipped
 
@@ -67,7 +70,7 @@ def test_probabilities_are_those_of_the_study(small_study: SmallStudy, experimen
             np.testing.assert_allclose(table[name], expected[name], rtol=0, atol=1e-6)
         assert table["predicted"].to_list() == expected["predicted"].to_list()
         assert set(table["repeats"]) == {str(repeat)}
-    assert np.std(trained["p_high"].to_numpy()) > 0.01  # the predictions differ between utterances
+    assert np.std(trained["p_high"].to_numpy()) > 5e-3  # the predictions differ between utterances
 
 
 def test_without_a_repeat_it_is_the_mean_of_all(small_study: SmallStudy) -> None:
@@ -83,6 +86,53 @@ def test_without_a_repeat_it_is_the_mean_of_all(small_study: SmallStudy) -> None
     assert set(table["model"]) == {"pooled/fold1/all"}
     text, _ = predicted(small_study.run_folder("text"), small_study.test_recordings())
     assert set(text["pretrained_weights"]) == {"untrained: random weights of seed 3"}
+
+
+@pytest.mark.parametrize("experiment", BY_SPEAKER)
+def test_recordings_of_several_speakers_are_normalised_by_their_own(
+    small_study: SmallStudy, tmp_path: Path, experiment: str
+) -> None:
+    folder, tested = small_study.run_folder(experiment), small_study.test_recordings()
+    files = sorted(small_study.corpus.glob("*.wav"))
+    assert len(tested) == 8 < len(files)
+    alone, _ = predicted(folder, tested)
+    speakers = small_study.speakers(tmp_path, files)
+    together, skipped = predicted(folder, files, speakers=speakers)
+    assert not skipped
+    assert together["file"].to_list() == [str(file) for file in files]
+    of_tested = together.filter(pl.col("file").is_in([str(file) for file in tested]))
+    np.testing.assert_allclose(of_tested["p_high"], alone["p_high"], rtol=0, atol=1e-6)
+    as_one, _ = predicted(folder, files)  # as if all recordings were of one speaker
+    assert np.abs(np.log(as_one["p_high"] / together["p_high"])).max() > 1e-3
+
+
+def test_a_recording_without_a_speaker_is_skipped(small_study: SmallStudy, tmp_path: Path) -> None:
+    folder, files = small_study.run_folder("pooled_by_speaker"), small_study.test_recordings()
+    speakers = small_study.speakers(tmp_path, files[1:])
+    silent = tmp_path / "silent.wav"  # the only recording of its speaker
+    soundfile.write(silent, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    speakers.write_text(f"{speakers.read_text()}\n{silent},other")
+    table, skipped = predicted(folder, [silent, *files], speakers=speakers)
+    assert table["file"].to_list() == [str(file) for file in files[1:]]
+    assert [each.file for each in skipped] == [files[0], silent]
+    assert skipped[0].message == (
+        f"{files[0]}: has no speaker, by whom its features are normalised; add a row for it to "
+        f"{speakers}"
+    )
+
+
+def test_a_run_by_speaker_needs_speakers(small_study: SmallStudy, tmp_path: Path) -> None:
+    run = read_run(small_study.run_folder("pooled_by_speaker"))
+    table = small_study.speakers(tmp_path, small_study.test_recordings())
+    for source, one_speaker in ((None, False), (table, True)):
+        with pytest.raises(
+            UserError, match=r"pooled_by_speaker/fold1/all normalises features by speaker, from all"
+        ):
+            speakers_for(run, source, one_speaker)
+    table.write_text("file,who\na.wav,anna")
+    with pytest.raises(CorpusError, match=r"needs one column speaker \(its columns: file, who"):
+        speakers_for(run, table, False)
+    assert speakers_for(read_run(small_study.run_folder("pooled")), None, False) is None
 
 
 def test_recordings_in_several_batches_have_the_same_predictions(

@@ -64,6 +64,25 @@ def test_skipped_recordings_set_the_exit_code(small_study: SmallStudy, tmp_path:
     assert not output.exists()
 
 
+def test_a_model_by_speaker_names_the_options_for_speakers(
+    small_study: SmallStudy, tmp_path: Path
+) -> None:
+    model, files = small_study.run_folder("pooled_by_speaker"), small_study.test_recordings()
+    result = run_program("predict.py", model, *files)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: pooled_by_speaker/fold1/all normalises features by speaker, from all recordings of "
+        "the speaker: name a table with the columns file and speaker with --speakers, or else add "
+        "--one-speaker if all recordings are of one speaker\n"
+    )
+    outputs = []
+    for options in (["--one-speaker"], ["--speakers", small_study.speakers(tmp_path, files)]):
+        result = run_program("predict.py", model, *files, *options)
+        assert result.exit_code == 0, result.stderr
+        outputs.append(result.stdout)
+    assert outputs[0] == outputs[1]
+
+
 def test_a_note_for_attention_within_words_without_times(small_study: SmallStudy) -> None:
     result = run_program(
         "predict.py",

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from emoscale.reporting.learning_curves import notes_lines
+from emoscale.reporting.figures import note_lines
 from emoscale.reporting.report.answer import labels_saved_sentence, study_answer, study_question
 from emoscale.reporting.report.columns import table_columns
 from emoscale.reporting.report.page import report_page, write_report
@@ -473,4 +473,8 @@ def test_a_note_with_a_semicolon_stays_whole() -> None:
     notes = "text: 5 utterances are left out; 12 without words stay\nanother"
     study = study_of({"mfcc": (0.6, 0.7)}, notes=notes)
     assert study.notes == ["text: 5 utterances are left out; 12 without words stay", "another"]
-    assert notes_lines(notes) == [f"Note: {note}" for note in study.notes]
+
+
+def test_notes_of_several_experiments_are_shown_once() -> None:
+    notes = pl.Series(["shared", "shared\nsvm: by speaker", "shared"])
+    assert note_lines(notes) == ["shared", "svm: by speaker"]

@@ -219,6 +219,11 @@ def test_results_of_many_experiments_fit_the_terminal(tmp_path: Path) -> None:
             ["--output", "index.parquet", "missing.h5"],
             "Error: missing.h5 does not exist",
         ),
+        (
+            "measure_speakers.py",
+            ["--index", "index.parquet", "--talkers", "missing.parquet"],
+            "Error: missing.parquet does not exist; run the step that creates it",
+        ),
         ("predict.py", ["nothing", "a.wav"], "Error: nothing/run.json does not exist: name the"),
         (
             "predict.py",

@@ -117,6 +117,20 @@ def test_an_unknown_value_is_an_error(run: Path) -> None:
         read_run(run)
 
 
+@pytest.mark.parametrize("bound", [-1.0, float("nan")])
+def test_an_invalid_bound_of_an_estimator_is_an_error(tmp_path: Path, bound: float) -> None:
+    folder = train(tmp_path, {"kind": "estimator"})
+    weights = load_file(folder / "model.safetensors")
+    assert weights["repeat_0.bound"].tolist() == [10.0]
+    weights["repeat_0.bound"].fill_(bound)
+    save_file(weights, folder / "model.safetensors")
+    run = json.loads((folder / "run.json").read_text())
+    run["files"]["model.safetensors"] = file_sha256(folder / "model.safetensors")
+    (folder / "run.json").write_text(json.dumps(run))
+    with pytest.raises(StoreError, match="the weights of repeat 0 do not fit"):
+        read_run(folder)
+
+
 @pytest.mark.parametrize("kind", ["pooled", "estimator"])
 def test_weights_of_another_model_are_an_error(tmp_path: Path, kind: str) -> None:
     folder = train(tmp_path, {"kind": kind})

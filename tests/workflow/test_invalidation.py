@@ -29,11 +29,13 @@ from tests.workflow.touched_study import WEIGHTS_SHA256, TouchedStudy
 PATH_INDEX = {
     "extract_features": 1,
     "index_features": 1,
+    "measure_speakers": 1,
     "fetch_checkpoint": 1,
     "train": 1,
     "test_robustness": 1,
     "extract_perturbed": 1,
     "index_perturbed": 1,
+    "measure_perturbed_speakers": 1,
 }
 """Index of the path component, below the study's folder, that names a rule's subject."""
 

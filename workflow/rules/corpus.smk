@@ -117,7 +117,7 @@ rule list_talkers:
         content=corpus_digests().speakers,
         code=code_of("list_talkers.py", *reader_modules(STUDY.corpus)),
     message:
-        "list the talkers of babble noise"
+        "list the recordings with their speakers"
     shell:
         'python "$EMOSCALE_SCRIPTS"/list_talkers.py --corpus {params.corpus:q} --output {output:q}'
         " {input.shards:q} > {log:q} 2>&1"

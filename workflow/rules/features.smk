@@ -95,3 +95,28 @@ rule index_features:
         "{wildcards.representation}: verify all shards"
     shell:
         'python "$EMOSCALE_SCRIPTS"/index_features.py --output {output:q} {input:q} > {log:q} 2>&1'
+
+
+# One pass over the features, for experiments that normalise by speaker.
+rule measure_speakers:
+    input:
+        index=rules.index_features.output,
+        talkers=rules.list_talkers.output,
+    output:
+        f"{OUT}/features/{{representation}}/speakers.parquet",
+    log:
+        f"{OUT}/logs/measure_speakers/{{representation}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_speakers/{{representation}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=extraction_megabytes,
+        runtime=corpus_minutes,
+    params:
+        code=code_of("measure_speakers.py"),
+    message:
+        "{wildcards.representation}: measure mean and standard deviation of each speaker"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/measure_speakers.py --index {input.index:q}'
+        " --talkers {input.talkers:q} > {log:q} 2>&1"

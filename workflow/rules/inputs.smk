@@ -109,6 +109,20 @@ def features_of_experiment(wildcards):
     return [f"{OUT}/features/{name}/index.parquet" for name in names]
 
 
+def speakers_files(indices, experiment):
+    """Return the speaker statistics next to the indices, where an experiment normalises by them."""
+    by_speaker = STUDY.training_of(experiment).normalisation == "speaker"
+    return [f"{os.path.dirname(path)}/speakers.parquet" for path in indices] if by_speaker else []
+
+
+def speaker_statistics_of_experiment(wildcards):
+    return speakers_files(features_of_experiment(wildcards), wildcards.experiment)
+
+
+def perturbed_speaker_statistics(wildcards):
+    return speakers_files(perturbed_features(wildcards), wildcards.experiment)
+
+
 def training_code(wildcards):
     return code_of("train.py", *training_sources(wildcards.experiment))
 

@@ -45,6 +45,20 @@ use rule index_features as index_perturbed with:
         "{wildcards.representation}: verify all shards under {wildcards.condition}"
 
 
+use rule measure_speakers as measure_perturbed_speakers with:
+    input:
+        index=rules.index_perturbed.output,
+        talkers=rules.list_talkers.output,
+    output:
+        f"{OUT}/perturbed/{{condition}}/{{representation}}/speakers.parquet",
+    log:
+        f"{OUT}/logs/measure_perturbed_speakers/{{condition}}/{{representation}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_perturbed_speakers/{{condition}}/{{representation}}.tsv"
+    message:
+        "{wildcards.representation}: measure each speaker under {wildcards.condition}"
+
+
 # All conditions in one process, because its start takes longer than the predictions.
 rule test_robustness:
     input:
@@ -53,6 +67,8 @@ rule test_robustness:
         fold=rules.make_fold.output,
         features=features_of_experiment,
         perturbed=perturbed_features,
+        speakers=speaker_statistics_of_experiment,
+        perturbed_speakers=perturbed_speaker_statistics,
     output:
         f"{OUT}/robustness/{{experiment}}/{{fold}}/{{size}}.parquet",
     log:

@@ -7,6 +7,7 @@ rule train:
     input:
         fold=rules.make_fold.output,
         features=features_of_experiment,
+        speakers=speaker_statistics_of_experiment,
     output:
         predictions=f"{CELL}/predictions.parquet",
         history=f"{CELL}/history.parquet",

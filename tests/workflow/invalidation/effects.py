@@ -58,6 +58,11 @@ def _uses(references: list[str], representation: str) -> bool:
 
 NOTHING: frozenset[Job] = frozenset()
 ALL_TRAINING = training_jobs(*REPRESENTATIONS)
+SPEAKER_STATISTICS = NOTHING
+for _name in STUDY["representations"]:
+    SPEAKER_STATISTICS |= jobs_of("measure_speakers", subject=_name)
+for _name in CONDITIONS:
+    SPEAKER_STATISTICS |= jobs_of("measure_perturbed_speakers", subject=_name)
 PROTOCOL = jobs_of("make_fold", "check_protocol") | ALL_TRAINING
 LABELS = jobs_of("label_corpus", "audit_corpus") | PROTOCOL
 METADATA = jobs_of("read_corpus") | LABELS

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.workflow.invalidation.effects import ALL_TRAINING, PROTOCOL, jobs_of, training_jobs
+from tests.workflow.invalidation.effects import (
+    ALL_TRAINING,
+    PROTOCOL,
+    SPEAKER_STATISTICS,
+    jobs_of,
+    training_jobs,
+)
 from tests.workflow.invalidation.row import (
     PROTOCOL_TEXT,
     TABLES_TEXT,
@@ -130,6 +136,12 @@ KEYS: dict[str, Row] = {
     "training.early_stopping": training(False),
     "training.steps_between_evaluations": training(25),
     "training.patience": training(5),
+    "training.normalisation": Row(
+        "speaker",
+        SPEAKER_STATISTICS | ALL_TRAINING,
+        f"statistics of the speakers; all training; {TABLES_TEXT}",
+    ),
+    "training.feature_clip": Row(5.0, ALL_TRAINING, f"all training; {TABLES_TEXT}"),
     "training.class_balance": Row("none", ALL_TRAINING, f"all training; {TABLES_TEXT}"),
     "training.targets": Row(
         "votes",

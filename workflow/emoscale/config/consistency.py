@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from emoscale.config.corpus import DemoCorpus
 from emoscale.config.protocol import SizesSettings
-from emoscale.config.representations import SAMPLE_RATE, ExternalSettings, SpectralSettings
+from emoscale.config.representations import (
+    SAMPLE_RATE,
+    ExternalSettings,
+    OpensmileSettings,
+    SpectralSettings,
+)
 from emoscale.config.search import Trial, trials_of
 from emoscale.config.settings import is_layered, reference_parts
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
@@ -122,6 +127,8 @@ def _check_training(study: Study, name: str) -> None:
         raise ValueError(f"experiments.{name}: {error}") from None
     if model.kind == "estimator":
         _check_estimator(name, experiment, training)
+    if training.normalisation == "utterance":
+        _check_several_frames(study, name)
     votes = any(trial.training.targets == "votes" for trial in trials)
     if votes and model.kind == "estimator":
         raise ValueError(
@@ -149,11 +156,28 @@ def _check_estimator(name: str, experiment: Experiment, training: TrainingSettin
             f"training.{min(overridden - set(ESTIMATOR_TRAINING))} does not apply; "
             "remove it"
         )
+    if training.normalisation == "utterance":
+        raise ValueError(
+            f"experiments.{name}: an estimator reads mean and standard deviation of each "
+            "utterance's frames, which normalisation by the utterance makes 0 and 1; set "
+            "training.normalisation to speaker or training"
+        )
     if training.class_balance == "sampling":
         raise ValueError(
             f"experiments.{name}: an estimator cannot balance classes by sampling; give "
             "the experiment `training: {class_balance: weights}`"
         )
+
+
+def _check_several_frames(study: Study, name: str) -> None:
+    for reference in study.experiments[name].representations:
+        representation, _ = reference_parts(reference)
+        settings = study.representations[representation]
+        if isinstance(settings, OpensmileSettings) and settings.feature_level == "functionals":
+            raise ValueError(
+                f"experiments.{name}: {representation} is one vector per utterance, which has no "
+                "statistics of its own; set training.normalisation to speaker or training"
+            )
 
 
 def _needs_development(trials: list[Trial]) -> bool:

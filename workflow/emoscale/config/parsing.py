@@ -81,6 +81,7 @@ def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[K
             message += "; " + problem["msg"]
         else:
             message = problem["msg"].removeprefix("Value error, ")
+        keys = keys or _keys_at_start(message, value)
         line = line_of(keys) if keys else ""
         name = ".".join(map(str, location))
         sentence = f"{name}: {message}" if name else message
@@ -88,6 +89,16 @@ def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[K
     further = len(sentences) - _ERRORS_SHOWN
     shown = [*sentences[:_ERRORS_SHOWN], *([f"and {further} more"] if further > 0 else [])]
     return "; ".join(shown)
+
+
+def _keys_at_start(message: str, value: Any) -> list[Key]:
+    """Return the keys in front of a message on several settings, such as experiments.mfcc."""
+    keys: list[Key] = [*message.partition(":")[0].split(".")]
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            return []
+        value = value[key]
+    return keys
 
 
 def _keys(location: Sequence[Key], value: Any) -> list[Key]:

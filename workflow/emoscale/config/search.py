@@ -66,6 +66,11 @@ def trials_of(
         raise ConfigurationError(
             f"search has {size} combinations, more than {LARGEST_GRID}; list fewer values"
         )
+    if "training.normalisation" in search:
+        raise ConfigurationError(
+            "search.training.normalisation cannot be searched, because all trials read the same "
+            "features; give each value an experiment of its own"
+        )
     trials = []
     for number, values in enumerate(product(*search.values())):
         choices = dict(zip(search, values, strict=True))

@@ -10,6 +10,8 @@ from pydantic import Field
 from emoscale.config.models import ModelSettings
 from emoscale.config.settings import Settings
 
+Normalisation = Literal["training", "speaker", "utterance"]
+
 
 class AugmentationSettings(Settings):
     """Augmentation of the training utterances, drawn anew at each step."""
@@ -31,7 +33,7 @@ class AugmentationSettings(Settings):
         return self.mixup > 0.0 or self.time_mask > 0.0 or self.frequency_mask > 0.0
 
 
-ESTIMATOR_TRAINING = ("class_balance",)
+ESTIMATOR_TRAINING = ("class_balance", "normalisation", "feature_clip")
 """Settings that apply to a scikit-learn estimator."""
 
 
@@ -67,6 +69,17 @@ class TrainingSettings(Settings):
 
     patience: int = Field(default=10, ge=1, lt=2**31)
     """Evaluations without improvement before the training stops."""
+
+    normalisation: Normalisation = "training"
+    """Whose mean and standard deviation the features are normalised by. training: those of the
+    training subset. speaker: first those of the speaker, from all of the speaker's recordings in
+    the corpus (training, development, test and unlabelled ones; no label is used), then those of
+    the training subset. utterance: the same with the utterance's own frames. It applies to every
+    input and cannot be searched."""
+
+    feature_clip: float | None = Field(default=10.0, gt=0.0)
+    """Largest absolute value of a feature after normalisation, in standard deviations of the
+    training subset; null: no limit."""
 
     class_balance: Literal["weights", "sampling", "none"] = "weights"
     """weights: class weights in the loss, inversely proportional to class frequency. sampling:

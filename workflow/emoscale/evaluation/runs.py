@@ -31,6 +31,11 @@ from emoscale.training.run_record import (
     verify_run_file,
 )
 
+_BY_SPEAKER = (
+    "features are normalised by speaker, from all of each speaker's recordings, also those that "
+    "are tested (no label is used)"
+)
+
 
 @dataclass(frozen=True)
 class CollectedRuns:
@@ -165,7 +170,11 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             schema_field("device", pa.string(), "device of the training, with the model of a GPU"),
             schema_field("execution", pa.string(), "how the training was computed"),
             schema_field("precision", pa.string(), "numeric precision of the network"),
-            schema_field("notes", pa.string(), "warnings of the protocol checks, one a line"),
+            schema_field(
+                "notes",
+                pa.string(),
+                "warnings of the protocol checks, and normalisation by speaker, one a line",
+            ),
             schema_field("settings", pa.string(), "model, training and search, canonical JSON"),
             schema_field("settings_sha256", pa.string(), "digest of the settings"),
             schema_field("code_sha256", pa.string(), "digest of the training code"),
@@ -269,6 +278,7 @@ def collect_runs(
     trials: list[dict[str, object]] = []
     layer_weights: list[dict[str, object]] = []
     predictions: list[pl.DataFrame] = []
+    by_speaker: dict[str, None] = {}
     classes = list(classes)
     for cell in cells:
         folder = cell.folder(runs)
@@ -279,6 +289,8 @@ def collect_runs(
                 "again"
             )
         classes = run.classes
+        if run.settings.training.normalisation == "speaker":
+            by_speaker[run.experiment] = None
         table = read_table(folder / PREDICTIONS, predictions_schema(classes))
         verify_run_file(folder / PREDICTIONS, run)
         for repeat in run.repeats:
@@ -291,7 +303,7 @@ def collect_runs(
                 )
             metrics = metrics_of(confusion_of(of_repeat, classes))
             order = protocol.order_of(repeat.repeat)
-            rows.append(_row(run, repeat, order, metrics, study, corpus, notes))
+            rows.append(_row(run, repeat, order, metrics, study, corpus))
             trials += trial_rows(run, repeat)
             layer_weights += layer_weight_rows(run, repeat)
         predictions.append(
@@ -304,9 +316,11 @@ def collect_runs(
         )
     if not rows:
         raise StoreError(f"{runs}: the study has no runs to collect; train at least one cell")
+    if by_speaker:
+        notes = "\n".join(filter(None, [notes, f"{', '.join(by_speaker)}: {_BY_SPEAKER}"]))
     return CollectedRuns(
         classes,
-        pl.DataFrame(rows, infer_schema_length=None),
+        pl.DataFrame(rows, infer_schema_length=None).with_columns(notes=pl.lit(notes)),
         pl.concat(predictions),
         dataframe_of(trials, TRIALS),
         dataframe_of(layer_weights, LAYER_WEIGHTS),
@@ -343,7 +357,6 @@ def _row(
     metrics: Metrics,
     study: str,
     corpus: str,
-    notes: str,
 ) -> dict[str, object]:
     chosen = repeat.chosen
     recalls = zip(run.classes, metrics.recalls, strict=True)
@@ -384,7 +397,6 @@ def _row(
         "device": run.device,
         "execution": chosen.execution,
         "precision": repeat.precision,
-        "notes": notes,
         **provenance_of(run),
     }
 

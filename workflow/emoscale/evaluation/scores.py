@@ -156,7 +156,11 @@ def scores_schema(classes: list[str]) -> pa.Schema:
                 "peak memory of its largest job, megabytes",
                 measured=True,
             ),
-            schema_field("notes", pa.string(), "warnings of the protocol checks, one a line"),
+            schema_field(
+                "notes",
+                pa.string(),
+                "warnings of the protocol checks, and normalisation by speaker, one a line",
+            ),
         ]
     )
 

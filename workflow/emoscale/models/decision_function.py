@@ -23,7 +23,10 @@ class FittedDecision:
     """[dim] mean of the training vectors."""
 
     scale: Array
-    """[dim] divisor of the centred vectors."""
+    """[dim] factor of the centred vectors; 0 where the training vectors do not vary."""
+
+    bound: Array
+    """[1] largest absolute value of the standardised vectors; infinite: no limit."""
 
     present: NDArray[np.int64]
     """[k] classes of the training utterances, sorted; decision values are in this order."""
@@ -83,16 +86,12 @@ class FittedDecision:
         array
             Decision values, ``[n, k]``.
         """
-        standardised = self._standardise(vectors)
+        standardised = standardise(vectors, self.mean, self.scale, self.bound)
         if self.support is None or self.gamma is None:
             return standardised @ self.weights.T + self.intercepts
-        support = self._standardise(self.support)
+        support = standardise(self.support, self.mean, self.scale, self.bound)
         kernel = np.exp(-self.gamma * _squared_distances(standardised, support))
         return _ovr_decision_function(kernel @ self.weights.T + self.intercepts, len(self.present))
-
-    def _standardise(self, vectors: NDArray[np.floating]) -> Array:
-        standardised: Array = (vectors - self.mean) / self.scale
-        return standardised
 
     def probabilities(self, vectors: Array, num_classes: int) -> Array:
         """Compute probabilities, the softmax of the scaled decision values.
@@ -116,7 +115,12 @@ class FittedDecision:
 
 
 def linear_decision(
-    classifier: Any, mean: Array, scale: Array, present: NDArray[np.int64], basis: Array | None
+    classifier: Any,
+    mean: Array,
+    scale: Array,
+    bound: Array,
+    present: NDArray[np.int64],
+    basis: Array | None,
 ) -> FittedDecision:
     """Extract the decision function of a fitted linear classifier.
 
@@ -127,7 +131,9 @@ def linear_decision(
     mean : array
         Mean of the training vectors, ``[dim]``.
     scale : array
-        Divisor of the centred vectors, ``[dim]``.
+        Factor of the centred vectors, ``[dim]``.
+    bound : array
+        Largest absolute value of the standardised vectors, ``[1]``.
     present : array
         Classes of the training utterances, ``[k]``.
     basis : array or None
@@ -146,11 +152,16 @@ def linear_decision(
     if len(present) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights])
         intercepts = np.concatenate([np.zeros_like(intercepts), intercepts])
-    return FittedDecision(mean, scale, present, weights, intercepts, np.ones(1))
+    return FittedDecision(mean, scale, bound, present, weights, intercepts, np.ones(1))
 
 
 def kernel_decision(
-    classifier: Any, mean: Array, scale: Array, present: NDArray[np.int64], vectors: Array
+    classifier: Any,
+    mean: Array,
+    scale: Array,
+    bound: Array,
+    present: NDArray[np.int64],
+    vectors: Array,
 ) -> FittedDecision:
     """Extract the decision function of a fitted `SVC` with an RBF kernel, one-vs-one.
 
@@ -164,7 +175,9 @@ def kernel_decision(
     mean : array
         Mean of the training vectors, ``[dim]``.
     scale : array
-        Divisor of the centred vectors, ``[dim]``.
+        Factor of the centred vectors, ``[dim]``.
+    bound : array
+        Largest absolute value of the standardised vectors, ``[1]``.
     present : array
         Classes of the training utterances, ``[k]``.
     vectors : array
@@ -191,6 +204,7 @@ def kernel_decision(
     return FittedDecision(
         mean,
         scale,
+        bound,
         present,
         sign * weights,
         sign * classifier.intercept_,
@@ -198,6 +212,28 @@ def kernel_decision(
         support=vectors[classifier.support_].astype(np.float32),
         gamma=np.array([classifier.gamma]),
     )
+
+
+def standardise(vectors: Array, mean: Array, scale: Array, bound: Array) -> Array:
+    """Standardise vectors.
+
+    Parameters
+    ----------
+    vectors : array
+        Vectors, ``[n, dim]``.
+    mean : array
+        Mean of the training vectors, ``[dim]``.
+    scale : array
+        Factor of the centred vectors, ``[dim]``.
+    bound : array
+        Largest absolute value of the result, ``[1]``.
+
+    Returns
+    -------
+    array
+        Standardised vectors, ``[n, dim]``.
+    """
+    return np.clip((vectors - mean) * scale, -bound, bound)
 
 
 def softmax(logits: Array) -> Array:

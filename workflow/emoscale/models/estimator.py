@@ -11,13 +11,17 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from emoscale.config.models import EstimatorSettings
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.decision_function import FittedDecision, kernel_decision, linear_decision
-from emoscale.models.layers import RaggedReduction
+from emoscale.models.decision_function import (
+    FittedDecision,
+    kernel_decision,
+    linear_decision,
+    standardise,
+)
+from emoscale.models.layers import RaggedReduction, inverse_deviation
 from emoscale.models.temperature import fit_inverse_temperature
 from emoscale.runtime.errors import ConfigurationError, UserError
 
@@ -105,6 +109,7 @@ class Estimator:
         development_labels: NDArray[np.int64],
         class_weights: bool,
         seed: int,
+        feature_clip: float | None = None,
     ) -> GridResult:
         """Fit with each value of C and keep the classifier with the highest development UA.
 
@@ -125,6 +130,8 @@ class Estimator:
             Whether classes are weighted inversely to their frequency.
         seed : int
             Seed of the linear SVM's coordinate descent.
+        feature_clip : float or None
+            Largest absolute value of the standardised vectors; None: no limit.
 
         Returns
         -------
@@ -148,8 +155,8 @@ class Estimator:
                 "there is no development set on which one of the estimator's values of C could be "
                 "selected; set a single one, such as `C: [0.01]`"
             )
-        scaler = StandardScaler().fit(vectors)
-        standardised = scaler.transform(vectors)
+        standardisation = _standardisation(vectors, feature_clip)
+        standardised = standardise(vectors, *standardisation)
         basis = None
         if self._settings.method != "rbf_svm" and vectors.shape[1] > len(vectors):
             # The weights of a linear classifier are in the span of the training vectors. Fitting
@@ -163,7 +170,7 @@ class Estimator:
             classifier.fit(standardised, labels)
             ua = 0.0
             if len(development):
-                coordinates = scaler.transform(development)
+                coordinates = standardise(development, *standardisation)
                 predicted = classifier.predict(
                     coordinates if basis is None else coordinates @ basis
                 )
@@ -173,7 +180,7 @@ class Estimator:
                 best = ua, C, classifier
         assert best is not None  # the settings hold at least one value of C
         _, best_C, classifier = best
-        preprocessing = scaler.mean_, scaler.scale_, present
+        preprocessing = *standardisation, present
         if self._settings.method == "rbf_svm":
             self._decision = kernel_decision(classifier, *preprocessing, vectors)
         else:
@@ -257,6 +264,15 @@ class Estimator:
                 return LogisticRegression(
                     C=C, class_weight=class_weight, max_iter=_MAXIMUM_ITERATIONS
                 )
+
+
+def _standardisation(
+    vectors: Vectors, feature_clip: float | None
+) -> tuple[Vectors, Vectors, Vectors]:
+    """Return mean, factor and bound of the standardisation by the training vectors."""
+    mean, std = vectors.mean(axis=0), vectors.std(axis=0)
+    scale = inverse_deviation(torch.from_numpy(mean), torch.from_numpy(std)).numpy()
+    return mean, scale, np.array([np.inf if feature_clip is None else feature_clip])
 
 
 def _unweighted_accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:

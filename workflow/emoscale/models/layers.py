@@ -16,6 +16,28 @@ from torch.autograd.function import once_differentiable
 
 from emoscale.config import models as settings
 
+_SMALLEST_DEVIATION = 1e-12, 1e-6  # absolute, and relative to the mean: rounding errors in float32
+
+
+def inverse_deviation(mean: Tensor, std: Tensor) -> Tensor:
+    """Return the factor that divides centred values by their standard deviation.
+
+    Parameters
+    ----------
+    mean : Tensor
+        Means, of any shape.
+    std : Tensor
+        Standard deviations, of the same shape.
+
+    Returns
+    -------
+    Tensor
+        1 / std; 0 where the values do not vary, except by rounding errors.
+    """
+    absolute, relative = _SMALLEST_DEVIATION
+    varies = std > absolute + relative * mean.abs()
+    return torch.where(varies, 1.0 / std.clamp(min=absolute), 0.0)
+
 
 class RaggedReduction:
     """Sums, averages, broadcasts and soft-maxes over each utterance's packed frames.
@@ -179,7 +201,7 @@ class Pooling(nn.Module):
 class Standardise(nn.Module):
     """Subtract the mean and divide by the standard deviation, per dimension (and layer).
 
-    The statistics are buffers, so they are saved with the model's weights.
+    The statistics and the bound are buffers, so they are saved with the model's weights.
 
     Parameters
     ----------
@@ -191,15 +213,17 @@ class Standardise(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    bound: Tensor
 
     def __init__(self, dimension: int, layers: int | None = None) -> None:
         super().__init__()
         shape = (dimension,) if layers is None else (layers, dimension)
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))
+        self.register_buffer("bound", torch.tensor(torch.inf))
 
-    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Set the statistics; a dimension with zero variance is only centred.
+    def set_statistics(self, mean: Tensor, std: Tensor, bound: float | None = None) -> None:
+        """Set the statistics; a dimension that does not vary becomes 0.
 
         Parameters
         ----------
@@ -207,13 +231,19 @@ class Standardise(nn.Module):
             Mean, ``[dim]`` or ``[layers, dim]``.
         std : Tensor
             Standard deviation, of the same shape.
+        bound : float or None
+            Largest absolute value of the result, in standard deviations; None: no limit.
         """
         self.mean.copy_(mean)
-        self.scale.copy_(torch.where(std > 1e-6, 1.0 / std.clamp(min=1e-6), 1.0))
+        self.scale.copy_(inverse_deviation(mean, std))
+        self.bound.fill_(torch.inf if bound is None else bound)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Standardise frames [total frames, (layers,) dim]; the result is in float32."""
-        return (frames - self.mean).mul_(self.scale)
+        standardised = (frames - self.mean).mul_(self.scale)
+        if frames.is_cuda or self.bound.isfinite():  # a GPU would wait for the comparison
+            standardised.clamp_(-self.bound, self.bound)
+        return standardised
 
 
 _LAYER_SCORES = re.compile(r"^(?:parts\.(?P<branch>\d+)\.)?layers\.(?P<input>\d+)\.scores$")

@@ -19,6 +19,7 @@ from emoscale.store.index import FeatureStore
 from emoscale.tables.parquet import dataframe_of, read_table
 from emoscale.tables.schemas import TEXTS, schema_field
 from emoscale.training.cell_features import CellFeatures
+from emoscale.training.normalisation import input_normalisations
 from emoscale.training.saved_run import SavedRepeat, SavedRun
 
 SPECIAL_TOKEN = "(special)"
@@ -124,7 +125,8 @@ def attention_of_utterance(
     assert isinstance(network, AlignedFusion)
     network.load_state_dict(repeat.weights)
     network.eval()
-    cell_features = CellFeatures([utterance], features, device)
+    normalisations = input_normalisations(run.normalisation, stores, [utterance], device)
+    cell_features = CellFeatures([utterance], features, device, normalisations)
     speech, text = cell_features.batch(torch.tensor([0]))
     autocast = repeat.precision == "bfloat16"
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):

@@ -20,8 +20,14 @@ from emoscale.representations.weights.local_checkpoint import LocalCheckpoint
 from emoscale.representations.weights.resolving import resolve_checkpoints
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.store.extraction import extract_shard
-from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.index import Features, FeatureStore, index_shards
+from emoscale.store.speaker_statistics import measure_speakers
 from emoscale.training.cell_features import CellFeatures
+from emoscale.training.normalisation import (
+    NormaliseUtterance,
+    SpeakerNormalisation,
+    normalise_utterance,
+)
 from emoscale.training.prepared_cell import shape_of
 from emoscale.training.run_record import InputRecord
 from emoscale.training.saved_run import SavedRun
@@ -138,13 +144,18 @@ class FeatureExtractor:
         """Whether waveforms are read, so that long recordings are split."""
         return "audio" in self._modalities()
 
-    def extract(self, rows: pl.DataFrame) -> tuple[list[str], CellFeatures | None, dict[str, str]]:
+    def extract(
+        self, rows: pl.DataFrame, speaker: str = ""
+    ) -> tuple[list[str], CellFeatures | None, dict[str, str]]:
         """Extract the features of utterances.
 
         Parameters
         ----------
         rows : DataFrame
-            The utterances (schema `EXTRACTION_INPUTS`).
+            The utterances (schema `EXTRACTION_INPUTS`); for a run that normalises by speaker, all
+            those of one speaker.
+        speaker : str
+            Name of this speaker.
 
         Returns
         -------
@@ -171,7 +182,23 @@ class FeatureExtractor:
             stores = [FeatureStore(indices[each.name], each.layer) for each in self._run.inputs]
             self._check_shapes(stores)
             features = [store.load(keys).in_memory() for store in stores]
-        return keys, CellFeatures(keys, features, self._device), errors
+        try:
+            normalisations = self._normalisations(keys, features, speaker)
+        except UserError as error:
+            return [], None, errors | dict.fromkeys(keys, str(error))
+        return keys, CellFeatures(keys, features, self._device, normalisations), errors
+
+    def _normalisations(
+        self, keys: list[str], features: Sequence[Features], speaker: str
+    ) -> list[NormaliseUtterance | None]:
+        kind = self._run.normalisation
+        if kind != "speaker":
+            return [normalise_utterance if kind == "utterance" else None] * len(features)
+        speaker_of = dict.fromkeys(keys, speaker)
+        return [
+            SpeakerNormalisation(measure_speakers([(keys, each)], speaker_of), keys, self._device)
+            for each in features
+        ]
 
     def _modalities(self) -> set[str]:
         return {built.representation.modality for built in self._representations.values()}

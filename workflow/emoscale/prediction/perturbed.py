@@ -13,6 +13,7 @@ from emoscale.runtime.errors import StoreError
 from emoscale.store.index import FeatureStore, versions_text
 from emoscale.tables.schemas import perturbed_schema
 from emoscale.training.cell_features import CellFeatures
+from emoscale.training.normalisation import input_normalisations
 from emoscale.training.prepared_cell import shape_of
 from emoscale.training.saved_run import SavedRun
 
@@ -36,7 +37,8 @@ def predict_conditions(
         Features that the run was trained on, one store per input.
     perturbed : mapping of str to sequence of FeatureStore
         Features of each perturbed condition, one store per input; those of an input that is not
-        audio are the clean ones.
+        audio are the clean ones. A run that normalises by speaker normalises perturbed features by
+        the perturbed recordings of the speaker.
     device : torch.device
         Device of the computation.
 
@@ -89,7 +91,12 @@ def _predictions(
 ) -> pl.DataFrame:
     """Predict under one condition, whose features are released at the end."""
     keys = test["utterance"].to_list()
-    cell_features = CellFeatures(keys, [store.load(keys) for store in stores], device)
+    cell_features = CellFeatures(
+        keys,
+        [store.load(keys) for store in stores],
+        device,
+        input_normalisations(run.normalisation, stores, keys, device),
+    )
     tables = []
     for repeat in run.repeats:
         probabilities = run.probabilities(cell_features, cell_features.indices(keys), [repeat])

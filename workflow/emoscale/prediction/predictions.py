@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from emoscale.prediction.features import FeatureExtractor
 from emoscale.prediction.recordings import Segment, SkippedRecording, split_recording
+from emoscale.prediction.speakers import Speakers
 from emoscale.prediction.tables import predictions_table
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
@@ -37,12 +38,14 @@ def predict(
     transcripts: Transcripts,
     segment_seconds: float,
     on_skip: Callable[[SkippedRecording], None],
+    speakers: Speakers | None = None,
 ) -> pl.DataFrame:
     """Predict recordings with the mean of the repeats' probabilities.
 
     A recording longer than `segment_seconds` is split into segments of equal length. Its row is the
     mean of theirs, weighted by length, and their rows follow. Models that read only text do not
-    split recordings.
+    split recordings. A run that normalises by speaker uses the mean and standard deviation of all
+    `files` of a speaker, whose features are then in memory at once.
 
     Parameters
     ----------
@@ -60,6 +63,8 @@ def predict(
         Maximum length of a segment in seconds.
     on_skip : callable
         Called with each recording or segment that cannot be predicted, when that is known.
+    speakers : Speakers or None
+        Speakers of the recordings, if the run normalises by speaker.
 
     Returns
     -------
@@ -67,10 +72,19 @@ def predict(
         Predictions (schema `recording_predictions_schema`).
     """
     probabilities_of: dict[Segment, NDArray[np.float64]] = {}
-    inputs = _extraction_inputs(run, extractor, files, transcripts, segment_seconds, on_skip)
-    for batch in _batches(inputs):
+
+    def inputs(files: Sequence[Path]) -> Iterator[_ExtractionInput]:
+        return _extraction_inputs(run, extractor, files, transcripts, segment_seconds, on_skip)
+
+    batches: Iterable[tuple[str, list[_ExtractionInput]]]
+    if speakers is None:
+        batches = (("", batch) for batch in _batches(inputs(files)))
+    else:
+        files_of_speaker = _files_of_speakers(files, speakers, on_skip)
+        batches = ((name, list(inputs(named))) for name, named in files_of_speaker.items())
+    for speaker, batch in batches:
         rows = dataframe_of([_row(each) for each in batch], EXTRACTION_INPUTS)
-        keys, cell_features, errors = extractor.extract(rows)
+        keys, cell_features, errors = extractor.extract(rows, speaker)
         segment_of = {each.segment.key: each.segment for each in batch}
         for key, message in errors.items():
             on_skip(SkippedRecording(segment_of[key].file, message))
@@ -79,7 +93,21 @@ def predict(
             probabilities_of |= {
                 segment_of[key]: row for key, row in zip(keys, probabilities, strict=True)
             }
-    return predictions_table(run, repeats, probabilities_of)
+    position = {file: number for number, file in enumerate(files)}
+    in_order = sorted(probabilities_of, key=lambda each: (position[each.file], each.number))
+    return predictions_table(run, repeats, {each: probabilities_of[each] for each in in_order})
+
+
+def _files_of_speakers(
+    files: Sequence[Path], speakers: Speakers, on_skip: Callable[[SkippedRecording], None]
+) -> dict[str, list[Path]]:
+    files_of_speaker: dict[str, list[Path]] = {}
+    for file in files:
+        try:
+            files_of_speaker.setdefault(speakers.find(file), []).append(file)
+        except UserError as error:
+            on_skip(SkippedRecording(file, str(error)))
+    return files_of_speaker
 
 
 def _extraction_inputs(

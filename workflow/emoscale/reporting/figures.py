@@ -165,6 +165,23 @@ def weights_lines(scores: pl.DataFrame) -> list[str]:
     ]
 
 
+def note_lines(notes: pl.Series) -> list[str]:
+    """Return each note of a table of scores once.
+
+    Parameters
+    ----------
+    notes : Series
+        Column `notes`: several notes a row, one a line.
+
+    Returns
+    -------
+    list of str
+        The notes, in the order of the table.
+    """
+    lines = (line for text in notes.unique(maintain_order=True) for line in text.split("\n"))
+    return [line for line in dict.fromkeys(lines) if line]
+
+
 def wrap_text(text: str, width: int, font_size: int = 11) -> list[str]:
     """Break a text into lines that fit a width.
 

@@ -13,6 +13,7 @@ from emoscale.reporting.figures import (
     COLOURS,
     colour_and_shape_scales,
     figure_title,
+    note_lines,
     save,
     weights_lines,
 )
@@ -81,7 +82,7 @@ def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
         f"error bars: {error_bars}; dashed: chance",
         *(["Dotted, hollow: as published (arXiv 2011.05585)"] if len(published) else []),
         *(["Grey: the curves of the other panels"] if len(panels) > 1 else []),
-        *notes_lines(scores["notes"][0]),
+        *(f"Note: {note}" for note in note_lines(scores["notes"])),
         *weights_lines(scores),
     ]
     text = "Learning curves: UA (unweighted accuracy) against labels"
@@ -233,22 +234,6 @@ def _published_layers(published: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.C
         halo,
         names,
     ]
-
-
-def notes_lines(notes: str) -> list[str]:
-    """Return the warnings about the protocol.
-
-    Parameters
-    ----------
-    notes : str
-        The column `notes` of the table of scores.
-
-    Returns
-    -------
-    list of str
-        One line per warning.
-    """
-    return [f"Note: {note}" for note in notes.split("\n") if note]
 
 
 def axis_ticks(values: list[float]) -> list[int]:

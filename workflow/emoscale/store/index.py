@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -286,6 +286,17 @@ class FeatureStore:
     def max_frames(self) -> int:
         """Number of frames of the longest utterance."""
         return int(self._index["frames"].to_numpy().max(initial=0))
+
+    def utterances_by_shard(self) -> Iterator[list[str]]:
+        """Iterate over the keys of the utterances of each shard.
+
+        Yields
+        ------
+        list of str
+            The keys of one shard.
+        """
+        for _, rows in self._index.sort("shard", "row").group_by("shard", maintain_order=True):
+            yield rows["utterance"].to_list()
 
     def count_chunked(self, utterances: Sequence[str]) -> int:
         """Count the utterances that were computed in more than one chunk.

@@ -136,8 +136,9 @@ TEXTS = pa.schema([_RECORDING_FIELDS[0], *_TEXT_FIELDS])
 TALKERS = pa.schema(
     [field for field in _RECORDING_FIELDS if field.name in (*_LOCATION_COLUMNS, "speaker")]
 )
-"""Utterances that babble noise may be made of, with digests of their audio: Snakemake takes a small
-file with the same content for unchanged, and babble depends on the audio."""
+"""All usable recordings with their speakers, for babble noise and normalisation by speaker; with
+digests of their audio, because Snakemake takes a small file with the same content for unchanged,
+and babble depends on the audio."""
 
 EXTRACTION_INPUTS = pa.schema(
     [*(field for field in _RECORDING_FIELDS if field.name in _LOCATION_COLUMNS), *_TEXT_FIELDS[:2]]
@@ -156,6 +157,19 @@ FEATURE_INDEX = pa.schema(
     ]
 )
 """Index of the features of each utterance; the digests of the shards are in its metadata."""
+
+SPEAKER_STATISTICS = pa.schema(
+    [
+        schema_field("speaker", pa.string(), "speaker"),
+        schema_field("utterances", pa.list_(pa.string()), "keys of the speaker's utterances"),
+        schema_field("frames", pa.int64(), "number of frames of these utterances"),
+        schema_field(
+            "mean", pa.list_(pa.float64()), "mean over the frames, of each dimension of each layer"
+        ),
+        schema_field("std", pa.list_(pa.float64()), "population standard deviation"),
+    ]
+)
+"""Statistics of the features of each speaker, for normalisation by speaker."""
 
 HISTORY = pa.schema(
     [

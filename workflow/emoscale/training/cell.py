@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +15,8 @@ from emoscale.config.training import TrainingSettings
 from emoscale.protocol.orders import training_labels
 from emoscale.runtime.devices import use_deterministic_algorithms
 from emoscale.runtime.provenance import digest
+from emoscale.store.speaker_statistics import speaker_statistics_path
+from emoscale.tables.parquet import result_sha256
 from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
 from emoscale.training.cell_features import class_indices
 from emoscale.training.prepared_cell import Cell, PreparedCell, prepare_cell
@@ -110,13 +113,17 @@ def _identities(prepared: PreparedCell) -> dict[tuple[int, int], str]:
     those of the trial count, so that a larger grid does not change the digests of its old points.
     """
     cell = prepared.cell
-    shared = {
+    shared: dict[str, Any] = {
         "code": cell.code_sha256,
         "features": [[store.sha256, store.layer] for store in cell.stores],
         "shapes": [dataclasses.asdict(shape) for shape in prepared.shapes],
         "machine": execution_environment(prepared.device),
         "classes": prepared.classes,
     }
+    if cell.settings.training.normalisation == "speaker":
+        shared["speakers"] = [
+            result_sha256(speaker_statistics_path(store.path)) for store in cell.stores
+        ]
     identities = {}
     for number, repeat in enumerate(prepared.repeats):
         table = cell.fold.select("utterance", "label", "speaker", "votes").with_columns(

@@ -12,6 +12,7 @@ from torch import Tensor
 from emoscale.models.contract import PackedFrames
 from emoscale.runtime.errors import ConfigurationError
 from emoscale.store.index import Features, FeatureStore
+from emoscale.training.normalisation import NormaliseUtterance
 
 
 class CellFeatures:
@@ -25,14 +26,25 @@ class CellFeatures:
         Features of these utterances, one entry per input of the model, in its order.
     device : torch.device
         Device of the batches.
+    normalisations : sequence of callable or None
+        Normalisation of each input (`emoscale.training.normalisation`); None: of none.
     """
 
     def __init__(
-        self, utterances: Sequence[str], features: Sequence[Features], device: torch.device
+        self,
+        utterances: Sequence[str],
+        features: Sequence[Features],
+        device: torch.device,
+        normalisations: Sequence[NormaliseUtterance | None] | None = None,
     ) -> None:
         self.index_of = {key: index for index, key in enumerate(utterances)}
         self.device = device
-        self.inputs = [InputFeatures(each, device) for each in features]
+        self.inputs = [
+            InputFeatures(each, device, normalise)
+            for each, normalise in zip(
+                features, normalisations or [None] * len(features), strict=True
+            )
+        ]
 
     def indices(self, utterances: Sequence[str]) -> Tensor:
         """Return the indices of utterances.
@@ -76,9 +88,14 @@ class InputFeatures:
     device : torch.device
         Device of the batches. The frames of all utterances are copied to a GPU if they fill at most
         half of its free memory; otherwise each batch is gathered from the shards.
+    normalise : callable or None
+        Normalisation of an utterance's frames, computed anew for each batch; None: none.
     """
 
-    def __init__(self, features: Features, device: torch.device) -> None:
+    def __init__(
+        self, features: Features, device: torch.device, normalise: NormaliseUtterance | None = None
+    ) -> None:
+        self._normalise = normalise
         self.lengths = [int(length) for length in features.lengths]
         self._features, self._device = features, device
         self._dtype = torch.from_numpy(np.empty(0, features.dtype)).dtype
@@ -108,10 +125,14 @@ class InputFeatures:
             frames = self._gather(indices)
         else:
             frames = torch.cat([self._on_gpu[index] for index in indices])
+        lengths = [self.lengths[index] for index in indices]
+        if self._normalise is not None:
+            utterances = zip(indices, torch.split(frames, lengths), strict=True)
+            frames = torch.cat([self._normalise(index, each) for index, each in utterances])
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[index] for index in indices])
-        return PackedFrames(frames, [self.lengths[index] for index in indices], seconds)
+        return PackedFrames(frames, lengths, seconds)
 
     def statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Compute mean and standard deviation over all frames of some utterances.

@@ -66,6 +66,7 @@ def fit(
         labels[task.development],
         task.settings.class_balance == "weights",
         seed_of(*task.seed_key, "estimator"),
+        task.settings.feature_clip,
     )
     history: list[dict[str, Any]] = [
         {

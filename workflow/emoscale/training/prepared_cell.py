@@ -21,6 +21,7 @@ from emoscale.training.cell_features import (
     check_word_times,
     fraction_without_times,
 )
+from emoscale.training.normalisation import check_several_frames, input_normalisations
 from emoscale.training.run_record import CellName
 
 
@@ -99,8 +100,8 @@ def prepare_cell(cell: Cell, device: torch.device) -> PreparedCell:
     ------
     UserError
         Where the fold is too small for the training size, features are missing, the settings need
-        a development set that the fold does not have, or attention is limited to words and no
-        word has a time.
+        a development set that the fold does not have, attention is limited to words and no word
+        has a time, or a representation cannot be normalised as set.
     """
     fold = cell.fold
     repeats = [
@@ -116,6 +117,8 @@ def prepare_cell(cell: Cell, device: torch.device) -> PreparedCell:
     trials = trials_of(cell.settings.model, cell.settings.training, cell.settings.search)
     if not development:
         _check_no_selection(trials)
+    normalisation = cell.settings.training.normalisation
+    check_several_frames(normalisation, cell.stores)
     training = sorted({key for repeat in repeats for key in repeat.utterances})
     utterances = training + development + test
     features = [store.load(utterances) for store in cell.stores]
@@ -132,7 +135,12 @@ def prepare_cell(cell: Cell, device: torch.device) -> PreparedCell:
         development,
         test,
         [shape_of(store) for store in cell.stores],
-        CellFeatures(utterances, features, device),
+        CellFeatures(
+            utterances,
+            features,
+            device,
+            input_normalisations(normalisation, cell.stores, utterances, device),
+        ),
         tokens_without_time,
     )
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from emoscale.config.training import Normalisation
 from emoscale.models.contract import InputShape
 from emoscale.models.decision_function import FittedDecision
 from emoscale.models.registry import build_model
@@ -76,6 +77,11 @@ class SavedRun:
     def shapes(self) -> list[InputShape]:
         """Shape of each input."""
         return [each.shape for each in self.inputs]
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Whose statistics the features are normalised by."""
+        return self.record.settings.training.normalisation
 
     @property
     def pretrained_weights(self) -> str:
@@ -219,7 +225,10 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
     has_kernel = arrays.get("support", np.empty(0)).ndim == 2
     rows, columns = (pairs, len(arrays["support"])) if has_kernel else (k, width)
     return (
-        all(np.isfinite(array).all() and array.dtype.kind in "fi" for array in arrays.values())
+        all(
+            (np.isfinite(array).all() or name == "bound") and array.dtype.kind in "fi"
+            for name, array in arrays.items()
+        )
         and present.dtype.kind == "i"
         and present.ndim == 1
         and 0 < k == len(np.unique(present))
@@ -230,6 +239,8 @@ def _is_valid_estimator(arrays: dict[str, NDArray[Any]], dimension: int, classes
         and shape["weights"] == (rows, columns)
         and shape["intercepts"] == (rows,)
         and shape["temperature"] == (1,)
+        and shape["bound"] == (1,)
+        and arrays["bound"][0] > 0.0
         and (
             not has_kernel
             or (

@@ -155,5 +155,6 @@ def _build_trainer(
     torch.manual_seed(seed_of(*planned.task.seed_key, "weights"))
     model = build_model(planned.model, shapes, classes).to(features.device)
     for standardise, inputs in zip(model.standardisations(), features.inputs, strict=True):
-        standardise.set_statistics(*inputs.statistics(planned.task.training))
+        statistics = inputs.statistics(planned.task.training)
+        standardise.set_statistics(*statistics, planned.task.settings.feature_clip)
     return Trainer(model, features, planned.task, progress)

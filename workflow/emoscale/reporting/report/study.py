@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from emoscale.evaluation.comparisons import rank_experiments
-from emoscale.reporting.figures import largest_sizes, of_experiments
+from emoscale.reporting.figures import largest_sizes, note_lines, of_experiments
 from emoscale.runtime.errors import StoreError, error_summary
 from emoscale.tables.parquet import read_arrow, read_metadata
 
@@ -126,8 +126,8 @@ class Study:
 
     @cached_property
     def notes(self) -> list[str]:
-        """The warnings about the protocol."""
-        return [note for note in str(self.scores["notes"][0]).split("\n") if note]
+        """The warnings about the protocol, and the experiments that normalise by speaker."""
+        return note_lines(self.scores["notes"])
 
 
 def column_maximum(table: pl.DataFrame, column: str) -> int:
