@@ -214,7 +214,7 @@ def kernel_decision(
     )
 
 
-def standardise(vectors: Array, mean: Array, scale: Array, bound: Array) -> Array:
+def standardise(vectors: NDArray[np.floating], mean: Array, scale: Array, bound: Array) -> Array:
     """Standardise vectors.
 
     Parameters
@@ -254,7 +254,7 @@ def softmax(logits: Array) -> Array:
     return probabilities
 
 
-def _squared_distances(vectors: Array, others: Array) -> Array:
+def _squared_distances(vectors: NDArray[np.floating], others: Array) -> Array:
     """Return squared Euclidean distances [n, m] of vectors [n, dim] and [m, dim]."""
     squares = (vectors**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
     distances: Array = np.maximum(squares - 2.0 * vectors @ others.T, 0.0)
