@@ -18,7 +18,7 @@ from unittest.mock import patch
 import click
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
@@ -30,7 +30,7 @@ from emoscale.config.models import (
 )
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
-from emoscale.models.layers import Dropout, PackedConvolution
+from emoscale.models.layers import Dropout, LayerWeights, PackedConvolution
 from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed, _TimeMajorOrder
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import BlockConvolution
@@ -68,6 +68,15 @@ def iemocap() -> CellFeatures:
     return random_features(400, 512, 3.6, 0.67)
 
 
+def layered() -> CellFeatures:
+    """Return 80 utterances with the layers of a wav2vec 2.0 of the base size."""
+    random = np.random.default_rng(0)
+    lengths = random.integers(50, 200, 80)
+    frames = random.standard_normal((lengths.sum(), 13, 768), dtype=np.float32)
+    features = Features.packed(frames.astype(np.float16), lengths)
+    return CellFeatures([str(number) for number in range(80)], [features], torch.device("cpu"))
+
+
 def build_trainer(features: CellFeatures, model: Any, batch_size: int, steps: int) -> Trainer:
     settings = TrainingSettings(
         batch_size=batch_size,
@@ -77,8 +86,8 @@ def build_trainer(features: CellFeatures, model: Any, batch_size: int, steps: in
     )
     torch.manual_seed(0)
     utterances = len(features.index_of)
-    dimension = len(features.inputs[0].statistics(torch.arange(9))[0])
-    network = build_model(model, [InputShape(dimension)], CLASSES)
+    *layers, dimension = features.inputs[0].statistics(torch.arange(9))[0].shape
+    network = build_model(model, [InputShape(dimension, *layers)], CLASSES)
     labels = torch.arange(utterances) % CLASSES
     indices = torch.arange(utterances)
     training, development = indices[DEVELOPMENT_UTTERANCES:], indices[:DEVELOPMENT_UTTERANCES]
@@ -155,6 +164,12 @@ def packed_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int])
     return _encode_packed(networks, frames, _TimeMajorOrder(lengths, frames.device))
 
 
+def layers_at_once(self: LayerWeights, frames: Tensor, standardise: nn.Module) -> Tensor:
+    assert self.scores is not None
+    mean: Tensor = torch.softmax(self.scores, dim=0) @ standardise(frames)
+    return mean
+
+
 Forward = Callable[..., Tensor]
 DROPOUTS: dict[str, Forward] = {
     "nn.Dropout": torch_dropout,
@@ -217,6 +232,7 @@ CASES = [
     ),
     Case("waveform, EMO-DB", emodb_waveforms, WAVEFORM, BlockConvolution, 5, WAVEFORM_CONVOLUTIONS),
     Case("GRU, EMO-DB", lambda: emodb(40), recurrent("gru", 64), RecurrentEncoder, 1, RECURRENT),
+    Case("13 layers", layered, POOLED, LayerWeights, 5, {"all layers at once": layers_at_once}),
     Case("GRU, IEMOCAP", iemocap, recurrent("gru", 100), RecurrentEncoder, 1, RECURRENT),
 ]
 

@@ -15,6 +15,7 @@ import argparse
 import ast
 import collections
 import contextlib
+import mmap
 import os
 import pickle
 import sys
@@ -188,10 +189,11 @@ def refuse_other_formats(path: Path) -> None:
     UnpicklingError
         If the file is a TorchScript program or a tar archive.
     """
-    with open(path, "rb") as file:
-        is_zip = torch.serialization._is_zipfile(file)
-    if is_zip and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
-        raise pickle.UnpicklingError("it is a TorchScript program")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        is_zip = content[:4] == b"PK\x03\x04"
+        # A zip archive contains the names of its files as they are, however it is read.
+        if is_zip and content.find(b"constants.pkl") >= 0:
+            raise pickle.UnpicklingError("it is a TorchScript program")
     if not is_zip and tarfile.is_tarfile(path):
         raise pickle.UnpicklingError("it is a tar archive")
 

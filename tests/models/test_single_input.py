@@ -111,6 +111,7 @@ def test_layers_are_standardised_and_then_averaged(kind: str) -> None:
     layered, single = build(kind, LAYERS).eval(), build(kind).eval()
     layer_weights = layered.layers[0]
     assert isinstance(layer_weights, LayerWeights)
+    assert layer_weights.scores is not None
     mean = torch.randn(LAYERS, DIMENSION, generator=torch.Generator().manual_seed(1))
     set_statistics(layered, mean, torch.full((LAYERS, DIMENSION), 2.0))
     with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import resource
 import tracemalloc
 from pathlib import Path
 
@@ -127,8 +128,22 @@ def test_layers_are_read_in_their_order(tmp_path: Path) -> None:
         assert np.array_equal(frames[:, number], single)
 
 
+def test_more_shards_than_a_process_may_open_by_default(tmp_path: Path) -> None:
+    keys = [f"u{number}" for number in range(40)]
+    for number, key in enumerate(keys):
+        write_shard(tmp_path / f"{number:02d}.h5", HEADER, [key], [create_frames(key)], "float16")
+    index_shards(sorted(tmp_path.glob("*.h5")), tmp_path / "index.parquet")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_files = len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files + 20, limits[1]))
+    try:
+        features = FeatureStore(tmp_path / "index.parquet").load(keys)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(features.gather(range(40))) == sum(range(41))
+
+
 def test_each_shard_is_one_open_file(tmp_path: Path) -> None:
-    """A process may open 1,024 files by default."""
     store = FeatureStore(write_large_shard(tmp_path, tuple(range(24))))
     before = len(list(Path("/dev/fd").iterdir()))
     features = store.load(["u1", "u2"])

@@ -10,7 +10,7 @@ from emoscale.config.models import ModelSettings, PooledSettings
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import Classifier, InputShape
 from emoscale.models.registry import build_model
-from emoscale.runtime.devices import choose_device
+from emoscale.runtime.devices import choose_device, use_deterministic_algorithms
 from emoscale.runtime.errors import UserError
 from emoscale.store.index import Features
 from emoscale.training.cell_features import CellFeatures
@@ -200,6 +200,18 @@ def test_statistics_of_many_utterances_need_the_memory_of_one() -> None:
     assert largest <= 2 * 3 * 64 * 8
     expected = frames.astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(mean.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_computations_on_a_gpu_are_deterministic() -> None:
+    use_deterministic_algorithms(CPU)
+    assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        use_deterministic_algorithms(torch.device("cuda"))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

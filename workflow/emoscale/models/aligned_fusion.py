@@ -61,10 +61,7 @@ class AlignedFusion(Classifier):
         self.standardise = nn.ModuleList(
             Standardise(shape.dimension, shape.layers) for shape in input_shapes
         )
-        self.layers = nn.ModuleList(
-            nn.Identity() if shape.layers is None else LayerWeights(shape.layers)
-            for shape in input_shapes
-        )
+        self.layers = nn.ModuleList(LayerWeights(shape.layers) for shape in input_shapes)
         self.encoders = nn.ModuleList(
             RecurrentEncoder(shape.dimension, "gru", settings.hidden_size, 1, 0.0)
             for shape in input_shapes
@@ -108,7 +105,7 @@ class AlignedFusion(Classifier):
         for batch, standardise, layers, encoder in zip(
             inputs, self.standardise, self.layers, self.encoders, strict=True
         ):
-            frames = encoder(layers(standardise(batch.frames)), batch.lengths)
+            frames = encoder(layers(batch.frames, standardise), batch.lengths)
             encoded.append(replace(batch, frames=self.dropout(frames)))
         return encoded
 

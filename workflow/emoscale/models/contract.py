@@ -84,9 +84,7 @@ class SingleInputClassifier(Classifier):
         super().__init__()
         (shape,) = input_shapes
         self.standardise = nn.ModuleList([Standardise(shape.dimension, shape.layers)])
-        self.layers = nn.ModuleList(
-            [nn.Identity() if shape.layers is None else LayerWeights(shape.layers)]
-        )
+        self.layers = nn.ModuleList([LayerWeights(shape.layers)])
 
     def standardised_frames(self, batch: PackedFrames) -> Tensor:
         """Standardise the frames and average their layers, where they have layers.
@@ -101,5 +99,5 @@ class SingleInputClassifier(Classifier):
         Tensor
             Frames, ``[total frames, dim]``.
         """
-        frames: Tensor = self.layers[0](self.standardise[0](batch.frames))
+        frames: Tensor = self.layers[0](batch.frames, self.standardise[0])
         return frames

@@ -32,10 +32,7 @@ class EarlyFusion(Classifier):
         self.standardise = nn.ModuleList(
             Standardise(shape.dimension, shape.layers) for shape in input_shapes
         )
-        self.layers = nn.ModuleList(
-            nn.Identity() if shape.layers is None else LayerWeights(shape.layers)
-            for shape in input_shapes
-        )
+        self.layers = nn.ModuleList(LayerWeights(shape.layers) for shape in input_shapes)
         self.project = nn.ModuleList(
             nn.Linear(shape.dimension, settings.projection_size) for shape in input_shapes
         )
@@ -56,7 +53,7 @@ class EarlyFusion(Classifier):
         for batch, standardise, layers, project, pool in zip(
             inputs, self.standardise, self.layers, self.project, self.pool, strict=True
         ):
-            projected = torch.relu(project(layers(standardise(batch.frames))))
+            projected = torch.relu(project(layers(batch.frames, standardise)))
             pooled.append(pool(projected, batch.lengths))
         vectors = self.dropout(torch.cat(pooled, dim=1))
         if self.hidden is not None:

@@ -6,10 +6,13 @@ Every layer treats each utterance independently of the others in its batch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from emoscale.config import models as settings
 
@@ -238,7 +241,7 @@ class Standardise(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Standardise frames [total frames, (layers,) dim]; the result is in float32."""
         standardised = (frames - self.mean).mul_(self.scale)
-        if frames.is_cuda or self.bound.isfinite():  # a GPU would wait for the comparison
+        if frames.device.type != "cpu" or self.bound.isfinite():  # a GPU would wait for it
             standardised.clamp_(-self.bound, self.bound)
         return standardised
 
@@ -246,15 +249,19 @@ class Standardise(nn.Module):
 _LAYER_SCORES = re.compile(r"^(?:parts\.(?P<branch>\d+)\.)?layers\.(?P<input>\d+)\.scores$")
 
 
-class LayerWeights(nn.Module):
-    """Weighted mean of the layers of each frame, with learned weights that are equal at first.
+_BLOCK_FRAMES = 64  # with 13 layers of 768 values in float32: 2.6 MB
 
-    The weights are a softmax of free parameters, so they are positive and sum to 1 [1]_ [2]_.
+
+class LayerWeights(nn.Module):
+    """Weighted mean of the standardised layers of each frame.
+
+    The weights are learned and equal at first. They are a softmax of free parameters, so they are
+    positive and sum to 1 [1]_ [2]_.
 
     Parameters
     ----------
-    layers : int
-        Number of layers.
+    layers : int or None
+        Number of layers; None: frames without layers, which are only standardised.
 
     References
     ----------
@@ -264,13 +271,53 @@ class LayerWeights(nn.Module):
        embeddings", Interspeech 2021.
     """
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, layers: int | None) -> None:
         super().__init__()
-        self.scores = nn.Parameter(torch.zeros(layers))
+        self.scores = None if layers is None else nn.Parameter(torch.zeros(layers))
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Average frames [total frames, layers, dim] over layers to [total frames, dim]."""
-        return torch.softmax(self.scores, dim=0) @ frames
+    def forward(self, frames: Tensor, standardise: nn.Module) -> Tensor:
+        """Standardise frames [total frames, (layers,) dim]; the result is [total frames, dim]."""
+        if self.scores is None:
+            standardised: Tensor = standardise(frames)
+            return standardised
+        with torch.autocast(frames.device.type, enabled=False):
+            weights = torch.softmax(self.scores, dim=0)
+            mean: Tensor = _MeanOfLayers.apply(  # type: ignore[no-untyped-call]
+                weights, frames, standardise
+            )
+        return mean
+
+
+class _MeanOfLayers(Function):
+    """Weighted mean of standardised layers; only the weights have a gradient.
+
+    Frames are standardised in blocks, and again for the gradient, so that no float32 copy of all
+    layers is made or kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, frames: Tensor, standardise: nn.Module) -> Tensor:
+        ctx.save_for_backward(frames)
+        ctx.standardise = standardise
+        means = [
+            torch.einsum("l,tld->td", weights, standardise(block)) for block in _blocks(frames)
+        ]
+        return torch.cat(means)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (frames,) = ctx.saved_tensors
+        products = [
+            torch.einsum("td,tld->l", block_gradient, ctx.standardise(block))
+            for block_gradient, block in zip(_blocks(gradient), _blocks(frames), strict=True)
+        ]
+        return torch.stack(products).sum(dim=0), None, None
+
+
+def _blocks(frames: Tensor) -> Sequence[Tensor]:
+    """Split frames on a CPU; on a GPU each operation costs more than it saves."""
+    return torch.split(frames, _BLOCK_FRAMES) if frames.device.type == "cpu" else [frames]
 
 
 def normalised_layer_weights(state: Mapping[str, Tensor]) -> dict[int, list[float]]:

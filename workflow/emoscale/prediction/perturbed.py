@@ -8,6 +8,7 @@ import polars as pl
 import torch
 
 from emoscale.config.robustness import CLEAN
+from emoscale.runtime.devices import use_deterministic_algorithms
 from emoscale.runtime.errors import StoreError
 from emoscale.store.index import FeatureStore
 from emoscale.tables.schemas import perturbed_schema
@@ -58,6 +59,7 @@ def predict_conditions(
             f"{run.folder}: was trained on other features than those that "
             f"{', '.join(str(store.path) for store in clean)} holds now; train it again"
         )
+    use_deterministic_algorithms(device)  # as in the training, whose predictions are the clean ones
     test = fold.filter(pl.col("role") == "test").select("utterance", "label")
     tables = []
     for condition, stores in {CLEAN: clean, **perturbed}.items():

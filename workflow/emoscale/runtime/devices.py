@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import torch
+import torch.utils.deterministic
 
 from emoscale.runtime.errors import UserError
 
@@ -37,3 +38,17 @@ def choose_device(requested: str) -> torch.device:
         # Otherwise cuDNN's recurrent networks may differ between runs (torch's note on nn.LSTM).
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
     return torch.device(requested)
+
+
+def use_deterministic_algorithms(device: torch.device) -> None:
+    """Let torch compute the same numbers in every run; on a CPU it does so anyway.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the computation.
+    """
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(True)
+        # Nothing reads memory before it is written, and filling each array takes time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

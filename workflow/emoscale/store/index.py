@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,6 +333,7 @@ class FeatureStore:
                 + (f" and {len(missing) - 1} others" if len(missing) > 1 else "")
                 + "; extract them again"
             )
+        _raise_limit_of_open_files()
         frames: dict[int, UtteranceFrames] = {}
         characters: dict[int, NDArray[np.int32]] = {}
         seconds: dict[int, NDArray[np.float64]] = {}
@@ -383,6 +385,17 @@ class FeatureStore:
         if shard_digest(path) != self.shards[shard]:
             detail = "is not the shard that was indexed"
             raise DamagedFileError(path, detail)
+
+
+_OPEN_FILES = 4096  # of two representations with 1,000 shards each, and of libraries
+
+
+def _raise_limit_of_open_files() -> None:
+    """Raise this process's limit if the system allows it: each memory-mapped shard is open."""
+    limit, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    new_limit = _OPEN_FILES if maximum == resource.RLIM_INFINITY else min(_OPEN_FILES, maximum)
+    if limit != resource.RLIM_INFINITY and limit < new_limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (new_limit, maximum))
 
 
 def _extraction_key(header: ShardHeader) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ import torch
 
 from emoscale.config.training import TrainingSettings
 from emoscale.protocol.orders import training_labels
+from emoscale.runtime.devices import use_deterministic_algorithms
 from emoscale.runtime.provenance import digest
 from emoscale.store.speaker_statistics import speaker_statistics_path
 from emoscale.tables.parquet import result_sha256
@@ -71,8 +72,7 @@ def train_cell(cell: Cell, folder: Path, device: torch.device) -> CellSummary:
         Where `prepare_cell` raises it, or where a training diverges.
     """
     start = time.perf_counter()
-    if device.type == "cuda":  # all operations used here are deterministic on a CPU anyway
-        torch.use_deterministic_algorithms(True)
+    use_deterministic_algorithms(device)
     prepared = prepare_cell(cell, device)
     identities = _identities(prepared)
     cache = TrainingCache(folder / CACHE_FOLDER)
