@@ -127,3 +127,19 @@ def test_name_within_a_longer_name_is_another_network(evidence: StudyEvidence) -
 def test_unsupported_representations_are_reported(evidence: StudyEvidence) -> None:
     (row,) = rows_of(published_table(SCORES, evidence), "emotion2vec")
     assert row["differences"] == "emotion2vec is not a representation of this software"
+
+
+@pytest.mark.parametrize("normalisation", ["training", "speaker"])
+def test_another_normalisation_is_a_difference(evidence: StudyEvidence, normalisation: str) -> None:
+    experiment = evidence.experiments["wav2vec2_pepino"]
+    changed = experiment.model_copy(update={"normalisation": normalisation})
+    study = evidence.model_copy(update={"experiments": {"wav2vec2_pepino": changed}})
+    scores = pl.DataFrame([score("wav2vec2_pepino", "all", 4200.0, "facebook/wav2vec2-base at 0b")])
+    system = "wav2vec 2.0 base, all layers, learned weights"
+    (by_speaker,) = rows_of(published_table(scores, study), system)
+    (by_training,) = rows_of(published_table(scores, study), f"{system}, global normalisation")
+    assert by_speaker["experiment"] == by_training["experiment"] == "wav2vec2_pepino"
+    differs = "normalisation: published by speaker, this study by training"
+    assert (differs in by_speaker["differences"]) == (normalisation == "training")
+    differs = "normalisation: published by training, this study by speaker"
+    assert (differs in by_training["differences"]) == (normalisation == "speaker")

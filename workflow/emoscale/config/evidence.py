@@ -40,6 +40,9 @@ class TrainedExperiment(Settings):
     model: dict[str, Any]
     """Its settings."""
 
+    normalisation: str = "training"
+    """Whose statistics normalise its features."""
+
 
 class StudyEvidence(EvidenceSettings):
     """All settings that the analysis of learning curves depends on."""

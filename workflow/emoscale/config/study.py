@@ -370,6 +370,7 @@ class Study(Settings):
                     self._as_read(reference) for reference in experiment.representations
                 ],
                 model=self.models[experiment.model].model_dump(mode="json"),
+                normalisation=self.training_of(name).normalisation,
             )
             for name, experiment in self.experiments.items()
         }

@@ -226,6 +226,11 @@ def _differences(
             yield f"{name}: published {published}, this study {ours}"
     if result.labels is not None and round(row["training_utterances_mean"]) != result.labels:
         yield f"labels: this study {row['training_utterances_mean']:,.0f}"
+    if result.normalisation not in (None, experiment.normalisation):
+        yield (
+            f"normalisation: published by {result.normalisation}, this study by "
+            f"{experiment.normalisation}"
+        )
     if result.remarks:
         yield f"published: {result.remarks}"
 

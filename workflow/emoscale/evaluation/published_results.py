@@ -72,6 +72,9 @@ class PublishedResult:
     remarks: str = ""
     """Other differences from comparable experiments, or why no experiment is comparable."""
 
+    normalisation: str | None = None
+    """Whose statistics normalise the features, as `training.normalisation`; None: not known."""
+
 
 STUDY = Publication(
     "Recognizing More Emotions with Less Data Using Self-supervised Transfer Learning",
@@ -188,7 +191,8 @@ def _pepino(
     value: float,
     representations: tuple[tuple[dict[str, Any], ...], ...],
     pretrained_weights: tuple[str, ...] = (),
-    remarks: str = "normalised by speaker",
+    remarks: str = "",
+    normalisation: str = "speaker",
 ) -> PublishedResult:
     return PublishedResult(
         PEPINO,
@@ -202,6 +206,7 @@ def _pepino(
         pretrained_weights,
         ({"kind": "convolutional", "layers": [[128, 1], [128, 1]], "pooling": "mean"},),
         remarks,
+        normalisation,
     )
 
 
@@ -279,7 +284,7 @@ PUBLISHED_RESULTS: tuple[PublishedResult, ...] = (
         0.658,
         _ALL_LAYERS,
         _WAV2VEC2_BASE,
-        "",
+        normalisation="training",
     ),
     PublishedResult(
         TAPT,

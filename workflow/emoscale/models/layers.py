@@ -241,7 +241,7 @@ class Standardise(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Standardise frames [total frames, (layers,) dim]; the result is in float32."""
         standardised = (frames - self.mean).mul_(self.scale)
-        if frames.is_cuda or self.bound.isfinite():  # a GPU would wait for the comparison
+        if frames.device.type != "cpu" or self.bound.isfinite():  # a GPU would wait for it
             standardised.clamp_(-self.bound, self.bound)
         return standardised
 

@@ -95,6 +95,8 @@ def verify_study(folder: Path, quick: bool = False) -> Verification:
         verification.check("checkpoints", path, _checkpoint_record_errors)
     for path in sorted(folder.glob("features/*/index.parquet")):
         verification.check("features", path, lambda index: _feature_errors(index, quick))
+    for path in sorted(folder.glob("features/*/speakers.parquet")):
+        verification.check("features", path, _table_errors)
     for path in sorted(folder.glob("perturbed/*/*/index.parquet")):
         verification.check("perturbed", path, lambda index: _feature_errors(index, quick))
     for path in _run_records(folder):
