@@ -35,14 +35,14 @@ def main(output: Path, tables: tuple[Path, ...]) -> None:
     declared, reference = (metadata[name]["reference"] for name in ("comparisons", "efficiency"))
     scores = read_any_table(paths["scores"])
     comparisons = read_table(paths["comparisons"], COMPARISONS)
-    drawn = shown_experiments(rank_experiments(comparisons, scores), reference)
-    if drawn is not None:
-        click.echo(f"figures show {len(drawn)} experiments: the best, and the reference")
+    shown = shown_experiments(rank_experiments(comparisons, scores), reference)
+    if shown is not None:
+        click.echo(f"figures show {len(shown)} experiments: the best, and the reference")
 
     def read(name: str, schema: pa.Schema | None = None) -> pl.DataFrame:
         path = paths[name]
         table = read_any_table(path) if schema is None else read_table(path, schema)
-        return table if drawn is None else of_experiments(table, drawn)
+        return table if shown is None else of_experiments(table, shown)
 
     def files(name: str) -> tuple[Path, Path]:
         return output / f"{name}.html", output / f"{name}.svg"

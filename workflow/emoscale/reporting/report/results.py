@@ -92,13 +92,13 @@ def _section(study: Study, section: ResultSection) -> Section:
     if section.key == "scores" and len(first_figure_experiments(study)) == len(study.ranking):
         paragraphs.append("The figure at the top of the page shows these learning curves.")
         charts = ()
-    drawn = shown_experiments(study.ranking["experiment"].to_list(), study.reference)
-    if drawn is not None and charts:
+    shown = shown_experiments(study.ranking["experiment"].to_list(), study.reference)
+    if shown is not None and charts:
         paragraphs.append(
-            f"The figure shows {len(drawn)} of the {len(study.ranking)} experiments: the best, and "
+            f"The figure shows {len(shown)} of the {len(study.ranking)} experiments: the best, and "
             "the one that others are compared with."
         )
-        study_of_figures = study.of_experiments(drawn)
+        study_of_figures = study.of_experiments(shown)
     else:
         study_of_figures = study
     return Section(
