@@ -24,6 +24,8 @@ rule make_tables:
         f"{OUT}/benchmarks/make_tables.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=tables_megabytes,
     params:
         study=STUDY.study,
         corpus_name=corpus_name(STUDY.corpus),

@@ -72,6 +72,8 @@ rule write_report:
         f"{OUT}/benchmarks/write_report.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=tables_megabytes,
     params:
         settings=settings_of("report"),
         page=[file_sha256(PAGE / f"page.{form}") for form in ("html", "css", "js")],

@@ -83,5 +83,11 @@ def training_megabytes(wildcards, attempt):
     return megabytes(4000, attempt)
 
 
+def tables_megabytes(wildcards, attempt):
+    """Return the memory of steps that hold a row per training; 50,000 took 1.4 GB."""
+    cells = sum(len(STUDY.sizes_of(name)) for name in STUDY.experiments) * len(STUDY.fold_names())
+    return megabytes(max(2000, 1000 + cells * STUDY.protocol.repeats // 50), attempt)
+
+
 def robustness_minutes(wildcards, attempt):
     return minutes(ROBUSTNESS_SECONDS, attempt, in_group=True)

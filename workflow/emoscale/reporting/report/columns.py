@@ -21,7 +21,7 @@ _TEXT = "text"
 # The first pattern that matches the name of a column decides its format.
 _FORMATS = [
     (r".*_sha256", _DIGEST),
-    (r"p_(value|holm|permutation|mcnemar)", _P_VALUE),
+    (r"p_(value|holm)", _P_VALUE),
     (r"(difference|gap|drop)(_low|_high)?", _SIGNED),
     (r"ua_(repeat|fold)_std", _POINTS),
     (r"factor(_low|_high)?", _FACTOR),
