@@ -115,7 +115,7 @@ def test_normalisation_by_speaker_is_noted_beside_every_score(tmp_path: Path) ->
     ]
     results = collect_runs(tmp_path / "runs", cells, "study", "generated", "a warning", PROTOCOL)
     assert results.runs["notes"].unique().to_list() == [
-        "a warning; svm_speaker: features are normalised by speaker, from all of each speaker's "
+        "a warning\nsvm_speaker: features are normalised by speaker, from all of each speaker's "
         "recordings, also those that are tested (no label is used)"
     ]
     results = collect_runs(tmp_path / "runs", cells[:1], "study", "generated", "", PROTOCOL)

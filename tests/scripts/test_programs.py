@@ -238,8 +238,8 @@ def test_results_of_many_experiments_fit_the_terminal(tmp_path: Path) -> None:
         (
             "measure_efficiency.py",
             [
-                *("--settings", "{}", "--scores", "a", "--predictions", "b"),
-                *("--utterances", "c", "--output", "d"),
+                *("--settings", "{}", "--scores", "a", "--confusions", "b"),
+                *("--comparisons", "c", "--output", "d"),
             ],
             "Error: --settings: ",
         ),
