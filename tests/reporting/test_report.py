@@ -476,5 +476,5 @@ def test_a_note_with_a_semicolon_stays_whole() -> None:
 
 
 def test_notes_of_several_experiments_are_shown_once() -> None:
-    notes = pl.Series(["shared", "shared\nsvm: by speaker", "shared"])
-    assert note_lines(notes) == ["shared", "svm: by speaker"]
+    notes = pl.Series(["shared", "shared\nsvm: by speaker", "shared", "shared\nnet: by speaker"])
+    assert note_lines(notes) == ["shared", "svm, net: by speaker"]

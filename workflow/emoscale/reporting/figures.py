@@ -166,7 +166,7 @@ def weights_lines(scores: pl.DataFrame) -> list[str]:
 
 
 def note_lines(notes: pl.Series) -> list[str]:
-    """Return each note of a table of scores once.
+    """Return each note of a table of scores once, with all subjects of which it says the same.
 
     Parameters
     ----------
@@ -179,7 +179,13 @@ def note_lines(notes: pl.Series) -> list[str]:
         The notes, in the order of the table.
     """
     lines = (line for text in notes.unique(maintain_order=True) for line in text.split("\n"))
-    return [line for line in dict.fromkeys(lines) if line]
+    subjects: dict[str, list[str]] = {}  # such as experiments, of which the same is said
+    for line in filter(None, dict.fromkeys(lines)):
+        subject, colon, statement = (
+            line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
+        )
+        subjects.setdefault(colon + statement, []).append(subject)
+    return [", ".join(names) + statement for statement, names in subjects.items()]
 
 
 def wrap_text(text: str, width: int, font_size: int = 11) -> list[str]:
