@@ -136,7 +136,7 @@ def _lead(study: Study, best: dict[str, Any]) -> list[Markup]:
         ]
     pairs = _pairs_of(comparisons, best["experiment"])
     missing = len(study.ranking) - 1 - len(pairs)
-    summary = _wins(pairs, best["experiment"])
+    summary = _wins(comparisons, pairs, best["experiment"])
     if missing:
         summary += Markup(" ({} no training size in common with it.)").format(
             format_count(missing, "experiment has", "experiments have")
@@ -183,14 +183,16 @@ def _lead(study: Study, best: dict[str, Any]) -> list[Markup]:
     return [sentence + summary]
 
 
-def _wins(pairs: list[dict[str, Any]], best: str) -> Markup:
+def _wins(comparisons: pl.DataFrame, pairs: list[dict[str, Any]], best: str) -> Markup:
     tested = [pair for pair in pairs if pair["winner"] is not None]
     if len(tested) < 2:
         return Markup("")
     wins = sum(pair["winner"] == best for pair in tested)
+    winners = comparisons["winner"].drop_nulls()
     return Markup(
-        " It is significantly better than {} of the {} other experiments that it is tested against."
-    ).format(wins or "none", len(tested))
+        " It is significantly better than {} of the {} other experiments that it is tested against; "
+        "in all, {} of the {} tested pairs have a winner."
+    ).format(wins or "none", len(tested), int((winners != "none").sum()) or "none", len(winners))
 
 
 def _family(pair: dict[str, Any], reference: str | None) -> str:
