@@ -99,8 +99,8 @@ def test_a_lead_that_is_not_significant_has_no_winner() -> None:
     # The table has wav2vec minus fusion; for fusion minus wav2vec the interval is negated.
     assert "(95 % confidence interval −1.0 to 7.0 points, p = 0.210 after Holm)" in answer
     assert (
-        "It is significantly better than 1 of the 2 other experiments that it is tested against; in "
-        "all, 2 of the 3 tested pairs have a winner." in answer
+        "It is significantly better than 1 of the 2 others that it is tested against; in all, 2 of "
+        "the 3 tested pairs have a winner." in answer
     )
     assert "is statistically significant" not in answer
 

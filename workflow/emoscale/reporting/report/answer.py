@@ -190,8 +190,8 @@ def _wins(comparisons: pl.DataFrame, pairs: list[dict[str, Any]], best: str) -> 
     wins = sum(pair["winner"] == best for pair in tested)
     winners = comparisons["winner"].drop_nulls()
     return Markup(
-        " It is significantly better than {} of the {} other experiments that it is tested against; "
-        "in all, {} of the {} tested pairs have a winner."
+        " It is significantly better than {} of the {} others that it is tested against; in all, "
+        "{} of the {} tested pairs have a winner."
     ).format(wins or "none", len(tested), int((winners != "none").sum()) or "none", len(winners))
 
 
