@@ -22,13 +22,16 @@ import numpy as np
 import polars as pl
 import soundfile
 import yaml
-from tests.audit.speech import RATE, speech
 
 from emoscale.runtime.provenance import file_sha256
 from emoscale.tables.parquet import read_table, write_table
 from emoscale.tables.schemas import predictions_schema
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tests.audit.speech import RATE, speech
+
 PROJECT = Path(__file__).resolve().parent.parent
+
 CLASSES = ("anger", "happiness", "neutral", "sadness")
 STEPS = (
     *("make_tables", "compare_experiments", "slice_scores", "measure_efficiency"),

@@ -11,15 +11,17 @@ from emoscale.runtime.command import file_option, report_user_errors
 from emoscale.store.index import FeatureStore
 from emoscale.store.speaker_statistics import write_speaker_statistics
 from emoscale.tables.parquet import read_table
-from emoscale.tables.schemas import TALKERS
+from emoscale.tables.schemas import RECORDING_SPEAKERS
 
 
 @click.command(help=__doc__)
 @file_option("--index", "Index of the representation's features.")
-@file_option("--talkers", "Table of all recordings with their speakers.")
+@file_option("--speakers", "Table of all recordings with their speakers.")
 @report_user_errors
-def main(index: Path, talkers: Path) -> None:
-    speaker_of = dict(read_table(talkers, TALKERS).select("utterance", "speaker").iter_rows())
+def main(index: Path, speakers: Path) -> None:
+    speaker_of = dict(
+        read_table(speakers, RECORDING_SPEAKERS).select("utterance", "speaker").iter_rows()
+    )
     write_speaker_statistics(FeatureStore(index), speaker_of)
 
 

@@ -221,7 +221,7 @@ def test_results_of_many_experiments_fit_the_terminal(tmp_path: Path) -> None:
         ),
         (
             "measure_speakers.py",
-            ["--index", "index.parquet", "--talkers", "missing.parquet"],
+            ["--index", "index.parquet", "--speakers", "missing.parquet"],
             "Error: missing.parquet does not exist; run the step that creates it",
         ),
         ("predict.py", ["nothing", "a.wav"], "Error: nothing/run.json does not exist: name the"),

@@ -274,7 +274,7 @@ def test_normalisation_by_speaker(finished: Checkout) -> None:
         "model": "mean",
         "training": {"normalisation": "speaker"},
     }
-    planned = {"list_talkers": 1, "measure_speakers": 1, "train": 6, **RESULTS}
+    planned = {"list_speakers": 1, "measure_speakers": 1, "train": 6, **RESULTS}
     assert finished.planned(config) == planned
     ran = finished.run("--cores", "2", config=config)
     assert ran.returncode == 0, ran.stdout
@@ -292,7 +292,7 @@ def test_normalisation_by_speaker(finished: Checkout) -> None:
         "measure_perturbed_speakers": 2,
     }
     assert finished.run("--cores", "2").returncode == 0  # as it was
-    (results / "corpus" / "talkers.parquet").unlink()  # which the next test plans, too
+    (results / "corpus" / "speakers.parquet").unlink()  # which the next test plans, too
 
 
 @pytest.mark.slow
@@ -300,7 +300,7 @@ def test_robustness_to_perturbed_audio(finished: Checkout) -> None:
     config = {**STUDY, "robustness": ROBUSTNESS}
     scored = {"score_robustness": 1, "draw_figures": 1, "write_report": 1, "all": 1}
     assert finished.planned(config) == {
-        "list_talkers": 1,
+        "list_speakers": 1,
         "extract_perturbed": 2 * 2 * 2,
         "index_perturbed": 2 * 2,
         "test_robustness": 2 * 3,

@@ -100,26 +100,26 @@ use rule gather_texts as read_texts with:
         "read the texts of shard {wildcards.shard}"
 
 
-rule list_talkers:
+rule list_speakers:
     input:
         generated_corpus(),
         shards=expand(rules.read_shard.output.recordings, shard=STUDY.shard_names()),
     output:
-        f"{OUT}/corpus/talkers.parquet",
+        f"{OUT}/corpus/speakers.parquet",
     log:
-        f"{OUT}/logs/list_talkers.log",
+        f"{OUT}/logs/list_speakers.log",
     benchmark:
-        f"{OUT}/benchmarks/list_talkers.tsv"
+        f"{OUT}/benchmarks/list_speakers.tsv"
     conda:
         ENVIRONMENT
     params:
         corpus=corpus_settings,
         content=corpus_digests().speakers,
-        code=code_of("list_talkers.py", *reader_modules(STUDY.corpus)),
+        code=code_of("list_speakers.py", *reader_modules(STUDY.corpus)),
     message:
         "list the recordings with their speakers"
     shell:
-        'python "$EMOSCALE_SCRIPTS"/list_talkers.py --corpus {params.corpus:q} --output {output:q}'
+        'python "$EMOSCALE_SCRIPTS"/list_speakers.py --corpus {params.corpus:q} --output {output:q}'
         " {input.shards:q} > {log:q} 2>&1"
 
 

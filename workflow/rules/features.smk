@@ -101,7 +101,7 @@ rule index_features:
 rule measure_speakers:
     input:
         index=rules.index_features.output,
-        talkers=rules.list_talkers.output,
+        speakers=rules.list_speakers.output,
     output:
         f"{OUT}/features/{{representation}}/speakers.parquet",
     log:
@@ -119,4 +119,4 @@ rule measure_speakers:
         "{wildcards.representation}: measure mean and standard deviation of each speaker"
     shell:
         'python "$EMOSCALE_SCRIPTS"/measure_speakers.py --index {input.index:q}'
-        " --talkers {input.talkers:q} > {log:q} 2>&1"
+        " --speakers {input.speakers:q} > {log:q} 2>&1"

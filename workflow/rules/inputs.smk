@@ -153,7 +153,7 @@ def perturbed_code(wildcards):
 def talkers_of_condition(wildcards):
     """Return the table of talkers, for babble noise."""
     others = isinstance(STUDY.robustness.conditions[wildcards.condition], Babble)
-    return rules.list_talkers.output if others else []
+    return rules.list_speakers.output if others else []
 
 
 def perturbed_features(wildcards):

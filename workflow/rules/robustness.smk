@@ -48,7 +48,7 @@ use rule index_features as index_perturbed with:
 use rule measure_speakers as measure_perturbed_speakers with:
     input:
         index=rules.index_perturbed.output,
-        talkers=rules.list_talkers.output,
+        speakers=rules.list_speakers.output,
     output:
         f"{OUT}/perturbed/{{condition}}/{{representation}}/speakers.parquet",
     log:

@@ -67,7 +67,7 @@ PROTOCOL = jobs_of("make_fold", "check_protocol") | ALL_TRAINING
 LABELS = jobs_of("label_corpus", "audit_corpus") | PROTOCOL
 METADATA = jobs_of("read_corpus") | LABELS
 SHARDS = jobs_of("read_shard", "gather_texts", "read_texts", "measure_shard", "find_duplicates")
-READING = METADATA | SHARDS | jobs_of("list_talkers")
+READING = METADATA | SHARDS | jobs_of("list_speakers")
 for _name in STUDY["representations"]:
     READING |= extraction_jobs(_name)
 CHECKPOINTS = jobs_of("fetch_checkpoint", subject="file")

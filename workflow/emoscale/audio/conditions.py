@@ -23,7 +23,7 @@ from emoscale.config.robustness import (
 )
 from emoscale.runtime.provenance import canonical_json
 from emoscale.tables.parquet import read_table
-from emoscale.tables.schemas import TALKERS
+from emoscale.tables.schemas import RECORDING_SPEAKERS
 
 Condition = WhiteNoise | Babble | Reverberation | Band
 
@@ -39,7 +39,8 @@ class PerturbedReader:
     condition : Condition
         Perturbation of the audio.
     talkers : DataFrame or None
-        Utterances that babble may be made of (columns of `TALKERS`); needed for babble only.
+        Utterances that babble may be made of (columns of `RECORDING_SPEAKERS`); needed for babble
+        only.
     root : Path
         Root folder of the corpus.
     """
@@ -88,7 +89,7 @@ def create_perturbed_reader(condition: str, talkers: Path | None, root: Path) ->
     condition : str
         Settings of the condition as JSON.
     talkers : Path or None
-        Table with the columns of `TALKERS`; needed for babble only.
+        Table with the columns of `RECORDING_SPEAKERS`; needed for babble only.
     root : Path
         Root folder of the corpus.
 
@@ -105,7 +106,7 @@ def create_perturbed_reader(condition: str, talkers: Path | None, root: Path) ->
         If the table of talkers is missing or damaged.
     """
     settings = parse_settings(ConditionSettings, condition, "--condition")
-    talker_table = None if talkers is None else read_table(talkers, TALKERS)
+    talker_table = None if talkers is None else read_table(talkers, RECORDING_SPEAKERS)
     return PerturbedReader(settings, talker_table, root)
 
 

@@ -67,7 +67,7 @@ class BabbleMixer:
     Parameters
     ----------
     utterances : DataFrame
-        Utterances that babble may be made of, with the columns of `TALKERS`.
+        Utterances that babble may be made of, with the columns of `RECORDING_SPEAKERS`.
     read : callable
         Reads a row of `utterances` as a waveform ``[samples]`` at 16 kHz.
     """

@@ -200,7 +200,10 @@ class StudyValues:
                 self.orders = each.orders or tuple(range(each.repeats))
             assert each.speakers == self.speakers, "all are tested on the same speakers"
             cells[row_of[experiment], column_of[size]] = jackknife_values(each)
-        # A cell that was not trained has the values of another one, which are never used.
+        assert set(cells) == set(zip(*np.nonzero(self.trained), strict=True)), (
+            "every cell is counted"
+        )
+        # A cell that was not trained has the values of another one, which no comparison selects.
         any_cell = next(iter(cells.values()))
         self.values = stack(
             [

@@ -236,11 +236,8 @@ def score_table(
         predictions_of_cell = predictions.filter(
             (pl.col("experiment") == experiment) & (pl.col("size") == size)
         )
-        by_repeat = [
-            metrics_of(confusion_of(table, classes))
-            for _, table in predictions_of_cell.group_by("repeat", maintain_order=True)
-        ]
         counts = count_predictions(predictions_of_cell, speaker_of, classes)
+        by_repeat = [metrics_of(confusion) for confusion in counts.confusions.sum(axis=1)]
         by_fold = runs_of_cell.group_by("fold", maintain_order=True).agg(
             pl.col("ua", "wa", "macro_f1").mean()
         )

@@ -133,7 +133,7 @@ extraction of audio features."""
 TEXTS = pa.schema([_RECORDING_FIELDS[0], *_TEXT_FIELDS])
 """Transcripts, in a table of their own so that a corrected transcript changes no fold."""
 
-TALKERS = pa.schema(
+RECORDING_SPEAKERS = pa.schema(
     [field for field in _RECORDING_FIELDS if field.name in (*_LOCATION_COLUMNS, "speaker")]
 )
 """All usable recordings with their speakers, for babble noise and normalisation by speaker; with
