@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,18 @@ def disturb(cluster: Cluster, fault: str, job: str) -> None:
         cluster.start_node()
 
 
+def suspend(program: str, folder: Path, run: subprocess.Popen) -> bool:
+    """Suspend a program once, as a file system that hangs does; return whether the run had it."""
+    while run.poll() is None:
+        if processes := processes_with(program, folder):
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGSTOP)
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def job_accounting(cluster: Cluster, folder: Path, name: str) -> list[dict[str, str]]:
     """Return states and requested resources of the jobs of a rule or group, oldest first."""
     fields = ("JobID", "State", "ReqMem", "TimelimitRaw", "Comment", "WorkDir")
@@ -161,15 +174,15 @@ def test_faults_do_not_change_the_results(cluster: Cluster, expected: Path, tmp_
     """Jobs are cancelled, requeued, lost with their node, or exceed their memory or time limit."""
     write_corpus(tmp_path / "recordings", ROWS)
     config = write_config(tmp_path, STUDY)
-    pending, suspended = dict(FAULTS), False
+    pending = dict(FAULTS)
     start = time.monotonic()
-    with running(tmp_path, config, "--set-resources", *LIMITS) as run:
-        while run.poll() is None and (pending or not suspended):
+    with (
+        ThreadPoolExecutor(1) as pool,  # the program may start while a node is stopped
+        running(tmp_path, config, "--set-resources", *LIMITS) as run,
+    ):
+        suspended = pool.submit(suspend, "index_features.py", tmp_path, run)
+        while run.poll() is None and pending:
             assert time.monotonic() < start + 900, (tmp_path / "run.log").read_text()
-            if not suspended and (processes := processes_with("index_features.py", tmp_path)):
-                suspended = True
-                for process in processes:  # like a process whose file system hangs
-                    os.kill(process, signal.SIGSTOP)
             for name, (program, fault) in list(pending.items()):
                 if not processes_with(program, tmp_path):
                     continue
@@ -183,7 +196,7 @@ def test_faults_do_not_change_the_results(cluster: Cluster, expected: Path, tmp_
         wait_for_success(run, tmp_path, 900)
     print(f"\n{time.monotonic() - start:.0f} s: finished")
     assert not pending
-    assert suspended
+    assert suspended.result()
     assert comparable_files(expected)
     assert differences(tmp_path / RESULTS, expected) == []
     again = snakemake(tmp_path, config, "--dry-run")
