@@ -16,6 +16,7 @@ ORDER = [
     "audit",
     "representations",
     "store",
+    "pretraining",
     "protocol",
     "models",
     "training",

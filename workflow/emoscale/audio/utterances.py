@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,35 +21,39 @@ Result = TypeVar("Result")
 
 
 def prefetch(
-    items: Sequence[Item], read: Callable[[Item], Result], buffer_size: int = 2
+    items: Iterable[Item], read: Callable[[Item], Result], buffer_size: int = 2, threads: int = 1
 ) -> Iterator[tuple[Item, Result]]:
-    """Read items in a background thread, ahead of their use.
+    """Read items in background threads, ahead of their use.
 
     Parameters
     ----------
-    items : sequence
+    items : iterable
         Items in the order of their use.
     read : callable
         Reads an item; what it raises is raised when the item's turn comes.
     buffer_size : int
         Number of items that are read in advance.
+    threads : int
+        Number of threads.
 
     Yields
     ------
     tuple
         Each item with the result of `read`, in order.
     """
-    futures: list[Future[Result]] = []
-    with ThreadPoolExecutor(max_workers=1) as thread:
+    remaining = iter(items)
+    pending: deque[tuple[Item, Future[Result]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         try:
-            for index, item in enumerate(items):
-                while len(futures) <= index + buffer_size and len(futures) < len(items):
-                    futures.append(thread.submit(read, items[len(futures)]))
-                result = futures[index].result()
-                futures[index] = Future()  # or every result would stay in memory
-                yield item, result
+            while True:
+                for item in itertools.islice(remaining, buffer_size + 1 - len(pending)):
+                    pending.append((item, pool.submit(read, item)))
+                if not pending:
+                    return
+                item, future = pending.popleft()
+                yield item, future.result()
         finally:
-            for future in futures:
+            for _, future in pending:
                 future.cancel()
 
 
