@@ -11,6 +11,7 @@ from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.evaluation.robustness import ROBUSTNESS
 from emoscale.evaluation.slices import SLICES
+from emoscale.pretraining.history import HISTORY
 from emoscale.reporting.confusion import draw_confusion
 from emoscale.reporting.efficiency import draw_efficiency
 from emoscale.reporting.figures import of_experiments, shown_experiments
@@ -18,6 +19,7 @@ from emoscale.reporting.forecast import draw_forecast
 from emoscale.reporting.forest import draw_forest
 from emoscale.reporting.layer_weights import draw_layer_weights
 from emoscale.reporting.learning_curves import draw_learning_curves
+from emoscale.reporting.pretraining import draw_pretraining
 from emoscale.reporting.robustness import draw_robustness
 from emoscale.reporting.slices import draw_slices
 from emoscale.runtime.command import file_option, files_argument, report_user_errors
@@ -29,7 +31,7 @@ from emoscale.tables.parquet import read_any_table, read_metadata, read_table
 @files_argument("tables")
 @report_user_errors
 def main(output: Path, tables: tuple[Path, ...]) -> None:
-    """Draw all figures; the one of robustness only if its table is given."""
+    """Draw all figures; those of robustness and pre-training only if their table is given."""
     paths = {path.stem: path for path in tables}
     metadata = {name: read_metadata(path) for name, path in paths.items()}
     declared, reference = (metadata[name]["reference"] for name in ("comparisons", "efficiency"))
@@ -60,6 +62,8 @@ def main(output: Path, tables: tuple[Path, ...]) -> None:
     draw_forecast(read("forecast", FORECAST), scores, *files("forecast"))
     if "robustness" in paths:
         draw_robustness(read("robustness", ROBUSTNESS), scores, *files("robustness"))
+    if "pretraining" in paths:
+        draw_pretraining(read_table(paths["pretraining"], HISTORY), *files("pretraining"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from emoscale.config import parse_settings
-from emoscale.config.checkpoints import CheckpointSettings
+from emoscale.config.checkpoints import FetchedCheckpoint
 from emoscale.representations.weights.fetching import fetch_checkpoint
 from emoscale.representations.weights.local_checkpoint import write_checkpoint_record
 from emoscale.runtime.command import file_option, report_user_errors
@@ -30,7 +30,7 @@ from emoscale.runtime.command import file_option, report_user_errors
 @file_option("--output", "The record, a JSON file.")
 @report_user_errors
 def main(name: str, settings: str, cache: Path, offline: bool, output: Path) -> None:
-    parsed = parse_settings(CheckpointSettings, settings, "--settings")
+    parsed = parse_settings(FetchedCheckpoint, settings, "--settings")
     write_checkpoint_record(output, fetch_checkpoint(name, parsed, cache, offline), parsed)
 
 

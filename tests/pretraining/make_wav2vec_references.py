@@ -1,6 +1,6 @@
 """Makes tests/pretraining/wav2vec_references/, with fairseq 0.12.2 in a Python of its own.
 
-    python tests/pretraining/make_wav2vec_references.py
+    python tests/pretraining/make_wav2vec_references.py [FOLDER]
 
 For every variant of the objective: a checkpoint with few channels and random weights, the negatives
 that fairseq sampled for two waveforms, and the loss and gradients that it computed with them; and
@@ -8,6 +8,7 @@ the learning rates of its cosine schedule. `make .venv-fairseq/.ready` makes suc
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,15 +94,15 @@ def schedule():
     return [scheduler.step_update(step) for step in range(100)]
 
 
-def main():
-    FOLDER.mkdir(exist_ok=True)
+def main(folder=FOLDER):
+    folder.mkdir(exist_ok=True)
     for number, (name, flags) in enumerate(VARIANTS.items()):
         torch.manual_seed(number)
         checkpoint, values = reference(flags)
-        torch.save(checkpoint, FOLDER / f"{name}.pt")
-        np.savez(FOLDER / f"{name}.npz", **values)
-    np.savez(FOLDER / "schedule.npz", learning_rate=schedule())
+        torch.save(checkpoint, folder / f"{name}.pt")
+        np.savez(folder / f"{name}.npz", **values)
+    np.savez(folder / "schedule.npz", learning_rate=schedule())
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

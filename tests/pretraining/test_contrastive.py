@@ -12,7 +12,11 @@ import torch
 
 from emoscale.config.pretraining import FolderSpeech, Wav2VecKeys
 from emoscale.config.pretraining import Wav2VecPretraining as Wav2VecSettings
-from emoscale.pretraining.contrastive import Wav2VecPretraining, sample_negatives
+from emoscale.pretraining.contrastive import (
+    FuturePredictions,
+    Wav2VecPretraining,
+    sample_negatives,
+)
 from emoscale.pretraining.trainer import learning_rate
 from emoscale.representations.fairseq_checkpoints import load_fairseq_checkpoint
 
@@ -28,11 +32,15 @@ def keys_of(arguments: dict[str, Any]) -> Wav2VecKeys:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_loss_and_gradients_are_those_of_fairseq(variant: str) -> None:
-    checkpoint = load_fairseq_checkpoint(REFERENCES / f"{variant}.pt")
+    compare_with_fairseq(REFERENCES, variant)
+
+
+def compare_with_fairseq(references: Path, variant: str) -> None:
+    checkpoint = load_fairseq_checkpoint(references / f"{variant}.pt")
     network = Wav2VecPretraining(keys_of(checkpoint.arguments))
     network.load_state_dict(checkpoint.weights)
     waveforms = np.random.default_rng(9).normal(0.0, 0.1, (2, 5_000)).astype(np.float32)
-    with np.load(REFERENCES / f"{variant}.npz") as reference:
+    with np.load(references / f"{variant}.npz") as reference:
         negatives = torch.from_numpy(reference["negatives"])
         objective = network(torch.from_numpy(waveforms), negatives)
         objective.loss.backward()
@@ -56,6 +64,27 @@ def test_the_learning_rates_are_those_of_fairseq() -> None:
     with np.load(REFERENCES / "schedule.npz") as reference:
         expected = reference["learning_rate"]
     assert [learning_rate(settings, step) for step in range(100)] == pytest.approx(expected)
+
+
+def test_true_frames_that_rank_first_are_counted() -> None:
+    """Frames are unit vectors, so a shift of the dimensions predicts the future exactly."""
+    frames, offset, steps = 9, 2, 3
+    keys = Wav2VecKeys(num_negatives=4, prediction_steps=steps)
+    predictions = FuturePredictions(frames, frames, keys, offset)
+    z = torch.eye(frames)[None]
+    negatives = sample_negatives(1, frames, keys, torch.Generator().manual_seed(1))
+    weight = torch.zeros(frames, frames, 1, steps)
+    assert int(predictions(z, z, negatives).first) < 3 * frames - 9
+    for step in range(steps):
+        for frame in range(frames - offset - step):
+            weight[frame, frame + offset + step, 0, step] = 1.0
+    predictions.project_to_steps.weight.data = weight
+    objective = predictions(z, z, negatives)
+    assert objective.count == 7 + 6 + 5
+    assert int(objective.first) == objective.count
+    for parameter in predictions.parameters():
+        parameter.data.zero_()
+    assert int(predictions(z, z, negatives).first) == 0  # a tie is no first rank
 
 
 def test_negatives_are_other_frames_of_the_crop_or_of_the_batch() -> None:

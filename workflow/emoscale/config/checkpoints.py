@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from emoscale.config.corpus import AudioChecks
+from emoscale.config.pretraining import PretrainingSettings, Wav2VecPretraining
 from emoscale.config.settings import Name, Settings, UserPath
 from emoscale.runtime.provenance import canonical_json
 
@@ -46,7 +47,15 @@ class UntrainedModel(Settings):
     """Seed of the weights."""
 
 
-_KINDS = {"url": DownloadedFile, "hub": HubModel, "untrained": UntrainedModel}
+PretrainedCheckpoint = Wav2VecPretraining
+"""Settings of a checkpoint that the study pre-trains."""
+
+_KINDS = {
+    "url": DownloadedFile,
+    "hub": HubModel,
+    "untrained": UntrainedModel,
+    "pretrain": PretrainingSettings,
+}
 
 
 def _which(value: Any) -> str | None:
@@ -56,20 +65,27 @@ def _which(value: Any) -> str | None:
     return None
 
 
-CheckpointSettings = Annotated[
+_Fetched = (
     Annotated[DownloadedFile, Tag("url")]
     | Annotated[HubModel, Tag("hub")]
-    | Annotated[UntrainedModel, Tag("untrained")],
+    | Annotated[UntrainedModel, Tag("untrained")]
+)
+
+FetchedCheckpoint = Annotated[_Fetched, Discriminator(_which)]
+"""Settings of a checkpoint that is fetched to the cache."""
+
+CheckpointSettings = Annotated[
+    _Fetched | Annotated[PretrainedCheckpoint, Tag("pretrain")],
     Discriminator(
         _which,
         custom_error_type="no_source",
-        custom_error_message="needs one of the keys url, hub and untrained",
+        custom_error_message="needs one of the keys url, hub, untrained and pretrain",
     ),
 ]
 
 
 def source_of(settings: Any) -> str:
-    """Return the settings that determine which weights are fetched: all but the digest.
+    """Return the settings that determine the weights: not their digest, nor a folder's path.
 
     Parameters
     ----------
@@ -86,7 +102,8 @@ def source_of(settings: Any) -> str:
     >>> source_of(DownloadedFile(url="https://example.org/w.pt", sha256="0" * 64))
     '{"url":"https://example.org/w.pt"}'
     """
-    return canonical_json(settings.model_dump(mode="json", exclude={"sha256"}))
+    excluded = {"sha256": True, "speech": {"root"}}
+    return canonical_json(settings.model_dump(mode="json", exclude=excluded))
 
 
 class PredictionSettings(Settings):
@@ -95,8 +112,12 @@ class PredictionSettings(Settings):
     audio: AudioChecks = AudioChecks()
     """Checks of each recording."""
 
-    checkpoints: dict[Name, CheckpointSettings] = Field(default_factory=dict)
-    """Checkpoints that the representations of the run name."""
+    checkpoints: dict[Name, FetchedCheckpoint] = Field(default_factory=dict)
+    """Fetched checkpoints that the representations of the run name."""
+
+    pretrained: dict[Name, UserPath] = Field(default_factory=dict)
+    """Paths of the checkpoints that the study pre-trained, by the names that the representations
+    use."""
 
     checkpoint_cache: UserPath = "~/.cache/emoscale"
     """Folder of downloaded checkpoints."""

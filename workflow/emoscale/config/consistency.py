@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoscale.config.corpus import DemoCorpus
+from emoscale.config.pretraining import DemoSpeech
 from emoscale.config.protocol import SizesSettings
 from emoscale.config.representations import (
     SAMPLE_RATE,
@@ -51,6 +52,7 @@ def check_consistency(study: Study) -> None:
     _check_backends(study)
     _check_file_names(study)
     _check_generated_corpus(study)
+    _check_pretraining(study)
     _check_test_corpora(study)
     _check_robustness(study)
     _check_reference(study)
@@ -202,21 +204,57 @@ def _check_file_names(study: Study) -> None:
 
 
 def _check_generated_corpus(study: Study) -> None:
+    if isinstance(study.corpus, DemoCorpus):
+        _check_generated_folder(study, "corpus.root", study.corpus.root)
+
+
+def _check_generated_folder(study: Study, key: str, folder: str) -> None:
     """Check that it is inside the results: Snakemake deletes the folder before generating it."""
-    if not isinstance(study.corpus, DemoCorpus):
-        return
-    root = Path(study.corpus.root).resolve()
+    root = Path(folder).resolve()
     if Path(study.results).resolve() not in root.parents:
         raise ValueError(
-            f"corpus.root is {study.corpus.root}, and its content would be replaced by the "
-            f"generated corpus; name a folder inside {study.results}"
+            f"{key} is {folder}, and its content would be replaced by generated speech; name a "
+            f"folder inside {study.results}"
         )
     results = Path(study.folder).resolve()
     if root == results or any(results / name in (root, *root.parents) for name in _RESULT_FOLDERS):
         raise ValueError(
-            f"corpus.root is {study.corpus.root}, which contains other files of the study; name "
-            f"another folder, such as {study.folder}/generated"
+            f"{key} is {folder}, which contains other files of the study; name another folder, "
+            f"such as {study.folder}/generated"
         )
+
+
+def _check_pretraining(study: Study) -> None:
+    for name in study.checkpoints:
+        settings = study.pretraining_of(name)
+        if settings is None:
+            continue
+        if isinstance(settings.speech, DemoSpeech):
+            key = f"checkpoints.{name}.speech.root"
+            _check_generated_folder(study, key, settings.speech.root)
+        _check_continues(study, name)
+    for name, representation in study.representations.items():
+        for checkpoint in study.checkpoints_of(name):
+            settings = study.pretraining_of(checkpoint)
+            if settings is not None and representation.kind != settings.representation:
+                raise ValueError(
+                    f"representations.{name} is of the kind {representation.kind}, and "
+                    f"checkpoints.{checkpoint} is pre-trained for the kind "
+                    f"{settings.representation}; correct one of them"
+                )
+
+
+def _check_continues(study: Study, name: str) -> None:
+    """Check that a checkpoint does not continue from itself."""
+    chain, current = [name], study.pretraining_of(name)
+    while current is not None and current.continue_from in study.checkpoints:
+        if current.continue_from in chain:
+            raise ValueError(
+                f"checkpoints.{name} continues from itself ({' from '.join(chain)} from "
+                f"{current.continue_from}); remove one continue_from"
+            )
+        chain.append(current.continue_from)
+        current = study.pretraining_of(current.continue_from)
 
 
 def _check_test_corpora(study: Study) -> None:

@@ -38,6 +38,27 @@ def local_weights(settings: Any, checkpoints: Collection[str]) -> list[str]:
     return [path for _, path in _local_values(settings, checkpoints)]
 
 
+def local_initial_weights(study: Study, checkpoint: str) -> str | None:
+    """Return the path of weights that the pre-training of a checkpoint continues from.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    checkpoint : str
+        Name of the checkpoint.
+
+    Returns
+    -------
+    str or None
+        The path, with `~` expanded; None if it continues from no weights, or from those of a
+        checkpoint that is listed under `checkpoints`.
+    """
+    settings = study.pretraining_of(checkpoint)
+    initial = None if settings is None else settings.continue_from
+    return None if initial is None or initial in study.checkpoints else expand_home(initial)
+
+
 def check_local_weights(study: Study, files: Sequence[Path | str] = ()) -> None:
     """Check that the weights that experiments use exist, or are listed under `checkpoints`.
 
@@ -54,16 +75,22 @@ def check_local_weights(study: Study, files: Sequence[Path | str] = ()) -> None:
         If weights are neither.
     """
     references = [name for each in study.experiments.values() for name in each.representations]
+    named: list[tuple[list[str], str]] = []
     for name in sorted({reference_parts(reference)[0] for reference in references}):
         for key, path in _local_values(study.representations[name], study.checkpoints):
-            if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a long text
-                keys = ["representations", name, key]
-                line = line_of_key(files, keys)
-                raise ConfigurationError(
-                    f"the configuration: {'.'.join(keys)}: {path} does not exist and is not listed "
-                    f"under checkpoints (available: {', '.join(study.checkpoints) or 'none'}); "
-                    "correct it, or list the model there" + (f" ({line})" if line else "")
-                )
+            named.append((["representations", name, key], path))
+    for name in study.checkpoints:
+        initial = local_initial_weights(study, name)
+        if initial is not None:
+            named.append((["checkpoints", name, "continue_from"], initial))
+    for keys, path in named:
+        if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a long text
+            line = line_of_key(files, keys)
+            raise ConfigurationError(
+                f"the configuration: {'.'.join(keys)}: {path} does not exist and is not listed "
+                f"under checkpoints (available: {', '.join(study.checkpoints) or 'none'}); "
+                "correct it, or list the model there" + (f" ({line})" if line else "")
+            )
 
 
 def _local_values(settings: Any, checkpoints: Collection[str]) -> list[tuple[str, str]]:

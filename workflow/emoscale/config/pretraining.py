@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from emoscale.config.corpus import CsvCorpus, EmodbCorpus, IemocapCorpus, SeveralCorpora
+from emoscale.config.representations import SAMPLE_RATE
 from emoscale.config.settings import OutputFolder, Settings, UserPath
 
 ConvolutionLayer = tuple[
@@ -208,6 +209,12 @@ class PretrainingSettings(Settings):
     seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of weights, crops and negatives."""
 
+    representation: ClassVar[str]
+    """Kind of the representations that read the result."""
+
+    weights: ClassVar[str]
+    """Path of the result in the checkpoint's folder, as representations read it."""
+
     @model_validator(mode="after")
     def _check_speech(self) -> PretrainingSettings:
         if self.steps and self.speech is None:
@@ -218,11 +225,22 @@ class PretrainingSettings(Settings):
             )
         return self
 
+    def network(self) -> dict[str, Any]:
+        """Return the settings of the untrained network."""
+        return self.model_dump(mode="json", include={"pretrain", "architecture", "seed"})
+
+    def operations_per_second(self) -> float:
+        """Return the floating-point operations of training on a second of speech, roughly."""
+        raise NotImplementedError
+
 
 class Wav2VecPretraining(PretrainingSettings):
     """wav2vec (Schneider et al. 2019) that the study pre-trains."""
 
     pretrain: Literal["wav2vec"]
+
+    representation: ClassVar[str] = "wav2vec"
+    weights: ClassVar[str] = "model/wav2vec.pt"
 
     architecture: Literal["small", "wav2vec_large"] | Wav2VecKeys = "small"
     """Network and objective: a name, or fairseq's settings, where those that are not stated are
@@ -233,3 +251,20 @@ class Wav2VecPretraining(PretrainingSettings):
         if isinstance(self.architecture, str):
             return WAV2VEC_ARCHITECTURES[self.architecture]
         return self.architecture
+
+    def operations_per_second(self) -> float:
+        """Return the floating-point operations of training on a second of speech, roughly.
+
+        Returns
+        -------
+        float
+            Those of all convolutions and of the predictions, forward and backward.
+        """
+        keys = self.keys()
+        products, rate, in_channels = 0.0, float(SAMPLE_RATE), 1
+        for channels, kernel, stride in [*keys.conv_feature_layers, *keys.conv_aggregator_layers]:
+            rate /= stride
+            products += in_channels * channels * kernel * rate
+            in_channels = channels
+        products += in_channels * keys.conv_feature_layers[-1][0] * keys.prediction_steps * rate
+        return 6 * products  # a product and a sum, and twice as much backward

@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from emoscale.config.corpus import DemoCorpus
+from emoscale.config.pretraining import PretrainingSettings
 from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.robustness import labels_of_size
 from emoscale.config.search import Trial, trials_of
@@ -58,6 +59,12 @@ _STEP = {
     "aligned_fusion": 30.0,
     "early_fusion": 3.0,
 }
+# Floating-point operations per second of a pre-training in one process.
+_PRETRAINING_CPU_OPERATIONS = 4e10
+_PRETRAINING_GPU_OPERATIONS = 4e12
+
+_PRETRAINING_MEGABYTES_PER_SECOND = 80.0  # of speech in a part of the batch, with 512 channels
+
 _FIT_SECONDS_PER_LABEL = 0.01
 _MAXIMUM_LABELS = 10_000  # where the size is `all`
 
@@ -194,6 +201,42 @@ def extraction_seconds(settings: Any, audio_seconds: float, device: str = "cpu")
         2 * START_SECONDS
         + hours * _EXTRACTION.get(settings.kind, _EXTRACTION_OF_OTHER_KINDS) / faster
     )
+
+
+def pretraining_seconds(settings: PretrainingSettings, device: str = "cpu") -> float:
+    """Return the expected time of a pre-training in one process.
+
+    Parameters
+    ----------
+    settings : PretrainingSettings
+        Its settings.
+    device : str
+        cpu or cuda.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    speech = settings.steps * settings.batch_seconds
+    rate = _PRETRAINING_GPU_OPERATIONS if device == "cuda" else _PRETRAINING_CPU_OPERATIONS
+    return START_SECONDS + speech * settings.operations_per_second() / rate
+
+
+def pretraining_memory(settings: PretrainingSettings) -> int:
+    """Return the expected memory of a process of a pre-training.
+
+    Parameters
+    ----------
+    settings : PretrainingSettings
+        Its settings.
+
+    Returns
+    -------
+    int
+        Megabytes.
+    """
+    return round(2000 + _PRETRAINING_MEGABYTES_PER_SECOND * settings.micro_batch_seconds)
 
 
 def has_gpu(devices: Path = Path("/dev")) -> bool:

@@ -16,6 +16,7 @@ from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings
 from emoscale.config.evidence import EvidenceSettings, StudyEvidence, TrainedExperiment
 from emoscale.config.models import ModelSettings
 from emoscale.config.parsing import parse_settings
+from emoscale.config.pretraining import PretrainingSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import RepresentationSettings, modality_of
 from emoscale.config.robustness import RobustnessSettings, labels_of_size
@@ -65,6 +66,9 @@ class Execution(Settings):
 
     offline: bool = False
     """Whether downloads are forbidden; a checkpoint that is not in the cache is then an error."""
+
+    pretraining_processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share a pre-training: with GPUs one per GPU, otherwise one per core."""
 
     fairseq_python: UserPath | None = None
     """Python interpreter of an environment with fairseq, for `backend: fairseq`
@@ -285,7 +289,7 @@ class Study(Settings):
         return [value for value in values if value in self.checkpoints]
 
     def checkpoint_settings(self, name: str) -> str:
-        """Return the settings of fetching one checkpoint.
+        """Return the settings of one checkpoint.
 
         Parameters
         ----------
@@ -299,6 +303,92 @@ class Study(Settings):
         """
         return canonical_json(self.checkpoints[name].model_dump(mode="json"))
 
+    def pretraining_of(self, name: str) -> PretrainingSettings | None:
+        """Return the settings of a checkpoint that the study pre-trains.
+
+        Parameters
+        ----------
+        name : str
+            Name of the checkpoint.
+
+        Returns
+        -------
+        PretrainingSettings or None
+            None if the checkpoint is fetched, or there is none of this name.
+        """
+        settings = self.checkpoints.get(name)
+        return settings if isinstance(settings, PretrainingSettings) else None
+
+    def pretrained_folder(self, name: str) -> str:
+        """Return the folder of a checkpoint that the study pre-trains.
+
+        Parameters
+        ----------
+        name : str
+            Name of the checkpoint.
+
+        Returns
+        -------
+        str
+            Path.
+        """
+        return f"{self.folder}/checkpoints/{name}"
+
+    def speech_of(self, name: str) -> list[str]:
+        """Return the checkpoints whose unlabelled speech a checkpoint has been trained on.
+
+        Parameters
+        ----------
+        name : str
+            Name of the checkpoint.
+
+        Returns
+        -------
+        list of str
+            The checkpoint, if the study pre-trains it on speech, and those that it continues from.
+        """
+        settings = self.pretraining_of(name)
+        if settings is None:
+            return []
+        earlier = self.speech_of(settings.continue_from) if settings.continue_from else []
+        return [*earlier, *([name] if settings.steps else [])]
+
+    def untrained_twins(self) -> dict[str, str]:
+        """Return the experiments on pre-trained networks whose twin has the same network untrained.
+
+        Returns
+        -------
+        dict
+            Name of the twin by experiment. The two differ in the number of pre-training steps only.
+        """
+        described = {name: self._without_steps(name) for name in self.experiments}
+        untrained = {
+            canonical_json(description): name
+            for name, (description, steps) in described.items()
+            if steps == [0]
+        }
+        return {
+            name: untrained[canonical_json(description)]
+            for name, (description, steps) in described.items()
+            if steps and 0 not in steps and canonical_json(description) in untrained
+        }
+
+    def _without_steps(self, experiment: str) -> tuple[list[Any], list[int]]:
+        """Return an experiment's settings without pre-training, and the steps of its networks."""
+        settings = self.experiments[experiment]
+        described: list[Any] = [settings.model, self.training_of(experiment).model_dump()]
+        steps: list[int] = []
+        for reference in settings.representations:
+            name, layer = reference_parts(reference)
+            values = self.representations[name].model_dump(mode="json")
+            for key in getattr(self.representations[name], "checkpoint_keys", ()):
+                pretraining = self.pretraining_of(values[key])
+                if pretraining is not None:
+                    steps.append(pretraining.steps)
+                    values[key] = pretraining.network()
+            described.append([values, layer])
+        return described, steps
+
     def protocol_settings(self) -> str:
         """Return the settings of folds and training orders, as JSON."""
         return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
@@ -310,7 +400,9 @@ class Study(Settings):
     def report_settings(self) -> str:
         """Return the settings that the report shows, as JSON."""
         parts = {"labels": self.labels_settings(), "protocol": self.protocol_settings()}
-        return canonical_json({name: json.loads(part) for name, part in parts.items()})
+        sections: dict[str, Any] = {name: json.loads(part) for name, part in parts.items()}
+        twins = self.untrained_twins()
+        return canonical_json({**sections, **({"untrained_twins": twins} if twins else {})})
 
     def training_settings(self, experiment: str) -> str:
         """Return the settings of the trainings of one experiment.
@@ -412,7 +504,16 @@ class Study(Settings):
         names = {name for each in representations for name in self.checkpoints_of(each)}
         prediction = PredictionSettings(
             audio=self.audio,
-            checkpoints={name: self.checkpoints[name] for name in sorted(names)},
+            checkpoints={
+                name: settings
+                for name, settings in self.checkpoints.items()
+                if name in names and not isinstance(settings, PretrainingSettings)
+            },
+            pretrained={
+                name: f"{self.pretrained_folder(name)}/{settings.weights}"
+                for name, settings in self.checkpoints.items()
+                if name in names and isinstance(settings, PretrainingSettings)
+            },
             checkpoint_cache=self.execution.checkpoint_cache,
         )
         return canonical_json(prediction.model_dump(mode="json"))

@@ -78,6 +78,15 @@ def locate_checkpoints(
             f"{run.name} uses no pre-trained weights {unknown[0]}; the names that it uses: "
             f"{', '.join(sorted(names)) or 'none'}"
         )
+    for name, weights in run.record.prediction.pretrained.items():
+        if name in names - set(paths):
+            path = Path(weights).expanduser()
+            if not path.exists():
+                raise CheckpointError(
+                    f"checkpoints.{name}: {path}, where the study has pre-trained these weights, "
+                    f"does not exist; to predict, add --weights {name}=PATH"
+                )
+            located.append(LocalCheckpoint(name, path, "", path.name))
     for name in sorted(names & set(run.record.prediction.checkpoints) - set(paths)):
         settings = run.record.prediction.checkpoints[name]
         folder = cache or (

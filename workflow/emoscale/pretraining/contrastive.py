@@ -205,6 +205,11 @@ class Wav2VecPretraining(Wav2Vec):
         """Samples of the shortest crop that has a prediction."""
         return self.architecture.minimum_samples + self._offset * self.architecture.hop_samples
 
+    @property
+    def chance(self) -> float:
+        """Share of predictions whose true frame ranks first by chance."""
+        return 1 / (1 + self._keys.num_negatives + self._keys.cross_sample_negatives)
+
     def sample(self, batch: int, samples: int, generator: torch.Generator) -> Tensor:
         """Sample what a batch needs besides its waveforms: the negatives.
 

@@ -60,7 +60,7 @@ def plan_batches(
     files : sequence of SpeechFile
         The recordings.
     batch_seconds : float
-        Largest sum of the crops' durations, unless a batch has one crop only.
+        Largest sum of the durations in a batch, unless it has one crop only.
     crop_seconds : float
         Longest crop.
     seed : int
@@ -90,14 +90,13 @@ def _epoch(
     length = np.minimum(seconds, crop_seconds)[recording]
     order = np.argsort(length * (1 + _LENGTH_NOISE * generator.standard_normal(len(recording))))
     batches: list[list[int]] = []
-    shortest = 0.0
+    remaining = 0.0
     for index in order:
-        shortest = min(shortest, length[index]) if batches else length[index]
-        if batches and (len(batches[-1]) + 1) * shortest <= batch_seconds:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-            shortest = length[index]
+        if length[index] > remaining:
+            batches.append([])
+            remaining = batch_seconds
+        batches[-1].append(index)
+        remaining -= length[index]
     for batch in generator.permutation(len(batches)):
         members = batches[batch]
         # A sample less, because durations are rounded.

@@ -52,14 +52,17 @@ class Measurement:
     loss: float
     """Mean loss per prediction since the last measurement, in nats."""
 
-    first: float
+    ranks_first: float
     """Share of these predictions whose true frame had the highest score of all candidates."""
 
     held_out_loss: float
     """Mean loss per prediction on held-out speech."""
 
-    held_out_first: float
+    held_out_ranks_first: float
     """Share of predictions on held-out speech whose true frame had the highest score."""
+
+    chance: float
+    """Share by chance: 1 / candidates."""
 
 
 def learning_rate(settings: PretrainingSettings, step: int) -> float:
@@ -311,7 +314,9 @@ class _Run:
                     [objective.loss.item(), objective.count, objective.first.item()]
                 )
         loss, first = _means(self._sums)
-        self.measurements.append(Measurement(self.step, self.hours, loss, first, *_means(sums)))
+        self.measurements.append(
+            Measurement(self.step, self.hours, loss, first, *_means(sums), self.network.chance)
+        )
         self._sums.zero_()
 
     def agree(self, decision: bool) -> bool:

@@ -1,6 +1,6 @@
 """Reader of fairseq's checkpoints that needs no fairseq and does not trust their pickle.
 
-Checkpoints come from third parties. torch's restricted unpickler reads them: it constructs tensors,
+Weights that this project has pre-trained are read from safetensors too. Checkpoints come from third parties. torch's restricted unpickler reads them: it constructs tensors,
 plain containers and, as allowed here, `argparse.Namespace`. Anything else is refused, and no code
 of a file is executed.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import pickle
 import re
 import zipfile
@@ -18,9 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from emoscale.runtime.errors import CheckpointError
+
+ARGUMENTS_METADATA = "fairseq_arguments"
+"""Key in the metadata of a safetensors file: the arguments of model and task as JSON."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +108,14 @@ def read_fairseq_checkpoint(
     """
     try:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        _refuse_compressed(file, path)
         file.seek(0)
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            content = _read_safetensors(file.read())
+        else:
+            _refuse_compressed(file, path)
+            file.seek(0)
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is refused: {_refusal_reason(error)}") from None
     except (
@@ -116,6 +126,7 @@ def read_fairseq_checkpoint(
         OSError,
         AttributeError,
         zipfile.BadZipFile,
+        SafetensorError,
     ) as error:
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint ({_first_line(error)}); download it again"
@@ -132,6 +143,12 @@ def read_fairseq_checkpoint(
         sha256,
         task,
     )
+
+
+def _read_safetensors(content: bytes) -> dict[str, Any]:
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    arguments = json.loads(header.get("__metadata__", {}).get(ARGUMENTS_METADATA, "{}"))
+    return {"args": argparse.Namespace(**arguments), "model": load_safetensors(content)}
 
 
 def _refuse_compressed(file: io.BufferedReader | io.BufferedRandom, path: Path) -> None:

@@ -95,6 +95,36 @@ def temporary_folder(path: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that is renamed to `target` on a clean exit.
+
+    If another process created the same folder in the meantime, that one remains: their contents
+    are equal.
+
+    Parameters
+    ----------
+    target : Path
+        The folder, which must not exist or be empty.
+
+    Yields
+    ------
+    Path
+        The temporary folder.
+    """
+    with temporary_folder(target) as outer:
+        temporary = outer / target.name  # has default permissions, which `outer` does not
+        temporary.mkdir()
+        yield temporary
+        for path in temporary.iterdir():  # some libraries write files that only the owner may read
+            path.chmod(temporary.stat().st_mode & 0o666)
+        try:
+            os.replace(temporary, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+
+
+@contextlib.contextmanager
 def explain_disk_errors(target: Path, temporary: Path | None = None) -> Iterator[None]:
     """Convert errors of writing a file that the disk causes to a `DiskError`.
 

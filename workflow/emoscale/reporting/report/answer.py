@@ -70,6 +70,7 @@ def study_answer(study: Study) -> list[Markup]:
         *_lead(study, best),
         *_power(study),
         *_labels_saved(study),
+        *_pretraining(study),
     ]
 
 
@@ -267,6 +268,47 @@ def _labels_saved(study: Study) -> list[Markup]:
         ]
     row = _efficiency_row(study, efficiency)
     return [] if row is None else [labels_saved_sentence(row)]
+
+
+def _pretraining(study: Study) -> list[Markup]:
+    """State what pre-training without labels saved: each network against its untrained twin."""
+    comparisons = study.rows("comparisons")
+    paragraphs = []
+    for experiment, twin in study.settings.get("untrained_twins", {}).items():
+        pairs = [] if comparisons is None else _pairs_of(comparisons, experiment)
+        pair = next((pair for pair in pairs if pair["rival"] == twin), None)
+        if pair is None:
+            continue
+        points = 100 * pair["difference"]
+        low, high = pair["difference_low"], pair["difference_high"]
+        sentence = Markup(
+            "What did learning without labels save? Pre-trained, {} has {} than untrained ({}), on "
+            "average over {} ({})"
+        ).format(
+            mark_name(experiment),
+            strong(f"{abs(points):.1f} points {'more' if points >= 0 else 'less'} UA"),
+            mark_name(twin),
+            format_count(len(pair["sizes"].split()), "training size"),
+            format_interval(pair, "difference", unit=" points") or "no confidence interval",
+        )
+        if is_number(low) and is_number(high) and low <= 0 <= high:
+            sentence += Markup(": this interval includes 0, so a gain is not shown.")
+        else:
+            sentence += Markup(".")
+        row = _largest_size_row(study, experiment, twin)
+        paragraphs.append(
+            sentence if row is None else sentence + Markup(" ") + labels_saved_sentence(row)
+        )
+    return paragraphs
+
+
+def _largest_size_row(study: Study, experiment: str, other: str) -> dict[str, Any] | None:
+    """Return the row of efficiency against the largest size of another experiment."""
+    efficiency = study.rows("efficiency")
+    if efficiency is None:
+        return None
+    rows = efficiency.filter("at_largest_size", experiment=experiment, other=other)
+    return next(rows.iter_rows(named=True), None)
 
 
 def _growth(study: Study) -> Markup:

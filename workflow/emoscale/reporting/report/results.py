@@ -21,6 +21,7 @@ from emoscale.reporting.forecast import forecast_chart
 from emoscale.reporting.forest import forest_chart
 from emoscale.reporting.layer_weights import layer_weights_chart
 from emoscale.reporting.learning_curves import learning_curves_chart
+from emoscale.reporting.pretraining import loss_chart, ranking_chart
 from emoscale.reporting.report.study import Study
 from emoscale.reporting.report.views import Section, TableView, figure_view, table_view
 from emoscale.reporting.robustness import robustness_chart
@@ -338,6 +339,28 @@ RESULT_SECTIONS = [
             )
         ],
         (lambda study: layer_weights_chart(study.tables["layer_weights"].dataframe, study.scores),),
+    ),
+    ResultSection(
+        "Pre-training on unlabelled speech",
+        "What the networks learned that this study has pre-trained: from each frame, they predict "
+        "later or hidden frames of the same recording, and rank the true frame above others. No "
+        "label is used. Whether this saves labels, the learning curves tell.",
+        "This study pre-trains no network; see `checkpoints` in the configuration.",
+        [
+            ResultTable(
+                "pretraining",
+                "Losses: one row per measurement",
+                [
+                    *("checkpoint", "step", "hours", "loss", "held_out_loss"),
+                    *("ranks_first", "held_out_ranks_first", "chance"),
+                ],
+                collapsed=True,
+            )
+        ],
+        (
+            lambda study: loss_chart(study.tables["pretraining"].dataframe),
+            lambda study: ranking_chart(study.tables["pretraining"].dataframe),
+        ),
     ),
     ResultSection(
         "Robustness",

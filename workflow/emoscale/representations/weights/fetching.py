@@ -8,8 +8,8 @@ import urllib.parse
 from pathlib import Path
 
 from emoscale.config.checkpoints import (
-    CheckpointSettings,
     DownloadedFile,
+    FetchedCheckpoint,
     HubModel,
     UntrainedModel,
 )
@@ -29,7 +29,7 @@ WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
 def fetch_checkpoint(
-    name: str, settings: CheckpointSettings, cache: Path, offline: bool = False
+    name: str, settings: FetchedCheckpoint, cache: Path, offline: bool = False
 ) -> LocalCheckpoint:
     """Download a checkpoint unless it is in the cache, and check its digest.
 
@@ -39,7 +39,7 @@ def fetch_checkpoint(
     ----------
     name : str
         Its name in the configuration, below `checkpoints`.
-    settings : CheckpointSettings
+    settings : FetchedCheckpoint
         Source of the weights.
     cache : Path
         Folder of the cache.
@@ -79,12 +79,12 @@ def fetch_checkpoint(
         ) from None
 
 
-def is_in_cache(settings: CheckpointSettings, cache: Path) -> bool:
+def is_in_cache(settings: FetchedCheckpoint, cache: Path) -> bool:
     """Return whether a checkpoint is complete in the cache; nothing is written.
 
     Parameters
     ----------
-    settings : CheckpointSettings
+    settings : FetchedCheckpoint
         Source of the weights.
     cache : Path
         Folder of the cache.

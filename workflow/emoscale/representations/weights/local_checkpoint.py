@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoscale.config.checkpoints import source_of
+from emoscale.config.pretraining import PretrainingSettings
 from emoscale.runtime.errors import CheckpointError
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import digest, file_sha256
@@ -93,6 +94,37 @@ def read_checkpoint_record(path: Path | str) -> CheckpointRecord:
         raise CheckpointError(f"{path} does not exist; run again") from None
     except (OSError, ValueError, TypeError):
         raise CheckpointError(f"{path} is damaged; remove it and run again") from None
+
+
+def pretrained_checkpoint(
+    path: Path, record: CheckpointRecord, settings: PretrainingSettings
+) -> LocalCheckpoint:
+    """Return a checkpoint that the study has pre-trained, in the folder beside its record.
+
+    Parameters
+    ----------
+    path : Path
+        Record of the checkpoint.
+    record : CheckpointRecord
+        Its content.
+    settings : PretrainingSettings
+        Settings of the checkpoint.
+
+    Returns
+    -------
+    LocalCheckpoint
+        Path, present digest and description of the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are missing.
+    """
+    weights = (path.with_suffix("") / settings.weights).absolute()
+    if not weights.exists():
+        raise CheckpointError(f"checkpoints.{record.name}: {weights} does not exist")
+    sha256 = folder_sha256(weights) if weights.is_dir() else file_sha256(weights)
+    return LocalCheckpoint(record.name, weights, sha256, record.pretrained_weights)
 
 
 def check_stated_digest(path: Path | str, settings: Any) -> None:

@@ -12,9 +12,11 @@ import click
 
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import CheckpointSettings
+from emoscale.config.pretraining import PretrainingSettings
 from emoscale.config.representations import expand_home
 from emoscale.representations.weights.local_checkpoint import (
     LocalCheckpoint,
+    pretrained_checkpoint,
     read_checkpoint_record,
 )
 from emoscale.runtime.errors import CheckpointError
@@ -23,7 +25,7 @@ from emoscale.runtime.errors import CheckpointError
 def find_checkpoints(
     records: Sequence[Path], settings: Mapping[str, Any], cache: Path
 ) -> list[LocalCheckpoint]:
-    """Find fetched checkpoints in the cache and compare their digests with the records.
+    """Find fetched and pre-trained checkpoints, and compare their digests with the records.
 
     Nothing is downloaded.
 
@@ -52,18 +54,21 @@ def find_checkpoints(
     checkpoints = []
     for path in records:
         record = read_checkpoint_record(path)
+        source = settings[record.name]
         try:
-            checkpoint: LocalCheckpoint = fetching.fetch_checkpoint(
-                record.name, settings[record.name], cache, offline=True
+            checkpoint: LocalCheckpoint = (
+                pretrained_checkpoint(path, record, source)
+                if isinstance(source, PretrainingSettings)
+                else fetching.fetch_checkpoint(record.name, source, cache, offline=True)
             )
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error}; to fetch it again, remove {path} and run again"
+                f"{error}; to make it again, remove {path} and run again"
             ) from None
         if checkpoint.sha256 != record.sha256:
             raise CheckpointError(
                 f"checkpoints.{record.name}: {checkpoint.path} has sha256 {checkpoint.sha256}, but "
-                f"had {record.sha256} when it was fetched; if its present content is correct, "
+                f"had {record.sha256} when it was made or fetched; if its present content is correct, "
                 f"remove {path}, otherwise remove the weights, and run again"
             )
         checkpoints.append(checkpoint)

@@ -1,0 +1,182 @@
+"""The training loop: it learns, continues after a kill, and shares its work among processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from emoscale.config.pretraining import FolderSpeech, Wav2VecKeys, Wav2VecPretraining
+from emoscale.pretraining import trainer
+from emoscale.pretraining.checkpoint import build_network
+from emoscale.pretraining.trainer import Measurement, Work, train
+from emoscale.runtime.errors import UserError
+from tests.conftest import PROJECT
+from tests.pretraining.speech_files import write_tones
+
+KEYS = Wav2VecKeys(
+    conv_feature_layers=[(16, 10, 5), (16, 8, 4), (16, 4, 2), (16, 4, 2), (16, 4, 2)],
+    conv_aggregator_layers=[(16, 2, 1), (16, 3, 1), (16, 4, 1)],
+    infonce=True,
+)
+
+
+def settings(**changes: Any) -> Wav2VecPretraining:
+    values: dict[str, Any] = {
+        "pretrain": "wav2vec",
+        "speech": FolderSpeech(reader="folder", root="speech"),
+        "architecture": KEYS,
+        "steps": 100,
+        "warmup_steps": 5,
+        "learning_rate": 0.01,
+        "batch_seconds": 4.0,
+        "micro_batch_seconds": 2.0,
+        "crop_seconds": 1.0,
+    }
+    return Wav2VecPretraining(**values | changes)
+
+
+def work(folder: Path, identity: str = "a") -> Work:
+    files = write_tones(folder / "speech", [1.0, 0.8, 2.0, 1.3, 0.6, 1.9, 0.2, 1.1] * 8)
+    return Work(files[16:], files[:16], torch.device("cpu"), folder / "state.pt", identity)
+
+
+def run(folder: Path, **changes: Any) -> tuple[list[Measurement], dict[str, torch.Tensor]]:
+    chosen = settings(**changes)
+    network = build_network(chosen, None)
+    measurements = train(network, chosen, work(folder), print)
+    return measurements, network.state_dict()
+
+
+def test_training_lowers_the_loss_on_held_out_speech(tmp_path: Path) -> None:
+    measurements, _ = run(tmp_path)
+    first, last = measurements[0], measurements[-1]
+    assert (first.step, last.step) == (0, 100)
+    assert first.held_out_loss > math.log(11) - 0.01  # a guess among 11 candidates
+    assert last.held_out_loss < math.log(11) - 0.1
+    assert last.chance == pytest.approx(1 / 11)
+    assert last.hours == pytest.approx(100 * 4 / 3600, rel=0.3)
+    assert len(measurements) == 1 + trainer.MEASUREMENTS
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_interrupted_training_continues_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, weights = run(tmp_path / "whole")
+    monkeypatch.setattr(trainer, "SECONDS_BETWEEN_SAVES", 0.0)
+    step_of = trainer._Run.train_step
+
+    def killed_at_33(self: Any, step: int, batches: Any) -> None:
+        if step == 33:
+            raise Killed
+        step_of(self, step, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer._Run, "train_step", killed_at_33)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed")
+    steps = []
+
+    def counted(self: Any, step: int, batches: Any) -> None:
+        steps.append(step)
+        step_of(self, step, batches)
+
+    monkeypatch.setattr(trainer._Run, "train_step", counted)
+    continued, after = run(tmp_path / "killed")
+    assert steps == list(range(33, 100))
+    assert continued[1:] == expected[1:]  # the first has NaN
+    assert all(torch.equal(weights[name], after[name]) for name in weights)
+
+
+def test_a_state_of_another_training_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SECONDS_BETWEEN_SAVES", 0.0)
+    chosen = settings(steps=8)
+    train(build_network(chosen, None), chosen, work(tmp_path, "a"), print)
+    assert (tmp_path / "state.pt").exists()
+    measurements = train(build_network(chosen, None), chosen, work(tmp_path, "b"), print)
+    assert [each.step for each in measurements] == [0, *range(1, 9)]
+
+
+def test_parts_of_a_batch_add_up(tmp_path: Path) -> None:
+    """The gradient of a step is that of the mean loss over all predictions of its parts."""
+    chosen = settings(steps=6, warmup_steps=0, learning_rate=1e-30)
+    network = build_network(chosen, None)
+    training = trainer._Run(network, chosen, work(tmp_path), trainer.Processes(0, 1))
+    _, batches = next(iter(training.batches(0, 2)))
+    assert len(batches) == 2
+    training.train_step(0, batches)
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    objectives = [
+        training._objective(waveforms, chosen.seed, 1 + number) for number, waveforms in batches
+    ]
+    loss = sum(each.loss for each in objectives) / sum(each.count for each in objectives)
+    loss.backward()
+    for gradient, parameter in zip(gradients, network.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import torch
+import torch.distributed
+from emoscale.pretraining.checkpoint import build_network
+from emoscale.pretraining.trainer import train
+from tests.pretraining.test_trainer import settings, work
+
+torch.set_num_threads(1)
+torch.distributed.init_process_group("gloo")
+rank = torch.distributed.get_rank()
+chosen = settings(steps=12)
+network = build_network(chosen, None)
+measurements = train(network, chosen, work(Path(sys.argv[1]) / str(rank)), lambda line: None)
+torch.save([network.state_dict(), [each.loss for each in measurements]], f"{sys.argv[1]}/{rank}.pt")
+"""
+
+
+def test_two_processes_have_the_weights_of_one(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    torchrun = Path(sys.executable).with_name("torchrun")
+    command = [torchrun, "--standalone", "--nproc-per-node=2", tmp_path / "program.py", tmp_path]
+    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    measurements, weights = run(tmp_path / "one", steps=12)
+    for rank in range(2):
+        shared, losses = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert losses[1:] == pytest.approx([each.loss for each in measurements[1:]], rel=1e-4)
+        for name, value in weights.items():
+            torch.testing.assert_close(shared[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_more_processes_than_parts_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer.Processes, "current", lambda: trainer.Processes(0, 3))
+    with pytest.raises(UserError, match="3 processes cannot share the 2 parts of a batch"):
+        run(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
+    network = build_network(settings(), None)
+    network.wav2vec_predictions.project_to_steps.weight.data.fill_(torch.inf)
+    with pytest.raises(UserError, match="the loss of step 0 is not finite; lower learning_rate"):
+        train(network, settings(), work(tmp_path), print)
+
+
+def test_a_short_training_is_measured_after_each_step(tmp_path: Path) -> None:
+    measurements, _ = run(tmp_path, steps=7)
+    assert [each.step for each in measurements] == list(range(8))
+    assert dataclasses.asdict(measurements[-1])["hours"] > 0
