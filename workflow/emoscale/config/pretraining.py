@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -233,3 +234,70 @@ class Wav2VecPretraining(PretrainingSettings):
         if isinstance(self.architecture, str):
             return WAV2VEC_ARCHITECTURES[self.architecture]
         return self.architecture
+
+
+_WAV2VEC2_PRETRAINING: Mapping[str, Any] = {
+    "mask_time_prob": 0.65,
+    # Every process must compute gradients of every layer.
+    "layerdrop": 0.0,
+}
+"""Where pre-training differs from `Wav2Vec2Config`, whose values are for fine-tuning."""
+
+_WAV2VEC2_FIXED: Mapping[str, Any] = {
+    "layerdrop": 0.0,
+    "mask_feature_prob": 0.0,
+    "apply_spec_augment": True,
+    "add_adapter": False,
+}
+"""Keys with one possible value: others would leave weights without gradients, take random numbers
+from numpy's global state, mask nothing, or change the number of frames."""
+
+WAV2VEC2_ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
+    "base": _WAV2VEC2_PRETRAINING,
+    "small": {
+        **_WAV2VEC2_PRETRAINING,
+        "conv_dim": [64, 64, 64, 128, 128, 128, 128],
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        # Wav2Vec2Config's 0.02 is for a hidden size of 768.
+        "initializer_range": 0.05,
+        "num_conv_pos_embeddings": 64,
+        "num_conv_pos_embedding_groups": 8,
+        "num_codevectors_per_group": 64,
+        "codevector_dim": 64,
+        "proj_codevector_dim": 64,
+        "num_negatives": 50,
+        "hidden_dropout": 0.0,
+        "activation_dropout": 0.0,
+        "attention_dropout": 0.0,
+    },
+}
+"""Architectures by name: keys of transformers' `Wav2Vec2Config` that differ from its values. small:
+for a CPU."""
+
+
+class Wav2Vec2Pretraining(PretrainingSettings):
+    """wav2vec 2.0 (Baevski et al. 2020) that the study pre-trains."""
+
+    pretrain: Literal["wav2vec2"]
+
+    architecture: Literal["small", "base"] | dict[str, Any] = "small"
+    """Network and objective: a name, or keys of transformers' `Wav2Vec2Config`, where those that
+    are not stated are the base model's."""
+
+    @field_validator("architecture")
+    @classmethod
+    def _check_architecture(cls, architecture: str | dict[str, Any]) -> str | dict[str, Any]:
+        if isinstance(architecture, dict):
+            for key, value in _WAV2VEC2_FIXED.items():
+                if architecture.get(key, value) != value:
+                    raise ValueError(f"{key} must be {json.dumps(value)} in pre-training")
+        return architecture
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the arguments of transformers' `Wav2Vec2Config`."""
+        if isinstance(self.architecture, str):
+            return dict(WAV2VEC2_ARCHITECTURES[self.architecture])
+        return {**WAV2VEC2_ARCHITECTURES["base"], **self.architecture}
