@@ -101,6 +101,16 @@ def test_loss_and_count_are_those_of_transformers(training: bool) -> None:
     assert 0.2 < per_frame / np.log(11) < 5
 
 
+def test_bfloat16_gives_nearly_the_same_loss() -> None:
+    built = network().eval()
+    sampled = built.sample(2, 16_000, generator())
+    expected = built(waveforms(), sampled)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = built(waveforms(), sampled)
+    assert rounded.loss.item() != expected.loss.item()
+    assert rounded.loss.item() == pytest.approx(expected.loss.item(), rel=0.1)
+
+
 def test_waveforms_are_normalised_as_by_the_preprocessor() -> None:
     short = waveforms(3, 20)
     short[2] = 0.1  # no variance
