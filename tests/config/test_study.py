@@ -167,7 +167,11 @@ def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
         ("experiments.mfcc.representations", ["mfcc/3"], "mfcc has only one; write mfcc"),
         ("experiments.mfcc.representations", ["mfcc/x"], "pattern"),
         ("models.mean.kind", "waveform", "reads a representation of the kind waveform, and mfcc"),
-        ("checkpoints.large", {"file": "a.pt"}, "needs one of the keys url, hub and untrained"),
+        (
+            "checkpoints.large",
+            {"file": "a.pt"},
+            "needs one of the keys url, hub, untrained and pretrain",
+        ),
         ("checkpoints.large", {"url": "ftp://a/b.pt"}, r"checkpoints\.large\.url"),
         ("checkpoints.large", {"url": "https://a/b.pt", "sha256": "ab"}, "sha256: String should"),
         ("checkpoints.large", {"hub": "a/b/c"}, r"checkpoints\.large\.hub"),
@@ -441,7 +445,7 @@ def test_names_that_differ_by_case_only_are_refused(project: Path, section: str)
 @pytest.mark.parametrize(
     ("root", "message"),
     [
-        ("raw", "would be replaced by the generated corpus; name a folder inside results"),
+        ("raw", "would be replaced by generated speech; name a folder inside results"),
         ("results", "would be replaced"),
         ("results/tiny", "contains other files of the study; name another folder, such as"),
         ("results/tiny/corpus", "contains other files of the study"),

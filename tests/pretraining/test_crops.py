@@ -20,7 +20,8 @@ def recordings(count: int = 200) -> list[SpeechFile]:
 
 def one_epoch(files: list[SpeechFile], seed: int = 1) -> list[list[Crop]]:
     expected = sum(max(1, int(file.seconds // 5.0)) for file in files)
-    batches, crops = [], 0
+    batches: list[list[Crop]] = []
+    crops = 0
     for batch in plan_batches(files, 20.0, 5.0, seed):
         if crops == expected:
             return batches

@@ -117,13 +117,17 @@ def test_parts_of_a_batch_add_up(tmp_path: Path) -> None:
     _, batches = next(iter(training.batches(0, 2)))
     assert len(batches) == 2
     training.train_step(0, batches)
-    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    gradients = [
+        torch.clone(parameter.grad)
+        for parameter in network.parameters()
+        if parameter.grad is not None
+    ]
     network.zero_grad()
     objectives = [
         training._objective(waveforms, chosen.seed, 1 + number) for number, waveforms in batches
     ]
-    loss = sum(each.loss for each in objectives) / sum(each.count for each in objectives)
-    loss.backward()
+    loss = torch.stack([each.loss for each in objectives]).sum()
+    (loss / sum(each.count for each in objectives)).backward()
     for gradient, parameter in zip(gradients, network.parameters(), strict=True):
         torch.testing.assert_close(gradient, parameter.grad)
 
@@ -150,7 +154,8 @@ torch.save([network.state_dict(), [each.loss for each in measurements]], f"{sys.
 def test_two_processes_have_the_weights_of_one(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     torchrun = Path(sys.executable).with_name("torchrun")
-    command = [torchrun, "--standalone", "--nproc-per-node=2", tmp_path / "program.py", tmp_path]
+    options = ["--standalone", "--nproc-per-node=2"]
+    command = [str(torchrun), *options, str(tmp_path / "program.py"), str(tmp_path)]
     ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     measurements, weights = run(tmp_path / "one", steps=12)

@@ -7,7 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from emoscale.config.corpus import AudioChecks
-from emoscale.config.pretraining import PretrainingSettings, Wav2VecPretraining
+from emoscale.config.pretraining import (
+    PretrainingSettings,
+    Wav2Vec2Pretraining,
+    Wav2VecPretraining,
+)
 from emoscale.config.settings import Name, Settings, UserPath
 from emoscale.runtime.provenance import canonical_json
 
@@ -47,7 +51,9 @@ class UntrainedModel(Settings):
     """Seed of the weights."""
 
 
-PretrainedCheckpoint = Wav2VecPretraining
+PretrainedCheckpoint = Annotated[
+    Wav2VecPretraining | Wav2Vec2Pretraining, Field(discriminator="pretrain")
+]
 """Settings of a checkpoint that the study pre-trains."""
 
 _KINDS = {

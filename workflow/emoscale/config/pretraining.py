@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -268,3 +269,103 @@ class Wav2VecPretraining(PretrainingSettings):
             in_channels = channels
         products += in_channels * keys.conv_feature_layers[-1][0] * keys.prediction_steps * rate
         return 6 * products  # a product and a sum, and twice as much backward
+
+
+_WAV2VEC2_PRETRAINING: Mapping[str, Any] = {
+    "mask_time_prob": 0.65,
+    # Every process must compute gradients of every layer.
+    "layerdrop": 0.0,
+}
+"""Where pre-training differs from `Wav2Vec2Config`, whose values are for fine-tuning."""
+
+_WAV2VEC2_FIXED: Mapping[str, Any] = {
+    "layerdrop": 0.0,
+    "mask_feature_prob": 0.0,
+    "apply_spec_augment": True,
+    "add_adapter": False,
+}
+"""Keys with one possible value: others would leave weights without gradients, take random numbers
+from numpy's global state, mask nothing, or change the number of frames."""
+
+WAV2VEC2_ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
+    "base": _WAV2VEC2_PRETRAINING,
+    "small": {
+        **_WAV2VEC2_PRETRAINING,
+        "conv_dim": [64, 64, 64, 128, 128, 128, 128],
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        # Wav2Vec2Config's 0.02 is for a hidden size of 768.
+        "initializer_range": 0.05,
+        "num_conv_pos_embeddings": 64,
+        "num_conv_pos_embedding_groups": 8,
+        "num_codevectors_per_group": 64,
+        "codevector_dim": 64,
+        "proj_codevector_dim": 64,
+        "num_negatives": 50,
+        "hidden_dropout": 0.0,
+        "activation_dropout": 0.0,
+        "attention_dropout": 0.0,
+    },
+}
+"""Architectures by name: keys of transformers' `Wav2Vec2Config` that differ from its values. small:
+for a CPU."""
+
+
+_WAV2VEC2_SIZES: Mapping[str, Any] = {
+    "conv_dim": [512] * 7,
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "intermediate_size": 3072,
+}
+"""Values of `Wav2Vec2Config` from which the amount of work is estimated."""
+
+
+class Wav2Vec2Pretraining(PretrainingSettings):
+    """wav2vec 2.0 (Baevski et al. 2020) that the study pre-trains."""
+
+    pretrain: Literal["wav2vec2"]
+
+    representation: ClassVar[str] = "transformers_audio"
+    weights: ClassVar[str] = "model"
+
+    architecture: Literal["small", "base"] | dict[str, Any] = "small"
+    """Network and objective: a name, or keys of transformers' `Wav2Vec2Config`, where those that
+    are not stated are the base model's."""
+
+    @field_validator("architecture")
+    @classmethod
+    def _check_architecture(cls, architecture: str | dict[str, Any]) -> str | dict[str, Any]:
+        if isinstance(architecture, dict):
+            for key, value in _WAV2VEC2_FIXED.items():
+                if architecture.get(key, value) != value:
+                    raise ValueError(f"{key} must be {json.dumps(value)} in pre-training")
+        return architecture
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the arguments of transformers' `Wav2Vec2Config`."""
+        if isinstance(self.architecture, str):
+            return dict(WAV2VEC2_ARCHITECTURES[self.architecture])
+        return {**WAV2VEC2_ARCHITECTURES["base"], **self.architecture}
+
+    def operations_per_second(self) -> float:
+        """Return the floating-point operations of training on a second of speech, roughly.
+
+        Returns
+        -------
+        float
+            Those of the convolutions and of the transformer's products, forward and backward.
+        """
+        values = {**_WAV2VEC2_SIZES, **self.configuration()}
+        products, rate, in_channels = 0.0, float(SAMPLE_RATE), 1
+        layers = (values[key] for key in ("conv_dim", "conv_kernel", "conv_stride"))
+        for channels, kernel, stride in zip(*layers, strict=True):
+            rate /= stride
+            products += in_channels * channels * kernel * rate
+            in_channels = channels
+        hidden = values["hidden_size"]
+        layer = 4 * hidden**2 + 2 * hidden * values["intermediate_size"]
+        return 6.0 * float(products + values["num_hidden_layers"] * layer * rate)

@@ -157,7 +157,8 @@ def train(
     Parameters
     ----------
     network : nn.Module
-        A network with the methods of `Wav2VecPretraining`, on `work.device`; changed in place.
+        A network with the methods of `Wav2VecPretraining`, on `work.device`; changed in place. If
+        it has a method `set_step`, that is called with the number of each step before it.
     settings : PretrainingSettings
         The pre-training.
     work : Work
@@ -250,6 +251,8 @@ class _Run:
     def train_step(self, step: int, batches: Sequence[tuple[int, Tensor]]) -> None:
         """Compute one training step from this process's parts of the batch."""
         self.model.train()
+        if hasattr(self.network, "set_step"):
+            self.network.set_step(step)
         self.optimizer.zero_grad(set_to_none=True)
         sums = torch.zeros(4, dtype=torch.float64)
         for position, (number, waveforms) in enumerate(batches):
@@ -289,7 +292,7 @@ class _Run:
     def _objective(self, waveforms: Tensor, seed: int, number: int) -> ObjectiveSum:
         """Compute the objective of a batch, with a random state that depends on its number."""
         generator = torch.Generator().manual_seed(_seed(seed, number))
-        torch.manual_seed(_seed(seed, number))  # of dropout
+        torch.manual_seed(_seed(seed, number))  # of dropout and Gumbel noise
         sampled = self.network.sample(*waveforms.shape, generator).to(self.work.device)
         autocast = torch.autocast(
             self.work.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"

@@ -67,7 +67,7 @@ def loss_chart(history: pl.DataFrame) -> alt.Chart:
     return chart
 
 
-def ranking_chart(history: pl.DataFrame) -> alt.LayerChart:
+def ranking_chart(history: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
     """Return how often the true frame ranks first of all candidates, against hours of speech.
 
     Parameters
@@ -77,7 +77,7 @@ def ranking_chart(history: pl.DataFrame) -> alt.LayerChart:
 
     Returns
     -------
-    altair.LayerChart
+    altair.LayerChart or altair.FacetChart
         The figure; solid lines are of held-out speech, dashed ones of training speech.
     """
     chance = alt.Chart(history.unique("chance", maintain_order=True).select("chance"))
@@ -85,16 +85,14 @@ def ranking_chart(history: pl.DataFrame) -> alt.LayerChart:
         "solid: held-out speech; dashed: training speech, mean since the point before; dotted: "
         "chance"
     ]
-    chart: alt.LayerChart = alt.layer(
+    chart = alt.layer(
         _lines(history, "ranks_first", "true frame ranks first", ".1%", zero=True),
         chance.mark_rule(strokeDash=[2, 3], color="grey").encode(y="chance:Q"),
     ).properties(title=figure_title(f"{_TITLE}: ranking", explanations, _WIDTH))
     return chart
 
 
-def _lines(
-    history: pl.DataFrame, column: str, title: str, number: str, *, zero: bool
-) -> alt.Chart:
+def _lines(history: pl.DataFrame, column: str, title: str, number: str, *, zero: bool) -> alt.Chart:
     names = history["checkpoint"].unique(maintain_order=True).to_list()
     data = pl.concat(
         history.select(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -19,7 +19,12 @@ _MODEL_FILES = ("*.json", "*.txt", "*.model", "*.safetensors", "*.bin")
 
 
 def load_network(
-    name: str, config: Any, dtype: torch.dtype, kind: str, unused_weights: tuple[str, ...]
+    name: str,
+    config: Any,
+    dtype: torch.dtype,
+    kind: str,
+    unused_weights: tuple[str, ...],
+    auto_class: Literal["AutoModel", "AutoModelForPreTraining"] = "AutoModel",
 ) -> Any:
     """Load a network with all its weights.
 
@@ -38,6 +43,9 @@ def load_network(
         Kind of model with its article, for error messages ("a speech").
     unused_weights : tuple of str
         Parts of the names of weights that may be missing.
+    auto_class : str
+        Class of transformers that loads the network: without or with the layers that only
+        pre-training uses.
 
     Returns
     -------
@@ -54,7 +62,7 @@ def load_network(
     import transformers
 
     try:
-        network, loading_info = transformers.AutoModel.from_pretrained(
+        network, loading_info = getattr(transformers, auto_class).from_pretrained(
             name,
             config=config,
             dtype=dtype,  # the default is the type of the file

@@ -28,7 +28,10 @@ _FORMATS = [
     (r"effect_(size|low|high)|brier|(held_out_)?loss|hours", _DECIMAL),
     (r"(other_)?labels(_low|_high)?|training_utterances_mean", _INTEGER),
     (r"((\w+_)?ua|wa|macro_f1|ece|recall_.+|our)(_low|_high|_fold_mean|_value)?", _PERCENT),
-    (r"fraction|weight|(held_out_)?ranks_first|chance|variance_(speakers|trainings|orders|seeds)", _PERCENT),
+    (
+        r"fraction|weight|(held_out_)?ranks_first|chance|variance_(speakers|trainings|orders|seeds)",
+        _PERCENT,
+    ),
 ]
 
 _TITLES = {
