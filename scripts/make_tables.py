@@ -20,6 +20,7 @@ from emoscale.evaluation.scores import (
 )
 from emoscale.evaluation.speakers import confusion_by_speaker
 from emoscale.evaluation.trials import TRIALS
+from emoscale.pretraining.overlap import overlap_note
 from emoscale.runtime.command import (
     file_option,
     json_option,
@@ -45,6 +46,13 @@ from emoscale.training.run_record import RECORD, CellName, read_run_record
 @protocol_option
 @file_option("--utterances", "Utterance table.")
 @file_option("--checks", "Report of the protocol checks, JSON.")
+@file_option(
+    "--overlap",
+    "Test recordings in the speech of a pre-trained checkpoint, as compare_speech.py found them, in "
+    "a folder of the checkpoint's name; may be repeated.",
+    multiple=True,
+    required=False,
+)
 @file_option("--output", "Folder for the tables.")
 @report_user_errors
 def main(
@@ -55,6 +63,7 @@ def main(
     protocol: str,
     utterances: Path,
     checks: Path,
+    overlap: tuple[Path, ...],
     output: Path,
 ) -> None:
     requested = json.loads(cells)
@@ -67,6 +76,10 @@ def main(
         for size in sizes
     ]
     notes = "\n".join(json.loads(checks.read_text(encoding="utf-8"))["warnings"])
+    weights_notes = {
+        path.parent.name: overlap_note(json.loads(path.read_text(encoding="utf-8")))
+        for path in overlap
+    }
     speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
     classes = read_run_record(groups[0][0].folder(runs) / RECORD).classes
     tables: dict[str, list[pl.DataFrame]] = {
@@ -77,7 +90,9 @@ def main(
     def predictions() -> Iterator[pl.DataFrame]:
         """Read the cells of each experiment and size, and keep all but their predictions."""
         for group in groups:
-            collected = collect_runs(runs, group, study, corpus_name, notes, settings, classes)
+            collected = collect_runs(
+                runs, group, study, corpus_name, notes, settings, classes, weights_notes
+            )
             keys = {"experiment": pl.lit(group[0].experiment), "size": pl.lit(group[0].size)}
             scores = score_table(
                 collected.runs, collected.predictions, speaker_of, classes, settings
@@ -96,7 +111,7 @@ def main(
                 tables[name].append(table)
             yield collected.predictions
 
-    provenance = table_provenance(output, __file__, [checks, utterances])
+    provenance = table_provenance(output, __file__, [checks, utterances, *overlap])
     write_parts(
         predictions(),
         output / "predictions.parquet",

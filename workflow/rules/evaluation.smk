@@ -5,6 +5,7 @@ rule make_tables:
         predictions=files_of_cells(rules.train.output.predictions, CELLS["experiments"]),
         utterances=rules.label_corpus.output.utterances,
         checks=rules.check_protocol.output,
+        overlaps=expand(rules.compare_speech.output, checkpoint=COMPARED),
     output:
         f"{OUT}/tables/runs.csv",
         f"{OUT}/tables/trials.csv",
@@ -33,6 +34,7 @@ rule make_tables:
         protocol=settings_of("protocol"),
         runs=lambda wildcards: f"{OUT}/runs",
         folder=folder_of("scores"),
+        overlaps=options_for_files("overlap", "overlaps"),
         code=code_of("make_tables.py"),
     message:
         "collect all runs into tables"
@@ -40,8 +42,8 @@ rule make_tables:
         "printf %s {params.cells:q}"
         ' | python "$EMOSCALE_SCRIPTS"/make_tables.py --study {params.study:q}'
         " --corpus-name {params.corpus_name:q} --runs {params.runs:q} --cells - --protocol {params.protocol:q}"
-        " --utterances {input.utterances:q} --checks {input.checks:q} --output {params.folder:q}"
-        " > {log:q} 2>&1"
+        " --utterances {input.utterances:q} --checks {input.checks:q} {params.overlaps:q}"
+        " --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule compare_experiments:

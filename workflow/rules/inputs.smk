@@ -66,11 +66,17 @@ def fetched_checkpoints(wildcards):
 
 
 def weights_options(wildcards, input, output):
-    """Return the options with the checkpoints' records and cache."""
-    names = STUDY.checkpoints_of(wildcards.representation)
+    """Return the options with the checkpoints of a representation."""
+    return checkpoint_options(STUDY.checkpoints_of(wildcards.representation), input.weights)
+
+
+def checkpoint_options(names, records):
+    """Return the options with checkpoints, their records and the cache."""
+    if not records:
+        return []
     known = {name: json.loads(STUDY.checkpoint_settings(name)) for name in names}
-    records = [f"--weights={path}" for path in input.weights]
-    return [*records, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"] if names else []
+    options = [f"--weights={path}" for path in records]
+    return [*options, f"--checkpoints={canonical_json(known)}", f"--cache={CACHE}"]
 
 
 @cache

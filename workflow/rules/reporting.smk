@@ -1,6 +1,7 @@
 # Figures and the report.
 from emoscale.runtime.provenance import file_sha256
 
+PRETRAINING = [rules.collect_pretraining.output.table] if PRETRAINED_ON_SPEECH else []
 ROBUSTNESS = [rules.score_robustness.output.table] if STUDY.robustness_sizes() else []
 
 
@@ -14,6 +15,7 @@ rule draw_figures:
         rules.measure_efficiency.output.efficiency,
         rules.measure_efficiency.output.forecast,
         ROBUSTNESS,
+        PRETRAINING,
     output:
         expand(
             f"{OUT}/figures/{{figure}}.{{form}}",
@@ -21,6 +23,7 @@ rule draw_figures:
                 *("learning_curves", "confusion", "layer_weights", "comparisons", "slices"),
                 *("efficiency", "forecast"),
                 *(["robustness"] if ROBUSTNESS else []),
+                *(["pretraining"] if PRETRAINING else []),
             ],
             form=["html", "svg"],
         ),
@@ -62,6 +65,7 @@ rule write_report:
             rules.measure_efficiency.output.forecast,
             rules.measure_efficiency.output.published,
             ROBUSTNESS,
+            PRETRAINING,
         ],
         checks=rules.check_protocol.output,
     output:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -243,6 +244,7 @@ def collect_runs(
     notes: str,
     protocol: ProtocolSettings,
     classes: Sequence[str] = (),
+    weights_notes: Mapping[str, str] = MappingProxyType({}),
 ) -> CollectedRuns:
     """Read the results of cells of a study into tables, in the order of `cells`.
 
@@ -262,6 +264,9 @@ def collect_runs(
         The study's protocol.
     classes : sequence of str
         Class names of the study; empty: those of the first cell.
+    weights_notes : mapping of str to str
+        What readers must know about pre-trained weights, by the name of the checkpoint; empty:
+        nothing.
 
     Returns
     -------
@@ -279,6 +284,7 @@ def collect_runs(
     layer_weights: list[dict[str, object]] = []
     predictions: list[pl.DataFrame] = []
     by_speaker: dict[str, None] = {}
+    notes_of: dict[str, None] = {}
     classes = list(classes)
     for cell in cells:
         folder = cell.folder(runs)
@@ -291,6 +297,8 @@ def collect_runs(
         classes = run.classes
         if run.settings.training.normalisation == "speaker":
             by_speaker[run.experiment] = None
+        for note in filter(None, (weights_notes.get(name) for name in _checkpoints_of(run))):
+            notes_of[f"{run.experiment}: {note}"] = None
         table = read_table(folder / PREDICTIONS, predictions_schema(classes))
         verify_run_file(folder / PREDICTIONS, run)
         for repeat in run.repeats:
@@ -317,7 +325,8 @@ def collect_runs(
     if not rows:
         raise StoreError(f"{runs}: the study has no runs to collect; train at least one cell")
     if by_speaker:
-        notes = "\n".join(filter(None, [notes, f"{', '.join(by_speaker)}: {_BY_SPEAKER}"]))
+        notes_of[f"{', '.join(by_speaker)}: {_BY_SPEAKER}"] = None
+    notes = "\n".join(filter(None, [notes, *notes_of]))
     return CollectedRuns(
         classes,
         pl.DataFrame(rows, infer_schema_length=None).with_columns(notes=pl.lit(notes)),
@@ -348,6 +357,15 @@ def confusion_of(predictions: pl.DataFrame, classes: list[str]) -> np.ndarray:
         [index_of[label] for label in predictions["predicted"]],
         len(classes),
     )
+
+
+def _checkpoints_of(run: RunRecord) -> list[str]:
+    """Return the names or paths of the pre-trained weights of a run."""
+    return [
+        getattr(each.settings, key)
+        for each in run.inputs
+        for key in getattr(each.settings, "checkpoint_keys", ())
+    ]
 
 
 def _row(

@@ -14,7 +14,7 @@ _SPEECH = {
     "hours": "hours",
     "held_out_hours": "of these held out, hours",
     "speakers": "speakers",
-    "sha256": "digest of the recordings",
+    "digest": "digest of the recordings",
 }
 
 

@@ -1,0 +1,278 @@
+# Checkpoints that are pre-trained on unlabelled speech, and the comparison of that speech with the
+# study's test recordings.
+from emoscale.corpus.readers import READERS, reader_modules
+from emoscale.config.local_weights import local_initial_weights
+from emoscale.config.pretraining import DemoSpeech
+from emoscale.config.resources import pretraining_memory, pretraining_seconds
+from emoscale.pretraining.objectives import OBJECTIVES
+from emoscale.pretraining.speech import speech_digest
+
+PREPROCESSES = STUDY.execution.pretraining_processes
+PRETRAINED_ON_SPEECH = [name for name in STUDY.checkpoints if STUDY.pretraining_of(name)]
+PROCESSES = STUDY.execution.pretraining_processes
+PRETRAINED_ON_SPEECH = [name for name in PREPRETRAINED_ON_SPEECH if STUDY.pretraining_of(name).steps]
+# Those that representations use and whose networks have seen speech.
+COMPARED = [
+    name
+    for name in PRETRAINED
+    if STUDY.speech_of(name) and any(name in STUDY.checkpoints_of(each) for each in STUDY.representations)
+]
+
+
+def speech_settings(wildcards):
+    return STUDY.pretraining_of(wildcards.checkpoint).speech
+
+
+def generated_speech(wildcards):
+    return generated_speech_of(wildcards.checkpoint)
+
+
+def generated_speech_of(checkpoint):
+    """Return the folder of unlabelled speech where it must be generated first."""
+    speech = STUDY.pretraining_of(checkpoint).speech
+    return [speech.root] if isinstance(speech, DemoSpeech) else []
+
+
+@cache
+def speech_content(checkpoint):
+    """Return the digest of the unlabelled speech, which does not depend on the folder's path."""
+    try:
+        return speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
+    except UserError as error:
+        raise WorkflowError(f"checkpoints.{checkpoint}.speech: {error}") from None
+
+
+def readers_of(speech):
+    """Return the modules that read the speech if it is a corpus."""
+    return reader_modules(speech) if speech.reader in READERS else []
+
+
+def speech_options(wildcards, input, output):
+    """Return the options with the table and folder of the speech that a checkpoint is trained on."""
+    speech = speech_settings(wildcards)
+    return [f"--speech={input.speech}", f"--root={speech.root}"] if input.speech else []
+
+
+def speech_table(wildcards):
+    return [rules.read_speech.output.table] if wildcards.checkpoint in PRETRAINED_ON_SPEECH else []
+
+
+def initial_checkpoint(wildcards):
+    """Return the record of the checkpoint that a pre-training continues from."""
+    name = STUDY.pretraining_of(wildcards.checkpoint).continue_from
+    return [f"{OUT}/checkpoints/{name}.json"] if name in STUDY.checkpoints else []
+
+
+def initial_options(wildcards, input, output):
+    """Return the options that locate the checkpoint that a pre-training continues from."""
+    return checkpoint_options([STUDY.pretraining_of(wildcards.checkpoint).continue_from], input.initial)
+
+
+def initial_content(wildcards):
+    """Return the digest of weights that are named by their path."""
+    path = local_initial_weights(STUDY, wildcards.checkpoint)
+    return DIGESTS.path_digest(path) if path else ""
+
+
+def pretraining_device(wildcards):
+    return STUDY.execution.device if wildcards.checkpoint in PRETRAINED_ON_SPEECH else "cpu"
+
+
+def pretraining_gpus(wildcards):
+    gpus = PROCESSES
+    return gpus if pretraining_device(wildcards) in GPU_DEVICES else 0
+
+
+def pretraining_minutes(wildcards, attempt):
+    settings = STUDY.pretraining_of(wildcards.checkpoint)
+    processes = PROCESSES
+    return minutes(pretraining_seconds(settings, pretraining_device(wildcards)) / processes, attempt)
+
+
+def pretraining_megabytes(wildcards, attempt):
+    settings = STUDY.pretraining_of(wildcards.checkpoint)
+    return megabytes(PROCESSES * pretraining_memory(settings), attempt)
+
+
+GENERATED_SPEECH = {
+    STUDY.pretraining_of(name).speech.root: STUDY.pretraining_of(name).speech
+    for name in PRETRAINED_ON_SPEECH
+    if isinstance(STUDY.pretraining_of(name).speech, DemoSpeech)
+}
+
+for number, (root, speech) in enumerate(sorted(GENERATED_SPEECH.items())):
+
+    rule:
+        name:
+            f"generate_speech_{number}"
+        output:
+            directory(root),
+        log:
+            f"{OUT}/logs/generate_speech/{number}.log",
+        benchmark:
+            f"{OUT}/benchmarks/generate_speech/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 2
+        params:
+            speech=canonical_json(speech.model_dump(mode="json")),
+            code=code_of("generate_speech.py", "emoscale.corpus.demo.text_to_speech"),
+        message:
+            "generate synthetic speech without labels"
+        shell:
+            'python "$EMOSCALE_SCRIPTS"/generate_speech.py --speech {params.speech:q} > {log:q} 2>&1'
+
+
+rule read_speech:
+    input:
+        generated_speech,
+    output:
+        table=f"{OUT}/checkpoints/{{checkpoint}}/speech.parquet",
+        rejected=f"{OUT}/checkpoints/{{checkpoint}}/rejected.csv",
+    log:
+        f"{OUT}/logs/read_speech/{{checkpoint}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/read_speech/{{checkpoint}}.tsv"
+    wildcard_constraints:
+        checkpoint="|".join(PRETRAINED_ON_SPEECH) or "none",
+    priority: 100  # with the checkpoint, the longest chain of steps begins
+    conda:
+        ENVIRONMENT
+    threads: 2
+    params:
+        speech=untracked(lambda wildcards, *_: canonical_json(speech_settings(wildcards).model_dump(mode="json"))),
+        audio=settings_of("audio"),
+        content=lambda wildcards: speech_content(wildcards.checkpoint),
+        held_out=lambda wildcards: STUDY.pretraining_of(wildcards.checkpoint).held_out,
+        seed=lambda wildcards: STUDY.pretraining_of(wildcards.checkpoint).seed,
+        code=lambda wildcards: code_of("read_speech.py", *readers_of(speech_settings(wildcards))),
+    message:
+        "{wildcards.checkpoint}: read the unlabelled speech"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/read_speech.py --speech {params.speech:q} --audio {params.audio:q}'
+        " --held-out {params.held_out} --seed {params.seed} --output {output.table:q}"
+        " --rejected {output.rejected:q} --threads {threads} > {log:q} 2>&1"
+
+
+# Continued from its saved state after an interruption. With several processes, each computes a part
+# of every batch; their number changes the weights by rounding only.
+rule pretrain:
+    input:
+        generated_speech,
+        speech=speech_table,
+        initial=initial_checkpoint,
+    output:
+        model=directory(f"{OUT}/checkpoints/{{checkpoint}}/model"),
+        record=f"{OUT}/checkpoints/{{checkpoint}}.json",
+        history=f"{OUT}/checkpoints/{{checkpoint}}/history.parquet",
+    log:
+        f"{OUT}/logs/pretrain/{{checkpoint}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/pretrain/{{checkpoint}}.tsv"
+    wildcard_constraints:
+        checkpoint="|".join(PREPRETRAINED_ON_SPEECH) or "none",
+    priority: 100
+    conda:
+        ENVIRONMENT
+    threads: PROCESSES
+    resources:
+        mem_mb=pretraining_megabytes,
+        runtime=pretraining_minutes,
+        gpu=pretraining_gpus,
+        device=pretraining_device,
+    params:
+        source=lambda wildcards: source_of(STUDY.checkpoints[wildcards.checkpoint]),
+        settings=untracked(lambda wildcards, *_: STUDY.checkpoint_settings(wildcards.checkpoint)),
+        speech=untracked(speech_options),
+        initial=untracked(initial_options),
+        initial_content=initial_content,
+        environment=untracked(lambda *_: [f"{k}={v}" for k, v in TRAINING_ENVIRONMENT.items()]),
+        python=untracked(
+            lambda wildcards, input, output: (
+                ["python"]
+                if PROCESSES == 1
+                else ["torchrun", "--standalone", f"--nproc-per-node={PROCESSES}"]
+            )
+        ),
+        state=untracked(lambda wildcards, *_: f"{OUT}/.pretraining/{wildcards.checkpoint}.pt"),
+        code=lambda wildcards: code_of(
+            "pretrain.py", OBJECTIVES[STUDY.pretraining_of(wildcards.checkpoint).pretrain]
+        ),
+    message:
+        "{wildcards.checkpoint}: pre-train on unlabelled speech"
+    shell:
+        '{params.environment} {params.python} "$EMOSCALE_SCRIPTS"/pretrain.py'
+        " --name {wildcards.checkpoint} --settings {params.settings:q} {params.speech:q}"
+        " {params.initial:q} --state {params.state:q} --model {output.model:q}"
+        " --record {output.record:q} --history {output.history:q} --device {resources.device}"
+        " > {log:q} 2>&1"
+
+
+# One table of the losses of all pre-trainings.
+rule collect_pretraining:
+    input:
+        expand(rules.pretrain.output.history, checkpoint=PRETRAINED_ON_SPEECH),
+    output:
+        f"{OUT}/tables/pretraining.csv",
+        table=f"{OUT}/tables/pretraining.parquet",
+    log:
+        f"{OUT}/logs/collect_pretraining.log",
+    benchmark:
+        f"{OUT}/benchmarks/collect_pretraining.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        code=code_of("collect_pretraining.py"),
+    message:
+        "collect the losses of all pre-trainings"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/collect_pretraining.py --output {output.table:q} {input:q}'
+        " > {log:q} 2>&1"
+
+
+# The tested recordings and speakers of the study that the unlabelled speech holds; with the speech of
+# the checkpoints that it continues from.
+rule compare_speech:
+    input:
+        generated_corpus(),
+        lambda wildcards: [
+            folder
+            for name in STUDY.speech_of(wildcards.checkpoint)
+            for folder in generated_speech_of(name)
+        ],
+        speech=lambda wildcards: expand(
+            rules.read_speech.output.table, checkpoint=STUDY.speech_of(wildcards.checkpoint)
+        ),
+        recordings=rules.read_corpus.output.recordings,
+        measured=expand(rules.measure_shard.output, shard=STUDY.shard_names()),
+        folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
+    output:
+        f"{OUT}/checkpoints/{{checkpoint}}/overlap.json",
+    log:
+        f"{OUT}/logs/compare_speech/{{checkpoint}}.log",
+    benchmark:
+        f"{OUT}/benchmarks/compare_speech/{{checkpoint}}.tsv"
+    wildcard_constraints:
+        checkpoint="|".join(PRETRAINED) or "none",
+    conda:
+        ENVIRONMENT
+    threads: 2
+    resources:
+        runtime=corpus_minutes,
+    params:
+        speech=untracked(
+            lambda wildcards, input, output: [
+                part
+                for table, name in zip(input.speech, STUDY.speech_of(wildcards.checkpoint))
+                for part in ("--speech", table, STUDY.pretraining_of(name).speech.root)
+            ]
+        ),
+        root=corpus_root,
+        shards=STUDY.shards,
+        code=code_of("compare_speech.py"),
+    message:
+        "{wildcards.checkpoint}: look for the study's test recordings in the unlabelled speech"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/compare_speech.py {params.speech:q} --root {params.root:q}'
+        " --recordings {input.recordings:q} --shards {params.shards} --output {output:q}"
+        " --threads {threads} {input.measured:q} {input.folds:q} > {log:q} 2>&1"
