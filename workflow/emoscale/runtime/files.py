@@ -95,6 +95,30 @@ def temporary_folder(path: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def replacement_folder(path: Path | str) -> Iterator[Path]:
+    """Prepare a folder that replaces another one, if there is one, on a clean exit.
+
+    Parameters
+    ----------
+    path : Path or str
+        The folder to replace or create.
+
+    Yields
+    ------
+    Path
+        An empty folder with the new content.
+    """
+    target = Path(path)
+    with temporary_folder(target) as temporary:
+        replacement = temporary / "replacement"
+        replacement.mkdir()
+        yield replacement
+        if target.exists():
+            shutil.rmtree(target)
+        replacement.rename(target)
+
+
+@contextlib.contextmanager
 def explain_disk_errors(target: Path, temporary: Path | None = None) -> Iterator[None]:
     """Convert errors of writing a file that the disk causes to a `DiskError`.
 
