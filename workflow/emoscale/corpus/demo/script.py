@@ -108,9 +108,7 @@ def plan_session(settings: DemoCorpus, session: int) -> list[Turn]:
             else:
                 portrayed = _sample_emotion(generator)
                 text = (
-                    script[position][1]
-                    if script is not None
-                    else sample_text(generator, portrayed)
+                    script[position][1] if script is not None else sample_text(generator, portrayed)
                 )
             name = f"{dialog}_{sex}{turn_counts[sex]:03d}"
             turn_counts[sex] += 1

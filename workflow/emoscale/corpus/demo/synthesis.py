@@ -65,14 +65,14 @@ def synthesise(sentences: Sequence[Sentence], description: str) -> Iterator[Spee
         words = _run_espeak(sentences, folder)
         with WorkProgress(description, len(sentences), "utterances") as progress:
             for sentence in sentences:
-                speech, rate = soundfile.read(Path(folder) / f"{sentence.name}.wav", dtype="float32")
+                speech, rate = soundfile.read(
+                    Path(folder) / f"{sentence.name}.wav", dtype="float32"
+                )
                 yield Speech(render(speech, rate, sentence.voice), words[sentence.name])
                 progress.advance(1)
 
 
-def _run_espeak(
-    sentences: Sequence[Sentence], folder: str
-) -> dict[str, list[dict[str, object]]]:
+def _run_espeak(sentences: Sequence[Sentence], folder: str) -> dict[str, list[dict[str, object]]]:
     """Write the speech of each sentence to a folder, and return the word times by name."""
     requests = "".join(
         json.dumps(

@@ -15,6 +15,7 @@ from emoscale.corpus.demo.voice import EMOTIONS, sample_unlabelled_speaker, samp
 from emoscale.runtime.files import replacement_folder
 
 _EXPRESSIVENESS = 1.0  # the demo corpus's default
+_UTTERANCES_AT_A_TIME = 500  # each start of the program takes half a second
 
 
 def generate_speech(settings: DemoSpeech) -> int:
@@ -38,9 +39,11 @@ def generate_speech(settings: DemoSpeech) -> int:
     UserError
         If espeak-ng is not available.
     """
+    step = max(1, _UTTERANCES_AT_A_TIME // settings.utterances_per_speaker)
     with replacement_folder(settings.root) as folder:
-        for number in range(1, settings.speakers + 1):
-            _write_speaker(folder / f"speaker{number:03d}", settings, number)
+        for first in range(1, settings.speakers + 1, step):
+            speakers = range(first, min(first + step, settings.speakers + 1))
+            _write_speakers(folder, settings, speakers)
         (folder / "README.txt").write_text(
             "Synthetic speech without labels: no person speaks here.\n"
             f"Generated from {settings.model_dump_json(exclude={'root'})}\n"
@@ -48,11 +51,12 @@ def generate_speech(settings: DemoSpeech) -> int:
     return settings.speakers * settings.utterances_per_speaker
 
 
-def _write_speaker(folder: Path, settings: DemoSpeech, number: int) -> None:
-    sentences = plan_speaker(settings, number)
-    folder.mkdir()
-    for sentence, speech in zip(sentences, synthesise(sentences, folder.name), strict=True):
-        path = folder / f"{sentence.name}.wav"
+def _write_speakers(folder: Path, settings: DemoSpeech, speakers: range) -> None:
+    sentences = [sentence for number in speakers for sentence in plan_speaker(settings, number)]
+    description = f"speakers {speakers[0]} to {speakers[-1]} of {settings.speakers}"
+    for sentence, speech in zip(sentences, synthesise(sentences, description), strict=True):
+        path = folder / sentence.name.partition("_")[0] / f"{sentence.name}.wav"
+        path.parent.mkdir(exist_ok=True)
         soundfile.write(path, speech.samples, SAMPLE_RATE, subtype="PCM_16")
 
 
@@ -69,7 +73,7 @@ def plan_speaker(settings: DemoSpeech, number: int) -> list[Sentence]:
     Returns
     -------
     list of Sentence
-        The utterances, named by their number.
+        The utterances, named by the numbers of speaker and utterance.
     """
     speaker = sample_unlabelled_speaker(settings.seed, number)
     generator = np.random.default_rng([settings.seed, 32, number])
@@ -78,5 +82,5 @@ def plan_speaker(settings: DemoSpeech, number: int) -> list[Sentence]:
         emotion = str(generator.choice(list(EMOTIONS)))
         text = sample_text(generator, emotion)
         voice = sample_voice(generator, speaker, emotion, _EXPRESSIVENESS)
-        sentences.append(Sentence(f"{position:04d}", text, voice))
+        sentences.append(Sentence(f"speaker{number:03d}_{position:04d}", text, voice))
     return sentences
