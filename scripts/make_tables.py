@@ -48,8 +48,7 @@ from emoscale.training.run_record import RECORD, CellName, read_run_record
 @file_option("--checks", "Report of the protocol checks, JSON.")
 @file_option(
     "--overlap",
-    "Test recordings in the speech of a pre-trained checkpoint, as compare_speech.py found them, in "
-    "a folder of the checkpoint's name; may be repeated.",
+    "Output of compare_speech.py, in a folder of the checkpoint's name; may be repeated.",
     multiple=True,
     required=False,
 )

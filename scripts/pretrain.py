@@ -1,7 +1,6 @@
 """Pre-train a network on unlabelled speech, or continue after an interruption."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +26,7 @@ from emoscale.representations.weights.resolving import checkpoint_options
 from emoscale.runtime.command import computing_options, file_option, report_user_errors
 from emoscale.runtime.devices import choose_device, device_name, use_deterministic_algorithms
 from emoscale.runtime.errors import UserError
-from emoscale.runtime.files import atomic_folder
+from emoscale.runtime.files import replacement_folder
 from emoscale.runtime.provenance import code_digest, digest, file_sha256, installed_versions
 from emoscale.tables.parquet import dataframe_of, read_table, write_table
 
@@ -92,9 +91,7 @@ def main(
         measurements = train(network, parsed, work, report)
     if not first:
         return
-    if model.exists():
-        shutil.rmtree(model)
-    with atomic_folder(model) as temporary:
+    with replacement_folder(model) as temporary:
         objective.write_model(temporary, network, parsed)
         card = model_card(name, parsed, summary, measurements, versions)
         (temporary / "README.md").write_text(card, encoding="utf-8")

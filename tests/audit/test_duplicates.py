@@ -21,8 +21,10 @@ from emoscale.audit.alignment import (
 from emoscale.audit.duplicates import (
     DUPLICATES,
     SIMILARITY_THRESHOLD,
+    RecordingSet,
     duplicate_groups,
     find_duplicate_pairs,
+    shared_recordings,
     similar_pairs,
 )
 from emoscale.audit.fingerprint import fingerprint
@@ -193,6 +195,52 @@ def test_memory_does_not_grow_with_the_number_of_similar_pairs() -> None:
     tracemalloc.stop()
     assert len(similar_pairs(fingerprints)) == 8_385
     assert len(pairs) == 0
+    assert peak_bytes < 6e6
+
+
+def test_shared_recordings_do_not_depend_on_blocks() -> None:
+    """Copies in several blocks, recordings that only resemble them, and identical samples."""
+    generator = np.random.default_rng(6)
+    fingerprints = generator.normal(size=(2, 2100, 64)).astype(np.float32)
+    fingerprints[1, [3, 1500, 2099, 7]] = fingerprints[0, [1200, 2, 2098, 7]]
+    fingerprints /= np.linalg.norm(fingerprints, axis=2, keepdims=True)
+    waves = {(0, 1200): speech(1), (0, 2): speech(2), (0, 2098): speech(3), (0, 7): speech(4)}
+    waves |= {(1, 3): 0.5 * speech(1), (1, 1500): speech(9), (1, 2099): -speech(3)}
+    read_keys: set[tuple[int, int]] = set()
+
+    def recordings(number: int, *identical: int) -> RecordingSet:
+        def read(key: str) -> Wave:
+            read_keys.add((number, int(key)))
+            return waves[number, int(key)]
+
+        names = [str(row) for row in range(2100)]
+        digests = [row if int(row) in identical else f"{number}/{row}" for row in names]
+        return RecordingSet(names, digests, fingerprints[number], read)
+
+    first, second = recordings(0, 5, 7), recordings(1, 5, 7)
+    expected = {"5", "7", "0/1200", "0/2098"}
+    assert shared_recordings(first, second, threads=2) == expected
+    assert read_keys == {*waves} - {(0, 7)}
+    swapped = {"5", "7", "1/3", "1/2099"}
+    assert shared_recordings(second, first) == swapped
+
+
+def test_memory_of_shared_recordings_does_not_grow_with_the_similar_pairs() -> None:
+    names = [f"{number:03d}" for number in range(100)]
+    sets = [
+        RecordingSet(
+            names,
+            [f"{number} {name}" for name in names],
+            np.full((100, 16), 0.25, np.float32),
+            lambda name: np.zeros(100, np.float32),
+        )
+        for number in range(2)
+    ]
+    shared_recordings(sets[0].select([0]), sets[1].select([0]))  # what is imported
+    tracemalloc.start()
+    assert shared_recordings(sets[0], sets[1], threads=2) == set()
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert peak_bytes < 6e6
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from emoscale.audit.duplicates import DUPLICATES
 from emoscale.audit.finding import AUDIT
 from emoscale.tables.parquet import dataframe_of, read_fold, write_table
-from emoscale.tables.schemas import RECORDINGS, TEXTS
+from emoscale.tables.schemas import RECORDINGS, TEXTS, fold_schema
 from tests.conftest import PROJECT, WriteWav
 
 FAIRSEQ_BACKEND = "fairseq_backend.py"  # runs in a separate Python that has fairseq
@@ -168,6 +168,64 @@ def test_programs_from_votes_to_a_fold_without_a_development_set(tmp_path: Path)
     assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
 
 
+def test_programs_of_unlabelled_speech(tmp_path: Path) -> None:
+    root, output = tmp_path / "speech", tmp_path / "speech.parquet"
+    generated = json.dumps(
+        {"reader": "demo_speech", "root": str(root), "speakers": 2, "utterances_per_speaker": 2}
+    )
+    ran = invoke("generate_speech.py", "--speech", generated)
+    assert ran.stdout == f"{root}: 4 synthetic utterances\n", ran.stderr
+    (root / "speaker001" / "broken.wav").write_text("no audio")
+    options = ["--held-out", "0.05", "--seed", "1", "--threads", "2"]
+    files = ["--output", str(output), "--rejected", str(tmp_path / "rejected.csv")]
+    ran = invoke("read_speech.py", "--speech", generated, *options, *files)
+    assert ran.stdout == (
+        "0.00 hours of speech in 4 recordings, of which 0.00 hours are held out\n"
+        "speakers: 2\nrejected: 1\n  unreadable: 1\n"
+    ), ran.stderr
+    rejected = pl.read_csv(tmp_path / "rejected.csv")
+    assert rejected["file"].to_list() == ["speaker001/broken.wav"]
+    (root / "speaker001" / "broken.wav").unlink()
+
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*.wav"))
+    rows = [f"{name},{name[:10]},{'ang' if n % 2 else 'neu'}" for n, name in enumerate(names)]
+    (root / "utterances.csv").write_text("\n".join(["file,speaker,emotion", *rows, ""]))
+    corpus = json.dumps({"reader": "csv", "root": str(root)})
+    shard, rejected_shard = str(tmp_path / "shard.parquet"), str(tmp_path / "rejected.parquet")
+    measured, recordings = str(tmp_path / "measured.parquet"), str(tmp_path / "recordings.parquet")
+    fold, overlap = str(tmp_path / "fold1.parquet"), tmp_path / "overlap.json"
+    for name, *arguments in (
+        ("read_shard.py", "--corpus", corpus, "--shard", "0", "--shards", "1",
+         "--recordings", shard, "--rejected", rejected_shard),
+        ("read_corpus.py", "--corpus", corpus, "--recordings", recordings,
+         "--rejected", str(tmp_path / "all_rejected.parquet"), shard, rejected_shard),
+        ("measure_shard.py", "--root", str(root), "--shard", shard, "--output", measured),
+    ):  # fmt: skip
+        assert invoke(name, *arguments).exit_code == 0
+    roles = [
+        {"utterance": name.removesuffix(".wav"), "role": role, "label": "x", "speaker": name[:10]}
+        for name, role in zip(names, ("test", "train", "test", "test"), strict=True)
+    ]
+    schema = fold_schema(0)
+    write_table(dataframe_of([{**role, "votes": None} for role in roles], schema), fold, schema)
+    ran = invoke(
+        "compare_speech.py", "--speech", str(output), str(root), "--root", str(root),
+        "--recordings", recordings, "--shards", "1", "--output", str(overlap), measured, fold,
+    )  # fmt: skip
+    assert ran.stdout == (
+        "tested recordings in the speech: 3 of 3; tested speakers: 2 of 2\n"
+        "warning: the weights were pre-trained on speech of 2 of 2 tested speakers, with 3 of 3 "
+        "tested recordings\n"
+    ), ran.stderr
+    assert json.loads(overlap.read_text()) == {
+        "tested": 3,
+        "recordings": 3,
+        "speakers": 2,
+        "tested_speakers": 2,
+        "utterances": [role["utterance"] for role in roles if role["role"] == "test"],
+    }
+
+
 def test_results_of_many_experiments_fit_the_terminal(tmp_path: Path) -> None:
     names = [*(f"experiment{number}" for number in range(16)), "alike" + "_" * 59]
     scores = pl.DataFrame(
@@ -222,6 +280,27 @@ def test_results_of_many_experiments_fit_the_terminal(tmp_path: Path) -> None:
         (
             "measure_speakers.py",
             ["--index", "index.parquet", "--speakers", "missing.parquet"],
+            "Error: missing.parquet does not exist; run the step that creates it",
+        ),
+        (
+            "generate_speech.py",
+            ["--speech", '{"reader": "demo_speech", "root": "no", "speakers": 1}'],
+            "Error: --speech: speakers: Input should be greater than or equal to 2",
+        ),
+        (
+            "read_speech.py",
+            [
+                *("--speech", '{"reader": "folder", "root": "no"}', "--held-out", "0.1"),
+                *("--seed", "1", "--output", "a", "--rejected", "b"),
+            ],
+            "Error: no does not exist; set the root of the speech to a folder",
+        ),
+        (
+            "compare_speech.py",
+            [
+                *("--speech", "missing.parquet", "no", "--root", "no", "--recordings", "a"),
+                *("--shards", "1", "--output", "b", "c"),
+            ],
             "Error: missing.parquet does not exist; run the step that creates it",
         ),
         ("predict.py", ["nothing", "a.wav"], "Error: nothing/run.json does not exist: name the"),

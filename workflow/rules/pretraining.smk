@@ -10,12 +10,15 @@ from emoscale.pretraining.speech import speech_digest
 PREPROCESSES = STUDY.execution.pretraining_processes
 PRETRAINED_ON_SPEECH = [name for name in STUDY.checkpoints if STUDY.pretraining_of(name)]
 PROCESSES = STUDY.execution.pretraining_processes
-PRETRAINED_ON_SPEECH = [name for name in PREPRETRAINED_ON_SPEECH if STUDY.pretraining_of(name).steps]
+PRETRAINED_ON_SPEECH = [
+    name for name in PREPRETRAINED_ON_SPEECH if STUDY.pretraining_of(name).steps
+]
 # Those that representations use and whose networks have seen speech.
 COMPARED = [
     name
     for name in PRETRAINED
-    if STUDY.speech_of(name) and any(name in STUDY.checkpoints_of(each) for each in STUDY.representations)
+    if STUDY.speech_of(name)
+    and any(name in STUDY.checkpoints_of(each) for each in STUDY.representations)
 ]
 
 
@@ -65,7 +68,9 @@ def initial_checkpoint(wildcards):
 
 def initial_options(wildcards, input, output):
     """Return the options that locate the checkpoint that a pre-training continues from."""
-    return checkpoint_options([STUDY.pretraining_of(wildcards.checkpoint).continue_from], input.initial)
+    return checkpoint_options(
+        [STUDY.pretraining_of(wildcards.checkpoint).continue_from], input.initial
+    )
 
 
 def initial_content(wildcards):
@@ -86,7 +91,9 @@ def pretraining_gpus(wildcards):
 def pretraining_minutes(wildcards, attempt):
     settings = STUDY.pretraining_of(wildcards.checkpoint)
     processes = PROCESSES
-    return minutes(pretraining_seconds(settings, pretraining_device(wildcards)) / processes, attempt)
+    return minutes(
+        pretraining_seconds(settings, pretraining_device(wildcards)) / processes, attempt
+    )
 
 
 def pretraining_megabytes(wildcards, attempt):
@@ -140,7 +147,11 @@ rule read_speech:
         ENVIRONMENT
     threads: 2
     params:
-        speech=untracked(lambda wildcards, *_: canonical_json(speech_settings(wildcards).model_dump(mode="json"))),
+        speech=untracked(
+            lambda wildcards, *_: canonical_json(
+                speech_settings(wildcards).model_dump(mode="json")
+            )
+        ),
         audio=settings_of("audio"),
         content=lambda wildcards: speech_content(wildcards.checkpoint),
         held_out=lambda wildcards: STUDY.pretraining_of(wildcards.checkpoint).held_out,

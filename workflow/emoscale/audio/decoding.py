@@ -23,6 +23,9 @@ Waveform = NDArray[np.float32]
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST"})
 """Supported containers by libsndfile's names: those whose truncation can be detected."""
 
+SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
+"""Suffixes (in any case) of the files that a search in a folder finds."""
+
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile's length of a FLAC file that was written to a pipe
 _BLOCK_VALUES = 1 << 20
 _MAX_VALUES = 1 << 29  # samples of all channels, 2 GiB; kilobytes of FLAC can decode to more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -83,14 +84,26 @@ def similar_pairs(fingerprints: NDArray[np.float32]) -> NDArray[np.int32]:
     ndarray
         Row indices ``[pairs, 2]`` of each pair, the smaller index first.
     """
-    blocks = [np.empty((0, 2), np.int32)]
-    for first in range(0, len(fingerprints), _BLOCK_ROWS):
-        rows = fingerprints[first : first + _BLOCK_ROWS]
-        for second in range(first, len(fingerprints), _BLOCK_ROWS):
-            similar = rows @ fingerprints[second : second + _BLOCK_ROWS].T >= SIMILARITY_THRESHOLD
-            pairs = np.argwhere(np.triu(similar, 1) if first == second else similar)
-            blocks.append((pairs + np.array([first, second])).astype(np.int32))
-    return np.concatenate(blocks)
+    return np.concatenate([np.empty((0, 2), np.int32), *_similar_blocks(fingerprints)])
+
+
+def _similar_blocks(
+    first: NDArray[np.float32], second: NDArray[np.float32] | None = None
+) -> Iterator[NDArray[np.int32]]:
+    """Yield the similar pairs ``[pairs, 2]`` of each block of rows and columns, also if none.
+
+    Without `second`, they are the pairs within `first`, the smaller index first.
+    """
+    columns = first if second is None else second
+    for row in range(0, len(first), _BLOCK_ROWS):
+        for column in range(row if second is None else 0, len(columns), _BLOCK_ROWS):
+            similar = (
+                first[row : row + _BLOCK_ROWS] @ columns[column : column + _BLOCK_ROWS].T
+                >= SIMILARITY_THRESHOLD
+            )
+            if second is None and row == column:
+                similar = np.triu(similar, 1)
+            yield (np.argwhere(similar) + np.array([row, column])).astype(np.int32)
 
 
 def find_duplicate_pairs(
@@ -137,14 +150,8 @@ def find_duplicate_pairs(
 
     def compare(pair: tuple[int, int]) -> dict[str, object] | None:
         utterance, other = (utterances[row] for row in pair)
-        waveforms = read_cached(utterance), read_cached(other)
-        match = match_waveforms(*waveforms)
-        if match.correlation < CORRELATION_THRESHOLD:
-            return None
-        frames = frame_correlation(*waveforms, match)
-        if frames < FRAME_CORRELATION_THRESHOLD:
-            return None
-        return _pair_row(utterance, other, "near", match, frames)
+        copy = _match_copy(read_cached(utterance), read_cached(other))
+        return copy and _pair_row(utterance, other, "near", *copy)
 
     with (
         WorkProgress("comparing similar recordings", len(pairs), "pairs") as progress,
@@ -155,6 +162,93 @@ def find_duplicate_pairs(
                 rows += [] if result is None else [result]
                 progress.advance(1)
     return dataframe_of(rows, DUPLICATE_PAIRS).sort("utterance", "other")
+
+
+@dataclass(frozen=True)
+class RecordingSet:
+    """Recordings to compare with those of another set."""
+
+    utterances: Sequence[str]
+    """Unique keys."""
+    digests: Sequence[str]
+    """sha256 of the samples of each utterance."""
+    fingerprints: NDArray[np.float32]
+    """Fingerprints ``[utterances, FINGERPRINT_SIZE]``."""
+    read: Reader
+    """Reads the waveform ``[samples]`` at 16 kHz of an utterance, by its key."""
+
+    def select(self, rows: Sequence[int]) -> RecordingSet:
+        """Return some of the recordings.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Their positions.
+
+        Returns
+        -------
+        RecordingSet
+            The recordings, in the order of `rows`.
+        """
+        return RecordingSet(
+            [self.utterances[row] for row in rows],
+            [self.digests[row] for row in rows],
+            self.fingerprints[[*rows]],
+            self.read,
+        )
+
+
+def shared_recordings(first: RecordingSet, second: RecordingSet, threads: int = 1) -> set[str]:
+    """Find the recordings of a set that another set has, identical or as a modified copy.
+
+    Recordings of the same set are not compared. Waveforms are read only for utterances with similar
+    fingerprints and different samples, of one block of the similarity matrix at a time.
+
+    Parameters
+    ----------
+    first, second : RecordingSet
+        The two sets.
+    threads : int
+        Number of threads.
+
+    Returns
+    -------
+    set of str
+        Digests of the recordings of `first` that are in `second`.
+    """
+    shared = {*first.digests} & {*second.digests}
+    rows = [row for row in _first_rows(first.digests) if first.digests[row] not in shared]
+    first, second = first.select(rows), second.select(_first_rows(second.digests))
+    read_first, read_second = (lru_cache(_CACHED_WAVEFORMS)(each.read) for each in (first, second))
+
+    def compare(pair: tuple[int, int]) -> None:
+        row, column = pair
+        if first.digests[row] in shared:
+            return
+        waveforms = read_first(first.utterances[row]), read_second(second.utterances[column])
+        if _match_copy(*waveforms) is not None:
+            shared.add(first.digests[row])
+
+    with (
+        WorkProgress("searching for copies", len(second.digests), "recordings") as progress,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        for column in range(0, len(second.digests), _BLOCK_ROWS):
+            columns = second.fingerprints[column : column + _BLOCK_ROWS]
+            for pairs in _similar_blocks(first.fingerprints, columns):
+                for begin in range(0, len(pairs), _PAIRS_AT_A_TIME):
+                    chunk = pairs[begin : begin + _PAIRS_AT_A_TIME] + np.array([0, column])
+                    list(pool.map(compare, chunk.tolist()))
+            progress.advance(len(columns))
+    return shared
+
+
+def _first_rows(digests: Sequence[str]) -> list[int]:
+    """Position of the first occurrence of each digest, in order."""
+    row_of: dict[str, int] = {}
+    for row, digest in enumerate(digests):
+        row_of.setdefault(digest, row)
+    return list(row_of.values())
 
 
 def duplicate_groups(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -214,6 +308,17 @@ def iterate_duplicate_groups(
     for _, members in sorted(joined.group_by("group"), key=lambda item: str(item[0])):
         if len(members) > 1:
             yield members.sort("utterance")
+
+
+def _match_copy(
+    first: NDArray[np.float32], second: NDArray[np.float32]
+) -> tuple[WaveformMatch, float] | None:
+    """Alignment of two waveforms and the correlation of their frames; None: no copies."""
+    match = match_waveforms(first, second)
+    if match.correlation < CORRELATION_THRESHOLD:
+        return None
+    frames = frame_correlation(first, second, match)
+    return None if frames < FRAME_CORRELATION_THRESHOLD else (match, frames)
 
 
 def _pair_row(

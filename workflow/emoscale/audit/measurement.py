@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from emoscale.audio.decoding import read_recording, read_waveform
 from emoscale.audit.acoustics import ACOUSTICS, measure_acoustics
-from emoscale.audit.duplicates import find_duplicate_pairs
+from emoscale.audit.duplicates import RecordingSet, find_duplicate_pairs
 from emoscale.audit.fingerprint import FINGERPRINT_SIZE, fingerprint
 from emoscale.runtime.errors import AudioError
 from emoscale.runtime.progress import WorkProgress
@@ -106,6 +106,33 @@ def find_corpus_duplicates(
     AudioError
         If a recording cannot be read.
     """
+    recordings = recording_set(shards, measurements, root)
+    return find_duplicate_pairs(
+        recordings.utterances,
+        recordings.digests,
+        recordings.fingerprints,
+        recordings.read,
+        threads,
+    )
+
+
+def recording_set(shards: pl.DataFrame, measurements: pl.DataFrame, root: Path) -> RecordingSet:
+    """Return the recordings of a corpus with what comparisons need.
+
+    Parameters
+    ----------
+    shards : DataFrame
+        Utterances, with the columns of the schema `SHARD`.
+    measurements : DataFrame
+        Table with the columns `utterance` and `fingerprint`, with the same utterances.
+    root : Path
+        Root folder of the corpus.
+
+    Returns
+    -------
+    RecordingSet
+        The utterances, sorted by key.
+    """
     table = shards.sort("utterance")
     utterances = table["utterance"].to_list()
     locations = table.select("audio", "start", "end").iter_rows()
@@ -116,10 +143,4 @@ def find_corpus_duplicates(
         audio, start, end = location_of[utterance]
         return read_waveform(root / audio, start, end)
 
-    return find_duplicate_pairs(
-        utterances,
-        table["audio_sha256"].to_list(),
-        fingerprints.to_numpy(),
-        read,
-        threads,
-    )
+    return RecordingSet(utterances, table["audio_sha256"].to_list(), fingerprints.to_numpy(), read)

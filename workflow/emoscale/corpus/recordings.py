@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
-from emoscale.audio.decoding import TRANSIENT_ERROR, check_recording, read_recording
+from emoscale.audio.decoding import TRANSIENT_ERROR, Recording, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
 from emoscale.corpus.readers import (
     CorpusManifest,
@@ -52,19 +53,63 @@ def check_shard(
     CorpusError
         If the disk or the network fails, or the whole corpus is no longer available.
     """
+    return check_and_measure(utterances, root, checks, lambda recording: {}, SHARD, threads)
+
+
+def check_and_measure(
+    utterances: Sequence[Utterance],
+    root: Path,
+    checks: AudioChecks,
+    measure: Callable[[Recording], dict[str, object]],
+    schema: pa.Schema,
+    threads: int = 1,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Decode and check recordings as `check_shard`, and measure each usable one.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+        The utterances.
+    root : Path
+        The corpus root.
+    checks : AudioChecks
+        Limits of duration and peak.
+    measure : callable
+        Returns values by column.
+    schema : pyarrow.Schema
+        The columns of `SHARD` and those of `measure`.
+    threads : int
+        Number of recordings decoded in parallel.
+
+    Returns
+    -------
+    usable : DataFrame
+        Usable utterances (`schema`), sorted by key.
+    rejected : DataFrame
+        The others, with the reason (`tables.schemas.REJECTED`).
+
+    Raises
+    ------
+    CorpusError
+        If the disk or the network fails, or the whole corpus is no longer available.
+    """
+
+    def check(utterance: Utterance) -> dict[str, object] | Rejection:
+        return _check(utterance, root, checks, measure)
+
     rows: list[dict[str, object]] = []
     rejected: list[Rejection] = []
     with (
         WorkProgress("checking recordings", len(utterances), "utterances") as progress,
         ThreadPoolExecutor(threads) as pool,
     ):
-        for result in pool.map(lambda utterance: _check(utterance, root, checks), utterances):
+        for result in pool.map(check, utterances):
             if isinstance(result, Rejection):
                 rejected.append(result)
             else:
                 rows.append(result)
             progress.advance(1)
-    return dataframe_of(rows, SHARD).sort("utterance"), _rejected_table(rejected)
+    return dataframe_of(rows, schema).sort("utterance"), rejected_table(rejected)
 
 
 def texts_table(utterances: Sequence[Utterance], shard: pl.DataFrame) -> pl.DataFrame:
@@ -132,7 +177,7 @@ def merge_shards(
             f"{root}: the corpus changed while it was read ({min(in_shards ^ in_manifest)}); run "
             "again"
         )
-    all_rejected = pl.concat([_rejected_table(manifest.rejected), rejected])
+    all_rejected = pl.concat([rejected_table(manifest.rejected), rejected])
     if not checked:
         first = rejected["detail"][0] if len(rejected) else "no recordings"
         raise CorpusError(
@@ -149,11 +194,47 @@ def merge_shards(
         if each.utterance in checked
     ]
     recordings = dataframe_of(rows, RECORDINGS).sort("utterance")
-    by_reason = all_rejected.sort("reason", "file", "utterance", "location", nulls_last=True)
-    return recordings, by_reason
+    return recordings, sort_rejected(all_rejected)
 
 
-def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, object] | Rejection:
+def rejected_table(rejected: Sequence[Rejection]) -> pl.DataFrame:
+    """Return the table of rejected entries.
+
+    Parameters
+    ----------
+    rejected : sequence of Rejection
+        The entries.
+
+    Returns
+    -------
+    DataFrame
+        The entries (`tables.schemas.REJECTED`), in order.
+    """
+    return dataframe_of([asdict(row) for row in rejected], REJECTED)
+
+
+def sort_rejected(rejected: pl.DataFrame) -> pl.DataFrame:
+    """Sort rejected entries by reason, then by file.
+
+    Parameters
+    ----------
+    rejected : DataFrame
+        Rejected entries (`tables.schemas.REJECTED`).
+
+    Returns
+    -------
+    DataFrame
+        The sorted entries.
+    """
+    return rejected.sort("reason", "file", "utterance", "location", nulls_last=True)
+
+
+def _check(
+    utterance: Utterance,
+    root: Path,
+    checks: AudioChecks,
+    measure: Callable[[Recording], dict[str, object]],
+) -> dict[str, object] | Rejection:
     target = external_link_target(root / utterance.audio, root)
     if target is not None:
         return Rejection(
@@ -161,7 +242,7 @@ def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, o
             "outside the corpus",
             one_line(
                 f"{utterance.audio} is a link to {target}, outside the corpus; copy the file, or "
-                "set corpus.root to a folder that contains both"
+                "set root to a folder that contains both"
             ),
             utterance.utterance,
         )
@@ -180,6 +261,7 @@ def _check(utterance: Utterance, root: Path, checks: AudioChecks) -> dict[str, o
         "sample_rate": recording.sample_rate,
         "channels": recording.channels,
         "audio_sha256": recording.sha256(),
+        **measure(recording),
     }
 
 
@@ -191,7 +273,3 @@ def _raise_if_transient(error: AudioError, root: Path) -> None:
         raise CorpusError(
             f"{root}: the corpus is no longer available; mount or copy it again, then run again"
         )
-
-
-def _rejected_table(rejected: Sequence[Rejection]) -> pl.DataFrame:
-    return dataframe_of([asdict(row) for row in rejected], REJECTED)

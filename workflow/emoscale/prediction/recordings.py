@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoscale.audio.decoding import Recording, check_recording, read_recording
+from emoscale.audio.decoding import SUFFIXES, Recording, check_recording, read_recording
 from emoscale.config.corpus import AudioChecks
 from emoscale.runtime.errors import AudioError, CorpusError, error_summary
-
-SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
-"""Suffixes (in any case) of the files that a search in a folder finds."""
 
 
 @dataclass(frozen=True)

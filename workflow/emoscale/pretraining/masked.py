@@ -199,7 +199,7 @@ class Wav2Vec2Pretraining(nn.Module):
 
     @property
     def chance(self) -> float:
-        """Share of masked frames whose true vector is nearest by chance, if no vectors are equal."""
+        """Share of masked frames whose true vector is nearest by chance, if all differ."""
         return 1 / (1 + int(self._config.num_negatives))
 
     def set_step(self, step: int) -> None:

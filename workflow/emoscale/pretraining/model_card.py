@@ -87,7 +87,8 @@ def model_card(
                 "speech that was trained on, with repetitions": f"{last.hours:.2f} hours",
                 "loss, held-out loss": f"{last.loss:.4f}, {last.held_out_loss:.4f}",
                 "true frame ranks first, on held-out speech": (
-                    f"{last.ranks_first:.2%}, {last.held_out_ranks_first:.2%} (by chance {last.chance:.2%})"
+                    f"{last.ranks_first:.2%}, {last.held_out_ranks_first:.2%} "
+                    f"(by chance {last.chance:.2%})"
                 ),
             },
         )

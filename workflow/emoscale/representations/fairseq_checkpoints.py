@@ -1,8 +1,8 @@
 """Reader of fairseq's checkpoints that needs no fairseq and does not trust their pickle.
 
-Weights that this project has pre-trained are read from safetensors too. Checkpoints come from third parties. torch's restricted unpickler reads them: it constructs tensors,
+Checkpoints come from third parties. torch's restricted unpickler reads them: it constructs tensors,
 plain containers and, as allowed here, `argparse.Namespace`. Anything else is refused, and no code
-of a file is executed.
+of a file is executed. Weights of this project's pre-trainings are read from safetensors too.
 """
 
 from __future__ import annotations

@@ -95,33 +95,27 @@ def temporary_folder(path: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `target` on a clean exit.
-
-    If another process created the same folder in the meantime, that one remains: their contents
-    are equal.
+def replacement_folder(path: Path | str) -> Iterator[Path]:
+    """Prepare a folder that replaces another one, if there is one, on a clean exit.
 
     Parameters
     ----------
-    target : Path
-        The folder, which must not exist or be empty.
+    path : Path or str
+        The folder to replace or create.
 
     Yields
     ------
     Path
-        The temporary folder.
+        An empty folder with the new content.
     """
-    with temporary_folder(target) as outer:
-        temporary = outer / target.name  # has default permissions, which `outer` does not
-        temporary.mkdir()
-        yield temporary
-        for path in temporary.iterdir():  # some libraries write files that only the owner may read
-            path.chmod(temporary.stat().st_mode & 0o666)
-        try:
-            os.replace(temporary, target)
-        except OSError:
-            if not target.is_dir():
-                raise
+    target = Path(path)
+    with temporary_folder(target) as temporary:
+        replacement = temporary / "replacement"
+        replacement.mkdir()
+        yield replacement
+        if target.exists():
+            shutil.rmtree(target)
+        replacement.rename(target)
 
 
 @contextlib.contextmanager

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +11,9 @@ from numpy.typing import NDArray
 from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.corpus import DemoCorpus
 from emoscale.corpus.demo.script import Turn, plan_session
-from emoscale.corpus.demo.voice import Voice, render, sample_speaker, sample_voice
-from emoscale.corpus.readers import text_key
-from emoscale.runtime.errors import UserError
-from emoscale.runtime.files import temporary_folder
-from emoscale.runtime.progress import WorkProgress
+from emoscale.corpus.demo.synthesis import Sentence, synthesise
+from emoscale.corpus.demo.voice import Voice, sample_speaker, sample_voice
+from emoscale.runtime.files import replacement_folder
 
 APPLE_DOUBLE = bytes.fromhex("00051607") + bytes(28)
 
@@ -45,10 +38,8 @@ def generate_demo(settings: DemoCorpus) -> int:
     UserError
         If espeak-ng is not available.
     """
-    root = Path(settings.root)
     count = 0
-    with temporary_folder(root) as temporary:
-        release = temporary / "release"
+    with replacement_folder(settings.root) as release:
         for session in range(1, settings.sessions + 1):
             turns = plan_session(settings, session)
             _write_session(release / f"Session{session}", turns, settings, session)
@@ -57,9 +48,6 @@ def generate_demo(settings: DemoCorpus) -> int:
             "A synthetic corpus in IEMOCAP's layout: no person speaks here.\n"
             f"Generated from {settings.model_dump_json(exclude={'root'})}\n"
         )
-        if root.exists():
-            shutil.rmtree(root)
-        release.rename(root)
     return count
 
 
@@ -74,62 +62,18 @@ def _write_session(folder: Path, turns: list[Turn], settings: DemoCorpus, sessio
     }
     times: dict[str, tuple[float, float]] = {}
     time = 5.0
-    with tempfile.TemporaryDirectory() as speech_folder:
-        words = _synthesise(turns, voices, Path(speech_folder))
-        with WorkProgress(f"session {session}", len(turns), "utterances") as progress:
-            for turn in turns:
-                speech, rate = soundfile.read(
-                    Path(speech_folder) / f"{turn.name}.wav", dtype="float32"
-                )
-                voice = voices[turn.name]
-                samples = render(speech, rate, voice)
-                _write_wav(folder, turn, samples)
-                _write_alignment(folder, turn, words[turn.name], voice)
-                times[turn.name] = (time, time + len(samples) / SAMPLE_RATE)
-                time = times[turn.name][1] - 0.2  # turns overlap a little
-                progress.advance(1)
+    sentences = [Sentence(turn.name, turn.text, voices[turn.name]) for turn in turns]
+    for turn, speech in zip(turns, synthesise(sentences, f"session {session}"), strict=True):
+        _write_wav(folder, turn, speech.samples)
+        _write_alignment(folder, turn, speech.words, voices[turn.name])
+        times[turn.name] = (time, time + len(speech.samples) / SAMPLE_RATE)
+        time = times[turn.name][1] - 0.2  # turns overlap a little
     line_end = "\r\n" if session == 2 else "\n"
     for dialog in sorted({turn.dialog for turn in turns}):
         of_dialog = [turn for turn in turns if turn.dialog == dialog]
         _write_labels(folder, dialog, of_dialog, times, generator, line_end)
         _write_transcripts(folder, dialog, of_dialog, times, line_end)
     _add_defects(folder, turns, session)
-
-
-def _synthesise(
-    turns: list[Turn], voices: dict[str, Voice], folder: Path
-) -> dict[str, list[dict[str, object]]]:
-    requests = "".join(
-        json.dumps(
-            {
-                "id": turn.name,
-                "text": (text_key(turn.text) and _without_tags(turn.text)) or "hm",
-                "voice": voices[turn.name].name,
-                "rate": voices[turn.name].words_per_minute,
-                "pitch": voices[turn.name].pitch,
-                "range": voices[turn.name].pitch_range,
-            }
-        )
-        + "\n"
-        for turn in turns
-    )
-    program = [sys.executable, "-m", "emoscale.corpus.demo.text_to_speech", str(folder)]
-    completed = subprocess.run(program, input=requests, capture_output=True, text=True, check=False)
-    if completed.returncode != 0:
-        reason = (completed.stderr.strip() or "no error message").splitlines()[-1]
-        raise UserError(
-            f"the demo corpus needs espeak-ng, which failed: {reason}; "
-            "install it with: pip install -c envs/constraints.txt -e '.[demo]'"
-        )
-    return {
-        result["id"]: result["words"]
-        for result in (json.loads(line) for line in completed.stdout.splitlines())
-    }
-
-
-def _without_tags(text: str) -> str:
-    """Remove tags such as `[LAUGHTER]`."""
-    return " ".join(word for word in text.split() if not word.startswith("["))
 
 
 def _write_wav(folder: Path, turn: Turn, samples: NDArray[np.float32]) -> None:

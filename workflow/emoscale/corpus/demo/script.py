@@ -108,9 +108,7 @@ def plan_session(settings: DemoCorpus, session: int) -> list[Turn]:
             else:
                 portrayed = _sample_emotion(generator)
                 text = (
-                    script[position][1]
-                    if script is not None
-                    else _sample_text(generator, portrayed)
+                    script[position][1] if script is not None else sample_text(generator, portrayed)
                 )
             name = f"{dialog}_{sex}{turn_counts[sex]:03d}"
             turn_counts[sex] += 1
@@ -139,7 +137,7 @@ def _script(seed: int, dialog: str, length: int) -> list[tuple[str, str]]:
     lines = []
     for _ in range(length):
         emotion = _sample_emotion(generator)
-        lines.append((emotion, _sample_text(generator, emotion)))
+        lines.append((emotion, sample_text(generator, emotion)))
     return lines
 
 
@@ -149,7 +147,21 @@ def _sample_emotion(generator: np.random.Generator) -> str:
     )
 
 
-def _sample_text(generator: np.random.Generator, emotion: str) -> str:
+def sample_text(generator: np.random.Generator, emotion: str) -> str:
+    """Sample a sentence without emotional content, often with one that reveals the emotion.
+
+    Parameters
+    ----------
+    generator : Generator
+        Source of randomness.
+    emotion : str
+        Portrayed emotion.
+
+    Returns
+    -------
+    str
+        One or two sentences, and sometimes a tag such as `[LAUGHTER]`.
+    """
     words = {slot: str(generator.choice(choices)) for slot, choices in SLOTS.items()}
     sentence = str(generator.choice(SENTENCE_TEMPLATES)).format(**words)
     sentences = [sentence[0].upper() + sentence[1:]]

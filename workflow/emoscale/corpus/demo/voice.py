@@ -40,6 +40,13 @@ _UTTERANCE_STD = 0.9
 # Variants with breath noise (f2, f3, f5) are excluded: their audio differs at every start.
 _VARIANTS = {"F": ["f1", "linda", "f4", "steph", "Annie"], "M": ["m1", "m3", "m7", "john", "Lee"]}
 _ACCENTS = ["en-us", "en"]
+# Of unlabelled speech: other variants and accents, so that no session has such a voice. Alicia and
+# victor are excluded, because their audio differs at every start, too.
+_UNLABELLED_VARIANTS = {
+    "F": ["Andrea", "anika", "aunty", "grandma", "shelby"],
+    "M": ["m2", "m4", "m6", "m8", "Denis"],
+}
+_UNLABELLED_ACCENTS = ["en-us-nyc", "en-gb-x-rp", "en-gb-scotland", "en-029"]
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,36 @@ def sample_speaker(seed: int, session: int, sex: str) -> Speaker:
     Speaker
         The speaker.
     """
-    generator = np.random.default_rng([seed, 21, session, "FM".index(sex)])
     variants = _VARIANTS[sex]
+    name = f"{_ACCENTS[session % 2]}+{variants[(session - 1) % len(variants)]}"
+    return _speaker(name, sex, np.random.default_rng([seed, 21, session, "FM".index(sex)]))
+
+
+def sample_unlabelled_speaker(seed: int, number: int) -> Speaker:
+    """Sample a speaker of unlabelled speech, whose voice no session has.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the speech.
+    number : int
+        Number of the speaker, from 1; women have odd numbers, men have even ones.
+
+    Returns
+    -------
+    Speaker
+        The speaker. 40 speakers have different voices of espeak-ng; more differ in their offsets.
+    """
+    position, sex_index = divmod(number - 1, 2)
+    sex = "FM"[sex_index]
+    variants, accents = _UNLABELLED_VARIANTS[sex], _UNLABELLED_ACCENTS
+    name = f"{accents[position % len(accents)]}+{variants[position % len(variants)]}"
+    return _speaker(name, sex, np.random.default_rng([seed, 22, number]))
+
+
+def _speaker(name: str, sex: str, generator: np.random.Generator) -> Speaker:
     return Speaker(
-        name=f"{_ACCENTS[session % 2]}+{variants[(session - 1) % len(variants)]}",
+        name=name,
         offsets=generator.normal(0.0, _SPEAKER_STD, len(_SCALE)),
         noise_level_db=float(generator.uniform(-68.0, -58.0)),
         sex=sex,

@@ -68,8 +68,8 @@ def find_checkpoints(
         if checkpoint.sha256 != record.sha256:
             raise CheckpointError(
                 f"checkpoints.{record.name}: {checkpoint.path} has sha256 {checkpoint.sha256}, but "
-                f"had {record.sha256} when it was made or fetched; if its present content is correct, "
-                f"remove {path}, otherwise remove the weights, and run again"
+                f"had {record.sha256} when it was made or fetched; if its present content is "
+                f"correct, remove {path}, otherwise remove the weights, and run again"
             )
         checkpoints.append(checkpoint)
     return checkpoints

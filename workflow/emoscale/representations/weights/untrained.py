@@ -6,7 +6,9 @@ public checkpoints read them as well, but their features are those of untrained 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -15,7 +17,7 @@ from emoscale.config.checkpoints import UntrainedModel
 from emoscale.representations.weights.local_checkpoint import LocalCheckpoint, folder_sha256
 from emoscale.representations.weights.untrained_fairseq import write_vq_wav2vec, write_wav2vec
 from emoscale.representations.weights.untrained_transformers import write_bert, write_wav2vec2
-from emoscale.runtime.files import atomic_folder
+from emoscale.runtime.files import temporary_folder
 from emoscale.runtime.provenance import code_digest, file_sha256
 
 WRITERS: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -49,7 +51,7 @@ def create_untrained_checkpoint(
     write, file_name = WRITERS[settings.untrained]
     folder = untrained_folder(settings, cache)
     if not folder.is_dir():
-        with atomic_folder(folder) as temporary, torch.random.fork_rng(devices=[]):
+        with _atomic_folder(folder) as temporary, torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             write(temporary / file_name)
     path = folder / file_name
@@ -74,3 +76,23 @@ def untrained_folder(settings: UntrainedModel, cache: Path) -> Path:
     """
     code = code_digest("emoscale.representations.weights.untrained")[:16]
     return cache.absolute() / "untrained" / f"{settings.untrained}-{settings.seed}-{code}"
+
+
+@contextlib.contextmanager
+def _atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that is renamed to `target` on a clean exit.
+
+    If another process created the same folder in the meantime, that one remains: their contents
+    are equal.
+    """
+    with temporary_folder(target) as outer:
+        temporary = outer / target.name  # has default permissions, which `outer` does not
+        temporary.mkdir()
+        yield temporary
+        for path in temporary.iterdir():  # some libraries write files that only the owner may read
+            path.chmod(temporary.stat().st_mode & 0o666)
+        try:
+            os.replace(temporary, target)
+        except OSError:
+            if not target.is_dir():
+                raise
