@@ -12,6 +12,8 @@ rule fetch_checkpoint:
         f"{OUT}/checkpoints/{{checkpoint}}.json",
     log:
         f"{OUT}/logs/fetch_checkpoint/{{checkpoint}}.log",
+    wildcard_constraints:
+        checkpoint="|".join(FETCHED) or "none",
     priority: 100  # what cannot be fetched is known before hours of work
     conda:
         ENVIRONMENT

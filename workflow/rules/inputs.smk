@@ -14,6 +14,9 @@ from emoscale.runtime.provenance import canonical_json
 
 CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
 
+PRETRAINED = [name for name in STUDY.checkpoints if STUDY.pretraining_of(name)]
+FETCHED = [name for name in STUDY.checkpoints if not STUDY.pretraining_of(name)]
+
 
 def check_weights():
     """Report weights that do not exist, or are not those that the configuration states."""

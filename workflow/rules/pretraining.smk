@@ -8,18 +8,18 @@ from emoscale.pretraining.objectives import OBJECTIVES
 from emoscale.pretraining.speech import speech_digest
 
 PREPROCESSES = STUDY.execution.pretraining_processes
-PRETRAINED_ON_SPEECH = [name for name in STUDY.checkpoints if STUDY.pretraining_of(name)]
 PROCESSES = STUDY.execution.pretraining_processes
-PRETRAINED_ON_SPEECH = [
-    name for name in PREPRETRAINED_ON_SPEECH if STUDY.pretraining_of(name).steps
-]
-# Those that representations use and whose networks have seen speech.
-COMPARED = [
-    name
-    for name in PRETRAINED
-    if STUDY.speech_of(name)
-    and any(name in STUDY.checkpoints_of(each) for each in STUDY.representations)
-]
+ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
+# Of these, the checkpoints that experiments use, and those that they continue from.
+USED = list(
+    dict.fromkeys(
+        name
+        for experiment in STUDY.experiments.values()
+        for reference in experiment.representations
+        for checkpoint in STUDY.checkpoints_of(reference_parts(reference)[0])
+        for name in STUDY.speech_of(checkpoint)
+    )
+)
 
 
 def speech_settings(wildcards):
@@ -57,7 +57,7 @@ def speech_options(wildcards, input, output):
 
 
 def speech_table(wildcards):
-    return [rules.read_speech.output.table] if wildcards.checkpoint in PRETRAINED_ON_SPEECH else []
+    return [rules.read_speech.output.table] if wildcards.checkpoint in ON_SPEECH else []
 
 
 def initial_checkpoint(wildcards):
@@ -80,7 +80,7 @@ def initial_content(wildcards):
 
 
 def pretraining_device(wildcards):
-    return STUDY.execution.device if wildcards.checkpoint in PRETRAINED_ON_SPEECH else "cpu"
+    return STUDY.execution.device if wildcards.checkpoint in ON_SPEECH else "cpu"
 
 
 def pretraining_gpus(wildcards):
@@ -103,7 +103,7 @@ def pretraining_megabytes(wildcards, attempt):
 
 GENERATED_SPEECH = {
     STUDY.pretraining_of(name).speech.root: STUDY.pretraining_of(name).speech
-    for name in PRETRAINED_ON_SPEECH
+    for name in ON_SPEECH
     if isinstance(STUDY.pretraining_of(name).speech, DemoSpeech)
 }
 
@@ -111,7 +111,7 @@ for number, (root, speech) in enumerate(sorted(GENERATED_SPEECH.items())):
 
     rule:
         name:
-            f"generate_speech_{number}"
+            f"generate_speech_{number}" if number else "generate_speech"
         output:
             directory(root),
         log:
@@ -141,7 +141,7 @@ rule read_speech:
     benchmark:
         f"{OUT}/benchmarks/read_speech/{{checkpoint}}.tsv"
     wildcard_constraints:
-        checkpoint="|".join(PRETRAINED_ON_SPEECH) or "none",
+        checkpoint="|".join(ON_SPEECH) or "none",
     priority: 100  # with the checkpoint, the longest chain of steps begins
     conda:
         ENVIRONMENT
@@ -181,7 +181,7 @@ rule pretrain:
     benchmark:
         f"{OUT}/benchmarks/pretrain/{{checkpoint}}.tsv"
     wildcard_constraints:
-        checkpoint="|".join(PREPRETRAINED_ON_SPEECH) or "none",
+        checkpoint="|".join(PRETRAINED) or "none",
     priority: 100
     conda:
         ENVIRONMENT
@@ -222,7 +222,7 @@ rule pretrain:
 # One table of the losses of all pre-trainings.
 rule collect_pretraining:
     input:
-        expand(rules.pretrain.output.history, checkpoint=PRETRAINED_ON_SPEECH),
+        expand(rules.pretrain.output.history, checkpoint=USED),
     output:
         f"{OUT}/tables/pretraining.csv",
         table=f"{OUT}/tables/pretraining.parquet",

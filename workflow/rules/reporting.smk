@@ -1,7 +1,7 @@
 # Figures and the report.
 from emoscale.runtime.provenance import file_sha256
 
-PRETRAINING = [rules.collect_pretraining.output.table] if PRETRAINED_ON_SPEECH else []
+PRETRAINING = [rules.collect_pretraining.output.table] if USED else []
 ROBUSTNESS = [rules.score_robustness.output.table] if STUDY.robustness_sizes() else []
 
 

@@ -39,10 +39,9 @@ def weights_description(settings: Any, speech: Mapping[str, Any] | None) -> str:
         return f"copy of {settings.continue_from}"
     kind = "synthetic speech" if isinstance(settings.speech, DemoSpeech) else "speech"
     continued = f", from {settings.continue_from}" if settings.continue_from else ""
-    return (
-        f"{settings.pretrain} pre-trained on {speech['hours'] - speech['held_out_hours']:.1f} "
-        f"hours of {kind}, {settings.steps:,} steps{continued}"
-    )
+    hours = speech["hours"] - speech["held_out_hours"]
+    amount = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    return f"{settings.pretrain} pre-trained on {amount} of {kind}, {settings.steps:,} steps{continued}"
 
 
 def model_card(
@@ -74,7 +73,10 @@ def model_card(
     """
     lines = [f"# {name}", "", f"{weights_description(settings, speech)}.", ""]
     if speech is not None:
-        values = {label: speech[key] for key, label in _SPEECH.items()}
+        values = {
+            label: f"{speech[key]:.2f}" if "hours" in key else speech[key]
+            for key, label in _SPEECH.items()
+        }
         if values["speakers"] is None:
             values["speakers"] = "not known"
         lines += _section("Speech", values)

@@ -156,7 +156,9 @@ def check_stated_digest(path: Path | str, settings: Any) -> None:
 
 
 def folder_sha256(folder: Path) -> str:
-    """Return a digest of the names and contents of all files in a folder.
+    """Return a digest of the names and contents of all files in a folder, except hidden ones.
+
+    Snakemake puts a hidden file into a folder that a step has written.
 
     Parameters
     ----------
@@ -168,5 +170,7 @@ def folder_sha256(folder: Path) -> str:
     str
         Digest, hexadecimal.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    )
     return digest({path.relative_to(folder).as_posix(): file_sha256(path) for path in files})
