@@ -41,7 +41,8 @@ def weights_description(settings: Any, speech: Mapping[str, Any] | None) -> str:
     continued = f", from {settings.continue_from}" if settings.continue_from else ""
     hours = speech["hours"] - speech["held_out_hours"]
     amount = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-    return f"{settings.pretrain} pre-trained on {amount} of {kind}, {settings.steps:,} steps{continued}"
+    steps = f"{settings.steps:,} steps"
+    return f"{settings.pretrain} pre-trained on {amount} of {kind}, {steps}{continued}"
 
 
 def model_card(
