@@ -70,6 +70,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py
 	$(BIN)/python benchmarks/extraction_speed.py
 	$(BIN)/python benchmarks/extraction_memory.py
+	$(BIN)/python benchmarks/pretraining_speed.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/own_against_torch.py
 	$(BIN)/python benchmarks/corpus_digests.py

@@ -24,6 +24,7 @@ PACKAGES = {
     "audit": "Audit of a corpus",
     "representations": "Representations of speech",
     "store": "Feature store",
+    "pretraining": "Self-supervised pre-training",
     "protocol": "Folds and training orders",
     "models": "Classifiers",
     "training": "Training",
@@ -39,6 +40,7 @@ TABLES = {
     "corpus/acoustics": "emoscale.audit.acoustics:ACOUSTICS",
     "corpus/audit": "emoscale.audit.finding:AUDIT",
     "corpus/same_recordings": "emoscale.audit.duplicates:DUPLICATE_PAIRS",
+    "checkpoints/<name>/speech": "emoscale.pretraining.speech:SPEECH",
     "protocol/<fold>": "emoscale.tables.schemas:fold_schema",
     "features/<representation>/index": "emoscale.tables.schemas:FEATURE_INDEX",
     "features/<representation>/speakers": "emoscale.tables.schemas:SPEAKER_STATISTICS",
@@ -58,6 +60,7 @@ TABLES = {
     "tables/published": "emoscale.evaluation.published:PUBLISHED_TABLE",
     "tables/slices": "emoscale.evaluation.slices:SLICES",
     "tables/slice_gaps": "emoscale.evaluation.slices:SLICE_GAPS",
+    "tables/pretraining": "emoscale.pretraining.history:HISTORY",
     "tables/robustness": "emoscale.evaluation.robustness:ROBUSTNESS",
 }
 

@@ -118,6 +118,7 @@ for number, (root, speech) in enumerate(sorted(GENERATED_SPEECH.items())):
             f"{OUT}/logs/generate_speech/{number}.log",
         benchmark:
             f"{OUT}/benchmarks/generate_speech/{number}.tsv"
+        priority: 100  # the longest chain of steps begins with it
         conda:
             ENVIRONMENT
         threads: 2
@@ -142,7 +143,7 @@ rule read_speech:
         f"{OUT}/benchmarks/read_speech/{{checkpoint}}.tsv"
     wildcard_constraints:
         checkpoint="|".join(ON_SPEECH) or "none",
-    priority: 100  # with the checkpoint, the longest chain of steps begins
+    priority: 100
     conda:
         ENVIRONMENT
     threads: 2

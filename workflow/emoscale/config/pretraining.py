@@ -153,8 +153,8 @@ class Wav2VecKeys(Settings):
 
 
 _SMALL_WAV2VEC = Wav2VecKeys(
-    conv_feature_layers=[(128, 10, 5), (128, 8, 4), *[(128, 4, 2)] * 3],
-    conv_aggregator_layers=[(128, kernel, 1) for kernel in range(2, 11)],
+    conv_feature_layers=[(64, 10, 5), (128, 8, 4), *[(128, 4, 2)] * 3],
+    conv_aggregator_layers=[(128, kernel, 1) for kernel in range(2, 10)],
 )
 
 WAV2VEC_ARCHITECTURES: Mapping[str, Wav2VecKeys] = {
