@@ -133,7 +133,7 @@ def test_the_speech_of_several_pretrainings_is_joined(
     tmp_path: Path, study: StudyRecordings
 ) -> None:
     first = folder(tmp_path / "a", others() | {"it": 0.3 * speech(0)})
-    second = folder(tmp_path / "b", others(200) | {"it": 0.3 * speech(0), "one": 0.3 * speech(21)})
+    second = folder(tmp_path / "b", others(200) | {"it": 0.3 * speech(21)})
     overlap = find_overlap([first, second], study, TESTED)
     assert overlap["utterances"] == ["anna0", "cleo1"]
 

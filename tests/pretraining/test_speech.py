@@ -138,9 +138,9 @@ def test_linked_folders_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "root" / "b").symlink_to(tmp_path / "disk")
     (tmp_path / "root" / "circle").symlink_to(tmp_path)
     (tmp_path / "root" / "a" / "up").symlink_to(tmp_path / "root")
-    manifest = read_speech(folder(tmp_path / "root"))
-    assert [each.utterance for each in manifest.utterances] == ["a/1.wav", "b/2.wav"]
-    assert {(row.file, row.reason) for row in manifest.rejected} == {
+    recordings, rejected = check(tmp_path / "root")
+    assert recordings["utterance"].to_list() == ["a/1.wav", "b/2.wav"]
+    assert {*rejected.select("file", "reason").iter_rows()} == {
         ("a/up", "read already"),
         ("circle/disk", "read already"),
         ("circle/root", "read already"),
@@ -267,7 +267,9 @@ def test_the_order_of_files_does_not_matter(
         with scandir(path) as entries:
             return Reversed(sorted(entries, key=lambda entry: entry.name, reverse=True))
 
+    names = keys(tmp_path)
     monkeypatch.setattr("os.scandir", reversed_scandir)
+    assert keys(tmp_path) == names
     again, _ = check(tmp_path, SPEAKER_FOLDER)
     assert again.equals(recordings)
     assert speech_digest(folder(tmp_path), FileDigests(tmp_path / "digests")) == digest
