@@ -18,7 +18,7 @@ DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: install demo docs test test-slow test-fairseq test-slurm bench evidence format schema clean-demo
+.PHONY: install demo docs test test-slow test-fairseq test-slurm bench evidence simulate_statistics simulate_curves format schema clean-demo
 
 install: $(VENV)/.demo
 
@@ -75,10 +75,13 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/own_against_torch.py
 	$(BIN)/python benchmarks/corpus_digests.py
 
+# The simulations take one core each; the demo takes two.
 evidence: $(VENV)/.dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_statistics
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.simulate_curves
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target simulate_statistics simulate_curves
 	$(BIN)/python -m tests.evidence.shuffled_demo
+
+simulate_statistics simulate_curves: $(VENV)/.dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evidence.$@
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache --fix
