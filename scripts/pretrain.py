@@ -130,9 +130,7 @@ def _join_processes(device: str) -> tuple[bool, torch.device]:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     # Gradients are on the GPU; losses and decisions are on the CPU.
-    torch.distributed.init_process_group(
-        "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
-    )
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     return torch.distributed.get_rank() == 0, chosen
 
 

@@ -179,7 +179,7 @@ def test_a_killed_training_continues_to_the_same_weights(
     state = tmp_path / "state" / "net.pt"
     with subprocess.Popen(command, cwd=PROJECT) as process:
         deadline = time.monotonic() + 120
-        while not saved_step(state) == 9:
+        while saved_step(state) != 9:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)

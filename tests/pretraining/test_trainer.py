@@ -247,7 +247,9 @@ def test_recordings_much_longer_than_a_crop_are_trained_on(tmp_path: Path) -> No
     chosen = settings(steps=4, warmup_steps=1)
     task = Work(files[:1], files[1:], torch.device("cpu"), tmp_path / "state.pt", "a")
     measurements = train(build_network(chosen, None), chosen, task, print)
-    assert measurements[-1].hours == pytest.approx(15.5 / 3600, rel=0.05)  # the last of 25 crops is alone
+    assert measurements[-1].hours == pytest.approx(
+        15.5 / 3600, rel=0.05
+    )  # the last of 25 crops is alone
 
 
 def test_measurements_do_not_change_the_training(
