@@ -118,7 +118,9 @@ def test_an_interval_that_includes_zero_shows_no_gain(difference: float, word: s
 
 def test_without_an_interval_there_is_none() -> None:
     paragraph = answer(difference_low=None, difference_high=None, sizes="100")
-    assert "than untrained (random), with one training size (no confidence interval). For" in paragraph
+    assert (
+        "than untrained (random), with one training size (no confidence interval). For" in paragraph
+    )
 
 
 def test_without_a_row_of_efficiency_the_labels_are_left_out() -> None:
