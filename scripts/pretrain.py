@@ -75,7 +75,8 @@ def main(
         summary = speech_summary(table)
         identity = digest(
             [
-                *(source_of(parsed), summary["digest"], versions, device_name(chosen)),
+                *(source_of(parsed), versions, device_name(chosen), threads),
+                table.select("utterance", "audio_sha256", "held_out").rows(),
                 code_digest(Path(__file__), OBJECTIVES[parsed.pretrain]),
                 initial and _sha256(initial),
             ]
@@ -128,7 +129,8 @@ def _join_processes(device: str) -> tuple[bool, torch.device]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
-    torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    # Gradients are on the GPU; losses and decisions are on the CPU.
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     return torch.distributed.get_rank() == 0, chosen
 
 

@@ -124,6 +124,21 @@ def test_name_within_a_longer_name_is_another_network(evidence: StudyEvidence) -
     assert [row["experiment"] for row in rows if "SUPERB" in row["source"]] == [None]
 
 
+@pytest.mark.parametrize(
+    ("weights", "experiment"),
+    [
+        ("wav2vec pre-trained on 3.0 hours of speech, 20 steps, from wav2vec_large.pt", None),
+        ("copy of wav2vec_large.pt", "wav2vec"),
+    ],
+)
+def test_weights_that_were_trained_further_are_others(
+    evidence: StudyEvidence, weights: str, experiment: str | None
+) -> None:
+    scores = pl.DataFrame([score("wav2vec", "1000", 1000.0, weights)])
+    rows = rows_of(published_table(scores, evidence), "wav2vec", 1000)
+    assert [row["experiment"] for row in rows] == [experiment]
+
+
 def test_unsupported_representations_are_reported(evidence: StudyEvidence) -> None:
     (row,) = rows_of(published_table(SCORES, evidence), "emotion2vec")
     assert row["differences"] == "emotion2vec is not a representation of this software"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 from emoscale.config.pretraining import FolderSpeech, Wav2VecKeys, Wav2VecPretraining
 from emoscale.pretraining import trainer
 from emoscale.pretraining.checkpoint import build_network
+from emoscale.pretraining.crops import SpeechFile
 from emoscale.pretraining.trainer import Measurement, Work, train
 from emoscale.runtime.errors import UserError
 from tests.conftest import PROJECT
@@ -138,6 +140,7 @@ from pathlib import Path
 import torch
 import torch.distributed
 from emoscale.pretraining.checkpoint import build_network
+from emoscale.pretraining.crops import SpeechFile
 from emoscale.pretraining.trainer import train
 from tests.pretraining.test_trainer import settings, work
 
@@ -185,3 +188,119 @@ def test_a_short_training_is_measured_after_each_step(tmp_path: Path) -> None:
     measurements, _ = run(tmp_path, steps=7)
     assert [each.step for each in measurements] == list(range(8))
     assert dataclasses.asdict(measurements[-1])["hours"] > 0
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "parts"), [(4.0, 3.0, 2), (4.0, 2.0, 2), (2.0, 24.0, 1)]
+)
+def test_a_step_has_the_audio_of_the_settings(
+    tmp_path: Path, batch: float, micro: float, parts: int
+) -> None:
+    chosen = settings(batch_seconds=batch, micro_batch_seconds=micro, steps=20)
+    training = trainer._Run(
+        build_network(chosen, None), chosen, work(tmp_path), trainer.Processes(0, 1)
+    )
+    assert trainer.parts_of_step(chosen) == parts
+    seconds = []
+    for _, batches in itertools.islice(training.batches(0, parts), 20):
+        assert len(batches) == parts
+        sizes = [waveforms.numel() / 16_000 for _, waveforms in batches]
+        assert max(sizes) <= min(batch, micro)
+        seconds.append(sum(sizes))
+    assert max(seconds) <= batch
+    assert sum(seconds) / 20 > 0.6 * batch
+
+
+def test_short_recordings_are_left_out(tmp_path: Path) -> None:
+    chosen = settings(steps=3, warmup_steps=1)
+    network = build_network(chosen, None)
+    shortest = (network.minimum_samples + 2) / 16_000
+    files = write_tones(tmp_path, [1.0, 1.1, 1.2])
+    short = [SpeechFile(tmp_path / "missing.wav", 0.0, shortest - 0.0001)]
+    exactly = write_tones(tmp_path / "exactly", [shortest])
+    state = tmp_path / "state.pt"
+    task = Work([*files, *short], [*exactly, *short], torch.device("cpu"), state, "a")
+    measurements = train(network, chosen, task, print)
+    assert all(math.isfinite(each.held_out_loss) for each in measurements)
+
+
+@pytest.mark.parametrize("which", ["training", "held_out"])
+def test_speech_without_a_usable_recording_is_an_error(tmp_path: Path, which: str) -> None:
+    """Batches of no recordings would never end."""
+    task = work(tmp_path)
+    short = [SpeechFile(tmp_path / "short.wav", 0.0, 0.01)] * 3
+    task = dataclasses.replace(task, **{which: short})
+    kind = which.replace("_", "-")
+    with pytest.raises(UserError, match=f"none of the 3 {kind} recordings has the 0.0"):
+        train(build_network(settings(), None), settings(), task, print)
+
+
+def test_crops_shorter_than_a_prediction_are_an_error(tmp_path: Path) -> None:
+    keys = KEYS.model_copy(update={"offset": 120})
+    chosen = settings(architecture=keys)
+    with pytest.raises(UserError, match=r"crop_seconds is 1\.0, and a prediction of this network"):
+        train(build_network(chosen, None), chosen, work(tmp_path), print)
+
+
+def test_recordings_much_longer_than_a_crop_are_trained_on(tmp_path: Path) -> None:
+    files = write_tones(tmp_path, [25.0, 3.0])
+    chosen = settings(steps=4, warmup_steps=1)
+    task = Work(files[:1], files[1:], torch.device("cpu"), tmp_path / "state.pt", "a")
+    measurements = train(build_network(chosen, None), chosen, task, print)
+    assert measurements[-1].hours == pytest.approx(
+        15.5 / 3600, rel=0.05
+    )  # the last of 25 crops is alone
+
+
+def test_measurements_do_not_change_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, weights = run(tmp_path, steps=12)
+    monkeypatch.setattr(trainer, "MEASUREMENTS", 2)
+    monkeypatch.setattr(trainer, "_HELD_OUT_BATCHES", 3)
+    seldom, others = run(tmp_path, steps=12)
+    assert [each.step for each in seldom] == [0, 6, 12]
+    assert len(measured) == 13
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    losses = [each.loss for each in measured[1:7]]
+    assert seldom[1].loss == pytest.approx(sum(losses) / 6, rel=0.05)
+
+
+def one_step(folder: Path, **changes: Any) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
+    """Return the weights after one step with the whole learning rate, and its gradients."""
+    chosen = settings(steps=6, warmup_steps=0, **changes)
+    network = build_network(chosen, None)
+    training = trainer._Run(network, chosen, work(folder), trainer.Processes(0, 1))
+    _, batches = next(iter(training.batches(0, 2)))
+    training.train_step(0, batches)
+    gradients = [each.grad for each in network.parameters() if each.grad is not None]
+    return network.state_dict(), gradients
+
+
+def test_gradients_are_clipped_to_their_norm(tmp_path: Path) -> None:
+    _, free = one_step(tmp_path)
+    norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in free]))
+    assert norm > 0.01
+    _, clipped = one_step(tmp_path, gradient_clip=0.01)
+    for gradient, shorter in zip(free, clipped, strict=True):
+        torch.testing.assert_close(shorter, gradient * (0.01 / norm), rtol=1e-3, atol=1e-9)
+    _, unchanged = one_step(tmp_path, gradient_clip=100.0)
+    assert all(torch.equal(one, other) for one, other in zip(free, unchanged, strict=True))
+
+
+def test_weight_decay_shrinks_the_weights_as_adamw_does(tmp_path: Path) -> None:
+    chosen = settings(steps=6, warmup_steps=0)
+    before = build_network(chosen, None).state_dict()
+    plain, _ = one_step(tmp_path)
+    decayed, _ = one_step(tmp_path, weight_decay=0.5)
+    for name, value in before.items():  # AdamW: the weight is scaled before the step of Adam
+        torch.testing.assert_close(decayed[name], plain[name] - 0.01 * 0.5 * value)
+
+
+def test_bfloat16_gives_nearly_the_same_training(tmp_path: Path) -> None:
+    exact, weights = run(tmp_path, steps=12)
+    rounded, others = run(tmp_path, steps=12, precision="bfloat16")
+    assert any(not torch.equal(weights[name], others[name]) for name in weights)
+    assert all(value.dtype == torch.float32 for value in others.values())
+    for one, other in zip(exact, rounded, strict=True):
+        assert other.held_out_loss == pytest.approx(one.held_out_loss, abs=0.05)

@@ -303,7 +303,7 @@ def undefined_fields(specification: dict[str, Any]) -> set[str]:
 def test_charts_use_columns_of_their_data(tmp_path: Path) -> None:
     study = read_study(write_results(tmp_path), tmp_path / "checks.json")
     charts = [chart for section in RESULT_SECTIONS for chart in section.charts]
-    assert len(charts) == 8
+    assert len(charts) == 10
     for chart in charts:
         assert undefined_fields(chart(study).to_dict()) == set()
 
@@ -336,6 +336,7 @@ def test_missing_sections_are_listed_with_the_reason(tmp_path: Path) -> None:
         assert f'<li id="{name}">' in text
     assert "see <code>robustness</code> in the configuration" in text
     assert "No experiment of this study has layer weights" in text
+    assert "This study pre-trains no network; see <code>checkpoints</code>" in text
 
 
 def test_names_and_notes_are_never_markup(page: str) -> None:

@@ -5,6 +5,7 @@ Each check raises `ValueError` with a sentence that says what to change.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,6 +234,7 @@ def _check_pretraining(study: Study) -> None:
             key = f"checkpoints.{name}.speech.root"
             _check_generated_folder(study, key, settings.speech.root)
         _check_continues(study, name)
+    _check_generated_folders_differ(study)
     for name, representation in study.representations.items():
         for checkpoint in study.checkpoints_of(name):
             settings = study.pretraining_of(checkpoint)
@@ -244,8 +246,29 @@ def _check_pretraining(study: Study) -> None:
                 )
 
 
+def _check_generated_folders_differ(study: Study) -> None:
+    """Check that no folder of generated speech is, or contains, another one with other speech."""
+    generated: list[tuple[str, Any]] = [
+        (f"checkpoints.{name}.speech.root", settings.speech)
+        for name in study.checkpoints
+        if (settings := study.pretraining_of(name)) is not None
+        and isinstance(settings.speech, DemoSpeech)
+    ]
+    if isinstance(study.corpus, DemoCorpus):
+        generated.insert(0, ("corpus.root", study.corpus))
+    for (key, speech), (other_key, other) in itertools.combinations(generated, 2):
+        root, other_root = Path(speech.root).resolve(), Path(other.root).resolve()
+        if speech != other and (
+            root in (other_root, *other_root.parents) or other_root in root.parents
+        ):
+            raise ValueError(
+                f"{key} and {other_key} are {speech.root} and {other.root}, and each would replace "
+                "the speech of the other; name folders that do not contain each other"
+            )
+
+
 def _check_continues(study: Study, name: str) -> None:
-    """Check that a checkpoint does not continue from itself."""
+    """Check that a checkpoint continues from the same network, and not from itself."""
     chain, current = [name], study.pretraining_of(name)
     while current is not None and current.continue_from in study.checkpoints:
         if current.continue_from in chain:
@@ -255,6 +278,15 @@ def _check_continues(study: Study, name: str) -> None:
             )
         chain.append(current.continue_from)
         current = study.pretraining_of(current.continue_from)
+    settings: Any = study.checkpoints[name]
+    initial: Any = study.pretraining_of(settings.continue_from or "")
+    if initial is None:
+        return
+    if initial.pretrain != settings.pretrain:
+        raise ValueError(
+            f"checkpoints.{name} is a {settings.pretrain} and continues from "
+            f"{settings.continue_from}, which is a {initial.pretrain}; correct one of them"
+        )
 
 
 def _check_test_corpora(study: Study) -> None:

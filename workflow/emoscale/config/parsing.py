@@ -113,5 +113,7 @@ def _keys(location: Sequence[Key], value: Any) -> list[Key]:
         inner = value[location[0]]
     except (KeyError, IndexError, TypeError):
         return without
+    if isinstance(inner, str) and [inner] == [*location[1:2]]:
+        return without  # names of kinds: pretrain, and within it wav2vec
     keys = [location[0], *_keys(location[1:], inner)]
     return without if without[-1:] == [location[-1]] != keys[-1:] else keys

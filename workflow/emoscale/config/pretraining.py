@@ -324,6 +324,27 @@ _WAV2VEC2_SIZES: Mapping[str, Any] = {
 """Values of `Wav2Vec2Config` from which the amount of work is estimated."""
 
 
+def _check_sizes(values: Mapping[str, Any]) -> None:
+    """Check the values that the estimate needs; transformers checks all when it builds a network.
+
+    transformers is not imported, because planning must be fast.
+    """
+    for key, default in _WAV2VEC2_SIZES.items():
+        value = values[key]
+        numbers = value if isinstance(default, list) and isinstance(value, list) else [value]
+        is_list = isinstance(value, list) == isinstance(default, list)
+        if not is_list or not all(type(number) is int and number > 0 for number in numbers):
+            expected = "a list of numbers" if isinstance(default, list) else "a number"
+            raise ValueError(f"{key} is {value}; it must be {expected} above 0")
+    keys = ("conv_dim", "conv_kernel", "conv_stride")
+    layers = [len(values[key]) for key in keys]
+    if len(set(layers)) > 1:
+        raise ValueError(
+            "conv_dim, conv_kernel and conv_stride have {}, {} and {} layers; give each the same "
+            "number".format(*layers)
+        )
+
+
 class Wav2Vec2Pretraining(PretrainingSettings):
     """wav2vec 2.0 (Baevski et al. 2020) that the study pre-trains."""
 
@@ -343,6 +364,7 @@ class Wav2Vec2Pretraining(PretrainingSettings):
             for key, value in _WAV2VEC2_FIXED.items():
                 if architecture.get(key, value) != value:
                     raise ValueError(f"{key} must be {json.dumps(value)} in pre-training")
+            _check_sizes({**_WAV2VEC2_SIZES, **architecture})
         return architecture
 
     def configuration(self) -> dict[str, Any]:

@@ -359,35 +359,37 @@ class Study(Settings):
         Returns
         -------
         dict
-            Name of the twin by experiment. The two differ in the number of pre-training steps only.
+            Name of the twin by experiment. The two differ in the pre-training only, and the
+            network of the twin has random weights.
         """
-        described = {name: self._without_steps(name) for name in self.experiments}
+        described = {name: self._without_pretraining(name) for name in self.experiments}
         untrained = {
             canonical_json(description): name
-            for name, (description, steps) in described.items()
-            if steps == [0]
+            for name, (description, are_random) in described.items()
+            if are_random == [True]
         }
         return {
             name: untrained[canonical_json(description)]
-            for name, (description, steps) in described.items()
-            if steps and 0 not in steps and canonical_json(description) in untrained
+            for name, (description, are_random) in described.items()
+            if are_random and not any(are_random) and canonical_json(description) in untrained
         }
 
-    def _without_steps(self, experiment: str) -> tuple[list[Any], list[int]]:
-        """Return an experiment's settings without pre-training, and the steps of its networks."""
+    def _without_pretraining(self, experiment: str) -> tuple[list[Any], list[bool]]:
+        """Return an experiment's settings, and whether its networks have random weights."""
         settings = self.experiments[experiment]
-        described: list[Any] = [settings.model, self.training_of(experiment).model_dump()]
-        steps: list[int] = []
+        training = self.training_of(experiment).model_dump()
+        described: list[Any] = [settings.model, training, settings.search]
+        are_random: list[bool] = []
         for reference in settings.representations:
             name, layer = reference_parts(reference)
             values = self.representations[name].model_dump(mode="json")
             for key in getattr(self.representations[name], "checkpoint_keys", ()):
                 pretraining = self.pretraining_of(values[key])
                 if pretraining is not None:
-                    steps.append(pretraining.steps)
+                    are_random.append(not pretraining.steps and pretraining.continue_from is None)
                     values[key] = pretraining.network()
             described.append([values, layer])
-        return described, steps
+        return described, are_random
 
     def protocol_settings(self) -> str:
         """Return the settings of folds and training orders, as JSON."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from emoscale.audio.decoding import SAMPLE_RATE, Waveform, read_waveform
+from emoscale.runtime.errors import AudioError, UserError
 
 _LENGTH_NOISE = 0.1
 """Standard deviation of the noise on lengths that batches are sorted by, relative to the length:
@@ -58,7 +59,7 @@ def plan_batches(
     Parameters
     ----------
     files : sequence of SpeechFile
-        The recordings.
+        The recordings, at least one.
     batch_seconds : float
         Largest sum of the durations in a batch, unless it has one crop only.
     crop_seconds : float
@@ -130,7 +131,7 @@ def read_batch(batch: Sequence[Crop]) -> Tensor:
 
     Raises
     ------
-    AudioError
+    UserError
         If a file cannot be read.
     """
     return torch.from_numpy(np.stack([_read_crop(crop) for crop in batch]))
@@ -138,5 +139,8 @@ def read_batch(batch: Sequence[Crop]) -> Tensor:
 
 def _read_crop(crop: Crop) -> Waveform:
     end = crop.start + (crop.samples + 1) / SAMPLE_RATE
-    waveform = read_waveform(crop.path, crop.start, end)[: crop.samples]
+    try:
+        waveform = read_waveform(crop.path, crop.start, end)[: crop.samples]
+    except AudioError as error:
+        raise UserError(f"{error}; the speech changed since it was read: run again") from None
     return np.pad(waveform, (0, crop.samples - len(waveform)))  # resampling may omit a sample

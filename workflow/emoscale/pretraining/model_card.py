@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from emoscale.config.pretraining import DemoSpeech, PretrainingSettings
@@ -33,12 +34,13 @@ def weights_description(settings: Any, speech: Mapping[str, Any] | None) -> str:
     str
         Such as ``wav2vec pre-trained on 3.1 hours of speech, 20,000 steps``.
     """
+    initial = None if settings.continue_from is None else Path(settings.continue_from).name
     if speech is None or not settings.steps:
-        if settings.continue_from is None:
+        if initial is None:
             return f"untrained: random weights of seed {settings.seed}"
-        return f"copy of {settings.continue_from}"
+        return f"copy of {initial}"
     kind = "synthetic speech" if isinstance(settings.speech, DemoSpeech) else "speech"
-    continued = f", from {settings.continue_from}" if settings.continue_from else ""
+    continued = "" if initial is None else f", from {initial}"
     hours = speech["hours"] - speech["held_out_hours"]
     amount = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
     steps = f"{settings.steps:,} steps"

@@ -27,7 +27,7 @@ from emoscale.audio.utterances import prefetch
 from emoscale.config.pretraining import PretrainingSettings
 from emoscale.pretraining.contrastive import ObjectiveSum
 from emoscale.pretraining.crops import SpeechFile, plan_batches, read_batch
-from emoscale.runtime.errors import UserError
+from emoscale.runtime.errors import UserError, error_summary
 from emoscale.runtime.files import atomic_path
 
 SECONDS_BETWEEN_SAVES = 120.0
@@ -174,7 +174,8 @@ def train(
     Raises
     ------
     UserError
-        If there are more processes than parts of a batch, or the loss is no longer finite.
+        If there are more processes than parts of a batch, the crops or all recordings are too
+        short, a recording cannot be read, or the loss is no longer finite.
     """
     processes, parts = Processes.current(), parts_of_step(settings)
     if processes.count > parts:
@@ -183,7 +184,7 @@ def train(
             "(batch_seconds / micro_batch_seconds); lower one of them"
         )
     run = _Run(network, settings, work, processes)
-    run.restore()
+    run.restore(report)
     if run.step == 0:
         run.measure()
     progress = _Progress(run, report)
@@ -227,7 +228,7 @@ class _Run:
         settings = self.settings
         plan = plan_batches(
             self._usable(self.work.training),
-            settings.micro_batch_seconds,
+            settings.batch_seconds / parts,
             settings.crop_seconds,
             settings.seed,
         )
@@ -245,8 +246,21 @@ class _Run:
                 step_batches = []
 
     def _usable(self, files: Sequence[SpeechFile]) -> list[SpeechFile]:
+        """Return the recordings that are long enough for a prediction."""
         shortest = (self.network.minimum_samples + 2) / SAMPLE_RATE
-        return [file for file in files if file.seconds >= shortest]
+        if self.settings.crop_seconds < shortest:
+            raise UserError(
+                f"crop_seconds is {self.settings.crop_seconds}, and a prediction of this network "
+                f"needs {shortest:.3f} s; raise crop_seconds, or change the architecture"
+            )
+        usable = [file for file in files if file.seconds >= shortest]
+        if not usable:
+            kind = "held-out" if files is self.work.held_out else "training"
+            raise UserError(
+                f"none of the {len(files):,} {kind} recordings has the {shortest:.3f} s that a "
+                "prediction of this network needs; add longer ones, or change the architecture"
+            )
+        return usable
 
     def train_step(self, step: int, batches: Sequence[tuple[int, Tensor]]) -> None:
         """Compute one training step from this process's parts of the batch."""
@@ -347,12 +361,19 @@ class _Run:
         with atomic_path(self.work.state) as temporary:
             torch.save(state, temporary)
 
-    def restore(self) -> None:
-        """Continue from the saved state, if it is of this training."""
+    def restore(self, report: Callable[[str], None]) -> None:
+        """Continue from the saved state, if it is of this training and not damaged."""
         if not self.work.state.is_file():
             return
-        state = torch.load(self.work.state, map_location=self.work.device, weights_only=True)
-        if state["identity"] != self.work.identity:
+        try:
+            state = torch.load(self.work.state, map_location=self.work.device, weights_only=True)
+            identity = state["identity"]
+        except Exception as error:  # torch raises many types for damaged files
+            report(
+                f"{self.work.state} is damaged ({error_summary(error)}); the training begins again"
+            )
+            return
+        if identity != self.work.identity:
             return
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -282,12 +282,13 @@ def _pretraining(study: Study) -> list[Markup]:
         points = 100 * pair["difference"]
         low, high = pair["difference_low"], pair["difference_high"]
         sentence = Markup(
-            "What did learning without labels save? Pre-trained, {} has {} than untrained ({}), on "
-            "average over {} ({})"
+            "What did learning without labels save? Pre-trained, {} has {} than untrained ({}), "
+            "{} {} ({})"
         ).format(
             mark_name(experiment),
             strong(f"{abs(points):.1f} points {'more' if points >= 0 else 'less'} UA"),
             mark_name(twin),
+            "on average over" if len(pair["sizes"].split()) > 1 else "with",
             format_count(len(pair["sizes"].split()), "training size"),
             format_interval(pair, "difference", unit=" points") or "no confidence interval",
         )

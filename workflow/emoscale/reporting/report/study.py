@@ -119,8 +119,9 @@ class Study:
     @cached_property
     def random_weights(self) -> list[str]:
         """The experiments whose representations come from networks with random weights."""
+        # At the start of a description: a checkpoint's name may be any word.
         untrained = self.scores.filter(
-            pl.col("pretrained_weights").str.contains("untrained|random")
+            pl.col("pretrained_weights").str.contains("(^|[,;] )untrained: ")
         )
         return untrained["experiment"].unique(maintain_order=True).to_list()
 
