@@ -7,7 +7,6 @@ from emoscale.config.resources import pretraining_memory, pretraining_seconds
 from emoscale.pretraining.objectives import OBJECTIVES
 from emoscale.pretraining.speech import speech_digest
 
-PREPROCESSES = STUDY.execution.pretraining_processes
 PROCESSES = STUDY.execution.pretraining_processes
 ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
 # Of these, the checkpoints that experiments use, and those that they continue from.
@@ -43,6 +42,11 @@ def speech_content(checkpoint):
         return speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
     except UserError as error:
         raise WorkflowError(f"checkpoints.{checkpoint}.speech: {error}") from None
+
+
+# Now and not when a step needs it, so that a mistake is reported as one sentence.
+for name in USED:
+    speech_content(name)
 
 
 def readers_of(speech):
