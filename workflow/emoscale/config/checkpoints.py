@@ -93,7 +93,7 @@ CheckpointSettings = Annotated[
 def source_of(settings: Any) -> str:
     """Return the settings that determine the weights: not their digest, nor how speech is read.
 
-    Pre-training depends on the table of its speech, not on the settings that the table is read with.
+    Pre-training depends on the table of its speech, not on the settings that table is read with.
 
     Parameters
     ----------
