@@ -76,6 +76,7 @@ def main(
         identity = digest(
             [
                 *(source_of(parsed), summary["digest"], versions, device_name(chosen)),
+                table.filter("held_out")["utterance"].sort().to_list(),
                 code_digest(Path(__file__), OBJECTIVES[parsed.pretrain]),
                 initial and _sha256(initial),
             ]
@@ -126,6 +127,12 @@ def _join_processes(device: str) -> tuple[bool, torch.device]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return True, chosen
     if chosen.type == "cuda":
+        gpus = torch.cuda.device_count()
+        if int(os.environ["LOCAL_WORLD_SIZE"]) > gpus:
+            raise UserError(
+                f"execution.pretraining_processes is {os.environ['LOCAL_WORLD_SIZE']}, and there "
+                f"are {gpus} GPUs here; lower it, or request more"
+            )
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
