@@ -208,7 +208,7 @@ def test_replaced_weights_rerun_their_extraction(
             "representations.vq.checkpoint",
             "vq_.pt",
             r"the configuration: representations\.vq\.checkpoint: vq_\.pt does not exist and is "
-            r"not listed under checkpoints \(available: file, hub, untrained\); correct it, or "
+            r"not listed under checkpoints \(available: [\w, ]+\); correct it, or "
             r"list the model there \(.*study\.yaml, line \d+\)",
         ),
         (
