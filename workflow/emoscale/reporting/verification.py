@@ -157,9 +157,11 @@ def _pretraining_of(record: CheckpointRecord) -> type[PretrainingSettings] | Non
 def _weights_errors(features: InputRecord, folder: Path) -> Iterator[str]:
     for key in getattr(features.settings, "checkpoint_keys", ()):
         path = folder / "checkpoints" / f"{getattr(features.settings, key)}.json"
-        record = read_checkpoint_record(path) if path.exists() else None
-        pretrained = record is not None and _pretraining_of(record) is not None
-        if pretrained and features.checkpoint_sha256 != record.sha256:
+        if not path.exists():
+            continue
+        record = read_checkpoint_record(path)
+        pretrained = _pretraining_of(record) is not None
+        if pretrained and record.sha256 != features.checkpoint_sha256:
             yield f"was trained with other weights than those of {path}; run the study again"
 
 
