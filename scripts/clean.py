@@ -1,14 +1,15 @@
 """List files that the study's configuration no longer produces, and remove them on confirmation.
 
 These are features, perturbed audio, folds, runs, predictions and logs in the study's results folder
-that Snakemake does not track (`snakemake --list-untracked`). Run it in the folder where Snakemake
-is run.
+that Snakemake does not track (`snakemake --list-untracked`), and checkpoints that the configuration
+does not list, with the states of their pre-training. Run it in the folder where Snakemake is run.
 """
 
 import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -22,6 +23,9 @@ SNAKEFILE = Path(__file__).resolve().parent.parent / "Snakefile"
 CLEANED_FOLDERS = ("features", "perturbed", "protocol", "runs", "robustness", "logs")
 """Folders of a study that contain only outputs of rules; hidden files are caches and remain."""
 
+CHECKPOINT_FOLDERS = ("checkpoints", ".pretraining")
+"""Folders with one file or folder per checkpoint, which has its name."""
+
 
 @click.command(help=__doc__)
 @click.option(
@@ -33,12 +37,14 @@ CLEANED_FOLDERS = ("features", "perturbed", "protocol", "runs", "robustness", "l
 @click.option("--dry-run", is_flag=True, help="List the files without removing them.")
 @report_user_errors
 def main(configfile: Path, dry_run: bool) -> None:
-    folder = Path(os.path.relpath(parse_study(read_configuration_file(configfile)).folder))
+    study = parse_study(read_configuration_file(configfile))
+    folder = Path(os.path.relpath(study.folder))
     if ".." in folder.parts:
         raise ConfigurationError(
             f"{folder} is outside the current folder; run this program where Snakemake is run"
         )
     stale = [path for path in untracked_files(configfile) if _is_cleaned(path, folder)]
+    stale += checkpoint_files(folder, study.checkpoints)
     if not stale:
         click.echo(f"nothing to remove: the configuration produces all files in {folder}")
         return
@@ -85,12 +91,44 @@ def untracked_files(configfile: Path) -> list[Path]:
     return [Path(line) for line in process.stdout.splitlines()]
 
 
+def checkpoint_files(folder: Path, listed: Collection[str]) -> list[Path]:
+    """Return the files of checkpoints that the configuration does not list.
+
+    A checkpoint that is listed but not used by an experiment may have been pre-trained for days.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the study.
+    listed : collection of str
+        Names under `checkpoints`.
+
+    Returns
+    -------
+    list of Path
+        Records, models, tables and saved states.
+    """
+    stale = [
+        path
+        for name in CHECKPOINT_FOLDERS
+        for path in sorted((folder / name).glob("*"))
+        if path.name.removesuffix(".json").removesuffix(".pt") not in listed
+    ]
+    files = [file for path in stale for file in (path, *sorted(path.rglob("*")))]
+    return [file for file in files if file.is_file() and not _is_linked(file, folder)]
+
+
 def _is_cleaned(path: Path, folder: Path) -> bool:
     """Whether a path is in a cleaned folder of the study, without symbolic links in between."""
     if not any(path.is_relative_to(folder / name) for name in CLEANED_FOLDERS):
         return False
+    return not _is_linked(path, folder)
+
+
+def _is_linked(path: Path, folder: Path) -> bool:
+    """Whether a path in a folder is a symbolic link, or has one in between."""
     components = [path, *path.parents][: len(path.parts) - len(folder.parts) + 1]
-    return not any(component.is_symlink() for component in components)
+    return any(component.is_symlink() for component in components)
 
 
 if __name__ == "__main__":

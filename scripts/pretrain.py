@@ -127,6 +127,12 @@ def _join_processes(device: str) -> tuple[bool, torch.device]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return True, chosen
     if chosen.type == "cuda":
+        gpus = torch.cuda.device_count()
+        if int(os.environ["LOCAL_WORLD_SIZE"]) > gpus:
+            raise UserError(
+                f"execution.pretraining_processes is {os.environ['LOCAL_WORLD_SIZE']}, and there "
+                f"are {gpus} GPUs here; lower it, or request more"
+            )
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     # Gradients are on the GPU; losses and decisions are on the CPU.

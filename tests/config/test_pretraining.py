@@ -232,6 +232,15 @@ def test_the_source_of_weights_is_no_path() -> None:
             "checkpoints.a.architecture: Input should be 'small' or 'wav2vec_large'",
         ),
         ({"a": {**TRAINED, "stpes": 3}}, "checkpoints.a: unknown key stpes"),
+        ({"a": {**TRAINED, "held_out": 0.0}}, "checkpoints.a.held_out"),
+        (
+            {"a": {**TRAINED, "architecture": {"num_negatives": 0}}},
+            "num_negatives and cross_sample_negatives are both 0; raise one",
+        ),
+        (
+            {"a": {**TRAINED, "architecture": {"conv_aggregator_layers": [[512, 3, 2]]}}},
+            "conv_aggregator_layers has a stride other than 1",
+        ),
         ({"a": {"pretrain": "hubert", "steps": 0}}, "checkpoints.a.pretrain: hubert is not known"),
         (
             {"a": {**TRAINED, "speech": {"reader": "folder", "root": "x", "speaker_pattern": "["}}},

@@ -12,6 +12,7 @@ from emoscale.runtime.provenance import (
     code_digest,
     digest,
     package_versions,
+    source_digests,
 )
 
 
@@ -69,20 +70,7 @@ def test_imported_modules_are_part_of_the_digest(tmp_path: Path) -> None:
 
 
 def test_extraction_is_independent_of_training_code(project: Path) -> None:
-    from emoscale.runtime import provenance
-
-    names: set[str] = set()
-    original = provenance._source_name
-
-    def record_name(path: Path) -> str:
-        names.add(original(path))
-        return original(path)
-
-    provenance._source_name = record_name
-    try:
-        code_digest(project / "scripts" / "extract_features.py")
-    finally:
-        provenance._source_name = original
+    names = source_digests(project / "scripts" / "extract_features.py")
     assert "store/extraction.py" in names
     assert not [name for name in names if name.startswith(("training", "models", "protocol"))]
 

@@ -10,19 +10,50 @@ import pytest
 
 from tests.audit.speech import write_corpus
 from tests.conftest import PROJECT
-from tests.workflow.small_study import ROWS, STUDY, environment, write_config
+from tests.workflow.small_study import ROWS, environment, write_config
+from tests.workflow.small_study import STUDY as SMALL
+
+PRETRAINED = {
+    "pretrain": "wav2vec",
+    "speech": {"reader": "folder", "root": "recordings"},
+    "steps": 1000,
+}
+STUDY = {
+    **SMALL,
+    "checkpoints": {"learned": PRETRAINED, "unused": PRETRAINED},
+    "representations": {
+        **SMALL["representations"],
+        "learned": {"kind": "wav2vec", "checkpoint": "learned"},
+    },
+    "experiments": {
+        **SMALL["experiments"],
+        "learned": {"representations": ["learned"], "model": "svm"},
+    },
+}
+"""One pre-trained checkpoint is used, the other is listed only."""
 
 STALE = {
     "features/old/00.h5",
     "features/mfcc/07.h5",  # from a study with more shards
     "runs/mfcc/fold9/all/run.json",
     "logs/extract_features/old/00.log",
+    "checkpoints/old.json",
+    "checkpoints/old/model/wav2vec.pt",
+    "checkpoints/old/model/.snakemake_timestamp",
+    "checkpoints/old/speech.parquet",
+    ".pretraining/old.pt",
 }
 CURRENT = {
     "features/mfcc/00.h5",
     "runs/mfcc/fold1/all/predictions.parquet",
     "runs/mfcc/fold1/all/.cache",
     "logs/extract_features/mfcc/00.log",
+    "checkpoints/learned.json",
+    "checkpoints/learned/model/wav2vec.pt",
+    "checkpoints/learned/history.parquet",
+    "checkpoints/unused/model/wav2vec.pt",
+    ".pretraining/learned.pt",
+    ".pretraining/unused.pt",
     "corpus/notes.txt",
     "thoughts.txt",
 }
@@ -65,6 +96,7 @@ def test_stale_files_are_removed_after_confirmation(study: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert files(study) == CURRENT
     assert not (study / "results" / "small" / "features" / "old").exists()
+    assert not (study / "results" / "small" / "checkpoints" / "old").exists()
     assert "nothing to remove" in clean(study, "").stdout
 
 
@@ -81,8 +113,10 @@ def test_targets_of_links_stay(study: Path) -> None:
     (outside / "00.h5").write_text("something")
     link = study / "results" / "small" / "features" / "link.h5"
     link.symlink_to(outside / "00.h5")
+    (study / "results" / "small" / "checkpoints" / "linked").symlink_to(outside)
     assert clean(study, "y\n").returncode == 0
     assert link.is_symlink()
+    assert (outside / "00.h5").exists()
 
 
 def test_nothing_is_removed_when_planning_fails(study: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from emoscale.config.resources import BUCKETS
 from tests.audit.speech import write_corpus
 from tests.conftest import PROJECT
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
+from tests.workflow.touched_study import TouchedStudy
 
 
 def test_the_slurm_profile_includes_the_default_profile() -> None:
@@ -70,3 +72,50 @@ def test_500_small_cells_are_at_most_40_jobs(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout
     assert re.search(r"^train +500$", ran.stdout, flags=re.MULTILINE)
     assert 0 < len(re.findall(r"Group job train_\w+", ran.stdout)) <= 40
+
+
+def test_a_pre_training_on_several_gpus_is_one_job_on_one_node(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without `nodes`, SLURM may choose GPUs of several nodes, and torchrun uses those of one."""
+    profile = yaml.safe_load((PROJECT / "profiles" / "slurm" / "config.yaml").read_text())
+    assert profile["default-resources"]["nodes"] == 1
+    assert "gpu" not in {each.partition("=")[0] for each in profile["resources"]}
+    partitions = yaml.safe_load((PROJECT / "profiles" / "slurm" / "partitions.yaml").read_text())
+    limits = partitions["partitions"]["gpu"]
+    (tmp_path / "unlabelled").mkdir()
+    (tmp_path / "unlabelled" / "a.wav").write_text("")
+    write_corpus(tmp_path / "recordings", ROWS)
+    study = {
+        **STUDY,
+        "execution": {"device": "cuda", "pretraining_processes": 4},
+        "checkpoints": {
+            name: {
+                "pretrain": "wav2vec",
+                "architecture": "wav2vec_large",
+                "speech": {"reader": "folder", "root": "unlabelled"},
+                "steps": steps,
+            }
+            for name, steps in (("untrained", 0), ("learned", 100_000))
+        },
+        "representations": {
+            name: {"kind": "wav2vec", "checkpoint": name} for name in ("untrained", "learned")
+        },
+        "experiments": {
+            name: {"representations": [name], "model": "svm"} for name in ("untrained", "learned")
+        },
+    }
+    with caplog.at_level(logging.INFO):
+        TouchedStudy(tmp_path, study).plan()
+    records = [vars(record) for record in caplog.records]
+    jobs = {
+        record["wildcards"]["checkpoint"]: {**record["resources"], "threads": record["threads"]}
+        for record in records
+        if record.get("rule_name") == "pretrain"
+    }
+    learned, untrained = jobs["learned"], jobs["untrained"]
+    assert (learned["threads"], learned["gpu"], learned["device"]) == (4, 4, "cuda")
+    assert learned["gpu"] <= limits["max_gpu"]
+    assert learned["mem_mb"] <= limits["max_mem_mb"]
+    assert learned["runtime"] <= 24 * 60 * int(limits["max_runtime"].removesuffix("d"))
+    assert (untrained["threads"], untrained["gpu"], untrained["device"]) == (1, 0, "cpu")

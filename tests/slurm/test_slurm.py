@@ -51,11 +51,18 @@ LIMITS = ("label_corpus:mem_mb=50*20**(attempt-1)", "index_features:runtime=atte
 """Limits that are too low at first and grow with each attempt, as those of the rules do."""
 DEVICES = """
 rule all:
-    input: "gpu.txt", "cpu.txt", expand("{number}.device", number=range(4))
+    input: "gpu.txt", "gpus.txt", "cpu.txt", expand("{number}.device", number=range(4))
 rule one_gpu:
     output: "gpu.txt"
     resources: gpu=1
     shell: "echo devices=$CUDA_VISIBLE_DEVICES > {output}"
+rule two_gpus:
+    output: "gpus.txt"
+    threads: 2
+    resources: gpu=2
+    shell:
+        "torchrun --standalone --nproc-per-node=2 join.py;"
+        " cat rank*.txt > {output}; echo devices=$CUDA_VISIBLE_DEVICES >> {output}"
 rule no_gpu:
     output: "cpu.txt"
     shell: "echo devices=${{CUDA_VISIBLE_DEVICES:-}} > {output}"
@@ -69,6 +76,15 @@ rule train:
         " test $(ls *.begun | wc -l) = 4; echo $CUDA_VISIBLE_DEVICES > {output}"
 """
 """A workflow with four trainings, each of which waits until all have started."""
+JOIN = """
+import os, pathlib, torch.distributed
+torch.distributed.init_process_group("gloo")
+rank, cores = torch.distributed.get_rank(), os.environ["SLURM_CPUS_PER_TASK"]
+pathlib.Path(f"rank{rank}.txt").write_text(
+    f"process {rank} of {torch.distributed.get_world_size()} on {cores} cores\\n"
+)
+"""
+"""A program that is started like a pre-training with two processes."""
 GPU_SHARD_RESOURCES = ("train:gpu=0", "train:gres='shard:1'", "train:slurm_partition=gpu")
 SHORT_WAITS = (
     *("--slurm-init-seconds-before-status-checks", "1", "--max-jobs-per-timespan", "20/1s"),
@@ -222,16 +238,23 @@ def test_faults_do_not_change_the_results(cluster: Cluster, expected: Path, tmp_
 def test_jobs_run_on_gpu_partitions_and_share_gpus(cluster: Cluster, tmp_path: Path) -> None:
     """Four trainings run at once on two GPUs, as docs/tutorials/cluster.md describes."""
     snakefile = tmp_path / "Snakefile"
-    snakefile.write_text(DEVICES)
+    torchrun = str(Path(sys.executable).with_name("torchrun"))
+    snakefile.write_text(DEVICES.replace("torchrun", torchrun))
+    (tmp_path / "join.py").write_text(JOIN)
     config = write_config(tmp_path, {"study": "none"})
     with running(
         tmp_path, config, "--set-resources", *GPU_SHARD_RESOURCES, snakefile=snakefile
     ) as run:
         wait_for_success(run, tmp_path, 300)
     assert (tmp_path / "gpu.txt").read_text() in {"devices=0\n", "devices=1\n"}
+    assert (tmp_path / "gpus.txt").read_text().splitlines() == [
+        "process 0 of 2 on 2 cores",
+        "process 1 of 2 on 2 cores",
+        "devices=0,1",
+    ]
     assert (tmp_path / "cpu.txt").read_text() == "devices=\n"
     assert {path.read_text().strip() for path in tmp_path.glob("*.device")} <= {"0", "1"}
     listed = cluster.command("squeue", "--noheader", "--states=all", "--format=%k %P %Z")
     jobs = [line.split()[:2] for line in listed.splitlines() if line.endswith(str(tmp_path))]
     partitions = {name_of(comment): partition for comment, partition in jobs}
-    assert partitions == {"no_gpu": "cpu", "one_gpu": "gpu", "train": "gpu"}
+    assert partitions == {"no_gpu": "cpu", "one_gpu": "gpu", "two_gpus": "gpu", "train": "gpu"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from tests.workflow.test_study import STUDY, Checkout
 pytestmark = pytest.mark.slow
 SMALL: dict[str, Any] = copy.deepcopy(STUDY)
 SMALL["sizes"] = ["all"]
+SMALL["checkpoints"] = {"tiny": {"pretrain": "wav2vec2", "steps": 0}}
 SMALL["robustness"] = {
     "experiments": ["mfcc"],
     "conditions": {"loud": {"noise": "white", "snr_db": -5}},
@@ -109,6 +111,16 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "score": ("tables/scores.parquet", remove_row, "content does not match its digest"),
     "table": ("tables/published.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
     "input": ("tables/predictions.parquet", Path.unlink, "which is missing; run the study again"),
+    "pre-trained weights": (
+        "checkpoints/tiny/model/model.safetensors",
+        flip,
+        "is not the recorded checkpoint; remove the record and run again",
+    ),
+    "other record": (
+        "checkpoints/tiny.json",
+        lambda p: p.write_text(json.dumps({**json.loads(p.read_text()), "sha256": "0" * 64})),
+        "was trained with other weights than those of",
+    ),
     "checkpoint": ("checkpoints/tiny.json", lambda p: p.write_text("[]"), "is damaged"),
 }
 

@@ -50,7 +50,7 @@ class TouchedStudy:
         """Touch every output with Snakemake, which records parameters, inputs and code."""
         for output in [path for paths in self.pending().values() for path in paths]:
             path = self.folder / output
-            if path == self.folder / self.config["corpus"]["root"]:
+            if not path.suffix:  # generated audio, or a pre-trained model
                 path.mkdir(parents=True, exist_ok=True)
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,15 +78,22 @@ class TouchedStudy:
                 pending.setdefault(rule, []).append(output)
         return pending
 
+    def plan(self) -> None:
+        """Run Snakemake without executing anything: it logs each job with its resources."""
+        with self._graph(yaml.safe_dump(self.config), cores=8) as graph:
+            graph.execute_workflow(executor="dryrun", scheduling_settings=SchedulingSettings())
+
     @contextlib.contextmanager
-    def _graph(self, text: str, settings: DAGSettings | None = None) -> Iterator[Any]:
+    def _graph(
+        self, text: str, settings: DAGSettings | None = None, cores: int = 1
+    ) -> Iterator[Any]:
         path = self.folder / "study.yaml"
         path.write_text(text)
         working_folder = Path.cwd()
         try:
             with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
                 workflow = api.workflow(
-                    resource_settings=ResourceSettings(cores=1),
+                    resource_settings=ResourceSettings(cores=cores),
                     config_settings=ConfigSettings(configfiles=[path]),
                     snakefile=self.project / "Snakefile",
                     workdir=self.folder,

@@ -7,8 +7,6 @@ from emoscale.config.resources import pretraining_memory, pretraining_seconds
 from emoscale.pretraining.objectives import OBJECTIVES
 from emoscale.pretraining.speech import speech_digest
 
-PREPROCESSES = STUDY.execution.pretraining_processes
-PROCESSES = STUDY.execution.pretraining_processes
 ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
 # Of these, the checkpoints that experiments use, and those that they continue from.
 USED = list(
@@ -43,6 +41,11 @@ def speech_content(checkpoint):
         return speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
     except UserError as error:
         raise WorkflowError(f"checkpoints.{checkpoint}.speech: {error}") from None
+
+
+# Now and not when a step needs it, so that a mistake is reported as one sentence.
+for name in USED:
+    speech_content(name)
 
 
 def readers_of(speech):
@@ -83,22 +86,32 @@ def pretraining_device(wildcards):
     return STUDY.execution.device if wildcards.checkpoint in ON_SPEECH else "cpu"
 
 
+def pretraining_processes(wildcards):
+    return STUDY.execution.pretraining_processes if wildcards.checkpoint in ON_SPEECH else 1
+
+
+def pretraining_python(wildcards, input, output):
+    """Return the command that starts all processes of a pre-training, on one node."""
+    processes = pretraining_processes(wildcards)
+    several = ["torchrun", "--standalone", f"--nproc-per-node={processes}"]
+    return several if processes > 1 else ["python"]
+
+
 def pretraining_gpus(wildcards):
-    gpus = PROCESSES
-    return gpus if pretraining_device(wildcards) in GPU_DEVICES else 0
+    on_gpu = pretraining_device(wildcards) in GPU_DEVICES
+    return pretraining_processes(wildcards) if on_gpu else 0
 
 
-def pretraining_minutes(wildcards, attempt):
+def pretraining_minutes(wildcards):
+    """Return the time limit, of each attempt: a further one continues from the saved state."""
     settings = STUDY.pretraining_of(wildcards.checkpoint)
-    processes = PROCESSES
-    return minutes(
-        pretraining_seconds(settings, pretraining_device(wildcards)) / processes, attempt
-    )
+    seconds = pretraining_seconds(settings, pretraining_device(wildcards))
+    return minutes(seconds / pretraining_processes(wildcards))
 
 
 def pretraining_megabytes(wildcards, attempt):
     settings = STUDY.pretraining_of(wildcards.checkpoint)
-    return megabytes(PROCESSES * pretraining_memory(settings), attempt)
+    return megabytes(pretraining_processes(wildcards) * pretraining_memory(settings), attempt)
 
 
 GENERATED_SPEECH = {
@@ -186,7 +199,7 @@ rule pretrain:
     priority: 100
     conda:
         ENVIRONMENT
-    threads: PROCESSES
+    threads: pretraining_processes
     resources:
         mem_mb=pretraining_megabytes,
         runtime=pretraining_minutes,
@@ -199,13 +212,7 @@ rule pretrain:
         initial=untracked(initial_options),
         initial_content=initial_content,
         environment=untracked(lambda *_: [f"{k}={v}" for k, v in TRAINING_ENVIRONMENT.items()]),
-        python=untracked(
-            lambda wildcards, input, output: (
-                ["python"]
-                if PROCESSES == 1
-                else ["torchrun", "--standalone", f"--nproc-per-node={PROCESSES}"]
-            )
-        ),
+        python=pretraining_python,
         state=untracked(lambda wildcards, *_: f"{OUT}/.pretraining/{wildcards.checkpoint}.pt"),
         code=lambda wildcards: code_of(
             "pretrain.py", OBJECTIVES[STUDY.pretraining_of(wildcards.checkpoint).pretrain]

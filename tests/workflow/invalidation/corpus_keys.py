@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.workflow.invalidation.effects import (
+    AUDIO,
     CHECKPOINTS,
     CORPUS_NAME,
     EVERYTHING,
@@ -15,6 +16,7 @@ from tests.workflow.invalidation.effects import (
     jobs_of,
 )
 from tests.workflow.invalidation.row import (
+    AUDIO_TEXT,
     CORPUS_NAME_TEXT,
     LABELS_TEXT,
     METADATA_TEXT,
@@ -38,7 +40,7 @@ KEYS: dict[str, Row] = {
     "corpus(DemoCorpus).root": Row(
         "results/raw2",
         EVERYTHING - CHECKPOINTS | jobs_of("generate_demo"),
-        "everything except fetching checkpoints",
+        "everything except fetching and pre-training checkpoints",
         "corpus.root",
     ),
     **{
@@ -142,9 +144,9 @@ KEYS: dict[str, Row] = {
         )
     },
     "shards": Row(2, READING, READING_TEXT),
-    "audio.minimum_seconds": Row(0.2, READING, READING_TEXT),
-    "audio.minimum_peak": Row(1e-3, READING, READING_TEXT),
-    "audio.maximum_peak": Row(2.0, READING, READING_TEXT),
+    "audio.minimum_seconds": Row(0.2, AUDIO, AUDIO_TEXT),
+    "audio.minimum_peak": Row(1e-3, AUDIO, AUDIO_TEXT),
+    "audio.maximum_peak": Row(2.0, AUDIO, AUDIO_TEXT),
     "labels.classes": Row({"active": ["ang"], "calm": ["neu"]}, LABELS, LABELS_TEXT),
     "labels.styles": Row(["improvised"], LABELS, LABELS_TEXT),
     "labels.exclude": Row(["Ses01F_impro01_F000"], LABELS, LABELS_TEXT),

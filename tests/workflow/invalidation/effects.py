@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.workflow.invalidation.studies import CONDITIONS, MODELS, REPRESENTATIONS, STUDY
+from tests.workflow.invalidation.studies import (
+    CONDITIONS,
+    MODELS,
+    PRETRAINED,
+    REPRESENTATIONS,
+    STUDY,
+)
 
 Job = tuple[str, str]
 """A rule and its subject: a representation, experiment, checkpoint, condition, or nothing ('')."""
@@ -52,6 +58,25 @@ def model_jobs(model: str) -> frozenset[Job]:
     return training_jobs(*(name for name, other in MODELS.items() if other == model))
 
 
+def pretraining_jobs(*checkpoints: str) -> frozenset[Job]:
+    """Return the jobs of pre-training, and of the experiments on these checkpoints."""
+    jobs = jobs_of("collect_pretraining")
+    for name in checkpoints:
+        jobs |= jobs_of("pretrain", subject=name) | extraction_jobs(name)
+    return jobs
+
+
+def speech_jobs(changed: str, *later: str) -> frozenset[Job]:
+    """Return the jobs after a change of a checkpoint's speech; others continue from it."""
+    jobs = jobs_of("read_speech", subject=changed) | pretraining_jobs(changed, *later)
+    return jobs | comparison_jobs(changed, *later)
+
+
+def comparison_jobs(*checkpoints: str) -> frozenset[Job]:
+    """Return the jobs of looking for the study's test recordings in unlabelled speech."""
+    return frozenset(("compare_speech", name) for name in checkpoints)
+
+
 def _uses(references: list[str], representation: str) -> bool:
     return representation in [reference.partition("/")[0] for reference in references]
 
@@ -63,17 +88,22 @@ for _name in STUDY["representations"]:
     SPEAKER_STATISTICS |= jobs_of("measure_speakers", subject=_name)
 for _name in CONDITIONS:
     SPEAKER_STATISTICS |= jobs_of("measure_perturbed_speakers", subject=_name)
-PROTOCOL = jobs_of("make_fold", "check_protocol") | ALL_TRAINING
+PROTOCOL = jobs_of("make_fold", "check_protocol") | ALL_TRAINING | comparison_jobs(*PRETRAINED)
 LABELS = jobs_of("label_corpus", "audit_corpus") | PROTOCOL
 METADATA = jobs_of("read_corpus") | LABELS
 SHARDS = jobs_of("read_shard", "gather_texts", "read_texts", "measure_shard", "find_duplicates")
 READING = METADATA | SHARDS | jobs_of("list_speakers")
 for _name in STUDY["representations"]:
     READING |= extraction_jobs(_name)
-CHECKPOINTS = jobs_of("fetch_checkpoint", subject="file")
-for _name in ("hub", "untrained"):
+CHECKPOINTS = jobs_of("collect_pretraining")
+for _name in ("file", "hub", "untrained"):
     CHECKPOINTS |= jobs_of("fetch_checkpoint", subject=_name)
+for _name in PRETRAINED:
+    CHECKPOINTS |= jobs_of("read_speech", "pretrain", subject=_name)
 EVERYTHING = READING | CHECKPOINTS
+AUDIO = READING
+for _name in PRETRAINED:
+    AUDIO |= speech_jobs(_name)
 
 # The small study, whose corpus is not generated.
 SMALL_PROTOCOL = (

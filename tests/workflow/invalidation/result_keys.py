@@ -82,5 +82,6 @@ KEYS: dict[str, Row] = {
     "execution.device": no_effect("cpu"),
     "execution.checkpoint_cache": no_effect("another/cache"),
     "execution.offline": no_effect(True),
+    "execution.pretraining_processes": no_effect(2),
     "execution.fairseq_python": no_effect("python3.10"),
 }

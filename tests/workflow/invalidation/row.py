@@ -14,7 +14,12 @@ from tests.workflow.invalidation.effects import (
     model_jobs,
     training_jobs,
 )
-from tests.workflow.invalidation.studies import CORPORA, MODELS, REPRESENTATIONS
+from tests.workflow.invalidation.studies import (
+    CORPORA,
+    MODELS,
+    PRETRAINING,
+    REPRESENTATIONS,
+)
 
 TABLES_TEXT = "tables, figures, report"
 CORPUS_NAME_TEXT = f"audit, protocol check; {TABLES_TEXT}"
@@ -22,6 +27,7 @@ PROTOCOL_TEXT = f"folds, protocol check; all training; {TABLES_TEXT}"
 LABELS_TEXT = f"labels, audit; {PROTOCOL_TEXT}"
 METADATA_TEXT = f"corpus tables; {LABELS_TEXT}; no extraction"
 READING_TEXT = "reading of the recordings, and at most all later steps"
+AUDIO_TEXT = f"reading of unlabelled speech, pre-training; {READING_TEXT}"
 PERTURBED_TEXT = "extraction under this condition; robustness tests; report"
 
 
@@ -69,6 +75,12 @@ def protocol(value: Any, **base: Any) -> Row:
 def reading(corpus: str, value: Any, effect: frozenset[Job], text: str, path: str) -> Row:
     """Return a row for the small study with one of the corpora in its folder."""
     return Row(value, effect, text, path, {"corpus": CORPORA[corpus]}, small=True)
+
+
+def pretraining(name: str, value: Any, key: str, effect: frozenset[Job], text: str) -> Row:
+    """Return a row for the small study with pre-trained checkpoints."""
+    path = f"checkpoints.{name}.{key}"
+    return Row(value, effect, text, path, PRETRAINING, small=True)
 
 
 def fold_file(value: Any, path: str) -> Row:

@@ -6,6 +6,36 @@ import copy
 from typing import Any
 
 EXTERNAL = "tests.workflow.external_representation:MeanAmplitude"
+PRETRAINED: dict[str, dict[str, Any]] = {
+    "generated": {
+        "pretrain": "wav2vec",
+        "speech": {"reader": "demo_speech", "root": "results/speech"},
+        "steps": 1000,
+        "architecture": {"num_negatives": 9},
+    },
+    "continued": {
+        "pretrain": "wav2vec",
+        "speech": {"reader": "folder", "root": "recordings"},
+        "steps": 1000,
+        "continue_from": "generated",
+        "architecture": {"num_negatives": 9},
+    },
+    "masked": {
+        "pretrain": "wav2vec2",
+        "speech": {"reader": "csv", "root": "recordings"},
+        "steps": 1000,
+    },
+}
+"""Checkpoints that the study pre-trains; each is used by a representation of the same name."""
+
+ON_PRETRAINED: dict[str, dict[str, Any]] = {
+    "generated": {"kind": "wav2vec", "checkpoint": "generated"},
+    "continued": {"kind": "wav2vec", "checkpoint": "continued"},
+    "masked": {"kind": "transformers_audio", "model": "masked"},
+}
+EXPERIMENTS_ON_PRETRAINED: dict[str, dict[str, Any]] = {
+    name: {"representations": [name], "model": "pooled"} for name in PRETRAINED
+}
 STUDY: dict[str, Any] = {
     "study": "wide",
     "seed": 3,
@@ -22,8 +52,10 @@ STUDY: dict[str, Any] = {
         "file": {"url": "https://example.org/w.pt"},
         "hub": {"hub": "some/model"},
         "untrained": {"untrained": "wav2vec2"},
+        **PRETRAINED,
     },
     "representations": {
+        **ON_PRETRAINED,
         "logmel": {"kind": "logmel"},
         "mfcc": {"kind": "mfcc"},
         "opensmile": {"kind": "opensmile", "feature_level": "functionals"},
@@ -69,6 +101,7 @@ STUDY: dict[str, Any] = {
         "early": {"representations": ["logmel", "bert"], "model": "early"},
         "late": {"representations": ["logmel", "bert"], "model": "late"},
         "later": {"representations": ["logmel", "bert"], "model": "later"},
+        **EXPERIMENTS_ON_PRETRAINED,
     },
     "robustness": {
         "experiments": ["mfcc"],
@@ -114,6 +147,13 @@ SMALL: dict[str, Any] = {
         "bert": {"representations": ["bert"], "model": "pooled"},
     },
 }
+PRETRAINING: dict[str, Any] = {
+    "checkpoints": PRETRAINED,
+    "representations": ON_PRETRAINED,
+    "experiments": EXPERIMENTS_ON_PRETRAINED,
+}
+"""Sections of the small study that pre-train its checkpoints."""
+
 REPRESENTATIONS = {
     name: experiment["representations"] for name, experiment in STUDY["experiments"].items()
 }

@@ -91,7 +91,9 @@ CheckpointSettings = Annotated[
 
 
 def source_of(settings: Any) -> str:
-    """Return the settings that determine the weights: not their digest, nor a folder's path.
+    """Return the settings that determine the weights: not their digest, nor how speech is read.
+
+    Pre-training depends on the table of its speech, not on the settings that table is read with.
 
     Parameters
     ----------
@@ -108,8 +110,7 @@ def source_of(settings: Any) -> str:
     >>> source_of(DownloadedFile(url="https://example.org/w.pt", sha256="0" * 64))
     '{"url":"https://example.org/w.pt"}'
     """
-    excluded = {"sha256": True, "speech": {"root"}}
-    return canonical_json(settings.model_dump(mode="json", exclude=excluded))
+    return canonical_json(settings.model_dump(mode="json", exclude={"sha256", "speech"}))
 
 
 class PredictionSettings(Settings):

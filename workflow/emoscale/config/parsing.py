@@ -65,9 +65,10 @@ def _sentences(error: ValidationError, value: Any, line_of: Callable[[Sequence[K
             value = {}
     sentences = []
     for problem in error.errors():
-        keys = _keys(problem["loc"], value)
+        is_missing = problem["type"] == "missing"
+        keys = _keys(problem["loc"][:-1] if is_missing else problem["loc"], value)
         location = keys
-        if problem["type"] == "missing":
+        if is_missing:
             message, location = "is missing", [*keys, problem["loc"][-1]]
         elif problem["type"] == "unknown_key":
             message, keys = problem["msg"], [*keys, problem["ctx"]["key"]]
@@ -104,7 +105,8 @@ def _keys_at_start(message: str, value: Any) -> list[Key]:
 def _keys(location: Sequence[Key], value: Any) -> list[Key]:
     """Return the keys of a location, without the names of kinds that pydantic adds for unions.
 
-    A kind may have the name of a key (url), so the interpretation that reaches the end is chosen.
+    A kind may have the name of a key (url, pretrain), so the interpretation with most keys is
+    chosen, and of two the one without that name.
     """
     if not location:
         return []
@@ -116,4 +118,4 @@ def _keys(location: Sequence[Key], value: Any) -> list[Key]:
     if isinstance(inner, str) and [inner] == [*location[1:2]]:
         return without  # names of kinds: pretrain, and within it wav2vec
     keys = [location[0], *_keys(location[1:], inner)]
-    return without if without[-1:] == [location[-1]] != keys[-1:] else keys
+    return keys if len(keys) > len(without) else without

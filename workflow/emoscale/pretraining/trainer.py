@@ -187,6 +187,8 @@ def train(
     run.restore(report)
     if run.step == 0:
         run.measure()
+    else:
+        report(f"continuing after step {run.step:,} of {settings.steps:,}")
     progress = _Progress(run, report)
     last_save = time.monotonic()
     for step, batches in run.batches(run.step, parts):

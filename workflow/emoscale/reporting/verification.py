@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from emoscale.representations.weights.local_checkpoint import read_checkpoint_record
+from emoscale.config.pretraining import (
+    PretrainingSettings,
+    Wav2Vec2Pretraining,
+    Wav2VecPretraining,
+)
+from emoscale.representations.weights.local_checkpoint import (
+    CheckpointRecord,
+    pretrained_checkpoint,
+    read_checkpoint_record,
+)
 from emoscale.runtime.errors import StoreError, UserError
 from emoscale.runtime.provenance import file_sha256
 from emoscale.store.index import FeatureStore
@@ -27,13 +36,19 @@ from emoscale.training.run_record import (
     RECORD,
     WEIGHTS,
     CellName,
+    InputRecord,
     read_run_record,
     verify_run_file,
 )
 from emoscale.training.saved_run import read_run
 
-_TABLES = ("corpus", "protocol", "robustness", "tables")
+_TABLES = ("corpus", "protocol", "robustness", "tables", "checkpoints")
 """Folders whose Parquet files are written by `write_table`."""
+
+_PRETRAINING: Mapping[str, type[PretrainingSettings]] = {
+    "wav2vec": Wav2VecPretraining,
+    "wav2vec2": Wav2Vec2Pretraining,
+}
 
 
 @dataclass
@@ -126,8 +141,28 @@ def _table_errors(path: Path) -> Iterator[str]:
 
 
 def _checkpoint_record_errors(path: Path) -> Iterator[str]:
-    read_checkpoint_record(path)
-    yield from ()
+    record = read_checkpoint_record(path)
+    kind = _pretraining_of(record)
+    if kind is not None:
+        weights = pretrained_checkpoint(path, record, kind.model_construct())
+        if weights.sha256 != record.sha256:
+            yield f"{weights.path} is not the recorded checkpoint; remove the record and run again"
+
+
+def _pretraining_of(record: CheckpointRecord) -> type[PretrainingSettings] | None:
+    """Return the kind of the pre-training; None for a checkpoint that was fetched."""
+    return _PRETRAINING.get(json.loads(record.source or "{}").get("pretrain"))
+
+
+def _weights_errors(features: InputRecord, folder: Path) -> Iterator[str]:
+    for key in getattr(features.settings, "checkpoint_keys", ()):
+        path = folder / "checkpoints" / f"{getattr(features.settings, key)}.json"
+        if not path.exists():
+            continue
+        record = read_checkpoint_record(path)
+        pretrained = _pretraining_of(record) is not None
+        if pretrained and record.sha256 != features.checkpoint_sha256:
+            yield f"was trained with other weights than those of {path}; run the study again"
 
 
 def _feature_errors(index: Path, quick: bool) -> Iterator[str]:
@@ -157,3 +192,4 @@ def _run_errors(path: Path, folder: Path) -> Iterator[str]:
         index = folder / "features" / features.name / "index.parquet"
         if not index.exists() or FeatureStore(index).sha256 != features.features_sha256:
             yield f"was trained on a different version of the features {index}; run the study again"
+        yield from _weights_errors(features, folder)

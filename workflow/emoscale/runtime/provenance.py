@@ -187,6 +187,7 @@ def _module_path(name: str) -> Path | None:
     return None
 
 
+@functools.cache  # planning a study asks for each name hundreds of times
 def _source_name(path: Path) -> str:
     path = path.resolve()
     if path.is_relative_to(PACKAGE):
