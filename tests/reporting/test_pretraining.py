@@ -168,8 +168,8 @@ def test_each_checkpoint_has_a_line_of_held_out_and_of_training_speech(tmp_path:
 
 @pytest.mark.parametrize("chart", [loss_chart, ranking_chart])
 def test_rows_without_a_number_are_no_points(chart: Any) -> None:
-    drawn = json.dumps(chart(history("net")).to_dict())
-    assert "NaN" not in drawn
+    text = json.dumps(chart(history("net")).to_dict())
+    assert "NaN" not in text
 
 
 def test_a_training_of_one_row_is_drawn(tmp_path: Path) -> None:
