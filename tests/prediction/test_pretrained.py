@@ -64,7 +64,7 @@ class PretrainedStudy:
 
     def weights(self, name: str) -> Path:
         settings = parse_settings(CheckpointSettings, {**SETTINGS[name], "steps": 0}, name)
-        return self.folder / "checkpoints" / name / settings.weights
+        return self.folder.joinpath("checkpoints", name, settings.weights)
 
     def run_folder(self, name: str) -> Path:
         return self.folder / "runs" / name / "fold1" / "all"

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -20,9 +21,10 @@ from safetensors.torch import load_file
 
 from emoscale.pretraining import trainer
 from emoscale.pretraining.history import HISTORY
+from emoscale.pretraining.speech import SPEECH
 from emoscale.representations.weights.local_checkpoint import read_checkpoint_record
 from emoscale.runtime.provenance import file_sha256
-from emoscale.tables.parquet import read_table
+from emoscale.tables.parquet import read_table, write_table
 from tests.conftest import PROJECT
 from tests.pretraining.speech_files import write_tones
 from tests.pretraining.test_masked import TINY
@@ -61,11 +63,9 @@ def read_tones(folder: Path) -> Path:
     write_tones(folder / "root", [1.0, 1.3, 0.9, 1.6, 2.4, 1.1, 1.2, 1.4])
     speech = json.dumps({"reader": "folder", "root": str(folder / "root")})
     checks = json.dumps({"minimum_seconds": 0.2})
-    options = ["--held-out", 0.3, "--seed", 1, "--output", folder / "speech.parquet"]
-    ran = invoke(
-        *("read_speech", "--speech", speech, "--audio", checks, *options),
-        *("--rejected", folder / "rejected.csv"),
-    )
+    options = ["--speech", speech, "--audio", checks, "--held-out", "0.3", "--seed", "1"]
+    options += ["--output", str(folder / "speech.parquet")]
+    ran = invoke("read_speech", *options, "--rejected", folder / "rejected.csv")
     assert ran.exit_code == 0, ran.stderr
     return folder / "speech.parquet"
 
@@ -263,11 +263,6 @@ def test_a_state_of_other_held_out_speech_is_not_continued(
     speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A corrected table of speakers changes what is held out, and no recording."""
-    import polars as pl
-
-    from emoscale.pretraining.speech import SPEECH
-    from emoscale.tables.parquet import write_table
-
     interrupt(tmp_path, speech)
     table = read_table(speech, SPEECH)
     changed = tmp_path / "speech.parquet"

@@ -229,7 +229,8 @@ def test_speech_without_a_usable_recording_is_an_error(tmp_path: Path, which: st
     """Batches of no recordings would never end."""
     task = work(tmp_path)
     short = [SpeechFile(tmp_path / "short.wav", 0.0, 0.01)] * 3
-    task = dataclasses.replace(task, **{which: short})
+    changes: dict[str, Any] = {which: short}
+    task = dataclasses.replace(task, **changes)
     kind = which.replace("_", "-")
     with pytest.raises(UserError, match=f"none of the 3 {kind} recordings has the 0.0"):
         train(build_network(settings(), None), settings(), task, print)

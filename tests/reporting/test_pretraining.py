@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ from emoscale.reporting.pretraining import (
     pretraining_chart,
     ranking_chart,
 )
+from emoscale.reporting.report.columns import table_columns
 from emoscale.reporting.report.page import report_page
 from emoscale.reporting.report.results import result_sections
 from emoscale.reporting.report.study import Study, read_study
-from emoscale.tables.parquet import dataframe_of
+from emoscale.tables.parquet import dataframe_of, read_metadata, read_table, write_table
 from tests.reporting.results_folder import AWKWARD, history_rows, write_results
 from tests.reporting.test_figures import text_elements
 from tests.reporting.test_report import answer_text, study_of, text_of, without_scripts
+from tests.scripts.test_programs import invoke
 
 UA = {"net": (0.6, 0.7), "random": (0.5, 0.6)}
 PAIR: dict[str, Any] = {
@@ -165,8 +168,8 @@ def test_each_checkpoint_has_a_line_of_held_out_and_of_training_speech(tmp_path:
 
 @pytest.mark.parametrize("chart", [loss_chart, ranking_chart])
 def test_rows_without_a_number_are_no_points(chart: Any) -> None:
-    drawn = json.dumps(chart(history("net")).to_dict())
-    assert "NaN" not in drawn
+    text = json.dumps(chart(history("net")).to_dict())
+    assert "NaN" not in text
 
 
 def test_a_training_of_one_row_is_drawn(tmp_path: Path) -> None:
@@ -205,8 +208,6 @@ def test_the_section_has_two_figures_and_the_losses(tmp_path: Path) -> None:
 
 
 def test_losses_have_numbers_of_three_digits_and_rankings_percents(tmp_path: Path) -> None:
-    from emoscale.reporting.report.columns import table_columns
-
     meanings = {field.name: "" for field in HISTORY}
     columns = {each.key: each.format for each in table_columns(history("net"), meanings)}
     assert columns == {
@@ -237,9 +238,43 @@ def test_random_weights_are_those_of_untrained_networks(weights: str, is_random:
 
 def test_nan_is_no_number_of_the_tables_on_the_page(tmp_path: Path) -> None:
     """A browser does not read NaN as JSON."""
-    import re
-
     page = report_page(read(tmp_path))
     assert math.isnan(history_rows()[0]["loss"])
     for data in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL):
         json.loads(data, parse_constant=lambda name: pytest.fail(f"{name} in the page"))
+
+
+def test_losses_of_all_pretrainings_are_collected(tmp_path: Path) -> None:
+    histories = {
+        "second": history("second"),
+        "first": history("first"),
+        "untrained": dataframe_of([], HISTORY),
+    }
+    for name, table in histories.items():
+        write_table(table, tmp_path / name / "history.parquet", HISTORY)
+    paths = [str(tmp_path / name / "history.parquet") for name in histories]
+    output = tmp_path / "tables" / "pretraining.parquet"
+    ran = invoke("collect_pretraining.py", "--output", str(output), *paths)
+    assert ran.exit_code == 0, ran.stderr
+    table = read_table(output, HISTORY)
+    assert table["checkpoint"].unique(maintain_order=True).to_list() == ["second", "first"]
+    assert table["step"].to_list() == 2 * [0, 100, 200, 300]
+    written = pl.read_csv(output.with_suffix(".csv"))
+    assert written.columns == HISTORY.names
+    assert len(written) == 8
+    assert "second/history.parquet" in json.dumps(read_metadata(output))
+    ran = invoke("collect_pretraining.py", "--output", str(output), str(tmp_path / "missing"))
+    assert ran.exit_code == 1
+    assert "missing does not exist" in ran.stderr
+
+
+def test_the_figure_is_drawn_if_its_table_is_named(tmp_path: Path) -> None:
+    paths = [str(path) for path in write_results(tmp_path / "tables")]
+    others = [path for path in paths if "pretraining" not in path]
+    for folder, tables in (("with", paths), ("without", others)):
+        ran = invoke("draw_figures.py", "--output", str(tmp_path / folder), *tables)
+        assert ran.exit_code == 0, ran.exception
+        names = {path.name for path in (tmp_path / folder).iterdir()}
+        assert ("pretraining.svg" in names) == ("pretraining.html" in names) == (folder == "with")
+        assert "scores.svg" not in names
+        assert "learning_curves.svg" in names
