@@ -5,7 +5,7 @@ rule make_tables:
         predictions=files_of_cells(rules.train.output.predictions, CELLS["experiments"]),
         utterances=rules.label_corpus.output.utterances,
         checks=rules.check_protocol.output,
-        overlaps=expand(rules.compare_speech.output, checkpoint=USED),
+        overlaps=expand(rules.compare_speech.output, checkpoint=COMPARED),
     output:
         f"{OUT}/tables/runs.csv",
         f"{OUT}/tables/trials.csv",

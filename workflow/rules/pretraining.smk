@@ -1,23 +1,25 @@
 # Checkpoints that are pre-trained on unlabelled speech, and the comparison of that speech with the
 # study's test recordings.
-from emoscale.corpus.readers import READERS, reader_modules
 from emoscale.config.local_weights import local_initial_weights
 from emoscale.config.pretraining import DemoSpeech
 from emoscale.config.resources import pretraining_memory, pretraining_seconds
+from emoscale.corpus.readers import READERS, reader_modules
 from emoscale.pretraining.objectives import OBJECTIVES
 from emoscale.pretraining.speech import speech_digest
 
 ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
-# Of these, the checkpoints that experiments use, and those that they continue from.
-USED = list(
+# The pre-trained checkpoints that experiments use and whose networks have seen speech.
+COMPARED = list(
     dict.fromkeys(
-        name
+        checkpoint
         for experiment in STUDY.experiments.values()
         for reference in experiment.representations
         for checkpoint in STUDY.checkpoints_of(reference_parts(reference)[0])
-        for name in STUDY.speech_of(checkpoint)
+        if STUDY.speech_of(checkpoint)
     )
 )
+# These, and those that they continue from.
+USED = list(dict.fromkeys(name for each in COMPARED for name in STUDY.speech_of(each)))
 
 
 def speech_settings(wildcards):

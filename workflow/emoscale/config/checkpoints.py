@@ -123,8 +123,8 @@ class PredictionSettings(Settings):
     """Fetched checkpoints that the representations of the run name."""
 
     pretrained: dict[Name, UserPath] = Field(default_factory=dict)
-    """Paths of the checkpoints that the study pre-trained, by the names that the representations
-    use."""
+    """Paths of the checkpoints that the study pre-trained, relative to its folder, by the names
+    that the representations use."""
 
     checkpoint_cache: UserPath = "~/.cache/emoscale"
     """Folder of downloaded checkpoints."""

@@ -319,21 +319,6 @@ class Study(Settings):
         settings = self.checkpoints.get(name)
         return settings if isinstance(settings, PretrainingSettings) else None
 
-    def pretrained_folder(self, name: str) -> str:
-        """Return the folder of a checkpoint that the study pre-trains.
-
-        Parameters
-        ----------
-        name : str
-            Name of the checkpoint.
-
-        Returns
-        -------
-        str
-            Path.
-        """
-        return f"{self.folder}/checkpoints/{name}"
-
     def speech_of(self, name: str) -> list[str]:
         """Return the checkpoints whose unlabelled speech a checkpoint has been trained on.
 
@@ -512,7 +497,7 @@ class Study(Settings):
                 if name in names and not isinstance(settings, PretrainingSettings)
             },
             pretrained={
-                name: f"{self.pretrained_folder(name)}/{settings.weights}"
+                name: f"checkpoints/{name}/{settings.weights}"
                 for name, settings in self.checkpoints.items()
                 if name in names and isinstance(settings, PretrainingSettings)
             },

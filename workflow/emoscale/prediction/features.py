@@ -80,7 +80,7 @@ def locate_checkpoints(
         )
     for name, weights in run.record.prediction.pretrained.items():
         if name in names - set(paths):
-            path = Path(weights).expanduser()
+            path = run.folder.absolute().parents[3] / weights  # runs/<experiment>/<fold>/<size>
             if not path.exists():
                 raise CheckpointError(
                     f"checkpoints.{name}: {path}, where the study has pre-trained these weights, "
