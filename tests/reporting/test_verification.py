@@ -8,6 +8,8 @@ import pytest
 
 from emoscale.config import parse_settings
 from emoscale.config.checkpoints import PretrainedCheckpoint, UntrainedModel
+from emoscale.config.representations import Wav2VecSettings
+from emoscale.reporting import verification
 from emoscale.reporting.verification import verify_study
 from emoscale.representations.weights.local_checkpoint import (
     LocalCheckpoint,
@@ -15,6 +17,7 @@ from emoscale.representations.weights.local_checkpoint import (
     write_checkpoint_record,
 )
 from emoscale.runtime.provenance import file_sha256
+from emoscale.training.run_record import InputRecord
 
 WEIGHTS = {"wav2vec": "learned/model/wav2vec.pt", "wav2vec2": "learned/model/model.safetensors"}
 
@@ -54,3 +57,17 @@ def test_fetched_weights_are_not_looked_for(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     write_checkpoint_record(tmp_path / "checkpoints" / "tiny.json", checkpoint, settings)
     assert verify_study(tmp_path).errors == []
+
+
+def test_a_run_has_the_weights_of_the_record(tmp_path: Path) -> None:
+    sha256 = file_sha256(write_checkpoint(tmp_path, "wav2vec"))
+    for name, recorded, count in (
+        ("learned", sha256, 0),
+        ("learned", "0" * 64, 1),
+        ("w.pt", "0" * 64, 0),
+    ):
+        settings = Wav2VecSettings(kind="wav2vec", checkpoint=name)
+        features = InputRecord.model_construct(settings=settings, checkpoint_sha256=recorded)
+        errors = list(verification._weights_errors(features, tmp_path))
+        assert len(errors) == count
+        assert all("was trained with other weights than those of" in each for each in errors)

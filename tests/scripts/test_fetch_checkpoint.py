@@ -86,7 +86,9 @@ def test_cached_weights_are_compared_with_the_record(tmp_path: Path) -> None:
     assert moved.sha256 == checkpoint.sha256
     assert moved.path != checkpoint.path
     checkpoint.path.write_bytes(checkpoint.path.read_bytes() + b"more")
-    with pytest.raises(CheckpointError, match=r"checkpoints\.speech: .*when it was fetched; if"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoints\.speech: .*when it was made or fetched; if"
+    ):
         find_checkpoints([record], {"speech": UNTRAINED}, tmp_path / "cache")
 
 
@@ -94,7 +96,7 @@ def test_missing_weights_are_reported(tmp_path: Path) -> None:
     run(tmp_path, UNTRAINED.model_dump_json())
     record = tmp_path / "results" / "speech.json"
     missing = DownloadedFile(url="https://example.org/w.pt")
-    with pytest.raises(CheckpointError, match=r"; to fetch it again, remove .*speech\.json"):
+    with pytest.raises(CheckpointError, match=r"; to make it again, remove .*speech\.json"):
         find_checkpoints([record], {"speech": missing}, tmp_path / "cache")
 
 
