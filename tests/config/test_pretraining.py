@@ -192,8 +192,6 @@ def test_the_source_of_weights_is_no_path() -> None:
     assert source() == source(root="elsewhere")
     assert "elsewhere" not in source(root="elsewhere")
     assert source() == source(reader="folder")  # the table of the speech is an input
-    none = source_of(parse_settings(CheckpointSettings, UNTRAINED, "x"))
-    assert json.loads(none)["speech"] is None
 
 
 @pytest.mark.parametrize(

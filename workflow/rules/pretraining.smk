@@ -11,11 +11,11 @@ ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
 # The pre-trained checkpoints that experiments use and whose networks have seen speech.
 COMPARED = list(
     dict.fromkeys(
-        checkpoint
+        name
         for experiment in STUDY.experiments.values()
         for reference in experiment.representations
-        for checkpoint in STUDY.checkpoints_of(reference_parts(reference)[0])
-        if STUDY.speech_of(checkpoint)
+        for name in STUDY.checkpoints_of(reference_parts(reference)[0])
+        if STUDY.speech_of(name)
     )
 )
 # These, and those that they continue from.
