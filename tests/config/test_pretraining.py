@@ -411,3 +411,10 @@ def test_time_and_memory_grow_with_the_pretraining() -> None:
             settings = parse_settings(CheckpointSettings, values, "x")
             assert 0 < pretraining_seconds(settings, "cuda") < pretraining_seconds(settings)
             assert pretraining_memory(settings) > 2000
+
+
+def test_more_processes_than_parts_of_a_batch_are_a_mistake() -> None:
+    values = config({"a": {**TRAINED, "batch_seconds": 20, "micro_batch_seconds": 12}}, {})
+    parse_study({**values, "execution": {"pretraining_processes": 2}})
+    message = mistake({**values, "execution": {"pretraining_processes": 3}})
+    assert "pretraining_processes is 3, and a batch of checkpoints.a has 2 parts" in message

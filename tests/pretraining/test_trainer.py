@@ -200,7 +200,7 @@ def test_a_step_has_the_audio_of_the_settings(
     training = trainer._Run(
         build_network(chosen, None), chosen, work(tmp_path), trainer.Processes(0, 1)
     )
-    assert trainer.parts_of_step(chosen) == parts
+    assert chosen.parts == parts
     seconds = []
     for _, batches in itertools.islice(training.batches(0, parts), 20):
         assert len(batches) == parts

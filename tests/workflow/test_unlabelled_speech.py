@@ -129,3 +129,13 @@ def test_missing_speech_is_one_sentence(study: TouchedStudy) -> None:
     )
     with pytest.raises(WorkflowError, match=message):
         study.pending(missing)
+
+
+def test_speech_that_is_gone_counts_as_it_was_read_last(
+    study: TouchedStudy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study.pending() == {}
+    (study.folder / "unlabelled").rename(study.folder / "elsewhere")
+    assert study.pending() == {}
+    warning = "warning: checkpoints.learned.speech: unlabelled does not exist"
+    assert warning in capsys.readouterr().err

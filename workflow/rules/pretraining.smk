@@ -6,6 +6,7 @@ from emoscale.config.resources import pretraining_memory, pretraining_seconds
 from emoscale.corpus.readers import READERS, reader_modules
 from emoscale.pretraining.objectives import OBJECTIVES
 from emoscale.pretraining.speech import speech_digest
+from emoscale.runtime.files import write_json
 
 ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
 # The pre-trained checkpoints that experiments use and whose networks have seen speech.
@@ -38,11 +39,23 @@ def generated_speech_of(checkpoint):
 
 @cache
 def speech_content(checkpoint):
-    """Return the digest of the unlabelled speech, which does not depend on the folder's path."""
+    """Return the digest of the unlabelled speech, which does not depend on the folder's path.
+
+    Speech that cannot be read counts as it was when it was read last, as the corpus does.
+    """
+    path = Path(OUT, "corpus", "speech_digests.json")
+    last = json.loads(path.read_text()) if path.exists() else {}
     try:
-        return speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
+        present = speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
     except UserError as error:
-        raise WorkflowError(f"checkpoints.{checkpoint}.speech: {error}") from None
+        message = f"checkpoints.{checkpoint}.speech: {error}"
+        if checkpoint not in last:
+            raise WorkflowError(message) from None
+        print(f"warning: {message}. The plan uses it as it was read last.", file=sys.stderr)
+        return last[checkpoint]
+    if last.get(checkpoint) != present:
+        write_json(path, {**last, checkpoint: present})
+    return present
 
 
 # Now and not when a step needs it, so that a mistake is reported as one sentence.
@@ -97,6 +110,11 @@ def pretraining_python(wildcards, input, output):
     processes = pretraining_processes(wildcards)
     several = ["torchrun", "--standalone", f"--nproc-per-node={processes}"]
     return several if processes > 1 else ["python"]
+
+
+def pretraining_cores(wildcards):
+    """Return the cores of a pre-training; on a GPU, each process decodes in four threads."""
+    return pretraining_processes(wildcards) * (4 if pretraining_gpus(wildcards) else 1)
 
 
 def pretraining_gpus(wildcards):
@@ -201,7 +219,7 @@ rule pretrain:
     priority: 100
     conda:
         ENVIRONMENT
-    threads: pretraining_processes
+    threads: pretraining_cores
     resources:
         mem_mb=pretraining_megabytes,
         runtime=pretraining_minutes,

@@ -234,6 +234,13 @@ def _check_pretraining(study: Study) -> None:
             key = f"checkpoints.{name}.speech.root"
             _check_generated_folder(study, key, settings.speech.root)
         _check_continues(study, name)
+        processes = study.execution.pretraining_processes
+        if settings.steps and processes > settings.parts:
+            raise ValueError(
+                f"execution.pretraining_processes is {processes}, and a batch of "
+                f"checkpoints.{name} has {settings.parts} part{'s' * (settings.parts > 1)} "
+                "(batch_seconds / micro_batch_seconds); lower it, or micro_batch_seconds"
+            )
     _check_generated_folders_differ(study)
     for name, representation in study.representations.items():
         for checkpoint in study.checkpoints_of(name):

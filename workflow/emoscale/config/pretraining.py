@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -225,6 +226,11 @@ class PretrainingSettings(Settings):
                 f"warmup_steps ({self.warmup_steps}) is not below steps ({self.steps}); lower it"
             )
         return self
+
+    @property
+    def parts(self) -> int:
+        """Number of parts that a step's batch is split into, each of `micro_batch_seconds`."""
+        return math.ceil(self.batch_seconds / self.micro_batch_seconds)
 
     def network(self) -> dict[str, Any]:
         """Return the settings of the untrained network."""

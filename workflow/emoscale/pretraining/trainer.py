@@ -38,6 +38,9 @@ MEASUREMENTS = 20
 
 _HELD_OUT_BATCHES = 8
 
+_DECODING_THREADS = {"cpu": 1, "cuda": 4}
+"""Threads of each process that decode speech ahead, by the type of the device."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -130,22 +133,6 @@ class Processes:
         return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
 
 
-def parts_of_step(settings: PretrainingSettings) -> int:
-    """Return into how many parts a step's batch is split.
-
-    Parameters
-    ----------
-    settings : PretrainingSettings
-        The pre-training.
-
-    Returns
-    -------
-    int
-        Number of parts, each of at most `micro_batch_seconds`.
-    """
-    return math.ceil(settings.batch_seconds / settings.micro_batch_seconds)
-
-
 def train(
     network: nn.Module,
     settings: PretrainingSettings,
@@ -177,7 +164,7 @@ def train(
         If there are more processes than parts of a batch, the crops or all recordings are too
         short, a recording cannot be read, or the loss is no longer finite.
     """
-    processes, parts = Processes.current(), parts_of_step(settings)
+    processes, parts = Processes.current(), settings.parts
     if processes.count > parts:
         raise UserError(
             f"{processes.count} processes cannot share the {parts} parts of a batch "
@@ -239,7 +226,10 @@ class _Run:
         )
         shared = ((number, batch) for number, batch in numbered if number % parts in mine)
         # Threads, because decoding releases the interpreter's lock.
-        reading = prefetch(shared, lambda item: read_batch(item[1]), buffer_size=2 * len(mine))
+        threads = _DECODING_THREADS[self.work.device.type]
+        reading = prefetch(
+            shared, lambda item: read_batch(item[1]), buffer_size=2 * len(mine), threads=threads
+        )
         step_batches = []
         for (number, _), waveforms in reading:
             step_batches.append((number, waveforms))
