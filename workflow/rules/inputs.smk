@@ -2,14 +2,22 @@
 import json
 
 from emoscale.config.checkpoints import UntrainedModel, source_of
-from emoscale.config.local_weights import check_local_weights, local_weights
+from emoscale.config.local_weights import (
+    check_local_weights,
+    local_initial_weights,
+    local_weights,
+)
+from emoscale.config.pretraining import DemoSpeech
 from emoscale.config.representations import ExternalSettings, PretrainedSettings
 from emoscale.config.robustness import Babble
 from emoscale.config.search import trials_of
 from emoscale.config.settings import reference_parts
+from emoscale.corpus.readers import READERS, reader_modules
 from emoscale.models.registry import sources_of as sources_of_model
+from emoscale.pretraining.objectives import OBJECTIVES
 from emoscale.representations.registry import representation_sources
 from emoscale.representations.weights.local_checkpoint import check_stated_digest
+from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import canonical_json
 
 CACHE = os.path.expanduser(STUDY.execution.checkpoint_cache)
@@ -172,3 +180,110 @@ def perturbed_features(wildcards):
         condition=sorted(STUDY.robustness.conditions),
         representation=STUDY.audio_of(wildcards.experiment),
     )
+
+
+# Checkpoints that are pre-trained on unlabelled speech.
+ON_SPEECH = [name for name in PRETRAINED if STUDY.pretraining_of(name).steps]
+# The pre-trained checkpoints that experiments use and whose networks have seen speech.
+COMPARED = list(
+    dict.fromkeys(
+        name
+        for experiment in STUDY.experiments.values()
+        for reference in experiment.representations
+        for name in STUDY.checkpoints_of(reference_parts(reference)[0])
+        if STUDY.speech_of(name)
+    )
+)
+# These, and those that they continue from.
+USED = list(dict.fromkeys(name for each in COMPARED for name in STUDY.speech_of(each)))
+
+
+def speech_settings(wildcards):
+    return STUDY.pretraining_of(wildcards.checkpoint).speech
+
+
+def generated_speech(wildcards):
+    return generated_speech_of(wildcards.checkpoint)
+
+
+def generated_speech_of(checkpoint):
+    """Return the folder of unlabelled speech where it must be generated first."""
+    speech = STUDY.pretraining_of(checkpoint).speech
+    return [speech.root] if isinstance(speech, DemoSpeech) else []
+
+
+@cache
+def speech_content(checkpoint):
+    """Return the digest of the unlabelled speech, which does not depend on the folder's path.
+
+    Speech that cannot be read counts as it was when it was read last, as the corpus does.
+    """
+    from emoscale.pretraining.speech import speech_digest  # half a second, where it is needed
+
+    path = Path(OUT, "corpus", "speech_digests.json")
+    last = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        present = speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
+    except UserError as error:
+        message = f"checkpoints.{checkpoint}.speech: {error}"
+        if checkpoint not in last:
+            raise WorkflowError(message) from None
+        print(f"warning: {message}. The plan uses it as it was read last.", file=sys.stderr)
+        return last[checkpoint]
+    if last.get(checkpoint) != present:
+        write_json(path, {**last, checkpoint: present})
+    return present
+
+
+# Now and not when a step needs it, so that a mistake is reported as one sentence.
+for name in USED:
+    speech_content(name)
+
+
+def readers_of(speech):
+    """Return the modules that read the speech if it is a corpus."""
+    return reader_modules(speech) if speech.reader in READERS else []
+
+
+def speech_options(wildcards, input, output):
+    """Return the options with the table and folder of the speech that a checkpoint is trained on."""
+    speech = speech_settings(wildcards)
+    return [f"--speech={input.speech}", f"--root={speech.root}"] if input.speech else []
+
+
+def speech_table(wildcards):
+    return [rules.read_speech.output.table] if wildcards.checkpoint in ON_SPEECH else []
+
+
+def initial_checkpoint(wildcards):
+    """Return the record of the checkpoint that a pre-training continues from."""
+    name = STUDY.pretraining_of(wildcards.checkpoint).continue_from
+    return [f"{OUT}/checkpoints/{name}.json"] if name in STUDY.checkpoints else []
+
+
+def initial_options(wildcards, input, output):
+    """Return the options that locate the checkpoint that a pre-training continues from."""
+    return checkpoint_options(
+        [STUDY.pretraining_of(wildcards.checkpoint).continue_from], input.initial
+    )
+
+
+def initial_content(wildcards):
+    """Return the digest of weights that are named by their path."""
+    path = local_initial_weights(STUDY, wildcards.checkpoint)
+    return DIGESTS.path_digest(path) if path else ""
+
+
+def pretraining_device(wildcards):
+    return STUDY.execution.device if wildcards.checkpoint in ON_SPEECH else "cpu"
+
+
+def pretraining_processes(wildcards):
+    return STUDY.execution.pretraining_processes if wildcards.checkpoint in ON_SPEECH else 1
+
+
+def pretraining_python(wildcards, input, output):
+    """Return the command that starts all processes of a pre-training, on one node."""
+    processes = pretraining_processes(wildcards)
+    several = ["torchrun", "--standalone", f"--nproc-per-node={processes}"]
+    return several if processes > 1 else ["python"]

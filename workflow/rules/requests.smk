@@ -5,6 +5,8 @@ from emoscale.config.resources import (
     has_gpu,
     megabytes,
     minutes,
+    pretraining_memory,
+    pretraining_seconds,
     reading_seconds,
     training_bucket,
     training_seconds,
@@ -91,3 +93,25 @@ def tables_megabytes(wildcards, attempt):
 
 def robustness_minutes(wildcards, attempt):
     return minutes(ROBUSTNESS_SECONDS, attempt, in_group=True)
+
+
+def pretraining_cores(wildcards):
+    """Return the cores of a pre-training; on a GPU, each process decodes in four threads."""
+    return pretraining_processes(wildcards) * (4 if pretraining_gpus(wildcards) else 1)
+
+
+def pretraining_gpus(wildcards):
+    on_gpu = pretraining_device(wildcards) in GPU_DEVICES
+    return pretraining_processes(wildcards) if on_gpu else 0
+
+
+def pretraining_minutes(wildcards):
+    """Return the time limit, of each attempt: a further one continues from the saved state."""
+    settings = STUDY.pretraining_of(wildcards.checkpoint)
+    seconds = pretraining_seconds(settings, pretraining_device(wildcards))
+    return minutes(seconds / pretraining_processes(wildcards))
+
+
+def pretraining_megabytes(wildcards, attempt):
+    settings = STUDY.pretraining_of(wildcards.checkpoint)
+    return megabytes(pretraining_processes(wildcards) * pretraining_memory(settings), attempt)
