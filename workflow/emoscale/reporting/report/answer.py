@@ -281,10 +281,8 @@ def _pretraining(study: Study) -> list[Markup]:
             continue
         points = 100 * pair["difference"]
         low, high = pair["difference_low"], pair["difference_high"]
-        sentence = Markup(
-            "What did learning without labels save? Pre-trained, {} has {} than untrained ({}), "
-            "{} {} ({})"
-        ).format(
+        sentence = Markup("{}Pre-trained, {} has {} than untrained ({}), {} {} ({})").format(
+            "" if paragraphs else "What did learning without labels save? ",
             mark_name(experiment),
             strong(f"{abs(points):.1f} points {'more' if points >= 0 else 'less'} UA"),
             mark_name(twin),
