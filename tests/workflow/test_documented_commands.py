@@ -27,7 +27,10 @@ NOT_RUN = {
 The example of own-representation.md is run by tests/representations/test_external.py.
 """
 
-PLANNED = ("config/iemocap.yaml", "config/emodb.yaml", "profiles/slurm")
+PLANNED = (
+    *("config/iemocap.yaml", "config/emodb.yaml", "config/pretraining.yaml"),
+    "profiles/slurm",
+)
 """Commands with these get a dry run: the corpora are not free, and there is no cluster."""
 
 LABELS = ("angry", "happy", "neutral", "sad")
@@ -70,6 +73,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (environment / installed).touch()
     demo = folder / "config" / "demo.yaml"
     text = demo.read_text().replace("utterances_per_session: 120", "utterances_per_session: 60")
+    text = text.replace(" steps: 1000", " steps: 20").replace(
+        "warmup_steps: 100", "warmup_steps: 5"
+    )
     text = text.replace("folds: 5", "folds: 2\n  test_units: [Ses01, Ses02]")
     demo.write_text(re.sub(r"maximum_steps: \d+", "maximum_steps: 20", text))
     return folder

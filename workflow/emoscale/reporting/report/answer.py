@@ -273,7 +273,7 @@ def _labels_saved(study: Study) -> list[Markup]:
 def _pretraining(study: Study) -> list[Markup]:
     """State what pre-training without labels saved: each network against its untrained twin."""
     comparisons = study.rows("comparisons")
-    paragraphs = []
+    paragraphs: list[Markup] = []
     for experiment, twin in study.settings.get("untrained_twins", {}).items():
         pairs = [] if comparisons is None else _pairs_of(comparisons, experiment)
         pair = next((pair for pair in pairs if pair["rival"] == twin), None)
