@@ -40,7 +40,6 @@ rule find_duplicates:
         f"{OUT}/benchmarks/find_duplicates.tsv"
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         runtime=corpus_minutes,
     params:

@@ -12,6 +12,7 @@ if IS_DEMO:
             f"{OUT}/logs/generate_demo.log",
         benchmark:
             f"{OUT}/benchmarks/generate_demo.tsv"
+        priority: 150  # before a pre-training, beside which two cores are not free
         conda:
             ENVIRONMENT
         threads: 2

@@ -162,7 +162,6 @@ rule compare_speech:
         checkpoint="|".join(PRETRAINED) or "none",
     conda:
         ENVIRONMENT
-    threads: 2
     resources:
         runtime=corpus_minutes,
     params:
