@@ -113,7 +113,7 @@ def _lines(history: pl.DataFrame, column: str, title: str, number: str, *, zero:
                 format=".0%" if zero else "~g"
             ),
             color=alt.Color("checkpoint:N", title="checkpoint", scale=colours, sort=names),
-            strokeDash=alt.StrokeDash("speech:N", title="speech", scale=dashes),
+            strokeDash=alt.StrokeDash("speech:N", scale=dashes, legend=None),  # in the subtitle
             tooltip=[
                 alt.Tooltip("checkpoint:N"),
                 alt.Tooltip("speech:N"),
