@@ -154,7 +154,13 @@ def history(*names: str) -> pl.DataFrame:
 def test_each_checkpoint_has_a_line_of_held_out_and_of_training_speech(tmp_path: Path) -> None:
     draw_pretraining(history("first", "second"), tmp_path / "f.html", tmp_path / "f.svg")
     texts = " ".join(text_elements(tmp_path / "f.svg"))
-    for expected in ("first", "second", "held-out speech", "training speech", "loss per prediction, nats"):
+    for expected in (
+        "first",
+        "second",
+        "held-out speech",
+        "training speech",
+        "loss per prediction, nats",
+    ):
         assert expected in texts
     svg = (tmp_path / "f.svg").read_text()
     assert "NaN" not in svg
