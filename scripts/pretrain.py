@@ -19,7 +19,7 @@ from emoscale.pretraining.speech import SPEECH, speech_files, speech_summary
 from emoscale.pretraining.trainer import Measurement, Work, train
 from emoscale.representations.weights.local_checkpoint import (
     LocalCheckpoint,
-    folder_sha256,
+    weights_sha256,
     write_checkpoint_record,
 )
 from emoscale.representations.weights.resolving import checkpoint_options
@@ -27,7 +27,7 @@ from emoscale.runtime.command import computing_options, file_option, report_user
 from emoscale.runtime.devices import choose_device, device_name, use_deterministic_algorithms
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.files import replacement_folder
-from emoscale.runtime.provenance import code_digest, digest, file_sha256, installed_versions
+from emoscale.runtime.provenance import code_digest, digest, installed_versions
 from emoscale.tables.parquet import dataframe_of, read_table, write_table
 
 PACKAGES = ("torch", "transformers", "numpy", "soundfile", "soxr")
@@ -60,7 +60,7 @@ def main(
 ) -> None:
     parsed: PretrainedCheckpoint = parse_settings(PretrainedCheckpoint, settings, "--settings")
     torch.set_num_threads(threads)
-    first, chosen = _join_processes(device)
+    is_first, chosen = _join_processes(device)
     use_deterministic_algorithms(chosen)
     objective = objective_module(parsed.pretrain)
     initial = _initial_weights(parsed, checkpoints)
@@ -78,7 +78,7 @@ def main(
                 *(source_of(parsed), versions, device_name(chosen), threads),
                 table.select("utterance", "audio_sha256", "held_out").rows(),
                 code_digest(Path(__file__), OBJECTIVES[parsed.pretrain]),
-                initial and _sha256(initial),
+                initial and weights_sha256(initial),
             ]
         )
         work = Work(
@@ -88,9 +88,9 @@ def main(
             state,
             identity,
         )
-        report = click.echo if first else lambda line: None
+        report = click.echo if is_first else lambda line: None
         measurements = train(network, parsed, work, report)
-    if not first:
+    if not is_first:
         return
     with replacement_folder(model) as temporary:
         objective.write_model(temporary, network, parsed)
@@ -99,7 +99,7 @@ def main(
     rows = dataframe_of([{"checkpoint": name, **asdict(each)} for each in measurements], HISTORY)
     write_table(rows, history, HISTORY)
     weights = model.parent / parsed.weights
-    sha256 = _sha256(weights)
+    sha256 = weights_sha256(weights)
     description = weights_description(parsed, summary)
     checkpoint = LocalCheckpoint(name, weights.absolute(), sha256, description)
     write_checkpoint_record(record, checkpoint, parsed)
@@ -115,10 +115,6 @@ def _initial_weights(
     if paths or settings.continue_from is None:
         return paths[0] if paths else None
     return Path(expand_home(settings.continue_from))
-
-
-def _sha256(weights: Path) -> str:
-    return folder_sha256(weights) if weights.is_dir() else file_sha256(weights)
 
 
 def _join_processes(device: str) -> tuple[bool, torch.device]:

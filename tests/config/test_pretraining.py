@@ -16,6 +16,7 @@ from emoscale.config.local_weights import check_local_weights, local_initial_wei
 from emoscale.config.pretraining import WAV2VEC_ARCHITECTURES, Wav2VecKeys
 from emoscale.config.resources import pretraining_memory, pretraining_seconds
 from emoscale.config.study import Study
+from emoscale.config.twins import untrained_twins
 from emoscale.runtime.errors import ConfigurationError
 from tests.config.test_study import BASE
 
@@ -57,16 +58,14 @@ def mistake(values: dict[str, Any], *files: Path) -> str:
 
 
 def test_twins_differ_in_their_steps_only() -> None:
-    assert study({"net": TRAINED, "random": UNTRAINED}).untrained_twins() == {"net": "random"}
-    assert study(
-        {"net": TRAINED2, "random": {"pretrain": "wav2vec2", "steps": 0}}
-    ).untrained_twins()
+    assert untrained_twins(study({"net": TRAINED, "random": UNTRAINED})) == {"net": "random"}
+    assert untrained_twins(study({"net": TRAINED2, "random": {"pretrain": "wav2vec2", "steps": 0}}))
 
 
 def test_settings_of_training_do_not_matter() -> None:
     """Those of the network's pre-training, which the twin does not have."""
     longer = {**TRAINED, "steps": 2000, "learning_rate": 0.01, "batch_seconds": 10.0}
-    twins = study({"net": TRAINED, "longer": longer, "random": UNTRAINED}).untrained_twins()
+    twins = untrained_twins(study({"net": TRAINED, "longer": longer, "random": UNTRAINED}))
     assert twins == {"net": "random", "longer": "random"}
 
 
@@ -80,7 +79,7 @@ def test_settings_of_training_do_not_matter() -> None:
     ],
 )
 def test_another_network_is_no_twin(changes: dict[str, Any]) -> None:
-    assert study({"net": TRAINED, "random": {**UNTRAINED, **changes}}).untrained_twins() == {}
+    assert untrained_twins(study({"net": TRAINED, "random": {**UNTRAINED, **changes}})) == {}
 
 
 @pytest.mark.parametrize(
@@ -103,12 +102,12 @@ def test_another_experiment_is_no_twin(changes: dict[str, Any]) -> None:
         "random_z": {**base, "output": "z"},
         "random_half": {**base, "precision": "bfloat16"},
     }
-    assert parse_study(values).untrained_twins() == {}
+    assert untrained_twins(parse_study(values)) == {}
 
 
 def test_sizes_of_twins_may_differ() -> None:
     both = {"net": {}, "random": {"sizes": ["all"]}}
-    assert study({"net": TRAINED, "random": UNTRAINED}, both).untrained_twins() == {"net": "random"}
+    assert untrained_twins(study({"net": TRAINED, "random": UNTRAINED}, both)) == {"net": "random"}
 
 
 def test_layers_of_twins_are_the_same() -> None:
@@ -117,23 +116,23 @@ def test_layers_of_twins_are_the_same() -> None:
     for name in checkpoints:
         values["representations"][name]["layer"] = "all"
     values["experiments"]["net"]["representations"] = ["net/2"]
-    assert parse_study(values).untrained_twins() == {}
+    assert untrained_twins(parse_study(values)) == {}
     values["experiments"]["random"]["representations"] = ["random/2"]
-    assert parse_study(values).untrained_twins() == {"net": "random"}
+    assert untrained_twins(parse_study(values)) == {"net": "random"}
 
 
 def test_a_copy_of_other_weights_is_not_untrained() -> None:
     copied = {**UNTRAINED, "continue_from": "first"}
-    twins = study({"first": TRAINED, "longer": TRAINED, "copy": copied}).untrained_twins()
+    twins = untrained_twins(study({"first": TRAINED, "longer": TRAINED, "copy": copied}))
     assert twins == {}
-    twins = study({"first": TRAINED, "copy": copied, "random": UNTRAINED}).untrained_twins()
+    twins = untrained_twins(study({"first": TRAINED, "copy": copied, "random": UNTRAINED}))
     assert twins == {"first": "random", "copy": "random"}
 
 
 def test_experiments_without_pretraining_have_no_twin() -> None:
     hub = {"hub": "facebook/wav2vec2-base"}
     assert (
-        study({"hub": hub, "random": {"pretrain": "wav2vec2", "steps": 0}}).untrained_twins() == {}
+        untrained_twins(study({"hub": hub, "random": {"pretrain": "wav2vec2", "steps": 0}})) == {}
     )
     assert "untrained_twins" not in study({"hub": hub}).report_settings()
     described = json.loads(study({"net": TRAINED, "random": UNTRAINED}).report_settings())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 import math
 import subprocess
@@ -305,3 +306,30 @@ def test_bfloat16_gives_nearly_the_same_training(tmp_path: Path) -> None:
     assert all(value.dtype == torch.float32 for value in others.values())
     for one, other in zip(exact, rounded, strict=True):
         assert other.held_out_loss == pytest.approx(one.held_out_loss, abs=0.05)
+
+
+def test_recordings_without_a_prediction_are_reported(tmp_path: Path) -> None:
+    chosen = settings(steps=6, warmup_steps=0)
+    lines: list[str] = []
+    short = write_tones(tmp_path / "short", [0.02, 0.03])
+    present = work(tmp_path)
+    listed = dataclasses.replace(present, training=[*present.training, *short])
+    train(build_network(chosen, None), chosen, listed, lines.append)
+    count = len(listed.training)
+    assert f"2 of {count} training recordings are left out: a prediction needs" in lines[0]
+    assert not any("held-out" in line for line in lines)
+
+
+def test_a_state_that_the_disk_does_not_give_is_no_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(steps=6, warmup_steps=0)
+    (tmp_path / "state.pt").write_bytes(b"state")
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        train(build_network(chosen, None), chosen, work(tmp_path), print)
+    assert (tmp_path / "state.pt").read_bytes() == b"state"

@@ -221,7 +221,10 @@ def speech_content(checkpoint):
     from emoscale.pretraining.speech import speech_digest  # half a second, where it is needed
 
     path = Path(OUT, "corpus", "speech_digests.json")
-    last = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        last = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        last = {}  # never written, or damaged: then the speech must be readable
     try:
         present = speech_digest(STUDY.pretraining_of(checkpoint).speech, DIGESTS)
     except UserError as error:

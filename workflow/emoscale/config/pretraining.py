@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -229,16 +230,21 @@ class PretrainingSettings(Settings):
 
     @property
     def parts(self) -> int:
-        """Number of parts that a step's batch is split into, each of `micro_batch_seconds`."""
+        """Number of parts that a step's batch is split into."""
         return math.ceil(self.batch_seconds / self.micro_batch_seconds)
+
+    @property
+    def part_seconds(self) -> float:
+        """Audio in a part, seconds: at most `micro_batch_seconds`."""
+        return self.batch_seconds / self.parts
 
     def network(self) -> dict[str, Any]:
         """Return the settings of the untrained network."""
         return self.model_dump(mode="json", include={"pretrain", "architecture", "seed"})
 
+    @abstractmethod
     def operations_per_second(self) -> float:
         """Return the floating-point operations of training on a second of speech, roughly."""
-        raise NotImplementedError
 
 
 class Wav2VecPretraining(PretrainingSettings):

@@ -59,7 +59,7 @@ _STEP = {
     "aligned_fusion": 30.0,
     "early_fusion": 3.0,
 }
-# Floating-point operations per second of a pre-training in one process.
+# Floating-point operations per second of a pre-training in one process; that of a GPU is assumed.
 _PRETRAINING_CPU_OPERATIONS = 4e10
 _PRETRAINING_GPU_OPERATIONS = 4e12
 

@@ -30,6 +30,7 @@ from emoscale.config.settings import (
     reference_parts,
 )
 from emoscale.config.training import ESTIMATOR_TRAINING, TrainingSettings
+from emoscale.config.twins import untrained_twins
 from emoscale.runtime.provenance import canonical_json
 
 
@@ -338,44 +339,6 @@ class Study(Settings):
         earlier = self.speech_of(settings.continue_from) if settings.continue_from else []
         return [*earlier, *([name] if settings.steps else [])]
 
-    def untrained_twins(self) -> dict[str, str]:
-        """Return the experiments on pre-trained networks whose twin has the same network untrained.
-
-        Returns
-        -------
-        dict
-            Name of the twin by experiment. The two differ in the pre-training only, and the
-            network of the twin has random weights.
-        """
-        described = {name: self._without_pretraining(name) for name in self.experiments}
-        untrained = {
-            canonical_json(description): name
-            for name, (description, are_random) in described.items()
-            if are_random == [True]
-        }
-        return {
-            name: untrained[canonical_json(description)]
-            for name, (description, are_random) in described.items()
-            if are_random and not any(are_random) and canonical_json(description) in untrained
-        }
-
-    def _without_pretraining(self, experiment: str) -> tuple[list[Any], list[bool]]:
-        """Return an experiment's settings, and whether its networks have random weights."""
-        settings = self.experiments[experiment]
-        training = self.training_of(experiment).model_dump()
-        described: list[Any] = [settings.model, training, settings.search]
-        are_random: list[bool] = []
-        for reference in settings.representations:
-            name, layer = reference_parts(reference)
-            values = self.representations[name].model_dump(mode="json")
-            for key in getattr(self.representations[name], "checkpoint_keys", ()):
-                pretraining = self.pretraining_of(values[key])
-                if pretraining is not None:
-                    are_random.append(not pretraining.steps and pretraining.continue_from is None)
-                    values[key] = pretraining.network()
-            described.append([values, layer])
-        return described, are_random
-
     def protocol_settings(self) -> str:
         """Return the settings of folds and training orders, as JSON."""
         return canonical_json({**self.protocol.model_dump(mode="json"), "seed": self.seed})
@@ -388,7 +351,7 @@ class Study(Settings):
         """Return the settings that the report shows, as JSON."""
         parts = {"labels": self.labels_settings(), "protocol": self.protocol_settings()}
         sections: dict[str, Any] = {name: json.loads(part) for name, part in parts.items()}
-        twins = self.untrained_twins()
+        twins = untrained_twins(self)
         return canonical_json({**sections, **({"untrained_twins": twins} if twins else {})})
 
     def training_settings(self, experiment: str) -> str:

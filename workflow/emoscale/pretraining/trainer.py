@@ -85,7 +85,7 @@ def learning_rate(settings: PretrainingSettings, step: int) -> float:
 
     Examples
     --------
-    >>> settings = PretrainingSettings.model_construct(
+    >>> settings = Wav2VecPretraining.model_construct(
     ...     steps=1000, warmup_steps=500, learning_rate=0.005
     ... )
     >>> [round(learning_rate(settings, step), 6) for step in (0, 250, 500, 750, 1000)]
@@ -172,6 +172,15 @@ def train(
         )
     run = _Run(network, settings, work, processes)
     run.restore(report)
+    for kind, usable, listed in (
+        ("training", run.training, work.training),
+        ("held-out", run.held_out, work.held_out),
+    ):
+        if len(usable) < len(listed):
+            report(
+                f"{len(listed) - len(usable):,} of {len(listed):,} {kind} recordings are left out: "
+                f"a prediction needs {run.shortest:.3f} s"
+            )
     if run.step == 0:
         run.measure()
     else:
@@ -181,10 +190,8 @@ def train(
     for step, batches in run.batches(run.step, parts):
         run.train_step(step, batches)
         progress.update()
-        due = step + 1 == settings.steps or (step + 1) * MEASUREMENTS // settings.steps > (
-            step * MEASUREMENTS // settings.steps
-        )
-        if due:
+        measured, due = (n * MEASUREMENTS // settings.steps for n in (step, step + 1))
+        if due > measured:
             run.measure()
         # Each process decides by another clock, so the first one's decision is shared.
         if run.agree(time.monotonic() - last_save > SECONDS_BETWEEN_SAVES):
@@ -197,7 +204,7 @@ class _Run:
     """A training in progress."""
 
     def __init__(
-        self, network: nn.Module, settings: PretrainingSettings, work: Work, processes: Processes
+        self, network: Any, settings: PretrainingSettings, work: Work, processes: Processes
     ) -> None:
         self.settings, self.work, self.processes = settings, work, processes
         self.network: Any = network
@@ -209,17 +216,17 @@ class _Run:
         )
         self.step, self.hours = 0, 0.0
         self.measurements: list[Measurement] = []
-        self._sums = torch.zeros(3, dtype=torch.float64)  # loss, predictions, first
+        self.sums = torch.zeros(3, dtype=torch.float64)  # loss, predictions, first
+        self.shortest = (network.minimum_samples + 2) / SAMPLE_RATE
+        self.training = self._usable(work.training, "training")
+        self.held_out = self._usable(work.held_out, "held-out")
 
     def batches(self, first: int, parts: int) -> Iterator[tuple[int, list[tuple[int, Tensor]]]]:
         """Yield the number of each step with this process's parts of it: number and waveforms."""
         mine = range(self.processes.rank, parts, self.processes.count)
         settings = self.settings
         plan = plan_batches(
-            self._usable(self.work.training),
-            settings.batch_seconds / parts,
-            settings.crop_seconds,
-            settings.seed,
+            self.training, settings.part_seconds, settings.crop_seconds, settings.seed
         )
         numbered = itertools.islice(
             zip(itertools.count(), plan, strict=False), first * parts, settings.steps * parts
@@ -237,20 +244,18 @@ class _Run:
                 yield number // parts, step_batches
                 step_batches = []
 
-    def _usable(self, files: Sequence[SpeechFile]) -> list[SpeechFile]:
+    def _usable(self, files: Sequence[SpeechFile], kind: str) -> list[SpeechFile]:
         """Return the recordings that are long enough for a prediction."""
-        shortest = (self.network.minimum_samples + 2) / SAMPLE_RATE
-        if self.settings.crop_seconds < shortest:
+        if self.settings.crop_seconds < self.shortest:
             raise UserError(
                 f"crop_seconds is {self.settings.crop_seconds}, and a prediction of this network "
-                f"needs {shortest:.3f} s; raise crop_seconds, or change the architecture"
+                f"needs {self.shortest:.3f} s; raise crop_seconds, or change the architecture"
             )
-        usable = [file for file in files if file.seconds >= shortest]
+        usable = [file for file in files if file.seconds >= self.shortest]
         if not usable:
-            kind = "held-out" if files is self.work.held_out else "training"
             raise UserError(
-                f"none of the {len(files):,} {kind} recordings has the {shortest:.3f} s that a "
-                "prediction of this network needs; add longer ones, or change the architecture"
+                f"none of the {len(files):,} {kind} recordings has the {self.shortest:.3f} s that "
+                "a prediction of this network needs; add longer ones, or change the architecture"
             )
         return usable
 
@@ -268,7 +273,8 @@ class _Run:
                 objective.loss.backward()  # type: ignore[no-untyped-call]
             seconds = waveforms.numel() / SAMPLE_RATE
             sums += torch.tensor(
-                [objective.loss.item(), objective.count, objective.first.item(), seconds]
+                [objective.loss.item(), objective.count, objective.first.item(), seconds],
+                dtype=sums.dtype,
             )
         if self.processes.count > 1:
             torch.distributed.all_reduce(sums)
@@ -286,7 +292,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, step)
         self.optimizer.step()
-        self._sums += sums[:3]
+        self.sums += sums[:3]
         self.hours += float(sums[3]) / 3600
         self.step = step + 1
 
@@ -311,22 +317,22 @@ class _Run:
         """Measure the loss on held-out speech; all processes compute the same."""
         self.model.eval()
         settings = self.settings
-        held_out = self._usable(self.work.held_out)
         sums = torch.zeros(3, dtype=torch.float64)
         plan = plan_batches(
-            held_out, settings.micro_batch_seconds, settings.crop_seconds, settings.seed
+            self.held_out, settings.part_seconds, settings.crop_seconds, settings.seed
         )
         with torch.no_grad():
             for number, batch in enumerate(itertools.islice(plan, _HELD_OUT_BATCHES)):
                 objective = self._objective(read_batch(batch), settings.seed + 1, number)
                 sums += torch.tensor(
-                    [objective.loss.item(), objective.count, objective.first.item()]
+                    [objective.loss.item(), objective.count, objective.first.item()],
+                    dtype=sums.dtype,
                 )
-        loss, first = _means(self._sums)
+        loss, first = _means(self.sums)
         self.measurements.append(
             Measurement(self.step, self.hours, loss, first, *_means(sums), self.network.chance)
         )
-        self._sums.zero_()
+        self.sums.zero_()
 
     def agree(self, decision: bool) -> bool:
         """Return the decision of the first process."""
@@ -346,7 +352,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "hours": self.hours,
-            "sums": self._sums,
+            "sums": self.sums,
             "measurements": [asdict(each) for each in self.measurements],
         }
         self.work.state.parent.mkdir(parents=True, exist_ok=True)
@@ -358,8 +364,10 @@ class _Run:
         if not self.work.state.is_file():
             return
         try:
-            state = torch.load(self.work.state, map_location=self.work.device, weights_only=True)
+            state = torch.load(self.work.state, map_location="cpu", weights_only=True)
             identity = state["identity"]
+        except (OSError, MemoryError):  # of the disk or the machine: the file may be intact
+            raise
         except Exception as error:  # torch raises many types for damaged files
             report(
                 f"{self.work.state} is damaged ({error_summary(error)}); the training begins again"
@@ -370,7 +378,7 @@ class _Run:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.hours = state["step"], state["hours"]
-        self._sums = state["sums"].cpu()
+        self.sums = state["sums"]
         self.measurements = [Measurement(**each) for each in state["measurements"]]
 
 
@@ -397,7 +405,7 @@ class _Progress:
             return
         self._last = now
         elapsed = now - self._start
-        loss, first = _means(run._sums)
+        loss, first = _means(run.sums)
         left = elapsed * (run.settings.steps - run.step) / (run.step - self._first_step)
         self._report(
             f"step {run.step:,} of {run.settings.steps:,}, {run.hours:.2f} hours of speech at "

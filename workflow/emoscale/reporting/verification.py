@@ -144,7 +144,7 @@ def _checkpoint_record_errors(path: Path) -> Iterator[str]:
     record = read_checkpoint_record(path)
     kind = _pretraining_of(record)
     if kind is not None:
-        weights = pretrained_checkpoint(path, record, kind.model_construct())
+        weights = pretrained_checkpoint(path, record, kind.weights)
         if weights.sha256 != record.sha256:
             yield f"{weights.path} is not the recorded checkpoint; remove the record and run again"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from emoscale.config.checkpoints import source_of
-from emoscale.config.pretraining import PretrainingSettings
 from emoscale.runtime.errors import CheckpointError
 from emoscale.runtime.files import write_json
 from emoscale.runtime.provenance import digest, file_sha256
@@ -96,9 +95,7 @@ def read_checkpoint_record(path: Path | str) -> CheckpointRecord:
         raise CheckpointError(f"{path} is damaged; remove it and run again") from None
 
 
-def pretrained_checkpoint(
-    path: Path, record: CheckpointRecord, settings: PretrainingSettings
-) -> LocalCheckpoint:
+def pretrained_checkpoint(path: Path, record: CheckpointRecord, weights: str) -> LocalCheckpoint:
     """Return a checkpoint that the study has pre-trained, in the folder beside its record.
 
     Parameters
@@ -107,8 +104,8 @@ def pretrained_checkpoint(
         Record of the checkpoint.
     record : CheckpointRecord
         Its content.
-    settings : PretrainingSettings
-        Settings of the checkpoint.
+    weights : str
+        Path of the weights in the checkpoint's folder.
 
     Returns
     -------
@@ -120,11 +117,27 @@ def pretrained_checkpoint(
     CheckpointError
         If the weights are missing.
     """
-    weights = (path.with_suffix("") / settings.weights).absolute()
-    if not weights.exists():
-        raise CheckpointError(f"checkpoints.{record.name}: {weights} does not exist")
-    sha256 = folder_sha256(weights) if weights.is_dir() else file_sha256(weights)
-    return LocalCheckpoint(record.name, weights, sha256, record.pretrained_weights)
+    location = (path.with_suffix("") / weights).absolute()
+    if not location.exists():
+        raise CheckpointError(f"checkpoints.{record.name}: {location} does not exist")
+    sha256 = weights_sha256(location)
+    return LocalCheckpoint(record.name, location, sha256, record.pretrained_weights)
+
+
+def weights_sha256(weights: Path) -> str:
+    """Return the digest of a file or folder of weights.
+
+    Parameters
+    ----------
+    weights : Path
+        The file or folder.
+
+    Returns
+    -------
+    str
+        That of the file, or `folder_sha256`.
+    """
+    return folder_sha256(weights) if weights.is_dir() else file_sha256(weights)
 
 
 def check_stated_digest(path: Path | str, settings: Any) -> None:

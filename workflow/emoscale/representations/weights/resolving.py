@@ -57,7 +57,7 @@ def find_checkpoints(
         source = settings[record.name]
         try:
             checkpoint: LocalCheckpoint = (
-                pretrained_checkpoint(path, record, source)
+                pretrained_checkpoint(path, record, source.weights)
                 if isinstance(source, PretrainingSettings)
                 else fetching.fetch_checkpoint(record.name, source, cache, offline=True)
             )
