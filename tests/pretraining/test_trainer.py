@@ -326,10 +326,11 @@ def test_a_state_that_the_disk_does_not_give_is_no_damaged_one(
     chosen = settings(steps=6, warmup_steps=0)
     (tmp_path / "state.pt").write_bytes(b"state")
 
-    def fail(*arguments: Any, **options: Any) -> None:
+    def fail(path: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(torch, "load", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(OSError, match="Input/output error"):
         train(build_network(chosen, None), chosen, work(tmp_path), print)
+    monkeypatch.undo()
     assert (tmp_path / "state.pt").read_bytes() == b"state"

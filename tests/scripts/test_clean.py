@@ -83,10 +83,10 @@ def clean(folder: Path, answer: str, *options: str) -> subprocess.CompletedProce
 
 
 def files(folder: Path) -> set[str]:
-    """List the result files, without the corpus digests that planning writes."""
+    """List the result files, without the digests that planning writes."""
     results = folder / "results" / "small"
     names = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
-    return names - {"corpus/digests.json", "corpus/file_digests.json"}
+    return names - {f"corpus/{name}.json" for name in ("digests", "file_digests", "speech_digests")}
 
 
 def test_stale_files_are_removed_after_confirmation(study: Path) -> None:

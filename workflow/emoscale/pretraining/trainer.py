@@ -8,6 +8,7 @@ processes changes the numbers by rounding only.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import math
 import time
@@ -363,11 +364,10 @@ class _Run:
         """Continue from the saved state, if it is of this training and not damaged."""
         if not self.work.state.is_file():
             return
+        content = self.work.state.read_bytes()  # an error of the disk does not mean a damaged file
         try:
-            state = torch.load(self.work.state, map_location="cpu", weights_only=True)
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             identity = state["identity"]
-        except (OSError, MemoryError):  # of the disk or the machine: the file may be intact
-            raise
         except Exception as error:  # torch raises many types for damaged files
             report(
                 f"{self.work.state} is damaged ({error_summary(error)}); the training begins again"
