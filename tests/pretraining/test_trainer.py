@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import itertools
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,7 +161,8 @@ def test_two_processes_have_the_weights_of_one(tmp_path: Path) -> None:
     torchrun = Path(sys.executable).with_name("torchrun")
     options = ["--standalone", "--nproc-per-node=2"]
     command = [str(torchrun), *options, str(tmp_path / "program.py"), str(tmp_path)]
-    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    environment = {**os.environ, "PYTHONPATH": f"{PROJECT}:{PROJECT / 'workflow'}"}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     measurements, weights = run(tmp_path / "one", steps=12)
     for rank in range(2):

@@ -86,6 +86,7 @@ def learning_rate(settings: PretrainingSettings, step: int) -> float:
 
     Examples
     --------
+    >>> from emoscale.config.pretraining import Wav2VecPretraining
     >>> settings = Wav2VecPretraining.model_construct(
     ...     steps=1000, warmup_steps=500, learning_rate=0.005
     ... )
