@@ -46,7 +46,8 @@ rule read_speech:
     priority: 100
     conda:
         ENVIRONMENT
-    threads: 2
+    # generated speech is short, and two free cores at one time are rare on a small machine
+    threads: lambda wildcards: 1 if generated_speech(wildcards) else 2
     params:
         speech=untracked(
             lambda wildcards, *_: canonical_json(
