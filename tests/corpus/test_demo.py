@@ -21,8 +21,8 @@ from emoscale.corpus.demo.sentences import CUES
 from emoscale.corpus.demo.unlabelled import generate_speech, plan_speaker
 from emoscale.corpus.demo.voice import EMOTIONS as VOICE_EMOTIONS
 from emoscale.corpus.demo.voice import sample_speaker, sample_unlabelled_speaker
-from emoscale.corpus.iemocap import EMOTIONS
 from emoscale.corpus.readers import CorpusManifest, read_corpus
+from emoscale.corpus.releases.iemocap import EMOTIONS
 from tests.corpus.checked import check_recordings
 
 TEXT_FILES = 118

@@ -6,10 +6,11 @@ from pathlib import Path
 
 
 def write_releases(folder: Path) -> None:
-    """Write corpora (recordings, emodb, iemocap), copies, fold files, and empty weights."""
+    """Write small corpora (see `CORPORA`), copies, fold files, and empty weights."""
     for parent in ("", "copies", "together", "together/elsewhere", "copies/together"):
         _write_csv(folder / parent / "recordings")
         _write_emodb(folder / parent / "emodb")
+        _write_crema_d(folder / parent / "crema_d")
         _write_iemocap(folder / parent / "iemocap")
     for name in ("folds.csv", "others.csv"):
         (folder / name).write_text(f"utterance,fold\n0happy,{name}\n")
@@ -41,6 +42,19 @@ def _write_emodb(folder: Path) -> None:
     for speaker in ("03", "08", "09", "10"):
         for emotion in ("W", "N"):
             _write(folder / "wav" / f"{speaker}a01{emotion}a.wav")
+
+
+def _write_crema_d(folder: Path) -> None:
+    """Write four speakers; listeners perceive the first emotion as the other one."""
+    rows = [",A,D,F,H,N,S,fileName"]
+    for number, speaker in enumerate(range(1001, 1005)):
+        for letters in ("ANG", "NEU"):
+            name = f"{speaker}_DFA_{letters}_XX"
+            _write(folder / "AudioWAV" / f"{name}.wav")
+            angry = 3 if number and letters == "ANG" else 0
+            rows.append(f"10000{number},{angry},0,0,0,{3 - angry},0,{name}")
+    _write(folder / "processedResults" / "tabulatedVotes.csv", "\n".join([*rows, ""]))
+    _write(folder / "VideoDemographics.csv", "ActorID,Age,Sex,Race,Ethnicity\n")
 
 
 def _write_iemocap(folder: Path) -> None:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
-from emoscale.config.corpus import corpus_name
+from emoscale.corpus.readers import corpus_name
 from emoscale.config.representations import modality_of
 from emoscale.corpus.digests import (
     CorpusDigests,

@@ -61,11 +61,11 @@ KEYS: dict[str, Row] = {
     "corpus(CsvCorpus).reader": reading(
         "csv", CORPORA["emodb"], SMALL_READING, READING_TEXT, "corpus"
     ),
-    "corpus(EmodbCorpus).reader": reading(
-        "emodb", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
+    "corpus(ReleaseCorpus).reader": reading(
+        "crema_d", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
     ),
-    "corpus(IemocapCorpus).reader": reading(
-        "iemocap", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
+    "corpus(ReleaseCorpus).label": reading(
+        "crema_d", "voice", SMALL_METADATA | CORPUS_NAME, METADATA_TEXT, "corpus.label"
     ),
     "corpus(SeveralCorpora).reader": reading(
         "several", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
@@ -80,8 +80,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "csv"),
-            ("EmodbCorpus", "emodb"),
-            ("IemocapCorpus", "iemocap"),
+            ("ReleaseCorpus", "crema_d"),
             ("SeveralCorpora", "several"),
         )
     },
@@ -92,8 +91,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "csv"),
-            ("EmodbCorpus", "emodb"),
-            ("IemocapCorpus", "iemocap"),
+            ("ReleaseCorpus", "crema_d"),
             ("SeveralCorpora", "several"),
         )
     },
@@ -103,8 +101,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "first"),
-            ("EmodbCorpus", "second"),
-            ("IemocapCorpus", "third"),
+            ("ReleaseCorpus", "second"),
         )
     },
     **{
@@ -127,8 +124,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "first"),
-            ("EmodbCorpus", "second"),
-            ("IemocapCorpus", "third"),
+            ("ReleaseCorpus", "second"),
         )
         for key, path, value in (
             (
@@ -143,6 +139,13 @@ KEYS: dict[str, Row] = {
             ),
         )
     },
+    "corpus(SeveralCorpora).corpora(ReleaseCorpus).label": reading(
+        "several",
+        "voice",
+        SMALL_METADATA | CORPUS_NAME,
+        METADATA_TEXT,
+        "corpus.corpora.second.label",
+    ),
     "shards": Row(2, READING, READING_TEXT),
     "audio.minimum_seconds": Row(0.2, AUDIO, AUDIO_TEXT),
     "audio.minimum_peak": Row(1e-3, AUDIO, AUDIO_TEXT),

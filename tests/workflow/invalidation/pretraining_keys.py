@@ -144,8 +144,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "csv"),
-            ("EmodbCorpus", "emodb"),
-            ("IemocapCorpus", "iemocap"),
+            ("ReleaseCorpus", "emodb"),
             ("SeveralCorpora", "several"),
         )
     },

@@ -116,13 +116,14 @@ STUDY: dict[str, Any] = {
 CORPORA: dict[str, dict[str, Any]] = {
     "csv": {"reader": "csv", "root": "recordings"},
     "emodb": {"reader": "emodb", "root": "emodb"},
+    "crema_d": {"reader": "crema_d", "root": "crema_d", "label": "acted"},
     "iemocap": {"reader": "iemocap", "root": "iemocap"},
     "several": {
         "reader": "several",
         "root": "together",
         "corpora": {
             "first": {"reader": "csv", "root": "recordings"},
-            "second": {"reader": "emodb", "root": "emodb"},
+            "second": {"reader": "crema_d", "root": "crema_d", "label": "acted"},
             "third": {"reader": "iemocap", "root": "iemocap"},
         },
     },

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -39,30 +39,37 @@ class NamedCorpus(Settings):
     """Base class of the settings of a corpus."""
 
     name: DisplayName | None = None
-    """Name in tables, figures and the report, such as nEMO. null: IEMOCAP, EMO-DB, demo, the name
-    of the folder (csv), or the names under `corpora` (several). A change of the name reads and
-    trains nothing again."""
+    """Name in tables, figures and the report, such as nEMO. null: that of the published corpus,
+    demo, the name of the folder (csv), or the names under `corpora` (several). A change of the name
+    reads and trains nothing again."""
 
 
-class IemocapCorpus(NamedCorpus):
-    """IEMOCAP (Busso et al. 2008), in the layout of the release."""
+RELEASES = tuple(
+    sorted(
+        file.stem
+        for file in (Path(__file__).parent.parent / "corpus" / "releases").glob("[a-z]*.py")
+    )
+)
+"""Published corpora that have a reader: the modules of `emoscale.corpus.releases`."""
 
-    reader: Literal["iemocap"]
+if TYPE_CHECKING:
+    ReleaseName = str
+else:
+    ReleaseName = Literal[RELEASES]
+
+
+class ReleaseCorpus(NamedCorpus):
+    """A published corpus, in the layout of its release or of its usual copies."""
+
+    reader: ReleaseName
+    """The corpus."""
 
     root: UserPath
-    """Folder that holds Session1 … Session5 (or `IEMOCAP_full_release` with them)."""
+    """Folder of the copy, such as the one that holds Session1 … Session5 of IEMOCAP."""
 
-
-class EmodbCorpus(NamedCorpus):
-    """EMO-DB, the Berlin database of emotional speech (Burkhardt et al. 2005).
-
-    Speaker, sentence and emotion are read from the file names.
-    """
-
-    reader: Literal["emodb"]
-
-    root: UserPath
-    """Folder that holds the recordings, or the release's folder with `wav/` in it."""
+    label: str | None = None
+    """The label of an utterance, where the corpus has several: of CREMA-D acted, voice, face or
+    both. Required there; every table names it."""
 
 
 class CsvCorpus(NamedCorpus):
@@ -108,7 +115,7 @@ class DemoCorpus(NamedCorpus):
     """Seed of the generated corpus."""
 
 
-SingleCorpus = Annotated[IemocapCorpus | EmodbCorpus | CsvCorpus, Field(discriminator="reader")]
+SingleCorpus = Annotated[ReleaseCorpus | CsvCorpus, Field(discriminator="reader")]
 
 
 class SeveralCorpora(NamedCorpus):
@@ -131,7 +138,7 @@ class SeveralCorpora(NamedCorpus):
             if reader in ("demo", "several"):
                 raise ValueError(
                     f"{name} has the reader {reader}, which several does not accept; use "
-                    "iemocap, emodb or csv"
+                    "csv or a published corpus"
                 )
         return corpora
 
@@ -155,38 +162,9 @@ class SeveralCorpora(NamedCorpus):
 
 
 CorpusSettings = Annotated[
-    IemocapCorpus | EmodbCorpus | CsvCorpus | DemoCorpus | SeveralCorpora,
+    ReleaseCorpus | CsvCorpus | DemoCorpus | SeveralCorpora,
     Field(discriminator="reader"),
 ]
-
-
-def corpus_name(corpus: CorpusSettings) -> str:
-    """Return the name of a corpus in tables and figures; of generated speech it says synthetic.
-
-    Parameters
-    ----------
-    corpus : CorpusSettings
-        A study's corpus.
-
-    Returns
-    -------
-    str
-        Its `name`, else IEMOCAP, EMO-DB, the name of the folder of recordings, or of several
-        corpora the keys under `corpora`.
-    """
-    match corpus:
-        case DemoCorpus():
-            return f"{corpus.name or 'demo'} (synthetic speech)"
-        case _ if corpus.name is not None:
-            return corpus.name
-        case IemocapCorpus():
-            return "IEMOCAP"
-        case EmodbCorpus():
-            return "EMO-DB"
-        case SeveralCorpora():
-            return ", ".join(corpus.corpora)
-        case CsvCorpus():
-            return PurePath(corpus.root).name or "csv"
 
 
 def parts_of(corpus: CorpusSettings) -> list[SingleCorpus | DemoCorpus]:

@@ -8,19 +8,26 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from emoscale.config.corpus import CorpusSettings, parts_of
+from emoscale.config.corpus import (
+    RELEASES,
+    CorpusSettings,
+    CsvCorpus,
+    DemoCorpus,
+    ReleaseCorpus,
+    SeveralCorpora,
+    parts_of,
+)
 from emoscale.runtime.errors import one_line
 
 READERS = {
-    "iemocap": "emoscale.corpus.iemocap",
-    "emodb": "emoscale.corpus.emodb",
     "csv": "emoscale.corpus.csv_table",
     "demo": "emoscale.corpus.demo",
     "several": "emoscale.corpus.several",
+    **{name: f"emoscale.corpus.releases.{name}" for name in RELEASES},
 }
-"""Module of each reader; it defines `read(settings) -> CorpusManifest`."""
+"""Module of each reader; it defines `read(settings) -> CorpusManifest`, or `RELEASE` with it."""
 
 _TAG = re.compile(r"\[[^\]]*\]")
 
@@ -52,6 +59,16 @@ class Utterance:
     transcript: str | None = None
     words: list[dict[str, str | float]] | None = None
     """Forced alignment: `word`, and `start` and `end` in seconds from the utterance's start."""
+    acted: str | None = None
+    """Emotion that the speaker acted, where `emotion` is what listeners perceived."""
+    intensity: str | None = None
+    """Intensity of the emotion, in the corpus's own terms."""
+    split: str | None = None
+    """Official split of the corpus: train, dev, test, test1 …"""
+    language: str | None = None
+    """Language: en, de, zh …"""
+    age: float | None = None
+    """Age of the speaker, years."""
     corpus: str | None = None
     """Name of the corpus; None: that of the manifest."""
 
@@ -167,10 +184,40 @@ def read_corpus(settings: CorpusSettings) -> CorpusManifest:
     CorpusError
         If the corpus root does not contain what the reader expects.
     """
-    read: Callable[[CorpusSettings], CorpusManifest] = importlib.import_module(
-        READERS[settings.reader]
-    ).read
+    module = importlib.import_module(READERS[settings.reader])
+    reader = module.RELEASE if isinstance(settings, ReleaseCorpus) else module
+    read: Callable[[CorpusSettings], CorpusManifest] = reader.read
     return read(settings)
+
+
+def corpus_name(settings: CorpusSettings) -> str:
+    """Return the name of a corpus in tables and figures; of generated speech it says synthetic.
+
+    Parameters
+    ----------
+    settings : CorpusSettings
+        A study's corpus.
+
+    Returns
+    -------
+    str
+        Its `name`, else that of the release, the folder of recordings, or of several corpora the
+        keys under `corpora`; with `label`, where utterances have several.
+    """
+    match settings:
+        case DemoCorpus():
+            return f"{settings.name or 'demo'} (synthetic speech)"
+        case ReleaseCorpus():
+            release = importlib.import_module(READERS[settings.reader]).RELEASE
+            name: str = settings.name or release.name
+            return f"{name} (labels: {settings.label})" if settings.label else name
+        case SeveralCorpora():
+            return settings.name or ", ".join(
+                f"{name} (labels: {label})" if (label := getattr(corpus, "label", None)) else name
+                for name, corpus in settings.corpora.items()
+            )
+        case CsvCorpus():
+            return settings.name or PurePath(settings.root).name or "csv"
 
 
 def reader_modules(settings: CorpusSettings) -> list[str]:

@@ -12,9 +12,9 @@ import polars as pl
 
 from emoscale.audit.duplicates import shared_recordings
 from emoscale.audit.measurement import recording_set
-from emoscale.config.corpus import CORPUS_SEPARATOR
+from emoscale.config.corpus import CORPUS_SEPARATOR, RELEASES
 
-_PUBLIC_CORPORA = ("emodb", "iemocap")
+_PUBLIC_CORPORA = RELEASES
 """Corpora whose name identifies their speakers; a table of recordings (csv) may be any corpus."""
 
 _LISTED_UTTERANCES = 20

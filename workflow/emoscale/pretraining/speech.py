@@ -6,9 +6,8 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -20,6 +19,7 @@ from emoscale.audio.decoding import SUFFIXES, Recording
 from emoscale.audit.fingerprint import fingerprint
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.pretraining import DemoSpeech, FolderSpeech, SpeechSettings
+from emoscale.corpus.files import audio_files
 from emoscale.corpus.readers import CorpusManifest, Utterance, read_corpus
 from emoscale.corpus.recordings import check_and_measure, rejected_table, sort_rejected
 from emoscale.runtime.errors import CorpusError, UserError
@@ -76,7 +76,7 @@ def _read_folder(reader: str, root: Path, speaker_pattern: str | None) -> Corpus
     pattern = re.compile(speaker_pattern) if speaker_pattern is not None else None
     if not os.path.isdir(root):  # noqa: PTH112 - False instead of an error for invalid names
         raise CorpusError(f"{root} does not exist; set the root of the speech to a folder")
-    for name in sorted(_recordings(root, manifest)):
+    for name in sorted(audio_files(root, manifest)):
         match = pattern.search(name) if pattern is not None else None
         # accented letters as one character: two spellings are one speaker
         speaker = unicodedata.normalize("NFC", (match and match[1]) or "")
@@ -87,33 +87,6 @@ def _read_folder(reader: str, root: Path, speaker_pattern: str | None) -> Corpus
             "folder of recordings"
         )
     return manifest
-
-
-def _recordings(root: Path, manifest: CorpusManifest) -> Iterator[str]:
-    """Paths of all recordings, relative to the root; linked folders are read, but none twice."""
-    visited = {os.path.realpath(root)}
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_raise_unreadable):
-        relative = Path(folder).relative_to(root)
-        names = sorted(name for name in subfolders if not name.startswith("."))
-        subfolders.clear()
-        for name in names:
-            target = os.path.realpath(Path(folder) / name)
-            if target in visited:
-                manifest.reject(
-                    str(relative / name),
-                    "read already",
-                    f"{relative / name} is a link to {target}, which is read under another name",
-                )
-            else:
-                visited.add(target)
-                subfolders.append(name)
-        for name in files:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield (relative / name).as_posix()
-
-
-def _raise_unreadable(error: OSError) -> NoReturn:
-    raise CorpusError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def speech_digest(settings: SpeechSettings, digests: FileDigests) -> str:

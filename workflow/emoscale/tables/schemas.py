@@ -72,6 +72,13 @@ _RECORDING_FIELDS = [
         "labels chosen by each rater, named as in `emotion`; unknown labels are unchanged",
         null=True,
     ),
+    schema_field("acted", pa.string(), "acted emotion, where `emotion` is perceived", null=True),
+    schema_field(
+        "intensity", pa.string(), "intensity of the emotion, as the corpus names it", null=True
+    ),
+    schema_field("split", pa.string(), "official split: train, dev, test, test1 …", null=True),
+    schema_field("language", pa.string(), "language: en, de, zh …", null=True),
+    schema_field("age", pa.float64(), "age of the speaker, years", null=True),
     schema_field(
         "audio_sha256", pa.string(), "sha256 of decoded samples, sample rate and channels"
     ),

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from emoscale.config.corpus import EmodbCorpus
-from emoscale.corpus.emodb import read
-from emoscale.corpus.readers import CorpusManifest
+from emoscale.config.corpus import ReleaseCorpus
+from emoscale.corpus.readers import CorpusManifest, read_corpus
+from emoscale.corpus.releases.emodb import RELEASE
 from emoscale.runtime.errors import CorpusError
 
 
 def read_folder(root: Path) -> CorpusManifest:
-    return read(EmodbCorpus(reader="emodb", root=str(root)))
+    return read_corpus(ReleaseCorpus(reader="emodb", root=str(root)))
 
 
 @pytest.mark.parametrize("folder", ["wav", "."])
@@ -29,6 +30,7 @@ def test_metadata_is_read_from_the_file_names(tmp_path: Path, folder: str, suffi
         "happiness",
     )
     assert first.transcript == "Der Lappen liegt auf dem Eisschrank."
+    assert (first.language, first.age) == ("de", 31)
     assert (second.speaker, second.sex, second.emotion) == ("08", "F", "neutral")
     assert (third.speaker, third.emotion) == ("16", "anger")
     assert (tmp_path / third.audio).exists()
@@ -43,24 +45,20 @@ def test_other_names_are_rejected(tmp_path: Path) -> None:
         ("hello.wav", "name not understood"),
         ("99a01Fa.wav", "name not understood"),
         ("03a01Xa.wav", "unknown label"),
+        (".", "other counts"),
     }
 
 
 def test_a_root_without_emodb_recordings_is_an_error(tmp_path: Path) -> None:
-    for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(CorpusError, match=r"expected files such as wav/03a01Fa.wav"):
-            read_folder(root)
+    with pytest.raises(CorpusError, match=r"nowhere does not exist: expected files such as wav/03"):
+        read_folder(tmp_path / "nowhere")
     (tmp_path / "hello.wav").touch()
-    with pytest.raises(CorpusError, match=r"none of its 1 recordings is named as in EMO-DB"):
+    with pytest.raises(CorpusError, match=r"has no utterance of EMO-DB: .*hello.wav is not named"):
         read_folder(tmp_path)
 
 
-def test_class_counts_of_the_real_corpus(emodb_root: Path) -> None:
+def test_counts_of_the_real_corpus(emodb_root: Path) -> None:
     manifest = read_folder(emodb_root)
-    counts = {
-        emotion: sum(u.emotion == emotion for u in manifest.utterances)
-        for emotion in ("anger", "happiness", "neutral", "sadness")
-    }
-    assert counts == {"anger": 127, "happiness": 71, "neutral": 79, "sadness": 62}
+    assert Counter(each.emotion for each in manifest.utterances) == RELEASE.counts
     assert len(manifest.utterances) == 535
     assert manifest.rejected == []

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emoscale.config.corpus import DemoCorpus, IemocapCorpus
 from emoscale.corpus.iemocap_alignment import AlignmentError, read_word_segments
 from emoscale.corpus.readers import CorpusManifest, Utterance, external_link_target
+from emoscale.corpus.release import Release
 from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = frozenset(["neu", "hap", "exc", "ang", "sad", "fru", "fea", "sur", "dis", "oth", "xxx"])
@@ -56,26 +56,23 @@ class _Label:
     votes: list[dict[str, str]] = field(default_factory=list)
 
 
-def read(settings: IemocapCorpus | DemoCorpus) -> CorpusManifest:
+def read_sessions(root: Path, label: str | None, manifest: CorpusManifest) -> None:
     """Read the labels, transcripts and word times of the release.
 
     Parameters
     ----------
-    settings : IemocapCorpus or DemoCorpus
+    root : Path
         The corpus root.
-
-    Returns
-    -------
-    CorpusManifest
-        One utterance per label; entries without a valid label are rejected.
+    label : str or None
+        Not used.
+    manifest : CorpusManifest
+        Receives one utterance per label; entries without a valid label are rejected.
 
     Raises
     ------
     CorpusError
         If the root is not an IEMOCAP release, or no label is valid.
     """
-    root = Path(settings.root)
-    manifest = CorpusManifest(settings.reader)
     for session in session_folders(release_root(root)):
         _read_session(root, session, manifest)
     if not manifest.utterances:
@@ -83,7 +80,6 @@ def read(settings: IemocapCorpus | DemoCorpus) -> CorpusManifest:
             f"{root}: no valid label in Session*/dialog/EmoEvaluation/*.txt; the copy "
             "seems to be incomplete"
         )
-    return manifest
 
 
 def release_root(root: Path) -> Path:
@@ -356,3 +352,11 @@ def _lines(file: Path) -> list[str]:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     return [line.rstrip("\r") for line in text.split("\n")]
+
+
+RELEASE = Release(
+    name="IEMOCAP",
+    layout="Session1/dialog/EmoEvaluation/Ses01F_impro01.txt",
+    language="en",
+    read_utterances=read_sessions,
+)

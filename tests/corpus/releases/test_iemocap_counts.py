@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from emoscale.config.corpus import IemocapCorpus, LabelSettings
-from emoscale.corpus.iemocap import read
+from emoscale.config.corpus import LabelSettings, ReleaseCorpus
 from emoscale.corpus.labels import add_labels
+from emoscale.corpus.readers import read_corpus
 
 FOUR_CLASSES = {  # session: neu, ang, sad, hap, exc
     1: (384, 229, 194, 135, 143),
@@ -96,7 +96,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def utterances(tree: Path) -> pl.DataFrame:
-    reading = read(IemocapCorpus(reader="iemocap", root=str(tree)))
+    reading = read_corpus(ReleaseCorpus(reader="iemocap", root=str(tree)))
     assert reading.rejected == []
     return pl.DataFrame(
         [
