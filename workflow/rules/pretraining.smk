@@ -18,7 +18,7 @@ for number, (root, speech) in enumerate(sorted(GENERATED_SPEECH.items())):
             f"{OUT}/logs/generate_speech/{number}.log",
         benchmark:
             f"{OUT}/benchmarks/generate_speech/{number}.tsv"
-        priority: 100  # the longest chain of steps begins with it
+        priority: 160  # first: the longest chain of steps begins with it, and two cores are free
         conda:
             ENVIRONMENT
         threads: 2
