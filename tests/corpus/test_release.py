@@ -70,6 +70,13 @@ def test_what_is_not_understood_is_rejected(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_without_utterances_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"has no utterance of Toy: expected files such as anna"):
+        read(tmp_path)
+    with pytest.raises(CorpusError, match=r"that has them; the first reason: hello.wav is not"):
+        read(tmp_path, "hello.wav")
+
+
 def test_a_label_that_the_corpus_does_not_have_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="have one label each; remove it"):
         TOY.read(ReleaseCorpus(reader="emodb", root=str(tmp_path), label="acted"))

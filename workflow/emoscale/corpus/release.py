@@ -74,8 +74,10 @@ class Release:
         manifest = CorpusManifest(settings.reader)
         self.read_utterances(root, settings.label, manifest)
         if not manifest.utterances:
-            first = f" The first reason: {manifest.rejected[0].detail}" * bool(manifest.rejected)
-            raise CorpusError(f"{root} has no utterance of {self.name}: {expected}.{first}")
+            first = (
+                f"; the first reason: {manifest.rejected[0].detail}" if manifest.rejected else ""
+            )
+            raise CorpusError(f"{root} has no utterance of {self.name}: {expected}{first}")
         manifest.utterances = [
             replace(each, language=each.language or self.language) for each in manifest.utterances
         ]

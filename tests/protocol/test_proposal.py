@@ -1,0 +1,66 @@
+"""Classes, protocol and sizes of a new study."""
+
+from __future__ import annotations
+
+import pytest
+
+from emoscale.corpus.folder_metadata import emotion_class
+from emoscale.corpus.readers import Utterance
+from emoscale.protocol.proposal import propose
+from emoscale.runtime.errors import ProtocolError
+
+
+def utterances(
+    speakers: int, each: int = 10, sessions: int = 0, labels: tuple[str, ...] = ("angry", "sad")
+) -> list[Utterance]:
+    return [
+        Utterance(
+            utterance=f"{speaker}-{label}-{number}",
+            audio="x.wav",
+            speaker=f"s{speaker}",
+            emotion=label,
+            session=f"session{speaker % sessions}" if sessions else None,
+        )
+        for speaker in range(speakers)
+        for label in labels
+        for number in range(each)
+    ]
+
+
+def test_speakers_are_tested_one_by_one_where_there_are_few() -> None:
+    proposal = propose(utterances(4), emotion_class)
+    assert (proposal.protocol.fold_unit, proposal.protocol.folds) == ("speakers", 4)
+    assert proposal.classes == {"anger": ["angry"], "sadness": ["sad"]}
+    assert (proposal.smallest_training_set, proposal.sizes) == (40, [10, 20])
+
+
+def test_groups_of_speakers_and_sizes_of_a_large_corpus() -> None:
+    proposal = propose(utterances(50, each=100), emotion_class)
+    assert (proposal.protocol.folds, proposal.protocol.development) == (5, "unit")
+    assert proposal.smallest_training_set == 6000
+    assert proposal.sizes == [10, 40, 160, 640, 2560]
+
+
+def test_sessions_are_folds_where_a_corpus_has_some() -> None:
+    proposal = propose(utterances(10, sessions=5), emotion_class)
+    assert (proposal.protocol.fold_unit, proposal.protocol.folds) == ("session", 5)
+
+
+def test_two_speakers_have_a_random_development_set() -> None:
+    proposal = propose(utterances(2), emotion_class)
+    assert (proposal.protocol.folds, proposal.protocol.development) == (2, "random")
+
+
+def test_labels_that_are_rare_or_no_emotion_are_not_used() -> None:
+    rare = utterances(1, each=9, labels=("fear",))
+    proposal = propose([*utterances(4, labels=("angry", "sad", "xxx")), *rare], emotion_class)
+    assert list(proposal.classes) == ["anger", "sadness"]
+    assert proposal.unused["fear"] == "only 9 utterances; speakers: 1"
+    assert proposal.unused["xxx"].startswith("40 utterances; not an emotion")
+
+
+def test_a_corpus_that_allows_no_test_is_an_error() -> None:
+    with pytest.raises(ProtocolError, match="all utterances are of the speaker s0"):
+        propose(utterances(1), emotion_class)
+    with pytest.raises(ProtocolError, match="less than two classes"):
+        propose(utterances(4, labels=("angry",)), emotion_class)

@@ -1,0 +1,275 @@
+"""Speaker, emotion and transcript of the recordings of an unknown corpus.
+
+The metadata of most corpora is in the names of folders, in parts of file names, or in a column of a
+table. Each of these is a candidate; a candidate of the emotion has values that are words for
+emotions, and one of the speaker has values that occur with several emotions each.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+EMOTION_WORDS = {
+    "anger": "ang anger angry mad furious rage wut ärger aerger zorn wütend colère colere "
+    "rabbia rab ira enojo enfado raiva злость гнев 生气 愤怒 怒",
+    "boredom": "bored boredom bor langeweile ennui noia",
+    "calm": "calm ruhig calme calma",
+    "contempt": "contempt contemptuous verachtung mépris",
+    "disgust": "dis disgust disgusted ekel dégoût degout disgusto asco nojo schifo 厌恶",
+    "excitement": "exc excited excitement",
+    "fear": "fea fear fearful afraid scared angst furcht peur paura pau miedo medo страх 恐惧",
+    "frustration": "fru frustrated frustration",
+    "happiness": "hap happy happiness joy joyful freude glücklich joie gioia gio allegria alegría "
+    "alegria felicidad радость 快乐 高兴",
+    "neutral": "neu neutral neutrality neutre neutrale neutro neutralität нейтрально 中立 中性",
+    "sadness": "sad sadness trauer traurig traurigkeit tristesse tristezza tri triste tristeza "
+    "грусть 伤心 悲伤",
+    "surprise": "sur surprise surprised überraschung ueberraschung sorpresa sor ps удивление 惊喜",
+}
+"""Words and usual codes of each emotion, in the languages of published corpora."""
+
+_CLASS_OF = {
+    unicodedata.normalize("NFC", word): emotion
+    for emotion, words in EMOTION_WORDS.items()
+    for word in words.split()
+}
+_SPEAKER_COLUMN = re.compile(
+    r"(speaker|spk|actor|subject|participant|user|client|person|sprecher|locuteur|parlante)"
+    r"([ _-]?(id|name|no|number))?",
+    re.IGNORECASE,
+)
+_SPEAKER_NAME = re.compile(
+    r"(s|sp|spk|speaker|actor|subj|subject|p|m|f|male|female|man|woman)[ _-]?\d+", re.IGNORECASE
+)
+_TEXT_COLUMN = re.compile(
+    r"(transcript(ion)?|text|raw_text|sentence|utterance_text|orthography)", re.IGNORECASE
+)
+_SEPARATORS = re.compile(r"[\s_.\-()]+")
+_LETTERS_AND_DIGITS = re.compile(r"[^\W\d_]+|\d+")
+_MIN_SHARE = 0.6  # of the recordings that a candidate of the emotion names a known emotion for
+
+
+def emotion_class(label: str) -> str | None:
+    """Return the emotion that a label of a corpus means.
+
+    Parameters
+    ----------
+    label : str
+        A word or code in one of the languages of published corpora, in any case.
+
+    Returns
+    -------
+    str or None
+        English name; None: unknown.
+
+    Examples
+    --------
+    >>> emotion_class("Wut"), emotion_class("exc"), emotion_class("take2")
+    ('anger', 'excitement', None)
+    """
+    return _CLASS_OF.get(unicodedata.normalize("NFC", label).casefold())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A property of all recordings of a folder that may be their speaker or emotion."""
+
+    description: str
+    """Such as `folder 1` or `column spk of labels.csv`."""
+
+    values: tuple[str, ...]
+    """[recordings] Value of each recording; empty: unknown."""
+
+    column: str | None = None
+    """Name of the column, if it is one of a table."""
+
+    @property
+    def distinct(self) -> list[str]:
+        """The different values, sorted, without the empty one."""
+        return sorted({value for value in self.values if value})
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.distinct[:6]) + (" …" if len(self.distinct) > 6 else "")
+        return f"{self.description} ({len(self.distinct)} values: {shown})"
+
+
+def candidates(root: Path, files: Sequence[str]) -> list[Candidate]:
+    """Return the properties of recordings that paths and tables give.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    files : sequence of str
+        Paths of the recordings, relative to the folder.
+
+    Returns
+    -------
+    list of Candidate
+        Columns of tables, folders of the path, and parts of the file names between separators and
+        between letters and digits; only those with two values or more.
+    """
+    paths = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in files]
+    depth = min(len(path.parts) for path in paths) - 1
+    listed = _table_candidates(root, files)
+    listed += [
+        Candidate(f"folder {level + 1}", tuple(path.parts[level] for path in paths))
+        for level in range(depth)
+    ]
+    for kind, split in (("part", _SEPARATORS.split), ("run of letters or digits", _runs)):
+        parts = [[part for part in split(path.stem) if part] for path in paths]
+        if kind != "part" and all(map(_SEPARATORS.search, (path.stem for path in paths))):
+            continue  # the parts between separators say more
+        for number in range(max(map(len, parts))):
+            values = tuple(row[number] if number < len(row) else "" for row in parts)
+            listed.append(Candidate(f"{kind} {number + 1} of the file name", values))
+        if len({len(row) for row in parts}) > 1:
+            last = tuple(row[-1] if row else "" for row in parts)
+            listed.append(Candidate(f"last {kind} of the file name", last))
+    return [each for each in listed if len(each.distinct) > 1]
+
+
+def _runs(stem: str) -> list[str]:
+    return _LETTERS_AND_DIGITS.findall(stem)
+
+
+def _table_candidates(root: Path, files: Sequence[str]) -> list[Candidate]:
+    tables = sorted(
+        path for path in root.rglob("*") if path.suffix.lower() in (".csv", ".tsv", ".txt")
+    )
+    listed = []
+    for path in tables[:1000]:
+        rows = _rows(path)
+        by_file = _rows_by_file(rows, files)
+        if by_file is None:
+            continue
+        name = path.relative_to(root)
+        for column in rows[0]:
+            values = tuple((by_file.get(file) or {}).get(column, "") for file in files)
+            listed.append(Candidate(f"column {column} of {name}", values, column))
+    return listed
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table; empty if the file is none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return []
+    first = text.partition("\n")[0]
+    delimiter = max("\t,;", key=first.count)
+    if delimiter not in first:
+        return []
+    return [
+        {key.strip(): (value or "").strip() for key, value in row.items() if key}
+        for row in csv.DictReader(text.splitlines(), delimiter=delimiter, restval="")
+    ]
+
+
+def _rows_by_file(
+    rows: list[dict[str, str]], files: Sequence[str]
+) -> dict[str, dict[str, str]] | None:
+    """Row of each file, by the column whose values name most of the files; None: no such column."""
+    if not rows:
+        return None
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        path = PurePosixPath(file)
+        for name in {file, str(path.with_suffix("")), path.name, path.stem}:
+            by_name[name].append(file)
+    best: dict[str, dict[str, str]] = {}
+    for column in rows[0]:
+        rows_of = {
+            matching[0]: row
+            for row in rows
+            if len(matching := by_name.get(row.get(column, "").replace("\\", "/"), [])) == 1
+        }
+        best = max(best, rows_of, key=len)
+    return best if len(best) >= len(files) / 2 else None
+
+
+def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that name an emotion of most recordings, the likeliest first.
+
+    Parameters
+    ----------
+    listed : sequence of Candidate
+        Candidates of a folder.
+
+    Returns
+    -------
+    list of Candidate
+        Those with words for at least two emotions.
+    """
+
+    def share(candidate: Candidate) -> float:
+        known = sum(emotion_class(value) is not None for value in candidate.values)
+        return known / len(candidate.values)
+
+    likely = [
+        each
+        for each in listed
+        if share(each) >= _MIN_SHARE and len({*map(emotion_class, each.distinct)} - {None}) > 1
+    ]
+    return sorted(likely, key=lambda each: -share(each))
+
+
+def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[Candidate]:
+    """Return the candidates that may be the speaker, the likeliest first.
+
+    Parameters
+    ----------
+    listed : sequence of Candidate
+        Candidates of a folder.
+    emotion : Candidate
+        The emotion of each recording.
+
+    Returns
+    -------
+    list of Candidate
+        Those whose values occur with two emotions or more each: columns named as a speaker's, then
+        values such as spk03, then folders, then the first parts of file names.
+    """
+    likely = [
+        each for each in listed if each.values != emotion.values and _is_crossed(each, emotion)
+    ]
+    return sorted(likely, key=_unlikeliness)
+
+
+def _is_crossed(candidate: Candidate, emotion: Candidate) -> bool:
+    emotions_of: dict[str, set[str]] = defaultdict(set)
+    for value, label in zip(candidate.values, emotion.values, strict=True):
+        emotions_of[value].add(label)
+    several = sum(len(labels) > 1 for labels in emotions_of.values())
+    return "" not in emotions_of and several > 0.8 * len(emotions_of)
+
+
+def _unlikeliness(candidate: Candidate) -> tuple[bool, bool, bool]:
+    named = candidate.column is not None and _SPEAKER_COLUMN.fullmatch(candidate.column)
+    numbered = sum(bool(_SPEAKER_NAME.fullmatch(value)) for value in candidate.distinct)
+    is_folder = candidate.description.startswith("folder")
+    return not named, numbered < 0.8 * len(candidate.distinct), not is_folder
+
+
+def transcript_candidate(listed: Sequence[Candidate]) -> Candidate | None:
+    """Return the column of a table that is named as a transcript, if there is one.
+
+    Parameters
+    ----------
+    listed : sequence of Candidate
+        Candidates of a folder.
+
+    Returns
+    -------
+    Candidate or None
+        The column.
+    """
+    return next(
+        (each for each in listed if each.column and _TEXT_COLUMN.fullmatch(each.column)), None
+    )

@@ -1,0 +1,143 @@
+"""Classes, protocol and training sizes that fit a corpus, for a new study."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from emoscale.config.protocol import ProtocolSettings
+from emoscale.corpus.readers import Utterance
+from emoscale.protocol.folds import assign_roles
+from emoscale.runtime.errors import ProtocolError
+
+_MIN_CLASS_SHARE = 0.02
+_MIN_CLASS_UTTERANCES = 10
+_MAX_SESSIONS = 12
+_MAX_SIZES = 6
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a new study of a corpus begins with."""
+
+    classes: dict[str, list[str]]
+    """Labels of the corpus in each class."""
+
+    unused: dict[str, str]
+    """Reason for each label that is in no class."""
+
+    protocol: ProtocolSettings
+    """Folds and development sets."""
+
+    sizes: list[int]
+    """Training sizes that every fold has, without `all`."""
+
+    smallest_training_set: int
+    """Training utterances of the fold that has fewest."""
+
+
+def propose(
+    utterances: Sequence[Utterance], class_of: Callable[[str], str | None], repeats: int = 5
+) -> Proposal:
+    """Propose classes, a protocol and sizes.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+        Utterances of the corpus.
+    class_of : callable
+        Returns the class of a label, None for one that is no emotion.
+    repeats : int
+        Repeats of each training.
+
+    Returns
+    -------
+    Proposal
+        Classes with enough utterances and speakers; sessions as folds where there are 3 to 12, else
+        groups of speakers; sizes in equal steps of a logarithmic scale.
+
+    Raises
+    ------
+    ProtocolError
+        If the corpus has one speaker, or less than two classes.
+    """
+    classes, unused = _classes(utterances, class_of)
+    if len(classes) < 2:
+        reasons = "; ".join(f"{label}: {reason}" for label, reason in unused.items())
+        raise ProtocolError(f"the corpus has less than two classes ({reasons})")
+    label_of = {label: name for name, labels in classes.items() for label in labels}
+    rows = [
+        {
+            "utterance": each.utterance,
+            "corpus": "corpus",
+            "label": label_of.get(each.emotion),
+            "speaker": each.speaker,
+            "sex": each.sex,
+            "session": each.session,
+        }
+        for each in utterances
+    ]
+    table = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
+    protocol = _protocol(table.drop_nulls("label"), repeats)
+    smallest = min(
+        (assign_roles(table, protocol, fold, seed=1)["role"] == "train").sum()
+        for fold in range(protocol.folds)
+    )
+    return Proposal(classes, unused, protocol, _sizes(smallest, len(classes)), smallest)
+
+
+def _classes(
+    utterances: Sequence[Utterance], class_of: Callable[[str], str | None]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Labels of each class, and the reason for each label in no class."""
+    counts = Counter(each.emotion for each in utterances)
+    speakers: dict[str, set[str]] = defaultdict(set)
+    for each in utterances:
+        speakers[each.emotion].add(each.speaker)
+    enough_speakers = min(3, len({each.speaker for each in utterances}))
+    enough = max(_MIN_CLASS_UTTERANCES, _MIN_CLASS_SHARE * len(utterances))
+    classes: dict[str, list[str]] = defaultdict(list)
+    unused = {}
+    for label, count in sorted(counts.items()):
+        name = class_of(label)
+        if name is None:
+            unused[label] = f"{count:,} utterances; not an emotion that is known by name"
+        elif count < enough or len(speakers[label]) < enough_speakers:
+            unused[label] = f"only {count:,} utterances; speakers: {len(speakers[label])}"
+        else:
+            classes[name].append(label)
+    return dict(sorted(classes.items())), unused
+
+
+def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
+    sessions = labelled["session"].n_unique()
+    if not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
+        return ProtocolSettings(fold_unit="session", folds=sessions, repeats=repeats)
+    speakers = labelled["speaker"].n_unique()
+    if speakers < 2:
+        raise ProtocolError(
+            f"all utterances are of the speaker {labelled['speaker'][0]}, so no test is possible "
+            "with speakers that are not in training"
+        )
+    development = "unit" if speakers > 2 else "random"
+    folds = speakers if speakers < 10 else 5
+    return ProtocolSettings(
+        fold_unit="speakers", folds=folds, development=development, repeats=repeats
+    )
+
+
+def _sizes(smallest: int, classes: int) -> list[int]:
+    """Sizes from 5 a class on, each twice (or four times) the one before."""
+    first = -(-5 * classes // 10) * 10
+    for factor in (2, 4, 8):
+        sizes = []
+        size = first
+        while size < 0.9 * smallest:
+            sizes.append(size)
+            size *= factor
+        if len(sizes) < _MAX_SIZES:
+            break
+    return sizes
