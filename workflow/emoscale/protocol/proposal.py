@@ -83,7 +83,7 @@ def propose(
     table = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
     protocol = _protocol(table.drop_nulls("label"), repeats)
     smallest = min(
-        (assign_roles(table, protocol, fold, seed=1)["role"] == "train").sum()
+        len(assign_roles(table, protocol, fold, seed=1).filter(pl.col("role") == "train"))
         for fold in range(protocol.folds)
     )
     return Proposal(classes, unused, protocol, _sizes(smallest, len(classes)), smallest)
@@ -122,10 +122,11 @@ def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
             f"all utterances are of the speaker {labelled['speaker'][0]}, so no test is possible "
             "with speakers that are not in training"
         )
-    development = "unit" if speakers > 2 else "random"
-    folds = speakers if speakers < 10 else 5
     return ProtocolSettings(
-        fold_unit="speakers", folds=folds, development=development, repeats=repeats
+        fold_unit="speakers",
+        folds=speakers if speakers < 10 else 5,
+        development="unit" if speakers > 2 else "random",
+        repeats=repeats,
     )
 
 
