@@ -20,6 +20,7 @@ from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.runtime.errors import CorpusError
 
 _SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+_DIRECTION = re.compile("[\u200e\u200f]")
 _FIELDS = frozenset(each.name for each in fields(Utterance))
 
 
@@ -38,6 +39,12 @@ class Release:
 
     language: str | None = None
     """Language of the utterances that state none: en, de …"""
+
+    style: str | None = None
+    """Speaking style of the utterances that state none: improvised, scripted."""
+
+    speakers: int | None = None
+    """Speakers of a complete copy; None: unknown."""
 
     labels: tuple[str, ...] = ()
     """Where utterances have several labels: the values of `corpus.label`."""
@@ -79,7 +86,8 @@ class Release:
             )
             raise CorpusError(f"{root} has no utterance of {self.name}: {expected}{first}")
         manifest.utterances = [
-            replace(each, language=each.language or self.language) for each in manifest.utterances
+            replace(each, language=each.language or self.language, style=each.style or self.style)
+            for each in manifest.utterances
         ]
         self._check_counts(manifest)
         return manifest
@@ -143,19 +151,71 @@ def read_rows(
     path = first_file(root, *names)
     if path is None:
         raise CorpusError(f"{root} has no table {' or '.join(names)}; copy it from the release")
+    text = read_text(path, encoding)
     try:
-        text = path.read_text(encoding=encoding)
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         header, *cells = ([cell.strip() for cell in row] for row in rows if any(row))
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
     except csv.Error as error:
         raise CorpusError(f"{path}: {error}; copy it again") from None
     except ValueError:
         raise CorpusError(f"{path} is empty; copy it again") from None
     return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in cells]
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
+    """Read a text file of a copy.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str
+        Encoding of the text.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read or is not text in this encoding.
+    """
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_transcripts(root: Path, pattern: str, manifest: CorpusManifest) -> dict[str, str]:
+    """Read transcripts that are in one file per recording.
+
+    Parameters
+    ----------
+    root : Path
+        The corpus root.
+    pattern : str
+        Glob pattern of the end of their paths.
+    manifest : CorpusManifest
+        An entry says so if there is none.
+
+    Returns
+    -------
+    dict of str to str
+        Transcript by the name of the file without suffix, without marks of the writing direction.
+
+    Raises
+    ------
+    CorpusError
+        If a file cannot be read or is not UTF-8.
+    """
+    files = [file for file in sorted(root.rglob(pattern)) if not file.name.startswith(".")]
+    if not files:
+        manifest.reject(pattern, "missing", f"{pattern} is missing: the transcripts are unknown")
+    return {file.stem: _DIRECTION.sub("", read_text(file)).strip() for file in files}
 
 
 def first_file(root: Path, *names: str) -> Path | None:
@@ -242,6 +302,10 @@ class NamedFiles:
     emotions: Mapping[str, str] | None = None
     """Emotion of each value of the group `emotion`; None: the value in lower case."""
 
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Values of columns by the text of the group, such as the sentence of each number; null for
+    another text. Without an entry, a column has the text itself."""
+
     folders: tuple[str, ...] = ()
     """Folders of the recordings in the layouts of a copy; the first that exists is read, instead of
     the root."""
@@ -285,7 +349,9 @@ class NamedFiles:
 
     def _utterance(self, key: str, audio: str, parts: Mapping[str, str]) -> Utterance:
         columns: dict[str, Any] = {
-            group: text for group, text in parts.items() if group in _FIELDS and text
+            group: self.values[group].get(text) if group in self.values else text
+            for group, text in parts.items()
+            if group in _FIELDS and text
         }
         if "emotion" in columns:
             columns["emotion"] = self._emotion(audio, columns["emotion"])

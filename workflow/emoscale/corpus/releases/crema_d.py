@@ -77,17 +77,15 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
             "emotion": acted if label == "acted" else _plurality(counts or {}),
             "acted": acted,
             "votes": anonymous_votes(counts or {}),
-            "intensity": INTENSITIES.get(parts["level"]),
-            "transcript": SENTENCES.get(parts["sentence"]),
-            "style": "scripted",
             "sex": actor and actor["Sex"][:1],
             "age": actor and float(actor["Age"]),
         }
 
     NamedFiles(
         folders=("AudioWAV",),  # the MP3 of 1064_IEO_DIS_MD holds a minute of all emotions
-        pattern=r"(?P<speaker>1\d{3})_(?P<sentence>[A-Z]{3})_"
-        rf"(?P<letters>{'|'.join(EMOTIONS)})_(?P<level>LO|MD|HI|XX?)",
+        pattern=r"(?P<speaker>1\d{3})_(?P<transcript>[A-Z]{3})_"
+        rf"(?P<letters>{'|'.join(EMOTIONS)})_(?P<intensity>LO|MD|HI|XX?)",
+        values={"transcript": SENTENCES, "intensity": INTENSITIES},
         details=details,
     )(root, label, manifest)
 
@@ -102,6 +100,8 @@ RELEASE = Release(
     name="CREMA-D",
     layout="AudioWAV/1001_DFA_ANG_XX.wav and processedResults/tabulatedVotes.csv",
     language="en",
+    style="scripted",
+    speakers=91,
     labels=("acted", *_MODALITIES),
     counts=dict.fromkeys(EMOTIONS.values(), 1271) | {"neutral": 1087},
     read_utterances=_read_utterances,
