@@ -119,11 +119,22 @@ def test_missing_texts_are_reported(tmp_path: Path, reader: str, name: str) -> N
     assert "missing" in {row.reason for row in read(reader, tmp_path).rejected}
 
 
-def test_a_transcript_in_another_encoding_is_an_error(tmp_path: Path) -> None:
-    write_files(tmp_path, ["female/F01A01.wav"])
-    write_text(tmp_path / "transcript/final text/F01A01.ort", "سلام", "utf-16")
-    with pytest.raises(CorpusError, match=r"F01A01.ort: byte 0 is not utf-8"):
-        read("shemo", tmp_path)
+@pytest.mark.parametrize(
+    ("reader", "name", "text"),
+    [
+        ("shemo", "female/F01A01.wav", "transcript/final text/F01A01.ort"),
+        ("esd", "0011/Angry/0011_000351.wav", "0011/0011.txt"),
+    ],
+)
+def test_a_transcript_in_another_encoding_is_reported(
+    tmp_path: Path, reader: str, name: str, text: str
+) -> None:
+    (tmp_path / text).parent.mkdir(parents=True)
+    (tmp_path / text).write_bytes(b"0011_000351\t\x81\x81")
+    (utterance,) = read_names(reader, tmp_path, name)
+    assert utterance.transcript is None
+    (row,) = [row for row in read(reader, tmp_path).rejected if row.file == text]
+    assert row.reason == "unreadable transcript"
 
 
 def test_another_corpus_is_not_read(tmp_path: Path) -> None:

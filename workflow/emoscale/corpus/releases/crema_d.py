@@ -49,13 +49,14 @@ _LETTERS = {name[0].upper(): name for name in EMOTIONS.values()}
 _MODALITIES = {"voice": "1", "face": "2", "both": "3"}
 _VOTES = ("processedResults/tabulatedVotes.csv", "tabulatedVotes.csv")
 _ACTORS = "VideoDemographics.csv"
+_ACTOR = ("ActorID", "Age", "Sex")
 
 
 def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) -> None:
     modality = _MODALITIES["voice" if label in (None, "acted") else label]
     votes: dict[str, dict[str, int]] = {}
     if label != "acted" or first_file(root, *_VOTES):
-        for row in read_rows(root, *_VOTES):
+        for row in read_rows(root, *_VOTES, columns=("", "fileName", *_LETTERS)):
             if row[""].startswith(modality):  # the first digit of the number of the row
                 counts = {name: int(row[letter]) for letter, name in _LETTERS.items()}
                 votes[row["fileName"]] = counts
@@ -63,7 +64,7 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
         manifest.reject(_VOTES[0], "missing", f"{_VOTES[0]} is missing: the votes are unknown")
     actors: dict[str, dict[str, str]] = {}
     if first_file(root, _ACTORS):
-        actors = {row["ActorID"]: row for row in read_rows(root, _ACTORS)}
+        actors = {row["ActorID"]: row for row in read_rows(root, _ACTORS, columns=_ACTOR)}
     else:
         manifest.reject(_ACTORS, "missing", f"{_ACTORS} is missing: sex and age are unknown")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from emoscale.corpus.readers import CorpusManifest
 from emoscale.corpus.release import NamedFiles, Release, read_text
+from emoscale.runtime.errors import CorpusError
 
 EMOTIONS = {
     "Angry": "anger",
@@ -33,7 +34,12 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
     files = sorted([*root.glob("00??/00??.txt"), *root.glob("*/00??/00??.txt")])
     for file in files:
         name = str(file.relative_to(root))
-        for number, line in enumerate(read_text(file, _encoding(file)).splitlines(), start=1):
+        try:
+            lines = read_text(file, _encoding(file)).splitlines()
+        except CorpusError as error:
+            manifest.reject(name, "unreadable transcript", str(error))
+            continue
+        for number, line in enumerate(lines, start=1):
             if match := _LINE.fullmatch(line):
                 transcripts[match[1]] = match[2]
             elif line.strip():

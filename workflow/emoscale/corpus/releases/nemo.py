@@ -14,20 +14,23 @@ from emoscale.corpus.release import NamedFiles, Release, first_file, read_rows
 
 EMOTIONS = ("anger", "fear", "happiness", "neutral", "sadness", "surprise")
 _TABLE = "data.tsv"
+_COLUMNS = ("file_id", "raw_text", "gender", "age")
 
 
 def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) -> None:
     rows: dict[str, dict[str, str]] = {}
     if first_file(root, _TABLE):
-        rows = {row["file_id"]: row for row in read_rows(root, _TABLE, delimiter="\t")}
+        table = read_rows(root, _TABLE, columns=_COLUMNS, delimiter="\t")
+        rows = {row["file_id"]: row for row in table}
     else:
         manifest.reject(_TABLE, "missing", f"{_TABLE} is missing: text, sex and age are unknown")
 
     def details(parts: Mapping[str, str]) -> Mapping[str, Any]:
         if (row := rows.get(f"{parts['stem']}.wav")) is None:
             return {}
-        sex = row["gender"][:1].upper()
-        return {"transcript": row["raw_text"], "sex": sex, "age": float(row["age"])}
+        age = float(row["age"]) if row["age"].isdecimal() else None
+        sex = {"female": "F", "male": "M"}.get(row["gender"])
+        return {"transcript": row["raw_text"], "sex": sex, "age": age}
 
     NamedFiles(
         pattern=r"(?P<speaker>[A-Z]+\d)_(?P<emotion>[a-z]+)_\d+",
