@@ -9,10 +9,10 @@ from pathlib import Path
 from emoscale.corpus.releases.emodb import RELEASE as EMODB
 
 
-def write_files(folder: Path, names: Iterable[str]) -> None:
-    """Write empty files and their folders."""
+def write_files(folder: Path, names: Iterable[str], every: int = 1) -> None:
+    """Write empty files, or one of `every` many, and their folders."""
     known = set()
-    for name in names:
+    for name in islice(names, 0, None, every):
         path = folder / name
         if path.parent not in known:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def write_text(path: Path, text: str, encoding: str = "utf-8") -> None:
     path.write_text(text, encoding=encoding)
 
 
-def write_emodb(folder: Path) -> None:
+def write_emodb(folder: Path, every: int = 1) -> None:
     codes = dict(zip("WLEAFTN", EMODB.counts, strict=True))
     speakers = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
     sentences = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
@@ -39,10 +39,11 @@ def write_emodb(folder: Path) -> None:
                 product("ab", sentences, speakers), EMODB.counts[emotion]
             )
         ),
+        every,
     )
 
 
-def write_crema_d(folder: Path) -> None:
+def write_crema_d(folder: Path, every: int = 1) -> None:
     """Write 1,271 recordings of each emotion and 1,087 neutral ones, and a vote on each."""
     sentences = ["IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI"]
     takes = [("IEO", "LO"), ("IEO", "MD"), ("IEO", "HI"), *((name, "XX") for name in sentences[1:])]
@@ -55,7 +56,7 @@ def write_crema_d(folder: Path) -> None:
             1087 if code == "NEU" else 1271,
         )
     ]
-    write_files(folder, (f"AudioWAV/{stem}.wav" for stem in stems))
+    write_files(folder, (f"AudioWAV/{stem}.wav" for stem in stems), every)
     votes = [
         "".join(("1" if code == name[9] else "0") + "," for code in "ADFHNS") for name in stems
     ]
@@ -74,7 +75,7 @@ def write_crema_d(folder: Path) -> None:
     write_text(folder / "VideoDemographics.csv", f"ActorID,Age,Sex\n{ages}\n")
 
 
-def write_ravdess(folder: Path) -> None:
+def write_ravdess(folder: Path, every: int = 1) -> None:
     write_files(
         folder,
         (
@@ -84,10 +85,11 @@ def write_ravdess(folder: Path) -> None:
             )
             if (emotion, intensity) != (1, 2)
         ),
+        every,
     )
 
 
-def write_tess(folder: Path) -> None:
+def write_tess(folder: Path, every: int = 1) -> None:
     emotions = ("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")
     write_files(
         folder,
@@ -95,10 +97,11 @@ def write_tess(folder: Path) -> None:
             f"{speaker}_{emotion}/{speaker}_word{number}_{emotion}.wav"
             for speaker, emotion, number in product(("OAF", "YAF"), emotions, range(200))
         ),
+        every,
     )
 
 
-def write_savee(folder: Path) -> None:
+def write_savee(folder: Path, every: int = 1) -> None:
     write_files(
         folder,
         (
@@ -108,10 +111,11 @@ def write_savee(folder: Path) -> None:
             )
             for number in range(1, 31 if emotion == "n" else 16)
         ),
+        every,
     )
 
 
-def write_shemo(folder: Path) -> None:
+def write_shemo(folder: Path, every: int = 1) -> None:
     """Write 31 women and 56 men; texts begin with a byte order mark and have direction marks."""
     speakers = [f"F{n:02d}" for n in range(1, 32)] + [f"M{n:02d}" for n in range(1, 57)]
     counts = {"A": 1059, "F": 38, "H": 201, "N": 1028, "S": 449, "W": 225}
@@ -120,13 +124,13 @@ def write_shemo(folder: Path) -> None:
         for code, count in counts.items()
         for number, speaker in islice(product(range(1, 99), speakers), count)
     ]
-    write_files(folder, (f"{'fe' * (stem[0] == 'F')}male/{stem}.wav" for stem in stems))
+    write_files(folder, (f"{'fe' * (stem[0] == 'F')}male/{stem}.wav" for stem in stems), every)
     for stem in stems[:50]:
         text = f"\u200fسلام {stem}\u200e\n"
         write_text(folder / f"transcript/final text/{stem}.ort", text, "utf-8-sig")
 
 
-def write_nemo(folder: Path) -> None:
+def write_nemo(folder: Path, every: int = 1) -> None:
     """Write nine speakers and 90 sentences; the speaker's column of the table has spaces."""
     counts = {
         "anger": 749,
@@ -142,7 +146,7 @@ def write_nemo(folder: Path) -> None:
         for emotion, count in counts.items()
         for sentence, speaker in islice(product(range(1, 91), speakers), count)
     ]
-    write_files(folder, (f"samples/{stem}.wav" for stem in stems))
+    write_files(folder, (f"samples/{stem}.wav" for stem in stems), every)
     rows = ["file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage"]
     for stem in stems:
         speaker, emotion, sentence = stem.split("_")
@@ -153,7 +157,7 @@ def write_nemo(folder: Path) -> None:
     write_text(folder / "data.tsv", "\n".join(rows) + "\n")
 
 
-def write_emovo(folder: Path) -> None:
+def write_emovo(folder: Path, every: int = 1) -> None:
     sentences = ["b1", "b2", "b3", "l1", "l2", "l3", "l4", "n1", "n2", "n3", "n4", "n5", "d1", "d2"]
     write_files(
         folder,
@@ -165,10 +169,11 @@ def write_emovo(folder: Path) -> None:
                 sentences,
             )
         ),
+        every,
     )
 
 
-def write_esd(folder: Path) -> None:
+def write_esd(folder: Path, every: int = 1) -> None:
     """Write 350 sentences of 20 speakers in five emotions, with the encodings of the release."""
     encodings = {
         **dict.fromkeys((1, 2, 4, 5, 9), "gb2312"),
@@ -186,14 +191,14 @@ def write_esd(folder: Path) -> None:
             files.append(f"{name}/{emotions[emotion]}/{split}/{name}_{number + 1:06d}.wav")
             text = f"打远一看{sentence}" if speaker <= 10 else f"Café number {sentence}"
             label = chinese[emotion] if speaker <= 10 else emotions[emotion]
-            tab = " " if number == 7 else "\t"  # some lines of the release
+            tab = " " if number == 25 else "\t"  # some lines of the release
             lines.append(f"{name}_{number + 1:06d}{tab}{text}\t{label}")
-        write_files(folder, files)
+        write_files(folder, files, every)
         encoding = encodings.get(speaker, "utf-16")
         write_text(folder / name / f"{name}.txt", "\n".join(lines) + "\n\n", encoding)
 
 
-def write_emov_db(folder: Path) -> None:
+def write_emov_db(folder: Path, every: int = 1) -> None:
     """Write the counts of the release; josh has no anger and no disgust."""
     counts = {"Amused": 1315, "Angry": 1267, "Disgusted": 1019, "Neutral": 1566, "Sleepy": 1720}
     for emotion, count in counts.items():
@@ -204,12 +209,13 @@ def write_emov_db(folder: Path) -> None:
                 f"{speaker}_{emotion}/{emotion.lower()}_1-28_{sentence:04d}.wav"
                 for sentence, speaker in islice(product(range(1, 594), speakers), count)
             ),
+            every,
         )
     sentences = (f'( arctic_a{n:04d} "Sentence {n}, and more." )' for n in range(1, 594))
     write_text(folder / "cmuarctic.data", "\n".join(sentences))
 
 
-def write_jl_corpus(folder: Path) -> None:
+def write_jl_corpus(folder: Path, every: int = 1) -> None:
     """Write 15 sentences twice in two sessions, each with its text."""
     emotions = ["angry", "sad", "neutral", "happy", "excited"]
     others = ["anxious", "apologetic", "assertive", "concerned", "encouraging"]
@@ -220,12 +226,12 @@ def write_jl_corpus(folder: Path) -> None:
         )
     ]
     parent = folder / "Raw JL corpus (unchecked and unannotated)" / "JL(wav+txt)"
-    write_files(parent, (f"{stem}.wav" for stem in stems))
+    write_files(parent, (f"{stem}.wav" for stem in stems), every)
     for stem in stems[:40]:
         write_text(parent / f"{stem}.txt", "Jack views an art piece\n")
 
 
-def write_cafe(folder: Path) -> None:
+def write_cafe(folder: Path, every: int = 1) -> None:
     names = {
         "C": "Colère",
         "D": "Dégoût",
@@ -245,10 +251,11 @@ def write_cafe(folder: Path) -> None:
         + [
             f"Neutre/{actor}-N-1-{sentence}.wav" for actor, sentence in product(actors, range(1, 7))
         ],
+        every,
     )
 
 
-def write_aesdd(folder: Path) -> None:
+def write_aesdd(folder: Path, every: int = 1) -> None:
     """Write 20 sentences of six speakers, and second takes; some numbers have two digits."""
     counts = {"anger": 121, "disgust": 122, "fear": 120, "happiness": 119, "sadness": 123}
     for emotion, count in counts.items():
@@ -257,10 +264,10 @@ def write_aesdd(folder: Path) -> None:
             for sentence, speaker in product(range(1, 21), (1, 2, 3, 4, 5, 6))
         ]
         names += [f"{emotion}/{emotion[0]}{sentence:02d} (5)b.wav" for sentence in (1, 4, 18)]
-        write_files(folder, (name.replace("d03 (1)", "d03 (01)") for name in names[:count]))
+        write_files(folder, (name.replace("d03 (1)", "d03 (01)") for name in names[:count]), every)
 
 
-def write_subesco(folder: Path) -> None:
+def write_subesco(folder: Path, every: int = 1) -> None:
     emotions = ["ANGRY", "DISGUST", "FEAR", "HAPPY", "NEUTRAL", "SAD", "SURPRISE"]
     write_files(
         folder,
@@ -270,10 +277,11 @@ def write_subesco(folder: Path) -> None:
                 "FM", range(1, 11), range(1, 11), emotions, range(1, 6)
             )
         ),
+        every,
     )
 
 
-def write_mead(folder: Path) -> None:
+def write_mead(folder: Path, every: int = 1) -> None:
     """Write 28 men and 20 women; neutral has one level."""
     counts = dict(
         zip(
@@ -291,10 +299,11 @@ def write_mead(folder: Path) -> None:
                 f"{speaker}/audio/{emotion}/level_{level}/{number:03d}.m4a"
                 for number, level, speaker in islice(product(range(1, 41), levels, speakers), count)
             ),
+            every,
         )
 
 
-def write_casia(folder: Path) -> None:
+def write_casia(folder: Path, every: int = 1) -> None:
     write_files(
         folder,
         (
@@ -305,10 +314,11 @@ def write_casia(folder: Path) -> None:
                 range(201, 251),
             )
         ),
+        every,
     )
 
 
-def write_urdu(folder: Path) -> None:
+def write_urdu(folder: Path, every: int = 1) -> None:
     speakers = [f"SM{n}" for n in range(1, 28)] + [f"SF{n}" for n in range(1, 12)]
     write_files(
         folder,
@@ -316,10 +326,11 @@ def write_urdu(folder: Path) -> None:
             f"{emotion}/{speakers[number % 38]}_F{number}_{emotion[0]}{number:03d}.wav"
             for emotion, number in product(("Angry", "Happy", "Neutral", "Sad"), range(1, 101))
         ),
+        every,
     )
 
 
-def write_baved(folder: Path) -> None:
+def write_baved(folder: Path, every: int = 1) -> None:
     """Write 1,935 recordings of 45 men and 16 women."""
     write_files(
         folder,
@@ -329,10 +340,11 @@ def write_baved(folder: Path) -> None:
                 islice(product((1, 2), range(7), range(3), range(61)), 1935)
             )
         ),
+        every,
     )
 
 
-def write_ased(folder: Path) -> None:
+def write_ased(folder: Path, every: int = 1) -> None:
     """Write five emotions of 65 speakers; one name begins with an upper-case letter."""
     counts = {"Neutral": 522, "Fearful": 510, "Happy": 486, "Sad": 470, "Angry": 486}
     for index, (emotion, count) in enumerate(counts.items(), start=1):
@@ -341,12 +353,14 @@ def write_ased(folder: Path) -> None:
             f"-0{speaker % 2 + 1}-{speaker:02d}.wav"
             for take, sentence, speaker in islice(product((1, 2), range(1, 8), range(1, 66)), count)
         ]
-        write_files(folder, (name.replace("s4-04-02-01-29", "S4-04-02-01-29") for name in names))
+        write_files(
+            folder, (name.replace("s4-04-02-01-29", "S4-04-02-01-29") for name in names), every
+        )
 
 
-TREES: dict[str, Callable[[Path], None]] = {
+TREES: dict[str, Callable[..., None]] = {
     name.removeprefix("write_"): function
     for name, function in sorted(globals().items())
     if name.startswith("write_") and name not in ("write_files", "write_text")
 }
-"""Function that writes the tree of each corpus into a folder."""
+"""Function of each corpus that writes its tree into a folder, or one of `every` many recordings."""
