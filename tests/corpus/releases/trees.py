@@ -10,7 +10,7 @@ from emoscale.corpus.releases.emodb import RELEASE as EMODB
 
 
 def write_files(folder: Path, names: Iterable[str], every: int = 1) -> None:
-    """Write empty files, or one of `every` many, and their folders."""
+    """Write every n-th of some empty files, and their folders."""
     known = set()
     for name in islice(names, 0, None, every):
         path = folder / name
@@ -125,7 +125,7 @@ def write_shemo(folder: Path, every: int = 1) -> None:
         for number, speaker in islice(product(range(1, 99), speakers), count)
     ]
     write_files(folder, (f"{'fe' * (stem[0] == 'F')}male/{stem}.wav" for stem in stems), every)
-    for stem in stems[:50]:
+    for stem in stems[::25]:
         text = f"\u200fسلام {stem}\u200e\n"
         write_text(folder / f"transcript/final text/{stem}.ort", text, "utf-8-sig")
 
@@ -227,7 +227,7 @@ def write_jl_corpus(folder: Path, every: int = 1) -> None:
     ]
     parent = folder / "Raw JL corpus (unchecked and unannotated)" / "JL(wav+txt)"
     write_files(parent, (f"{stem}.wav" for stem in stems), every)
-    for stem in stems[:40]:
+    for stem in stems[::25]:
         write_text(parent / f"{stem}.txt", "Jack views an art piece\n")
 
 
@@ -363,4 +363,4 @@ TREES: dict[str, Callable[..., None]] = {
     for name, function in sorted(globals().items())
     if name.startswith("write_") and name not in ("write_files", "write_text")
 }
-"""Function of each corpus that writes its tree into a folder, or one of `every` many recordings."""
+"""Function of each corpus that writes every n-th recording of its tree, and its tables."""
