@@ -36,7 +36,7 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
         name = str(file.relative_to(root))
         try:
             lines = read_text(file, _encoding(file)).splitlines()
-        except CorpusError as error:
+        except (CorpusError, OSError) as error:
             manifest.reject(name, "unreadable transcript", str(error))
             continue
         for number, line in enumerate(lines, start=1):
