@@ -72,6 +72,7 @@ def on_files(files: Any, config: Any) -> Any:
     sys.path[:0] = [str(PROJECT / "workflow"), str(PROJECT / "scripts")]
     pages = {
         "reference/configuration.md": configuration_page(),
+        "reference/corpora.md": corpora_page(),
         "reference/tables.md": tables_page(),
         "reference/programs.md": programs_page(),
         "engineers/contributing.md": project_page("CONTRIBUTING.md"),
@@ -222,6 +223,38 @@ def cell(text: str) -> str:
     spans = text.replace("|", "\\|").split("`")  # every other one is code
     spans[::2] = [span.replace("<", "&lt;") for span in spans[::2]]
     return " ".join("`".join(spans).split())
+
+
+def corpora_page() -> str:
+    """Return the published corpora that have a reader."""
+    from emoscale.config.corpus import RELEASES
+
+    lines = [
+        "# Published corpora",
+        "",
+        "`corpus: {reader: <reader>, root: <folder>}` reads a copy of one of these corpora. Where "
+        "its utterances have several labels, `label` chooses one. A copy with other counts is "
+        "read, and `corpus/rejected.csv` says what is missing. Emotions have the same names in all "
+        "corpora (anger, happiness, sadness …), but for the codes of IEMOCAP. "
+        "[Another corpus](../tutorials/own-corpus.md) needs a table or a short module.",
+        "",
+        "| corpus | `reader` | language | utterances | speakers | `label` | emotions | files |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in RELEASES:
+        release = importlib.import_module(f"emoscale.corpus.releases.{name}").RELEASE
+        row = (
+            f"[{release.name}](library/corpus.md#emoscale.corpus.releases.{name})",
+            f"`{name}`",
+            release.language or "several",
+            f"{sum(release.counts.values()):,}" if release.counts else "",
+            str(release.speakers or ""),
+            ", ".join(release.labels),
+            ", ".join(f"{emotion} {count:,}" for emotion, count in release.counts.items()),
+            release.layout,
+        )
+        lines.append(f"| {' | '.join(map(cell, row))} |")
+    return "\n".join(lines) + "\n"
 
 
 def tables_page() -> str:

@@ -16,10 +16,12 @@ TOY = Release(
     name="Toy",
     layout="anna/Colère_01.wav",
     language="fr",
+    style="scripted",
     counts={"anger": 2, "sadness": 1},
     read_utterances=NamedFiles(
-        pattern=r"(?P<speaker>\w+)/(?P<emotion>Colère|Co|Triste)_(?P<number>\d\d)",
+        pattern=r"(?P<speaker>\w+)/(?P<emotion>Colère|Co|Triste)_(?P<transcript>\d\d)",
         emotions={"Colère": "anger", "Triste": "sadness"},
+        values={"transcript": {"01": "Bonjour."}},
         key="{speaker}_{stem}",
     ),
 )
@@ -77,6 +79,12 @@ def test_a_folder_without_utterances_is_an_error(tmp_path: Path) -> None:
         read(tmp_path, "hello.wav")
 
 
+def test_values_of_groups_and_defaults_of_the_release(tmp_path: Path) -> None:
+    first, second = read(tmp_path, "anna/Colère_01.wav", "anna/Colère_02.wav").utterances
+    assert (first.transcript, second.transcript) == ("Bonjour.", None)
+    assert (first.language, first.style) == ("fr", "scripted")
+
+
 def test_a_label_that_the_corpus_does_not_have_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="have one label each; remove it"):
         TOY.read(ReleaseCorpus(reader="emodb", root=str(tmp_path), label="acted"))
@@ -104,6 +112,8 @@ def test_fields_have_no_spaces_and_short_rows_have_empty_ones(tmp_path: Path) ->
         {"name": "anna", "age": "30"},
         {"name": "ben", "age": ""},
     ]
+    with pytest.raises(CorpusError, match=r"table.tsv has no column sex; copy it from the release"):
+        read_rows(tmp_path, "table.tsv", columns=("name", "sex"), delimiter="\t")
 
 
 @pytest.mark.parametrize("name", RELEASES)

@@ -46,7 +46,7 @@ class Match:
         return self.share >= _MIN_SHARE
 
 
-_HARMLESS = frozenset({"duplicate key", "other counts", "missing"})
+_HARMLESS = frozenset({"duplicate key", "other counts", "missing", "song or video"})
 
 
 def matching_releases(root: Path) -> list[Match]:

@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,7 @@ from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.runtime.errors import CorpusError
 
 _SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+_DIRECTION = re.compile("[\u200e\u200f]")
 _FIELDS = frozenset(each.name for each in fields(Utterance))
 
 
@@ -38,6 +39,12 @@ class Release:
 
     language: str | None = None
     """Language of the utterances that state none: en, de …"""
+
+    style: str | None = None
+    """Speaking style of the utterances that state none: improvised, scripted."""
+
+    speakers: int | None = None
+    """Speakers of a complete copy; None: unknown."""
 
     labels: tuple[str, ...] = ()
     """Where utterances have several labels: the values of `corpus.label`."""
@@ -79,7 +86,8 @@ class Release:
             )
             raise CorpusError(f"{root} has no utterance of {self.name}: {expected}{first}")
         manifest.utterances = [
-            replace(each, language=each.language or self.language) for each in manifest.utterances
+            replace(each, language=each.language or self.language, style=each.style or self.style)
+            for each in manifest.utterances
         ]
         self._check_counts(manifest)
         return manifest
@@ -115,7 +123,11 @@ class Release:
 
 
 def read_rows(
-    root: Path, *names: str, encoding: str = "utf-8-sig", delimiter: str = ","
+    root: Path,
+    *names: str,
+    columns: Collection[str] = (),
+    encoding: str = "utf-8-sig",
+    delimiter: str = ",",
 ) -> list[dict[str, str]]:
     """Read a table of a copy.
 
@@ -125,6 +137,8 @@ def read_rows(
         The corpus root.
     *names : str
         Paths of the table in the layouts of a copy; the first that exists is read.
+    columns : collection of str
+        Columns that the table must have.
     encoding : str
         Encoding of the text.
     delimiter : str
@@ -138,24 +152,80 @@ def read_rows(
     Raises
     ------
     CorpusError
-        If the table is missing, is not text in this encoding, or has a quote that is not closed.
+        If the table or one of the columns is missing, it is not text in this encoding, or a quote
+        is not closed.
     """
     path = first_file(root, *names)
     if path is None:
         raise CorpusError(f"{root} has no table {' or '.join(names)}; copy it from the release")
+    text = read_text(path, encoding)
     try:
-        text = path.read_text(encoding=encoding)
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         header, *cells = ([cell.strip() for cell in row] for row in rows if any(row))
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
     except csv.Error as error:
         raise CorpusError(f"{path}: {error}; copy it again") from None
     except ValueError:
         raise CorpusError(f"{path} is empty; copy it again") from None
+    if missing := [name for name in columns if name not in header]:
+        raise CorpusError(f"{path} has no column {', '.join(missing)}; copy it from the release")
     return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in cells]
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
+    """Read a text file of a copy.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str
+        Encoding of the text.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read or is not text in this encoding.
+    """
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def read_transcripts(root: Path, pattern: str, manifest: CorpusManifest) -> dict[str, str]:
+    """Read transcripts that are in one UTF-8 file per recording.
+
+    Parameters
+    ----------
+    root : Path
+        The corpus root.
+    pattern : str
+        Glob pattern of the end of their paths.
+    manifest : CorpusManifest
+        Receives the files that cannot be read, and an entry if there is no file at all.
+
+    Returns
+    -------
+    dict of str to str
+        Transcript by the name of the file without suffix, without marks of the writing direction.
+    """
+    transcripts: dict[str, str] = {}
+    files = [file for file in sorted(root.rglob(pattern)) if not file.name.startswith(".")]
+    for file in files:
+        try:
+            transcripts[file.stem] = _DIRECTION.sub("", read_text(file)).strip()
+        except CorpusError as error:
+            manifest.reject(str(file.relative_to(root)), "unreadable transcript", str(error))
+    if not files:
+        manifest.reject(pattern, "missing", f"{pattern} is missing: the transcripts are unknown")
+    return transcripts
 
 
 def first_file(root: Path, *names: str) -> Path | None:
@@ -242,6 +312,10 @@ class NamedFiles:
     emotions: Mapping[str, str] | None = None
     """Emotion of each value of the group `emotion`; None: the value in lower case."""
 
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Values of columns by the text of the group, such as the sentence of each number; null for
+    another text. Without an entry, a column has the text itself."""
+
     folders: tuple[str, ...] = ()
     """Folders of the recordings in the layouts of a copy; the first that exists is read, instead of
     the root."""
@@ -285,7 +359,9 @@ class NamedFiles:
 
     def _utterance(self, key: str, audio: str, parts: Mapping[str, str]) -> Utterance:
         columns: dict[str, Any] = {
-            group: text for group, text in parts.items() if group in _FIELDS and text
+            group: self.values[group].get(text) if group in self.values else text
+            for group, text in parts.items()
+            if group in _FIELDS and text
         }
         if "emotion" in columns:
             columns["emotion"] = self._emotion(audio, columns["emotion"])

@@ -49,13 +49,14 @@ _LETTERS = {name[0].upper(): name for name in EMOTIONS.values()}
 _MODALITIES = {"voice": "1", "face": "2", "both": "3"}
 _VOTES = ("processedResults/tabulatedVotes.csv", "tabulatedVotes.csv")
 _ACTORS = "VideoDemographics.csv"
+_ACTOR = ("ActorID", "Age", "Sex")
 
 
 def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) -> None:
     modality = _MODALITIES["voice" if label in (None, "acted") else label]
     votes: dict[str, dict[str, int]] = {}
     if label != "acted" or first_file(root, *_VOTES):
-        for row in read_rows(root, *_VOTES):
+        for row in read_rows(root, *_VOTES, columns=("", "fileName", *_LETTERS)):
             if row[""].startswith(modality):  # the first digit of the number of the row
                 counts = {name: int(row[letter]) for letter, name in _LETTERS.items()}
                 votes[row["fileName"]] = counts
@@ -63,7 +64,7 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
         manifest.reject(_VOTES[0], "missing", f"{_VOTES[0]} is missing: the votes are unknown")
     actors: dict[str, dict[str, str]] = {}
     if first_file(root, _ACTORS):
-        actors = {row["ActorID"]: row for row in read_rows(root, _ACTORS)}
+        actors = {row["ActorID"]: row for row in read_rows(root, _ACTORS, columns=_ACTOR)}
     else:
         manifest.reject(_ACTORS, "missing", f"{_ACTORS} is missing: sex and age are unknown")
 
@@ -77,17 +78,15 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
             "emotion": acted if label == "acted" else _plurality(counts or {}),
             "acted": acted,
             "votes": anonymous_votes(counts or {}),
-            "intensity": INTENSITIES.get(parts["level"]),
-            "transcript": SENTENCES.get(parts["sentence"]),
-            "style": "scripted",
             "sex": actor and actor["Sex"][:1],
             "age": actor and float(actor["Age"]),
         }
 
     NamedFiles(
         folders=("AudioWAV",),  # the MP3 of 1064_IEO_DIS_MD holds a minute of all emotions
-        pattern=r"(?P<speaker>1\d{3})_(?P<sentence>[A-Z]{3})_"
-        rf"(?P<letters>{'|'.join(EMOTIONS)})_(?P<level>LO|MD|HI|XX?)",
+        pattern=r"(?P<speaker>1\d{3})_(?P<transcript>[A-Z]{3})_"
+        rf"(?P<letters>{'|'.join(EMOTIONS)})_(?P<intensity>LO|MD|HI|XX?)",
+        values={"transcript": SENTENCES, "intensity": INTENSITIES},
         details=details,
     )(root, label, manifest)
 
@@ -102,6 +101,8 @@ RELEASE = Release(
     name="CREMA-D",
     layout="AudioWAV/1001_DFA_ANG_XX.wav and processedResults/tabulatedVotes.csv",
     language="en",
+    style="scripted",
+    speakers=91,
     labels=("acted", *_MODALITIES),
     counts=dict.fromkeys(EMOTIONS.values(), 1271) | {"neutral": 1087},
     read_utterances=_read_utterances,

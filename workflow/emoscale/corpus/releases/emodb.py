@@ -31,18 +31,16 @@ SENTENCES = {
 
 
 def _details(parts: Mapping[str, str]) -> Mapping[str, Any]:
-    return {
-        "sex": "M" if parts["speaker"] in MALE_SPEAKERS else "F",
-        "age": AGES[parts["speaker"]],
-        "style": "scripted",
-        "transcript": SENTENCES.get(parts["sentence"]),
-    }
+    speaker = parts["speaker"]
+    return {"sex": "M" if speaker in MALE_SPEAKERS else "F", "age": AGES[speaker]}
 
 
 RELEASE = Release(
     name="EMO-DB",
     layout="wav/03a01Fa.wav or 03a01Fa.flac",
     language="de",
+    style="scripted",
+    speakers=10,
     counts={
         "anger": 127,
         "boredom": 81,
@@ -54,7 +52,7 @@ RELEASE = Release(
     },
     read_utterances=NamedFiles(
         folders=("wav",),
-        pattern=r"(?P<speaker>03|08|09|1[0-6])(?P<sentence>[ab]\d\d)(?P<emotion>[A-Z])[a-z]",
+        pattern=r"(?P<speaker>03|08|09|1[0-6])(?P<transcript>[ab]\d\d)(?P<emotion>[A-Z])[a-z]",
         emotions={  # initials of German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer
             "W": "anger",
             "L": "boredom",
@@ -64,6 +62,7 @@ RELEASE = Release(
             "T": "sadness",
             "N": "neutral",
         },
+        values={"transcript": SENTENCES},
         details=_details,
     ),
 )

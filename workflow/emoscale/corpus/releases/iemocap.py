@@ -358,5 +358,6 @@ RELEASE = Release(
     name="IEMOCAP",
     layout="Session1/dialog/EmoEvaluation/Ses01F_impro01.txt",
     language="en",
+    speakers=10,
     read_utterances=read_sessions,
 )
