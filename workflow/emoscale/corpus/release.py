@@ -8,18 +8,22 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from emoscale.audio.containers import LFS_POINTER
 from emoscale.config.corpus import ReleaseCorpus
 from emoscale.corpus.files import audio_files
 from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.runtime.errors import CorpusError
 
-_SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+"""Sex in the utterance table by what tables and names have in lower case."""
+
+_DIRECTION = re.compile("[\u200e\u200f]")
 _FIELDS = frozenset(each.name for each in fields(Utterance))
 
 
@@ -43,8 +47,8 @@ class Release:
     """Where utterances have several labels: the values of `corpus.label`."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Utterances of each emotion in a complete copy (of the acted emotions, where they are read);
-    empty: unknown."""
+    """Utterances of each emotion in a complete copy; of the acted one, with `labels`; empty:
+    unknown."""
 
     def read(self, settings: ReleaseCorpus) -> CorpusManifest:
         """Read the metadata of a copy; no audio is opened.
@@ -99,7 +103,9 @@ class Release:
             )
 
     def _check_counts(self, manifest: CorpusManifest) -> None:
-        counts = Counter(each.acted or each.emotion for each in manifest.utterances)
+        counts = Counter(
+            (each.acted if self.labels else None) or each.emotion for each in manifest.utterances
+        )
         differing = [
             f"{counts[emotion]:,} of {self.counts.get(emotion, 0):,} {emotion}"
             for emotion in sorted({*counts, *self.counts})
@@ -115,7 +121,11 @@ class Release:
 
 
 def read_rows(
-    root: Path, *names: str, encoding: str = "utf-8-sig", delimiter: str = ","
+    root: Path,
+    *names: str,
+    columns: Collection[str] = (),
+    encoding: str = "utf-8-sig",
+    delimiter: str = ",",
 ) -> list[dict[str, str]]:
     """Read a table of a copy.
 
@@ -125,6 +135,8 @@ def read_rows(
         The corpus root.
     *names : str
         Paths of the table in the layouts of a copy; the first that exists is read.
+    columns : collection of str
+        Columns that the table must have.
     encoding : str
         Encoding of the text.
     delimiter : str
@@ -138,24 +150,82 @@ def read_rows(
     Raises
     ------
     CorpusError
-        If the table is missing, is not text in this encoding, or has a quote that is not closed.
+        If the table is missing, is not text in this encoding, has a quote that is not closed, or
+        lacks a column.
     """
     path = first_file(root, *names)
     if path is None:
         raise CorpusError(f"{root} has no table {' or '.join(names)}; copy it from the release")
+    text = read_text(path, encoding)
     try:
-        text = path.read_text(encoding=encoding)
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         header, *cells = ([cell.strip() for cell in row] for row in rows if any(row))
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
     except csv.Error as error:
         raise CorpusError(f"{path}: {error}; copy it again") from None
     except ValueError:
         raise CorpusError(f"{path} is empty; copy it again") from None
+    if missing := [name for name in columns if name not in header]:
+        raise CorpusError(f"{path} has no column {missing[0]}; copy the table of the release")
     return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in cells]
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
+    """Read a text file of a copy.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str
+        Encoding of the text.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read, is not text in this encoding, or is a Git LFS pointer.
+    """
+    try:
+        text = path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+    if text.startswith(LFS_POINTER):
+        raise CorpusError(f"{path} is a Git LFS pointer, not the file; run git lfs pull there")
+    return text
+
+
+def read_transcripts(root: Path, pattern: str, manifest: CorpusManifest) -> dict[str, str]:
+    """Read transcripts that are in one file per recording.
+
+    Parameters
+    ----------
+    root : Path
+        The corpus root.
+    pattern : str
+        Glob pattern of the end of their paths.
+    manifest : CorpusManifest
+        An entry says so if there is none.
+
+    Returns
+    -------
+    dict of str to str
+        Transcript by the name of the file without suffix, without marks of the writing direction.
+
+    Raises
+    ------
+    CorpusError
+        If a file cannot be read or is not UTF-8.
+    """
+    files = [file for file in sorted(root.rglob(pattern)) if not file.name.startswith(".")]
+    if not files:
+        manifest.reject(pattern, "missing", f"{pattern} is missing: the transcripts are unknown")
+    return {file.stem: _DIRECTION.sub("", read_text(file)).strip() for file in files}
 
 
 def first_file(root: Path, *names: str) -> Path | None:
@@ -290,7 +360,7 @@ class NamedFiles:
         if "emotion" in columns:
             columns["emotion"] = self._emotion(audio, columns["emotion"])
         if "sex" in columns:
-            columns["sex"] = _SEXES.get(columns["sex"].lower())
+            columns["sex"] = SEXES.get(columns["sex"].lower())
         columns |= self.details(parts)
         return Utterance(utterance=key, audio=audio, **columns)
 
