@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from tests.corpus.checked import check_recordings
 from tests.corpus.releases.trees_with_tables import MELD_COLUMNS, write_files, write_table
 
 
-def row(utterance: int, speaker: str = "Ross", emotion: str = "joy", end: str = "0:01:01,100"):
+def row(
+    utterance: int, speaker: str = "Ross", emotion: str = "joy", end: str = "0:01:01,100"
+) -> Sequence[object]:
     start = "00:01:00,600"
     return (1, "It\x92s \x96 fine.", speaker, emotion, "neutral", 0, utterance, 1, 1, start, end)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def write_new_table(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [write_json, write_old_table, write_new_table])
-def test_votes_in_each_format(copy: Path, write) -> None:
+def test_votes_in_each_format(copy: Path, write: Callable[[Path], None]) -> None:
     write(copy / "label")
     votes = [each.votes for each in read(copy).utterances]
     assert votes == [

@@ -87,14 +87,7 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
     )
     rows = read_rows(root, *_TABLES, columns=columns)
     table = str((first_file(root, *_TABLES) or root).relative_to(root))
-    votes: dict[str, list[tuple[str, str]]] = {}
-    details = first_file(root, *_DETAILS)
-    if details is None:
-        manifest.reject(_DETAILS[0], "missing", f"{_DETAILS[0]} is missing: the votes are unknown")
-    else:
-        for name, rater, text in _read_votes(details):
-            vote = (rater, VOTES.get(text.partition("-")[0].strip(), text))
-            votes.setdefault(name, []).append(vote)
+    votes = _votes(root, manifest)
     transcripts = read_transcripts(root, "Transcripts/*.txt", manifest)
     folder = next((each for each in ("Audios", "Audio") if (root / each).is_dir()), ".")
     recordings = recordings_by_name(root, folder, manifest)
@@ -107,11 +100,11 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
     for row in rows:
         key = Path(row["FileName"]).stem
         audio = recordings.pop(key, f"{folder}/{key}.wav")
-        name = _NAME.fullmatch(key)
+        match = _NAME.fullmatch(key)
         split = SPLITS.get(row["Split_Set"])
         code = row.get("EmoClass", "")
         emotion = HIDDEN if split == "test3" and not code else EMOTIONS.get(code)
-        if name is None or split is None or emotion is None:
+        if match is None or split is None or emotion is None:
             manifest.reject(
                 table,
                 "row not understood",
@@ -122,9 +115,9 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
         utterance = Utterance(
             utterance=key,
             audio=audio,
-            speaker=_speaker(row.get("SpkrID", ""), name["podcast"], key),
+            speaker=_speaker(row.get("SpkrID", ""), match["podcast"], key),
             sex=SEXES.get(row.get("Gender", "").lower()),
-            dialog=None if name["podcast"] == "test3" else name["podcast"],
+            dialog=None if match["podcast"] == "test3" else match["podcast"],
             emotion=emotion,
             split=split,
             votes=vote_list(votes.get(row["FileName"], ())),
@@ -142,6 +135,19 @@ def _speaker(identifier: str, podcast: str, key: str) -> str:
     if identifier.lower() not in ("", "unknown"):
         return identifier
     return f"unknown {key if podcast == 'test3' else podcast}"
+
+
+def _votes(root: Path, manifest: CorpusManifest) -> dict[str, list[tuple[str, str]]]:
+    """Rater and label of each vote, by file name."""
+    votes: dict[str, list[tuple[str, str]]] = {}
+    details = first_file(root, *_DETAILS)
+    if details is None:
+        manifest.reject(_DETAILS[0], "missing", f"{_DETAILS[0]} is missing: the votes are unknown")
+        return votes
+    for name, rater, text in _read_votes(details):
+        label = VOTES.get(text.partition("-")[0].strip(), text)  # Other-annoyed
+        votes.setdefault(name, []).append((rater, label))
+    return votes
 
 
 def _read_votes(path: Path) -> Iterator[tuple[str, str, str]]:
@@ -164,7 +170,8 @@ def _read_votes(path: Path) -> Iterator[tuple[str, str, str]]:
             fields = (table["EmoDetail"] + ";").str.split(";").list
             raters, labels = fields.get(0).str.strip_chars(), fields.get(1)
         else:
-            raters, labels = table["Workers"], table["EmoClass_Major"]
+            workers = [name for name in table.columns if name.startswith("Worker")]
+            raters, labels = table[(workers or ["Workers"])[0]], table["EmoClass_Major"]
         yield from zip(table["FileName"], raters, labels.str.strip_chars(), strict=True)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CorpusError(f"{path}: {error_summary(error)}; copy it again") from None
