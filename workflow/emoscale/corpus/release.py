@@ -150,8 +150,8 @@ def read_rows(
     Raises
     ------
     CorpusError
-        If the table is missing, is not text in this encoding, has a quote that is not closed, or
-        lacks a column.
+        If the table or one of the columns is missing, it is not text in this encoding, or a quote
+        is not closed.
     """
     path = first_file(root, *names)
     if path is None:
@@ -165,7 +165,7 @@ def read_rows(
     except ValueError:
         raise CorpusError(f"{path} is empty; copy it again") from None
     if missing := [name for name in columns if name not in header]:
-        raise CorpusError(f"{path} has no column {missing[0]}; copy the table of the release")
+        raise CorpusError(f"{path} has no column {', '.join(missing)}; copy it from the release")
     return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in cells]
 
 
@@ -201,7 +201,7 @@ def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
 
 
 def read_transcripts(root: Path, pattern: str, manifest: CorpusManifest) -> dict[str, str]:
-    """Read transcripts that are in one file per recording.
+    """Read transcripts that are in one UTF-8 file per recording.
 
     Parameters
     ----------
@@ -210,22 +210,23 @@ def read_transcripts(root: Path, pattern: str, manifest: CorpusManifest) -> dict
     pattern : str
         Glob pattern of the end of their paths.
     manifest : CorpusManifest
-        An entry says so if there is none.
+        Receives the files that cannot be read, and an entry if there is no file at all.
 
     Returns
     -------
     dict of str to str
         Transcript by the name of the file without suffix, without marks of the writing direction.
-
-    Raises
-    ------
-    CorpusError
-        If a file cannot be read or is not UTF-8.
     """
+    transcripts: dict[str, str] = {}
     files = [file for file in sorted(root.rglob(pattern)) if not file.name.startswith(".")]
+    for file in files:
+        try:
+            transcripts[file.stem] = _DIRECTION.sub("", read_text(file)).strip()
+        except CorpusError as error:
+            manifest.reject(str(file.relative_to(root)), "unreadable transcript", str(error))
     if not files:
         manifest.reject(pattern, "missing", f"{pattern} is missing: the transcripts are unknown")
-    return {file.stem: _DIRECTION.sub("", read_text(file)).strip() for file in files}
+    return transcripts
 
 
 def first_file(root: Path, *names: str) -> Path | None:
