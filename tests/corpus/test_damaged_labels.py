@@ -53,9 +53,10 @@ def write_tone(path: Path) -> None:
     soundfile.write(path, 0.3 * np.sin(np.arange(4_000) / 3), 8_000)
 
 
-def read_and_write(reader: str, root: Path) -> None:
+def read_and_write(reader: str, root: Path, label: str | None = None) -> None:
     """Read a corpus as the workflow does, and write its tables."""
-    corpus = parse_settings(CorpusSettings, {"reader": reader, "root": str(root)}, "corpus")
+    keys = {"reader": reader, "root": str(root), **({"label": label} if label else {})}
+    corpus = parse_settings(CorpusSettings, keys, "corpus")
     reading = read_corpus(corpus)
     for utterance in reading.utterances:
         audio = os.path.normpath(root / utterance.audio)

@@ -1,4 +1,4 @@
-"""Truncated audio files: the length that a container's header states against the file's size.
+"""Containers of audio: which one a file is, and whether the file is as long as its header states.
 
 libsndfile reads a truncated file as if it ended there, so a damaged copy would become a shorter
 utterance. Containers whose header states a length are checked here. For FLAC and MP3, the number
@@ -20,9 +20,51 @@ _MIN_PLACEHOLDER = 0x7FFFF000 - 4096
 
 _MAX_CHUNKS = 10_000  # a file of zeros would otherwise be read as endless empty chunks
 
+LFS_POINTER = "version https://git-lfs.github.com/spec/"
+"""Begin of the small text file that Git LFS leaves instead of a file that was not downloaded."""
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska's first two elements
+
 _OGG_MAX_PAGE_BYTES = 65_307
 _OGG_HEADER_BYTES = 27
 _OGG_END_OF_STREAM = 4
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Return whether a file is a Git LFS pointer.
+
+    Parameters
+    ----------
+    path : Path
+        Any file.
+
+    Returns
+    -------
+    bool
+        True for a pointer.
+    """
+    with open(path, "rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER.encode()
+
+
+def media_container(path: Path) -> str | None:
+    """Return the container of a file that libsndfile cannot read.
+
+    Parameters
+    ----------
+    path : Path
+        Audio or video file.
+
+    Returns
+    -------
+    str or None
+        FFmpeg's name of the container: mp4 (also M4A, MOV) or matroska (also WebM); None: another.
+    """
+    with open(path, "rb") as file:
+        magic = file.read(8)
+    if magic[4:] == b"ftyp":
+        return "mp4"
+    return "matroska" if magic[:4] == _EBML else None
 
 
 def missing_bytes(path: Path) -> int:
@@ -53,6 +95,10 @@ def missing_bytes(path: Path) -> int:
             return _missing_from_sphere(file, file_bytes)
         if magic[:4] == b"OggS":
             return _missing_from_ogg(file, file_bytes)
+        if magic[4:8] == b"ftyp":
+            return _missing_from_boxes(file, file_bytes)
+        if magic[:4] == _EBML:
+            return _missing_from_matroska(file, file_bytes)
     return 0
 
 
@@ -118,3 +164,42 @@ def _missing_from_ogg(file: BinaryIO, file_bytes: int) -> int:
                 return 0
         offset = tail.rfind(b"OggS", 0, offset)
     return 1
+
+
+def _missing_from_boxes(file: BinaryIO, file_bytes: int) -> int:
+    """MP4: boxes on the top level follow each other to the end of the file (ISO/IEC 14496-12)."""
+    offset = 0
+    for _ in range(_MAX_CHUNKS):
+        file.seek(offset)
+        header = file.read(16)
+        if len(header) < 8:
+            break
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:  # the length is in the next 8 bytes
+            length = int.from_bytes(header[8:], "big")
+        if (
+            length < 8
+        ):  # 0: to the end of the file; others are damaged, and the decoder refuses them
+            return 0
+        offset += length
+    return max(0, offset - file_bytes)
+
+
+def _missing_from_matroska(file: BinaryIO, file_bytes: int) -> int:
+    """Matroska, WebM: an EBML header, then a segment with everything else (RFC 8794, RFC 9559)."""
+    offset = 4
+    for _ in range(2):
+        file.seek(offset)
+        start = file.read(8)
+        if not start or not start[0]:
+            return 0  # damaged; the decoder refuses it
+        width = 9 - start[0].bit_length()  # the leading zero bits are the number of further bytes
+        length = int.from_bytes(start[:width], "big") & ((1 << 7 * width) - 1)
+        offset += width + length
+        if length == (1 << 7 * width) - 1:
+            return 0  # unknown, as in a file that was written to a pipe
+        file.seek(offset)
+        if file.read(4) != _SEGMENT:
+            break
+        offset += 4
+    return max(0, offset - file_bytes)

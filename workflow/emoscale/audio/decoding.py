@@ -12,7 +12,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from emoscale.audio.containers import missing_bytes
+from emoscale.audio import media
+from emoscale.audio.containers import is_lfs_pointer, media_container, missing_bytes
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.representations import SAMPLE_RATE as SAMPLE_RATE
 from emoscale.runtime.errors import AudioError
@@ -23,7 +24,10 @@ Waveform = NDArray[np.float32]
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST"})
 """Supported containers by libsndfile's names: those whose truncation can be detected."""
 
-SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav")
+SUFFIXES = (
+    *(".aif", ".aiff", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".sph", ".wav"),
+    *media.SUFFIXES,
+)
 """Suffixes (in any case) of the files that a search in a folder finds."""
 
 _UNKNOWN_LENGTH = 1 << 62  # libsndfile's length of a FLAC file that was written to a pipe
@@ -72,12 +76,12 @@ class Recording:
 def read_recording(
     path: Path | str, start: float | None = None, end: float | None = None
 ) -> Recording:
-    """Decode an audio file, or a span of it, with libsndfile.
+    """Decode an audio file, or a span of it, with libsndfile or, from video, with FFmpeg.
 
     Parameters
     ----------
     path : Path or str
-        WAV, FLAC, OGG, MP3, AIFF or NIST SPHERE file.
+        WAV, FLAC, OGG, MP3, AIFF, NIST SPHERE, MP4, M4A, WebM or Matroska file.
     start : float or None
         Start of the span, seconds; None: the start of the file.
     end : float or None
@@ -92,18 +96,28 @@ def read_recording(
     ------
     AudioError
         If the recording cannot be used, with the reason `missing`, `empty`, `unreadable`,
-        `truncated`, `too long` or `outside the file`; or with the reason `TRANSIENT_ERROR` if the
-        disk or the network failed.
+        `not downloaded`, `no audio`, `truncated`, `too long` or `outside the file`; or with the
+        reason `TRANSIENT_ERROR` if the disk or the network failed.
+    UserError
+        If the file is MP4, M4A, WebM or Matroska, and PyAV is not installed.
     """
     path = Path(path)
     try:
         if path.stat().st_size == 0:
             raise AudioError("empty", f"{path}: the file is empty (0 bytes)")
+        if is_lfs_pointer(path):
+            raise AudioError(
+                "not downloaded",
+                f"{path}: is a Git LFS pointer, not the recording; run git lfs pull in the folder",
+            )
         missing = missing_bytes(path)
         if missing:
             raise AudioError(
                 "truncated", f"{path}: the file is {missing} bytes shorter than its header states"
             )
+        container = media_container(path)
+        if container is not None:
+            return _read_media_span(path, container, start, end)
         with _SequentialSoundFile(path) as file:
             return _read_span(file, path, start, end)
     except FileNotFoundError:
@@ -134,6 +148,40 @@ class _SequentialSoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+def _read_media_span(
+    path: Path, container: str, start: float | None, end: float | None
+) -> Recording:
+    blocks: list[NDArray[np.float32]] = []
+    decoded_samples, sample_rate = 0, 0
+    for block, sample_rate in media.decode_media(path, container):
+        blocks.append(block)
+        decoded_samples += len(block)
+        if decoded_samples * block.shape[1] > _MAX_VALUES:
+            raise _too_long(path)
+        if end is not None and decoded_samples >= end * sample_rate:
+            break
+    if not blocks:
+        raise AudioError("empty", f"{path}: the audio stream has no samples")
+    first = 0 if start is None else round(start * sample_rate)
+    last = decoded_samples if end is None else round(end * sample_rate)
+    if not 0 <= first < min(last, decoded_samples) or decoded_samples < last - sample_rate // 100:
+        raise _outside(path, start, end)
+    return Recording(np.concatenate(blocks)[first:last], sample_rate)
+
+
+def _outside(path: Path, start: float | None, end: float | None) -> AudioError:
+    return AudioError(
+        "outside the file", f"{path}: the span from {start} s to {end} s is not within the file"
+    )
+
+
+def _too_long(path: Path | str) -> AudioError:
+    return AudioError(
+        "too long",
+        f"{path}: decodes to more than {_MAX_VALUES:,} samples; split it into shorter files",
+    )
+
+
 def _read_span(
     file: soundfile.SoundFile, path: Path, start: float | None, end: float | None
 ) -> Recording:
@@ -153,9 +201,7 @@ def _read_span(
         raise AudioError("empty", f"{path}: the header states 0 samples")
     first = 0 if start is None else round(start * sample_rate)
     last = None if end is None else round(end * sample_rate)
-    outside = AudioError(
-        "outside the file", f"{path}: the span from {start} s to {end} s is not within the file"
-    )
+    outside = _outside(path, start, end)
     if first < 0 or (last is not None and last <= first):
         raise outside
     if stated_samples is not None and first >= stated_samples:
@@ -197,11 +243,7 @@ def _read_samples(file: soundfile.SoundFile, remaining: int | None) -> NDArray[n
         remaining = None if remaining is None else remaining - len(block)
         decoded_values += block.size
         if decoded_values > _MAX_VALUES:
-            raise AudioError(
-                "too long",
-                f"{file.name}: decodes to more than {_MAX_VALUES:,} samples; split it into "
-                "shorter files",
-            )
+            raise _too_long(file.name)
     samples: NDArray[np.float32] = np.concatenate(blocks)
     return samples
 

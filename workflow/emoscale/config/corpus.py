@@ -69,7 +69,7 @@ class ReleaseCorpus(NamedCorpus):
 
     label: str | None = None
     """The label of an utterance, where the corpus has several: of CREMA-D acted, voice, face or
-    both. Required there; every table names it."""
+    both, of Emozionalmente acted or perceived. Required there; every table names it."""
 
 
 class CsvCorpus(NamedCorpus):

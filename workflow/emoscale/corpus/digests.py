@@ -28,7 +28,8 @@ class CorpusDigests:
     """Digests of a corpus by what steps read of it; a step is rerun when its digest changes."""
 
     audio: tuple[str, ...]
-    """[shards] Utterance keys, their files with start and end, and the content of the files."""
+    """[shards] Utterance keys, their files with start, end and maximum duration, and the content of
+    the files."""
 
     texts: tuple[str, ...]
     """[shards] Transcripts and word times of the utterances."""
@@ -77,7 +78,10 @@ def compute_corpus_digests(
         audio=tuple(
             digest(
                 [
-                    [u.utterance, u.audio, u.start, u.end, getattr(content[u.audio], "sha256", "")]
+                    [
+                        *(u.utterance, u.audio, u.start, u.end, u.maximum_seconds),
+                        getattr(content[u.audio], "sha256", ""),
+                    ]
                     for u in shard
                 ]
             )

@@ -71,6 +71,8 @@ class Utterance:
     """Age of the speaker, years."""
     corpus: str | None = None
     """Name of the corpus; None: that of the manifest."""
+    maximum_seconds: float | None = None
+    """A longer recording contains more than the utterance and is rejected; None: any length."""
 
 
 @dataclass(frozen=True)

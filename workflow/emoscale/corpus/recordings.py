@@ -249,6 +249,13 @@ def _check(
     try:
         recording = read_recording(root / utterance.audio, utterance.start, utterance.end)
         check_recording(recording, checks, utterance.audio)
+        maximum = utterance.maximum_seconds
+        if maximum is not None and recording.seconds > maximum:
+            raise AudioError(
+                "longer than its label",
+                f"{utterance.audio}: lasts {recording.seconds:.1f} s, but the corpus's times allow "
+                f"at most {maximum:.1f} s; it contains other speech",
+            )
     except AudioError as error:
         _raise_if_transient(error, root)
         return Rejection(utterance.audio, error.reason, str(error), utterance.utterance)

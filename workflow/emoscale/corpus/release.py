@@ -14,12 +14,15 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from emoscale.audio.containers import LFS_POINTER
 from emoscale.config.corpus import ReleaseCorpus
 from emoscale.corpus.files import audio_files
 from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.runtime.errors import CorpusError
 
-_SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+"""Sex in the utterance table by what tables and names have in lower case."""
+
 _DIRECTION = re.compile("[\u200e\u200f]")
 _FIELDS = frozenset(each.name for each in fields(Utterance))
 
@@ -50,8 +53,8 @@ class Release:
     """Where utterances have several labels: the values of `corpus.label`."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Utterances of each emotion in a complete copy (of the acted emotions, where they are read);
-    empty: unknown."""
+    """Utterances of each emotion in a complete copy; of the acted one, with `labels`; empty:
+    unknown."""
 
     def read(self, settings: ReleaseCorpus) -> CorpusManifest:
         """Read the metadata of a copy; no audio is opened.
@@ -107,7 +110,9 @@ class Release:
             )
 
     def _check_counts(self, manifest: CorpusManifest) -> None:
-        counts = Counter(each.acted or each.emotion for each in manifest.utterances)
+        counts = Counter(
+            (each.acted if self.labels else None) or each.emotion for each in manifest.utterances
+        )
         differing = [
             f"{counts[emotion]:,} of {self.counts.get(emotion, 0):,} {emotion}"
             for emotion in sorted({*counts, *self.counts})
@@ -189,14 +194,17 @@ def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
     Raises
     ------
     CorpusError
-        If the file cannot be read or is not text in this encoding.
+        If the file cannot be read, is not text in this encoding, or is a Git LFS pointer.
     """
     try:
-        return path.read_text(encoding=encoding)
+        text = path.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: byte {error.start} is not {encoding}; copy it again") from None
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+    if text.startswith(LFS_POINTER):
+        raise CorpusError(f"{path} is a Git LFS pointer, not the file; run git lfs pull there")
+    return text
 
 
 def read_transcripts(root: Path, pattern: str, manifest: CorpusManifest) -> dict[str, str]:
@@ -366,7 +374,7 @@ class NamedFiles:
         if "emotion" in columns:
             columns["emotion"] = self._emotion(audio, columns["emotion"])
         if "sex" in columns:
-            columns["sex"] = _SEXES.get(columns["sex"].lower())
+            columns["sex"] = SEXES.get(columns["sex"].lower())
         columns |= self.details(parts)
         return Utterance(utterance=key, audio=audio, **columns)
 

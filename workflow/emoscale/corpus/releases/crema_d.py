@@ -19,6 +19,7 @@ from emoscale.corpus.release import (
     first_file,
     read_rows,
 )
+from emoscale.corpus.release_tables import plurality
 
 EMOTIONS = {
     "ANG": "anger",
@@ -75,7 +76,7 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
             raise Unusable("no label", f"{parts['path']} has no votes in {_VOTES[0]}")
         actor = actors.get(parts["speaker"])
         return {
-            "emotion": acted if label == "acted" else _plurality(counts or {}),
+            "emotion": acted if label == "acted" else plurality(counts or {}),
             "acted": acted,
             "votes": anonymous_votes(counts or {}),
             "sex": actor and actor["Sex"][:1],
@@ -89,12 +90,6 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
         values={"transcript": SENTENCES, "intensity": INTENSITIES},
         details=details,
     )(root, label, manifest)
-
-
-def _plurality(counts: Mapping[str, int]) -> str:
-    """Label with most votes; ties have the label `no agreement`."""
-    first, *others = [name for name, count in counts.items() if count == max(counts.values())]
-    return "no agreement" if others else first
 
 
 RELEASE = Release(
