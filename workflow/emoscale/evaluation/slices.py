@@ -129,7 +129,14 @@ def slice_tables(
     ):
         all_counts = count_predictions(predictions_of_cell, speaker_of, classes)
         bootstrap = bootstrap_speakers(all_counts.speakers, seed, folds=all_counts.fold_names)
-        joined = predictions_of_cell.join(groups, on=["fold", "utterance"], maintain_order="left")
+        fold_of = dict(zip(all_counts.speakers, all_counts.folds, strict=True))
+        joined = (
+            predictions_of_cell.join(groups, on=["fold", "utterance"], maintain_order="left")
+            .join(speaker_of.select("utterance", "speaker"), on="utterance", maintain_order="left")
+            # A group may lack one of several folds that test a speaker; its trainings are the same.
+            .with_columns(fold=pl.col("speaker").replace_strict(fold_of))
+            .drop("speaker")
+        )
         for name in dict.fromkeys(groups["slice"]):
             sliced = joined.filter(pl.col("slice") == name)
             counts = {
