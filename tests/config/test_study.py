@@ -424,6 +424,19 @@ def test_test_units_are_among_the_corpora() -> None:
         parse_study(config)
 
 
+def test_folds_of_corpus_pairs_are_a_multiple_of_the_corpora() -> None:
+    corpora = {name: {"reader": "csv", "root": name} for name in "abc"}
+    config = changed("corpus", {"reader": "several", "root": "data", "corpora": corpora})
+    config["protocol"] = {"fold_unit": "corpus_pairs", "folds": 12}
+    assert len(parse_study(config).fold_names()) == 12
+    for folds in (3, 10):
+        config["protocol"]["folds"] = folds
+        with pytest.raises(
+            ConfigurationError, match=rf"folds is {folds}; .* number of corpora \(3\) .* as 15"
+        ):
+            parse_study(config)
+
+
 def test_the_examples_of_the_documentation_are_valid(project: Path) -> None:
     pages = ("explanation/protocol.md", "how-to/cross-corpus.md")
     text = "".join((project / "docs" / page).read_text() for page in pages)

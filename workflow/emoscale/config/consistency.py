@@ -298,12 +298,19 @@ def _check_continues(study: Study, name: str) -> None:
 
 def _check_test_corpora(study: Study) -> None:
     corpora = list(getattr(study.corpus, "corpora", ()))
-    if study.protocol.fold_unit != "corpus":
+    unit, folds = study.protocol.fold_unit, study.protocol.folds
+    if unit not in ("corpus", "corpus_pairs"):
         return
     if not corpora:
         raise ValueError(
-            "protocol.fold_unit is corpus, and the study has one corpus only; name several with "
+            f"protocol.fold_unit is {unit}, and the study has one corpus only; name several with "
             "corpus.reader: several"
+        )
+    if unit == "corpus_pairs" and (folds % len(corpora) or folds < 2 * len(corpora)):
+        raise ValueError(
+            f"protocol.folds is {folds}; with fold_unit: corpus_pairs it is the number of corpora "
+            f"({len(corpora)}) times two or more groups of speakers in each, such as "
+            f"{5 * len(corpora)}"
         )
     for name in study.protocol.test_units or ():
         if name not in corpora:
