@@ -443,7 +443,7 @@ def test_the_examples_of_the_documentation_are_valid(project: Path) -> None:
     examples = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
     file, corpora = (parse_study({**BASE, **example}).protocol for example in examples)
     assert (file.fold_file, file.development) == ("folds.csv", "file")
-    assert corpora.test_units == ["emodb"]
+    assert corpora.fold_unit == "corpus_pairs"
     assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
 
 

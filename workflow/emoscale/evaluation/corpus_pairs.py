@@ -87,5 +87,7 @@ def corpus_pairs_table(
     labels = runs.group_by("experiment", "size", training_corpus=training_corpus).agg(
         training_utterances_mean=pl.col("training_utterances").mean()
     )
-    scores = pl.DataFrame(rows, infer_schema_length=None).join(labels, on=keys[:3])
+    scores = pl.DataFrame(rows, infer_schema_length=None).join(
+        labels, on=keys[:3], how="left", maintain_order="left"
+    )
     return dataframe_of(scores.to_dicts(), CORPUS_PAIRS)
