@@ -473,6 +473,24 @@ def test_a_corpus_is_generated_into_a_separate_folder(root: str, message: str) -
     parse_study({**config, "corpus": {**corpus, "root": "results/tiny/generated"}})
 
 
+def test_one_of_several_corpora_may_be_generated() -> None:
+    csv = {"reader": "csv", "root": "data/own"}
+    demo = {"reader": "demo", "root": "results/tiny/generated"}
+    corpora = {"own": csv, "demo": demo}
+    config = {**_demo_like(), "corpus": {"reader": "several", "root": ".", "corpora": corpora}}
+    assert parse_study(config).corpus.reader == "several"
+    corpora["demo"] = {**demo, "root": "data/demo"}
+    with pytest.raises(
+        ConfigurationError, match=r"corpus\.corpora\.demo\.root is data/demo, .* inside results"
+    ):
+        parse_study(config)
+    corpora |= {"demo": demo, "second": {**demo, "root": "results/tiny/second", "seed": 2}}
+    with pytest.raises(
+        ConfigurationError, match=r"demo\.root and .*second\.root are of .* at most one: remove"
+    ):
+        parse_study(config)
+
+
 def _demo_like() -> dict[str, Any]:
     return {
         "study": "tiny",
