@@ -475,7 +475,7 @@ def test_a_corpus_is_generated_into_a_separate_folder(root: str, message: str) -
 
 def test_one_of_several_corpora_may_be_generated() -> None:
     csv = {"reader": "csv", "root": "data/own"}
-    demo = {"reader": "demo", "root": "results/tiny/generated"}
+    demo: dict[str, Any] = {"reader": "demo", "root": "results/tiny/generated"}
     corpora = {"own": csv, "demo": demo}
     config = {**_demo_like(), "corpus": {"reader": "several", "root": ".", "corpora": corpora}}
     assert parse_study(config).corpus.reader == "several"

@@ -63,7 +63,9 @@ def test_a_generated_corpus_counts_with_its_settings_before_it_exists(tmp_path: 
     def digests_with(**changes: Any) -> CorpusDigests:
         demo = {"reader": "demo", "root": "generated", "sessions": 2, **changes}
         corpora = {"own": {"reader": "csv", "root": "own"}, "demo": demo}
-        corpus = SeveralCorpora(reader="several", root=str(tmp_path), corpora=corpora)
+        corpus = SeveralCorpora.model_validate(
+            {"reader": "several", "root": str(tmp_path), "corpora": corpora}
+        )
         return compute_corpus_digests(corpus, 1, FileDigests(tmp_path / "digests"))
 
     first = digests_with()
