@@ -60,6 +60,7 @@ TABLES = {
     "tables/published": "emoscale.evaluation.published:PUBLISHED_TABLE",
     "tables/slices": "emoscale.evaluation.slices:SLICES",
     "tables/slice_gaps": "emoscale.evaluation.slices:SLICE_GAPS",
+    "tables/corpus_pairs": "emoscale.evaluation.corpus_pairs:CORPUS_PAIRS",
     "tables/pretraining": "emoscale.pretraining.history:HISTORY",
     "tables/robustness": "emoscale.evaluation.robustness:ROBUSTNESS",
 }

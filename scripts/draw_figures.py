@@ -7,12 +7,14 @@ import polars as pl
 import pyarrow as pa
 
 from emoscale.evaluation.comparisons import COMPARISONS, rank_experiments
+from emoscale.evaluation.corpus_pairs import CORPUS_PAIRS
 from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.evaluation.robustness import ROBUSTNESS
 from emoscale.evaluation.slices import SLICES
 from emoscale.pretraining.history import HISTORY
 from emoscale.reporting.confusion import draw_confusion
+from emoscale.reporting.corpus_pairs import draw_corpus_pairs
 from emoscale.reporting.efficiency import draw_efficiency
 from emoscale.reporting.figures import of_experiments, shown_experiments
 from emoscale.reporting.forecast import draw_forecast
@@ -31,7 +33,7 @@ from emoscale.tables.parquet import read_any_table, read_metadata, read_table
 @files_argument("tables")
 @report_user_errors
 def main(output: Path, tables: tuple[Path, ...]) -> None:
-    """Draw all figures; those of robustness and pre-training only if their table is given."""
+    """Draw all figures; some are of tables that not every study has."""
     paths = {path.stem: path for path in tables}
     metadata = {name: read_metadata(path) for name, path in paths.items()}
     declared, reference = (metadata[name]["reference"] for name in ("comparisons", "efficiency"))
@@ -60,6 +62,8 @@ def main(output: Path, tables: tuple[Path, ...]) -> None:
         read("efficiency", EFFICIENCY), scores, reference, left_out, *files("efficiency")
     )
     draw_forecast(read("forecast", FORECAST), scores, *files("forecast"))
+    if "corpus_pairs" in paths:
+        draw_corpus_pairs(read("corpus_pairs", CORPUS_PAIRS), scores, *files("corpus_pairs"))
     if "robustness" in paths:
         draw_robustness(read("robustness", ROBUSTNESS), scores, *files("robustness"))
     if "pretraining" in paths:

@@ -302,6 +302,17 @@ def test_two_pretrainings_share_generated_speech_only_if_it_is_the_same() -> Non
     assert "corpus.root and checkpoints.a.speech.root" in mistake(values)
 
 
+def test_speech_of_several_corpora_is_not_generated() -> None:
+    corpora = {
+        "own": {"reader": "csv", "root": "own"},
+        "demo": {"reader": "demo", "root": "results/small/speech"},
+    }
+    several = {"speech": {"reader": "several", "root": ".", "corpora": corpora}}
+    assert "checkpoints.a.speech has a corpus of the reader demo" in mistake(
+        config({"a": {**demo("results/x"), **several}}, {})
+    )
+
+
 def test_layers_as_yaml_writes_them(tmp_path: Path) -> None:
     text = """
     pretrain: wav2vec

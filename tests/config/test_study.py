@@ -424,13 +424,26 @@ def test_test_units_are_among_the_corpora() -> None:
         parse_study(config)
 
 
+def test_folds_of_corpus_pairs_are_a_multiple_of_the_corpora() -> None:
+    corpora = {name: {"reader": "csv", "root": name} for name in "abc"}
+    config = changed("corpus", {"reader": "several", "root": "data", "corpora": corpora})
+    config["protocol"] = {"fold_unit": "corpus_pairs", "folds": 12}
+    assert len(parse_study(config).fold_names()) == 12
+    for folds in (3, 10):
+        config["protocol"]["folds"] = folds
+        with pytest.raises(
+            ConfigurationError, match=rf"folds is {folds}; .* number of corpora \(3\) .* as 15"
+        ):
+            parse_study(config)
+
+
 def test_the_examples_of_the_documentation_are_valid(project: Path) -> None:
     pages = ("explanation/protocol.md", "how-to/cross-corpus.md")
     text = "".join((project / "docs" / page).read_text() for page in pages)
     examples = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
     file, corpora = (parse_study({**BASE, **example}).protocol for example in examples)
     assert (file.fold_file, file.development) == ("folds.csv", "file")
-    assert corpora.test_units == ["emodb"]
+    assert corpora.fold_unit == "corpus_pairs"
     assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
 
 
@@ -458,6 +471,24 @@ def test_a_corpus_is_generated_into_a_separate_folder(root: str, message: str) -
     with pytest.raises(ConfigurationError, match=message):
         parse_study(config)
     parse_study({**config, "corpus": {**corpus, "root": "results/tiny/generated"}})
+
+
+def test_one_of_several_corpora_may_be_generated() -> None:
+    csv = {"reader": "csv", "root": "data/own"}
+    demo: dict[str, Any] = {"reader": "demo", "root": "results/tiny/generated"}
+    corpora = {"own": csv, "demo": demo}
+    config = {**_demo_like(), "corpus": {"reader": "several", "root": ".", "corpora": corpora}}
+    assert parse_study(config).corpus.reader == "several"
+    corpora["demo"] = {**demo, "root": "data/demo"}
+    with pytest.raises(
+        ConfigurationError, match=r"corpus\.corpora\.demo\.root is data/demo, .* inside results"
+    ):
+        parse_study(config)
+    corpora |= {"demo": demo, "second": {**demo, "root": "results/tiny/second", "seed": 2}}
+    with pytest.raises(
+        ConfigurationError, match=r"demo\.root and .*second\.root are of .* at most one: remove"
+    ):
+        parse_study(config)
 
 
 def _demo_like() -> dict[str, Any]:

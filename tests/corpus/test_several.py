@@ -12,7 +12,7 @@ import pytest
 from emoscale.config import parse_settings
 from emoscale.config.corpus import AudioChecks, CorpusSettings, LabelSettings, parts_of
 from emoscale.corpus.labels import add_labels
-from emoscale.corpus.readers import read_corpus, reader_modules
+from emoscale.corpus.readers import corpus_name, read_corpus, reader_modules
 from emoscale.corpus.votes import add_vote_shares
 from emoscale.runtime.errors import ConfigurationError, CorpusError
 from emoscale.tables.parquet import write_table
@@ -84,10 +84,6 @@ def test_a_missing_corpus_is_named(combined_settings: Callable[..., Any]) -> Non
     ("corpora", "message"),
     [
         (
-            {"a": {"reader": "demo", "root": "a"}},
-            "a has the reader demo, which several does not accept",
-        ),
-        (
             {"a": {"reader": "several", "root": "a"}},
             "a has the reader several, which several does not",
         ),
@@ -125,6 +121,17 @@ def test_roots_and_reader_modules_of_all_corpora(
     single = parse_settings(CorpusSettings, {"reader": "emodb", "root": "x"}, "corpus")
     assert parts_of(single) == [single]
     assert reader_modules(single) == ["emoscale.corpus.releases.emodb"]
+
+
+def test_the_name_says_what_is_synthetic_and_which_labels_count(
+    combined_settings: Callable[..., Any],
+) -> None:
+    demo = {"reader": "demo", "root": "results/generated"}
+    crema_d = {"reader": "crema_d", "root": "crema_d", "label": "voice"}
+    settings = combined_settings(demo=demo, crema_d=crema_d)
+    assert corpus_name(settings) == "emodb, own, demo (synthetic speech), crema_d (labels: voice)"
+    named = settings.model_copy(update={"name": "Four"})
+    assert corpus_name(named) == "Four (partly synthetic speech)"
 
 
 VOTES = [{"rater": "E1", "label": "up"}, {"rater": "E2", "label": "calm"}]

@@ -183,3 +183,33 @@ def test_groups_that_lack_a_fold_are_paired_by_training() -> None:
     gap_width = gaps["gap_high"][0] - gaps["gap_low"][0]
     score_widths = (scores["ua_high"] - scores["ua_low"]).to_numpy()
     assert gap_width < 0.6 * np.linalg.norm(score_widths)
+
+
+def test_groups_of_speakers_whom_several_folds_test() -> None:
+    """Each speaker is tested in two folds, of which a group may have one only."""
+    rows, groups = [], []
+    for speaker, fold in ((f"s{number}", f"fold{number % 2}") for number in range(10)):
+        for name, group in ((fold, "new"), (f"other_{fold}", "repeated")):
+            for number in range(6):
+                key = f"{speaker}_{number}"
+                groups.append({"utterance": key, "fold": name, "group": group})
+                label = CLASSES[number % 3]
+                wrong = CLASSES[(number + 1) % 3]
+                for repeat in range(2):
+                    predicted = label if group == "repeated" or number + repeat < 4 else wrong
+                    rows.append((key, name, repeat, label, predicted))
+    names = ["utterance", "fold", "repeat", "label", "predicted"]
+    predictions = pl.DataFrame(rows, names, orient="row").with_columns(
+        experiment=pl.lit("mfcc"), size=pl.lit("all"), order=pl.col("repeat")
+    )
+    table = pl.DataFrame(groups).with_columns(slice=pl.lit("text"))
+    table = table.with_columns(position=pl.col("group").replace_strict({"new": 0, "repeated": 1}))
+    speaker_of = table.select("utterance", speaker=pl.col("utterance").str.head(2)).unique()
+    scores, gaps = slice_tables(predictions, table, speaker_of, CLASSES, seed=1)
+    assert scores.select("group", "utterances", "speakers").rows() == [
+        ("new", 60, 10),
+        ("repeated", 60, 10),
+    ]
+    (gap,) = gaps.iter_rows(named=True)
+    assert gap["gap"] == pytest.approx((4 / 6 + 3 / 6) / 2 - 1)
+    assert gap["gap_low"] < gap["gap"] < gap["gap_high"] < 0

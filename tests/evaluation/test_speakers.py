@@ -160,14 +160,24 @@ def test_single_speaker_has_no_interval() -> None:
     assert np.isnan(confidence_interval(np.ones(10), speakers=1)).all()
 
 
-def test_folds_are_left_out_if_a_speaker_is_tested_in_two() -> None:
-    rows = [("u1", "a", "fold1"), ("u2", "a", "fold2"), ("u3", "b", "fold2")]
+def folds_of(rows: list[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Return the fold of each speaker; rows of utterance, speaker and fold."""
     speakers = pl.DataFrame([(u, s) for u, s, _ in rows], ["utterance", "speaker"], orient="row")
     predictions = pl.DataFrame(
         [(u, 0, "anger", "anger", f) for u, _, f in rows],
         ["utterance", "repeat", "label", "predicted", "fold"],
         orient="row",
     )
-    assert count_predictions(predictions, speakers, CLASSES).folds == ()
-    single_fold = predictions.filter(pl.col("utterance") != "u1")
-    assert count_predictions(single_fold, speakers, CLASSES).folds == ("fold2", "fold2")
+    return count_predictions(predictions, speakers.unique(), CLASSES).folds
+
+
+def test_folds_that_share_some_of_their_speakers_count_as_one() -> None:
+    rows = [("u1", "a", "fold1"), ("u2", "a", "fold2"), ("u3", "b", "fold2")]
+    assert folds_of(rows) == ("all", "all")
+    assert folds_of(rows[1:]) == ("fold2", "fold2")
+
+
+def test_folds_that_test_the_same_speakers_are_one_unit() -> None:
+    rows = [("u1", "a", "fold1"), ("u2", "b", "fold2"), ("u3", "c", "fold2")]
+    others = [("u1", "a", "fold3"), ("u2", "b", "fold4"), ("u3", "c", "fold4")]
+    assert folds_of(rows + others) == ("fold1+fold3", "fold2+fold4", "fold2+fold4")

@@ -26,6 +26,7 @@ UNITS: dict[str, dict[str, Any]] = {
     "stratified": {"fold_unit": "stratified", "folds": 8},
     "corpus": {"fold_unit": "corpus", "folds": 3},
     "one corpus": {"fold_unit": "corpus", "folds": 1, "test_units": ["b"]},
+    "corpus pairs": {"fold_unit": "corpus_pairs", "folds": 12},
     "numbers of a file": {"fold_unit": "file", "folds": 6},
     "roles of a file": {"fold_unit": "file", "folds": 2},
 }
@@ -71,7 +72,7 @@ def test_roles_are_disjoint(unit: str, development: str, text_disjoint: bool, se
         folds = folds_of(table, protocol, seed)
         check_folds(table, folds, ["all"], protocol)
     roles = ["train", "test"] if development == "none" else ["train", "dev", "test"]
-    tested: list[str] = []
+    tested: list[tuple[str, str]] = []
     for fold in folds.values():
         joined = fold.drop("speaker", "label").join(table, on="utterance")
         assert len(joined) == len(fold) == fold["utterance"].n_unique()
@@ -83,17 +84,25 @@ def test_roles_are_disjoint(unit: str, development: str, text_disjoint: bool, se
                     continue
                 shared = of_role(joined, one, column) & of_role(joined, other, column) - {""}
                 assert not shared or (random_pair and column in ("speaker", "text_key"))
-        absent = set(labelled["utterance"]) - set(joined["utterance"])
+        pool = labelled
+        if unit == "corpus pairs":
+            (trained,) = of_role(joined, "train", "corpus")
+            assert of_role(joined, "test", "corpus") == set("abc")
+            pool = labelled.filter(pl.col("corpus") == trained)
+        absent = set(pool["utterance"]) - set(joined["utterance"])
         if not text_disjoint:
             assert not absent
         other_texts = of_role(joined, "test", "text_key") | of_role(joined, "dev", "text_key")
         absent_texts = labelled.filter(pl.col("utterance").is_in(absent))["text_key"]
         assert "" not in absent_texts
         assert set(absent_texts) <= other_texts
-        tested += of_role(fold, "test")
+        training = trained if unit == "corpus pairs" else ""
+        tested += [(key, training) for key in of_role(fold, "test")]
     assert max(Counter(tested).values()) == 1
-    if unit in ("session", "speakers", "stratified", "corpus", "numbers of a file"):
-        assert set(tested) == set(labelled["utterance"])
+    if unit == "corpus pairs":
+        assert set(tested) == {(key, corpus) for key in labelled["utterance"] for corpus in "abc"}
+    elif unit in ("session", "speakers", "stratified", "corpus", "numbers of a file"):
+        assert {key for key, _ in tested} == set(labelled["utterance"])
     else:
         assert 0 < len(tested) < len(labelled)
 
@@ -248,6 +257,64 @@ def test_a_class_that_one_corpus_lacks() -> None:
 def test_impossible_test_units(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
         make_fold(several_corpora(), ProtocolSettings.model_validate(change), 0, 1)
+
+
+PAIRS = ProtocolSettings(fold_unit="corpus_pairs", folds=12, repeats=1)
+
+
+def test_a_fold_tests_the_same_speakers_of_each_corpus_whatever_it_trains_on() -> None:
+    folds = folds_of(several_corpora(), PAIRS)
+    for number in range(4):
+        tested = [of_role(folds[f"fold{number + 1 + 4 * corpus}"], "test") for corpus in range(3)]
+        assert tested[0] == tested[1] == tested[2]
+    speakers = {role: of_role(folds["fold5"], role, "speaker") for role in ("train", "dev", "test")}
+    assert speakers == {
+        "train": {"b:s2F1", "b:s2F2", "b:s2M1", "b:s2M2"},
+        "dev": {"b:s1F2", "b:s1M2"},
+        "test": {f"{corpus}:s1{sex}1" for corpus in "abc" for sex in "FM"},
+    }
+
+
+def test_pairs_of_corpora_are_said_to_be_pooled() -> None:
+    table = several_corpora()
+    folds = folds_of(table, PAIRS)
+    warnings = protocol_warnings(check_folds(table, folds, ["all"], PAIRS))
+    assert "scores pool all pairs of a training and a test corpus" in warnings[0]
+    folds["fold1"] = folds["fold1"].filter(pl.col("speaker") != "c:s1F1")
+    with pytest.raises(ProtocolError, match=r"c:s1F1_\d\d is tested in no fold by models of one"):
+        check_folds(table, folds, ["all"], PAIRS)
+    folds["fold1"] = folds["fold2"]
+    with pytest.raises(ProtocolError, match=r"in more than one fold by models of one corpus"):
+        check_folds(table, folds, ["all"], PAIRS)
+
+
+def test_pairs_need_every_class_in_every_corpus() -> None:
+    removed = (pl.col("corpus") == "b") & (pl.col("label") == "neutral")
+    table = several_corpora().with_columns(
+        label=pl.when(removed).then(None).otherwise(pl.col("label"))
+    )
+    fold = make_fold(table, PAIRS, 4, 1)
+    with pytest.raises(
+        ProtocolError, match=r"role train \(corpus b\) has no utterance of class neutral; add the"
+    ):
+        check_fold("fold5", fold, table, PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        (10, r"folds is 10; set it to the number of corpora \(3\) times two or more .* as 15"),
+        (3, r"folds is 3; set it to the number of corpora \(3\) times two or more"),
+        (
+            27,
+            r"the corpus a has 8 speakers of the study's classes .* 9 groups in each of 3 corpora",
+        ),
+        (6, r"is unit and there are 2 groups of speakers in each corpus: nothing is left"),
+    ],
+)
+def test_impossible_numbers_of_folds_of_pairs(folds: int, message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        make_fold(several_corpora(), PAIRS.model_copy(update={"folds": folds}), 0, 1)
 
 
 def test_two_corpora_leave_none_for_development() -> None:

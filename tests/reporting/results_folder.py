@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from emoscale.evaluation.comparisons import COMPARISONS, COMPARISONS_BY_SIZE
+from emoscale.evaluation.corpus_pairs import CORPUS_PAIRS
 from emoscale.evaluation.efficiency import EFFICIENCY
 from emoscale.evaluation.forecast import FORECAST
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
@@ -151,6 +152,14 @@ def other_rows() -> dict[str, list[dict[str, Any]]]:
             | {"gap": 0.02, "gap_low": -0.05, "gap_high": 0.09}
             for name in experiments
         ],
+        "corpus_pairs": [
+            {"experiment": name, "size": "100", "training_corpus": trained, "test_corpus": tested}
+            | {"training_utterances_mean": 80.0, "utterances": 60, "speakers": 6, "classes": 2}
+            | {"ua": (0.8 if trained == tested else 0.6) + 0.05 * number, **ends, "wa": 0.7}
+            for number, name in enumerate(UA)
+            for trained in ("one", "two")
+            for tested in ("one", "two")
+        ],
         "robustness": [
             {"experiment": name, "size": "100", "condition": f"babble {level} dB", "kind": "babble"}
             | {"level": float(level), "ua": 0.6, **ends}
@@ -214,6 +223,7 @@ SCHEMAS = {
     "forecast": FORECAST,
     "slices": SLICES,
     "slice_gaps": SLICE_GAPS,
+    "corpus_pairs": CORPUS_PAIRS,
     "robustness": ROBUSTNESS,
     "published": PUBLISHED_TABLE,
     "pretraining": HISTORY,

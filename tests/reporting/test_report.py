@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,22 @@ def test_the_answer_names_the_best_with_its_interval_and_chance() -> None:
     assert "How many labels one experiment saves over another was not measured" in answer
     single = answer_text(study_of({"mfcc": (0.6,), "net": (0.72,)}))
     assert single.startswith("Trained on 10 labels, net recognises emotion best: its UA")
+
+
+def test_scores_within_corpora_and_across_them_are_told_from_each_other() -> None:
+    pairs = [
+        {"experiment": name, "size": "100", "training_corpus": a, "test_corpus": b, "ua": ua}
+        for name, values in (("mfcc", (0.6, 0.5, 0.4, 0.7)), ("net", (0.9, 0.3, 0.2, 0.8)))
+        for (a, b), ua in zip(product("ab", repeat=2), values, strict=True)
+    ]
+    answer = answer_text(
+        study_of({"mfcc": (0.6, 0.55), "net": (0.72, 0.82)}, tables={"corpus_pairs": pairs})
+    )
+    assert (
+        "These scores pool all pairs of a training and a test corpus. At its largest training "
+        "size, net has a mean UA of 85.0 % within a corpus and of 25.0 % across corpora. Across "
+        "corpora, the highest mean is that of mfcc: 45.0 %." in answer
+    )
 
 
 def test_a_lead_that_is_not_significant_has_no_winner() -> None:
@@ -303,7 +319,7 @@ def undefined_fields(specification: dict[str, Any]) -> set[str]:
 def test_charts_use_columns_of_their_data(tmp_path: Path) -> None:
     study = read_study(write_results(tmp_path), tmp_path / "checks.json")
     charts = [chart for section in RESULT_SECTIONS for chart in section.charts]
-    assert len(charts) == 10
+    assert len(charts) == 11
     for chart in charts:
         assert undefined_fields(chart(study).to_dict()) == set()
 
@@ -331,7 +347,10 @@ def test_every_section_is_on_the_page_once(page: str) -> None:
 def test_missing_sections_are_listed_with_the_reason(tmp_path: Path) -> None:
     paths = write_results(tmp_path, extras=False, intervals=False)
     text = without_scripts(report_page(read_study(paths, tmp_path / "checks.json")))
-    for name in ("efficiency", "comparisons", "slices", "robustness", "forecast", "published"):
+    for name in (
+        *("efficiency", "comparisons", "slices", "corpus-pairs", "robustness", "forecast"),
+        "published",
+    ):
         assert f'<section id="{name}">' not in text
         assert f'<li id="{name}">' in text
     assert "see <code>robustness</code> in the configuration" in text
@@ -462,6 +481,8 @@ def test_the_protocol_is_described_as_it_is() -> None:
     assert one_corpus["Repeats"].startswith(
         "2 per fold: one training order, with 2 initialisations"
     )
+    pairs = facts_of({"fold_unit": "corpus_pairs"})
+    assert pairs["Folds"] == "3; each utterance is tested once by models of each corpus"
     shared = json.loads(json.dumps(CHECKS))
     shared["folds"]["fold1"]["speakers"]["dev"] = ["t1"]
     from_file = facts_of({"fold_unit": "file"}, shared)

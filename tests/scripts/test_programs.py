@@ -14,9 +14,13 @@ from click.testing import CliRunner, Result
 
 from emoscale.audit.duplicates import DUPLICATES
 from emoscale.audit.finding import AUDIT
-from emoscale.tables.parquet import dataframe_of, read_fold, write_table
-from emoscale.tables.schemas import RECORDINGS, TEXTS, fold_schema
+from emoscale.evaluation.corpus_pairs import CORPUS_PAIRS
+from emoscale.evaluation.runs import runs_schema, study_predictions_schema
+from emoscale.tables.parquet import dataframe_of, read_fold, read_table, write_parts, write_table
+from emoscale.tables.schemas import RECORDINGS, TEXTS, UTTERANCES, fold_schema
 from tests.conftest import PROJECT, WriteWav
+from tests.evaluation import test_corpus_pairs as pairs
+from tests.reporting.results_folder import filled
 
 FAIRSEQ_BACKEND = "fairseq_backend.py"  # runs in a separate Python that has fairseq
 PROGRAMS = sorted((PROJECT / "scripts").glob("*.py"))
@@ -166,6 +170,36 @@ def test_programs_from_votes_to_a_fold_without_a_development_set(tmp_path: Path)
     assert "warning: no development set: nothing was selected" in checked.stdout
     assert checked.stdout.endswith("warning: all are clipped\n")
     assert json.loads(checks.read_text())["folds"]["fold1"]["utterances"] == {"train": 2, "test": 2}
+
+
+def test_the_program_of_corpus_pairs(tmp_path: Path) -> None:
+    utterances, runs = pairs.UTTERANCES.to_dicts(), pairs.RUNS.to_dicts()
+    runs += [{**row, "size": "8"} for row in runs]
+    of_runs = runs_schema(pairs.CLASSES)
+    tables = {
+        "utterances": (filled(utterances, UTTERANCES), UTTERANCES),
+        "runs": (filled(runs, of_runs), of_runs),
+    }
+    for fold, corpus in pairs.FOLDS.items():
+        rows = [{**row, "role": "train"} for row in utterances if row["corpus"] == corpus]
+        tables[fold] = (filled(rows, fold_schema(1)), fold_schema(1))
+    for name, (table, schema) in tables.items():
+        write_table(table, tmp_path / f"{name}.parquet", schema)
+    schema = study_predictions_schema(pairs.CLASSES)
+    smaller = pairs.predictions().with_columns(size=pl.lit("8"))
+    parts = [filled(part.to_dicts(), schema) for part in (pairs.predictions(), smaller)]
+    write_parts(parts, tmp_path / "predictions.parquet", schema)
+    output = tmp_path / "pairs.parquet"
+    ran = invoke(
+        "score_corpus_pairs.py", "--seed", "1", "--output", str(output),
+        *(f"--{name}={tmp_path / name}.parquet" for name in ("predictions", "runs", "utterances")),
+        *(str(tmp_path / f"{fold}.parquet") for fold in pairs.FOLDS),
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    table = read_table(output, CORPUS_PAIRS)
+    assert table["size"].to_list() == ["all"] * 4 + ["8"] * 4
+    assert table.filter(size="all")["ua"].to_list() == [1.0, 0.5, 0.5, 1.0]
+    assert output.with_suffix(".csv").read_text().startswith("experiment,size,training_corpus,")
 
 
 def test_programs_of_unlabelled_speech(tmp_path: Path) -> None:

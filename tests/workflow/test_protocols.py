@@ -104,6 +104,14 @@ def test_training_and_testing_on_different_corpora(folder: Path) -> None:
     assert planned(folder, SEVERAL, CHECKS) == {}
 
 
+def test_every_pair_of_corpora_has_its_folds_and_scores(folder: Path) -> None:
+    protocol = {"fold_unit": "corpus_pairs", "folds": 4, "development": "none", "repeats": 1}
+    training = {"early_stopping": False}
+    jobs = planned(folder, {**SEVERAL, "protocol": protocol, "training": training})
+    assert jobs["make_fold"] == jobs["train"] == 4
+    assert jobs["score_corpus_pairs"] == 1
+
+
 def test_a_changed_fold_file_reruns_the_folds(folder: Path) -> None:
     keys = [f"{speaker}{word}" for speaker in range(3) for word in ("happy", "sad")]
     rows: list[tuple[object, ...]] = [(key, int(key[0]) + 1) for key in keys]

@@ -15,10 +15,10 @@ sys.path.insert(0, str(PROJECT / "workflow"))
 
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
+from emoscale.config.corpus import generated_part
 from emoscale.corpus.readers import corpus_name
 from emoscale.config.representations import modality_of
 from emoscale.corpus.digests import (
-    CorpusDigests,
     compute_corpus_digests,
     read_corpus_digests,
     write_corpus_digests,
@@ -35,7 +35,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = STUDY.folder
-IS_DEMO = STUDY.corpus.reader == "demo"
+GENERATED = generated_part(STUDY.corpus)
 os.environ.update(
     EMOSCALE_SCRIPTS=str(SCRIPTS),
     PYTHONPATH=os.pathsep.join(
@@ -93,19 +93,12 @@ DIGESTS = FileDigests(f"{OUT}/corpus/file_digests.json")
 
 @cache
 def corpus_digests():
-    """Return the digests of the corpus; of the generated one, those of its settings.
+    """Return the digests of the corpus.
 
     A corpus that cannot be read counts as it was when it was read last, with a warning: a finished
     study needs it no more, and steps that do need it name what is missing. One that was never read
     is an error.
     """
-    if IS_DEMO:
-        corpus = STUDY.corpus
-        settings = STUDY.corpus_settings(include_root=False)
-        utterances = corpus.sessions * corpus.utterances_per_session
-        seconds = 3.0 * utterances / STUDY.shards  # of 3 s each
-        shards = (settings,) * STUDY.shards
-        return CorpusDigests(shards, shards, settings, settings, (seconds,) * STUDY.shards)
     path = f"{OUT}/corpus/digests.json"
     last = read_corpus_digests(path, STUDY.shards)
     try:
@@ -128,5 +121,5 @@ corpus_root = untracked(lambda *_: STUDY.corpus.root)
 
 
 def generated_corpus():
-    """Return the folder of the corpus where it must be generated first."""
-    return [STUDY.corpus.root] if IS_DEMO else []
+    """Return the folder of the corpus, or of the part of it, that must be generated first."""
+    return [GENERATED.root] if GENERATED else []

@@ -3,11 +3,11 @@
 # transcript changes no fold.
 from emoscale.corpus.readers import reader_modules
 
-if IS_DEMO:
+if GENERATED:
 
     rule generate_demo:
         output:
-            directory(STUDY.corpus.root),
+            directory(GENERATED.root),
         log:
             f"{OUT}/logs/generate_demo.log",
         benchmark:
@@ -17,7 +17,7 @@ if IS_DEMO:
             ENVIRONMENT
         threads: 2
         params:
-            corpus=settings_of("corpus"),
+            corpus=canonical_json(GENERATED.model_dump(mode="json", exclude={"name"})),
             code=code_of("generate_demo.py", "emoscale.corpus.demo.text_to_speech"),
         message:
             "generate the synthetic demo corpus"

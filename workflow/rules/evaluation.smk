@@ -106,6 +106,33 @@ rule slice_scores:
         " --output {params.folder:q} {input.folds:q} > {log:q} 2>&1"
 
 
+# Only with protocol.fold_unit: corpus_pairs.
+rule score_corpus_pairs:
+    input:
+        predictions=rules.make_tables.output.predictions,
+        runs=rules.make_tables.output.runs,
+        utterances=rules.label_corpus.output.utterances,
+        folds=expand(rules.make_fold.output, fold=STUDY.fold_names()),
+    output:
+        table=f"{OUT}/tables/corpus_pairs.parquet",
+        csv=f"{OUT}/tables/corpus_pairs.csv",
+    log:
+        f"{OUT}/logs/score_corpus_pairs.log",
+    benchmark:
+        f"{OUT}/benchmarks/score_corpus_pairs.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        seed=STUDY.seed,
+        code=code_of("score_corpus_pairs.py"),
+    message:
+        "score every pair of a training and a test corpus"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/score_corpus_pairs.py --predictions {input.predictions:q}'
+        " --runs {input.runs:q} --utterances {input.utterances:q} --seed {params.seed}"
+        " --output {output.table:q} {input.folds:q} > {log:q} 2>&1"
+
+
 rule measure_efficiency:
     input:
         scores=rules.make_tables.output.scores,

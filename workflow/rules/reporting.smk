@@ -1,6 +1,9 @@
 # Figures and the report.
 from emoscale.runtime.provenance import file_sha256
 
+PAIRS = (
+    [rules.score_corpus_pairs.output.table] if STUDY.protocol.fold_unit == "corpus_pairs" else []
+)
 PRETRAINING = [rules.collect_pretraining.output.table] if USED else []
 ROBUSTNESS = [rules.score_robustness.output.table] if STUDY.robustness_sizes() else []
 
@@ -14,6 +17,7 @@ rule draw_figures:
         rules.slice_scores.output.slices,
         rules.measure_efficiency.output.efficiency,
         rules.measure_efficiency.output.forecast,
+        PAIRS,
         ROBUSTNESS,
         PRETRAINING,
     output:
@@ -22,6 +26,7 @@ rule draw_figures:
             figure=[
                 *("learning_curves", "confusion", "layer_weights", "comparisons", "slices"),
                 *("efficiency", "forecast"),
+                *(["corpus_pairs"] if PAIRS else []),
                 *(["robustness"] if ROBUSTNESS else []),
                 *(["pretraining"] if PRETRAINING else []),
             ],
@@ -64,6 +69,7 @@ rule write_report:
             rules.measure_efficiency.output.efficiency,
             rules.measure_efficiency.output.forecast,
             rules.measure_efficiency.output.published,
+            PAIRS,
             ROBUSTNESS,
             PRETRAINING,
         ],

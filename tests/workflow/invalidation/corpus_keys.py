@@ -139,6 +139,32 @@ KEYS: dict[str, Row] = {
             ),
         )
     },
+    **{
+        f"corpus(SeveralCorpora).corpora(DemoCorpus).{key}": reading(
+            "partly_generated",
+            value,
+            SMALL_READING | jobs_of("generate_demo"),
+            f"the generated corpus; {READING_TEXT}",
+            f"corpus.corpora.second.{key}",
+        )
+        for key, value in (
+            ("root", "results/raw2"),
+            ("sessions", 4),
+            ("utterances_per_session", 60),
+            ("expressiveness", 0.5),
+            ("seed", 2),
+        )
+    },
+    "corpus(SeveralCorpora).corpora(DemoCorpus).reader": reading(
+        "partly_generated",
+        {**CORPORA["csv"], "table": "others.csv"},
+        SMALL_READING,
+        READING_TEXT,
+        "corpus.corpora.second",
+    ),
+    "corpus(SeveralCorpora).corpora(DemoCorpus).name": reading(
+        "partly_generated", "Another", NOTHING, "nothing", "corpus.corpora.second.name"
+    ),
     "corpus(SeveralCorpora).corpora(ReleaseCorpus).label": reading(
         "several",
         "voice",

@@ -127,6 +127,14 @@ CORPORA: dict[str, dict[str, Any]] = {
             "third": {"reader": "iemocap", "root": "iemocap"},
         },
     },
+    "partly_generated": {
+        "reader": "several",
+        "root": ".",
+        "corpora": {
+            "first": {"reader": "csv", "root": "recordings"},
+            "second": {"reader": "demo", "root": "results/raw"},
+        },
+    },
 }
 """Corpora in the folder of a study (see small_releases.py)."""
 

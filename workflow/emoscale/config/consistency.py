@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoscale.config.corpus import DemoCorpus
+from emoscale.config.corpus import DemoCorpus, SeveralCorpora, generated_part
 from emoscale.config.pretraining import DemoSpeech
 from emoscale.config.protocol import SizesSettings
 from emoscale.config.representations import (
@@ -205,8 +205,25 @@ def _check_file_names(study: Study) -> None:
 
 
 def _check_generated_corpus(study: Study) -> None:
-    if isinstance(study.corpus, DemoCorpus):
-        _check_generated_folder(study, "corpus.root", study.corpus.root)
+    generated = _generated_corpora(study)
+    for key, corpus in generated:
+        _check_generated_folder(study, key, corpus.root)
+    if len(generated) > 1:
+        raise ValueError(
+            f"{generated[0][0]} and {generated[1][0]} are of generated corpora; a study has at "
+            "most one: remove one of the corpora"
+        )
+
+
+def _generated_corpora(study: Study) -> list[tuple[str, DemoCorpus]]:
+    """Return the key of the folder and the settings of each generated corpus."""
+    corpora: dict[str, Any] = {"corpus": study.corpus}
+    if isinstance(study.corpus, SeveralCorpora):
+        within = study.corpus.within()
+        corpora = {f"corpus.corpora.{name}": corpus for name, corpus in within.items()}
+    return [
+        (f"{key}.root", corpus) for key, corpus in corpora.items() if isinstance(corpus, DemoCorpus)
+    ]
 
 
 def _check_generated_folder(study: Study, key: str, folder: str) -> None:
@@ -233,6 +250,11 @@ def _check_pretraining(study: Study) -> None:
         if isinstance(settings.speech, DemoSpeech):
             key = f"checkpoints.{name}.speech.root"
             _check_generated_folder(study, key, settings.speech.root)
+        elif isinstance(settings.speech, SeveralCorpora) and generated_part(settings.speech):
+            raise ValueError(
+                f"checkpoints.{name}.speech has a corpus of the reader demo, which is generated "
+                "for the study's corpus only; use the reader demo_speech"
+            )
         _check_continues(study, name)
         processes = study.execution.pretraining_processes
         if settings.steps and processes > settings.parts:
@@ -255,14 +277,13 @@ def _check_pretraining(study: Study) -> None:
 
 def _check_generated_folders_differ(study: Study) -> None:
     """Check that no folder of generated speech is, or contains, another one with other speech."""
-    generated: list[tuple[str, Any]] = [
+    generated: list[tuple[str, Any]] = [*_generated_corpora(study)]
+    generated += [
         (f"checkpoints.{name}.speech.root", settings.speech)
         for name in study.checkpoints
         if (settings := study.pretraining_of(name)) is not None
         and isinstance(settings.speech, DemoSpeech)
     ]
-    if isinstance(study.corpus, DemoCorpus):
-        generated.insert(0, ("corpus.root", study.corpus))
     for (key, speech), (other_key, other) in itertools.combinations(generated, 2):
         root, other_root = Path(speech.root).resolve(), Path(other.root).resolve()
         if speech != other and (
@@ -298,12 +319,19 @@ def _check_continues(study: Study, name: str) -> None:
 
 def _check_test_corpora(study: Study) -> None:
     corpora = list(getattr(study.corpus, "corpora", ()))
-    if study.protocol.fold_unit != "corpus":
+    unit, folds = study.protocol.fold_unit, study.protocol.folds
+    if unit not in ("corpus", "corpus_pairs"):
         return
     if not corpora:
         raise ValueError(
-            "protocol.fold_unit is corpus, and the study has one corpus only; name several with "
+            f"protocol.fold_unit is {unit}, and the study has one corpus only; name several with "
             "corpus.reader: several"
+        )
+    if unit == "corpus_pairs" and (folds % len(corpora) or folds < 2 * len(corpora)):
+        raise ValueError(
+            f"protocol.folds is {folds}; with fold_unit: corpus_pairs it is the number of corpora "
+            f"({len(corpora)}) times two or more groups of speakers in each, such as "
+            f"{5 * len(corpora)}"
         )
     for name in study.protocol.test_units or ():
         if name not in corpora:

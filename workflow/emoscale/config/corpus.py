@@ -115,7 +115,7 @@ class DemoCorpus(NamedCorpus):
     """Seed of the generated corpus."""
 
 
-SingleCorpus = Annotated[ReleaseCorpus | CsvCorpus, Field(discriminator="reader")]
+SingleCorpus = Annotated[ReleaseCorpus | CsvCorpus | DemoCorpus, Field(discriminator="reader")]
 
 
 class SeveralCorpora(NamedCorpus):
@@ -135,10 +135,10 @@ class SeveralCorpora(NamedCorpus):
     def _check_readers(cls, corpora: Any) -> Any:
         for name, corpus in corpora.items() if isinstance(corpora, dict) else ():
             reader = corpus.get("reader") if isinstance(corpus, dict) else None
-            if reader in ("demo", "several"):
+            if reader == "several":
                 raise ValueError(
                     f"{name} has the reader {reader}, which several does not accept; use "
-                    "csv or a published corpus"
+                    "csv, demo or a published corpus"
                 )
         return corpora
 
@@ -167,7 +167,7 @@ CorpusSettings = Annotated[
 ]
 
 
-def parts_of(corpus: CorpusSettings) -> list[SingleCorpus | DemoCorpus]:
+def parts_of(corpus: CorpusSettings) -> list[SingleCorpus]:
     """Return the single corpora that a corpus consists of.
 
     Parameters
@@ -181,6 +181,22 @@ def parts_of(corpus: CorpusSettings) -> list[SingleCorpus | DemoCorpus]:
         The corpora under `corpora`, with full paths, or the corpus itself.
     """
     return list(corpus.within().values()) if isinstance(corpus, SeveralCorpora) else [corpus]
+
+
+def generated_part(corpus: CorpusSettings) -> DemoCorpus | None:
+    """Return the corpus, or the part of it, that is generated before it is read.
+
+    Parameters
+    ----------
+    corpus : CorpusSettings
+        A study's corpus.
+
+    Returns
+    -------
+    DemoCorpus or None
+        With its full path; None: all parts exist.
+    """
+    return next((part for part in parts_of(corpus) if isinstance(part, DemoCorpus)), None)
 
 
 class LabelSettings(Settings):

@@ -22,14 +22,17 @@ class ProtocolSettings(Settings):
         "development_share": "development_fraction",
     }
 
-    fold_unit: Literal["session", "speakers", "stratified", "file", "corpus"]
+    fold_unit: Literal["session", "speakers", "stratified", "file", "corpus", "corpus_pairs"]
     """What one fold tests. session: one session. speakers: a group of speakers, the groups balanced
     in size and sex; with as many folds as speakers, one speaker. stratified: a group of speakers,
-    the groups balanced in the classes. corpus: one of several corpora. file: given by
-    `fold_file`."""
+    the groups balanced in the classes. corpus: one of several corpora, after training on all
+    others. corpus_pairs: a group of speakers of every corpus, after training on one corpus without
+    its group; over all folds, each corpus is tested by models of each corpus, also of itself. file:
+    given by `fold_file`."""
 
     folds: int = Field(ge=1, le=100)
-    """Number of folds; with `session` and `corpus`, the number of units that are tested."""
+    """Number of folds; with `session` and `corpus`, the number of units that are tested; with
+    `corpus_pairs`, the number of corpora times the groups of speakers in each."""
 
     test_units: list[StrictStr] | None = Field(default=None, min_length=1)
     """Sessions or corpora that are tested, one per fold; the others are training data in every

@@ -222,21 +222,9 @@ class Study(Settings):
 
     # Canonical JSON of exactly the settings that a step depends on.
 
-    def corpus_settings(self, *, include_root: bool = True) -> str:
-        """Return the settings that generating and reading the corpus depend on.
-
-        Parameters
-        ----------
-        include_root : bool
-            Whether to include the path of the corpus.
-
-        Returns
-        -------
-        str
-            Canonical JSON, without the name for people.
-        """
-        excluded = {"name"} if include_root else {"name", "root"}
-        return canonical_json(self.corpus.model_dump(mode="json", exclude=excluded))
+    def corpus_settings(self) -> str:
+        """Return the settings of reading the corpus as JSON, without the name for people."""
+        return canonical_json(self.corpus.model_dump(mode="json", exclude={"name"}))
 
     def audio_settings(self) -> str:
         """Return the settings of checking recordings, as JSON."""

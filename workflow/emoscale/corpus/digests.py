@@ -12,7 +12,12 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emoscale.config.corpus import CorpusSettings
+from emoscale.config.corpus import (
+    CorpusSettings,
+    DemoCorpus,
+    SeveralCorpora,
+    generated_part,
+)
 from emoscale.corpus.readers import CorpusManifest, Utterance, read_corpus
 from emoscale.corpus.shards import split_into_shards
 from emoscale.runtime.file_digests import FileDigest, FileDigests
@@ -49,6 +54,8 @@ def compute_corpus_digests(
 ) -> CorpusDigests:
     """Read a corpus's metadata and texts, and compute the digests of them and of its audio files.
 
+    A generated corpus may not exist yet: its settings count instead.
+
     Parameters
     ----------
     settings : CorpusSettings
@@ -68,7 +75,8 @@ def compute_corpus_digests(
     CorpusError
         If the corpus cannot be read.
     """
-    manifest = read_corpus(settings)
+    generated = _generated_corpora(settings)
+    manifest = _read_existing(settings)
     root = Path(settings.root)
     files = {each.audio: root / each.audio for each in manifest.utterances}
     content = dict(zip(files, digests.compute(files.values()), strict=True))
@@ -84,14 +92,19 @@ def compute_corpus_digests(
                     ]
                     for u in shard
                 ]
+                + generated
             )
             for shard in split
         ),
-        texts=tuple(digest([[u.utterance, u.transcript, u.words] for u in s]) for s in split),
-        speakers=digest([[u.utterance, u.speaker] for shard in split for u in shard]),
-        declared=_metadata_digest(manifest),
+        texts=tuple(
+            digest([[u.utterance, u.transcript, u.words] for u in shard] + generated)
+            for shard in split
+        ),
+        speakers=digest([[u.utterance, u.speaker] for shard in split for u in shard] + generated),
+        declared=_metadata_digest(manifest, generated),
         audio_seconds=tuple(
             sum(_approximate_seconds(u, content[u.audio], utterances_of[u.audio]) for u in shard)
+            + _generated_seconds(settings) / shards
             for shard in split
         ),
     )
@@ -150,7 +163,37 @@ def _approximate_seconds(
     return content.size_bytes / _BYTES_PER_SECOND / utterances_of_file
 
 
-def _metadata_digest(manifest: CorpusManifest) -> str:
+def _generated_corpora(settings: CorpusSettings) -> list[list[Any]]:
+    """Name and settings of each generated corpus."""
+    corpora = settings.corpora if isinstance(settings, SeveralCorpora) else {"": settings}
+    return [
+        [name, corpus.model_dump(mode="json", exclude={"name", "root"})]
+        for name, corpus in corpora.items()
+        if isinstance(corpus, DemoCorpus)
+    ]
+
+
+def _read_existing(settings: CorpusSettings) -> CorpusManifest:
+    """Read a corpus without its generated parts."""
+    if isinstance(settings, DemoCorpus):
+        return CorpusManifest(settings.reader)
+    if isinstance(settings, SeveralCorpora):
+        existing = {
+            name: corpus
+            for name, corpus in settings.corpora.items()
+            if not isinstance(corpus, DemoCorpus)
+        }
+        settings = settings.model_copy(update={"corpora": existing})
+    return read_corpus(settings)
+
+
+def _generated_seconds(settings: CorpusSettings) -> float:
+    corpus = generated_part(settings)
+    return 3.0 * corpus.sessions * corpus.utterances_per_session if corpus else 0.0
+
+
+def _metadata_digest(manifest: CorpusManifest, generated: list[list[Any]]) -> str:
     by_key = sorted(manifest.utterances, key=lambda each: each.utterance)
     rows = [list(astuple(replace(each, transcript=None, words=None))) for each in by_key]
-    return digest([manifest.corpus, rows, [list(astuple(row)) for row in manifest.rejected]])
+    rejected = [list(astuple(row)) for row in manifest.rejected]
+    return digest([manifest.corpus, rows, rejected, *generated])

@@ -17,6 +17,8 @@ from emoscale.config.corpus import (
     DemoCorpus,
     ReleaseCorpus,
     SeveralCorpora,
+    SingleCorpus,
+    generated_part,
     parts_of,
 )
 from emoscale.runtime.errors import one_line
@@ -214,12 +216,20 @@ def corpus_name(settings: CorpusSettings) -> str:
             name: str = settings.name or release.name
             return f"{name} (labels: {settings.label})" if settings.label else name
         case SeveralCorpora():
-            return settings.name or ", ".join(
-                f"{name} (labels: {label})" if (label := getattr(corpus, "label", None)) else name
-                for name, corpus in settings.corpora.items()
-            )
+            if settings.name:
+                partly = " (partly synthetic speech)" if generated_part(settings) else ""
+                return f"{settings.name}{partly}"
+            return ", ".join(f"{key}{_remark(part)}" for key, part in settings.corpora.items())
         case CsvCorpus():
             return settings.name or PurePath(settings.root).name or "csv"
+
+
+def _remark(corpus: SingleCorpus) -> str:
+    """Return what must be said with the name of one of several corpora."""
+    if isinstance(corpus, DemoCorpus):
+        return " (synthetic speech)"
+    label = getattr(corpus, "label", None)
+    return f" (labels: {label})" if label else ""
 
 
 def reader_modules(settings: CorpusSettings) -> list[str]:

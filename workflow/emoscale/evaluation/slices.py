@@ -129,7 +129,14 @@ def slice_tables(
     ):
         all_counts = count_predictions(predictions_of_cell, speaker_of, classes)
         bootstrap = bootstrap_speakers(all_counts.speakers, seed, folds=all_counts.fold_names)
-        joined = predictions_of_cell.join(groups, on=["fold", "utterance"], maintain_order="left")
+        fold_of = dict(zip(all_counts.speakers, all_counts.folds, strict=True))
+        joined = (
+            predictions_of_cell.join(groups, on=["fold", "utterance"], maintain_order="left")
+            .join(speaker_of.select("utterance", "speaker"), on="utterance", maintain_order="left")
+            # A group may lack one of several folds that test a speaker; its trainings are the same.
+            .with_columns(fold=pl.col("speaker").replace_strict(fold_of))
+            .drop("speaker")
+        )
         for name in dict.fromkeys(groups["slice"]):
             sliced = joined.filter(pl.col("slice") == name)
             counts = {
@@ -138,7 +145,7 @@ def slice_tables(
             }
             key = {"experiment": experiment, "size": size, "slice": name}
             scores += [
-                {**key, "group": group, **_group_score(counts_of_group, seed)}
+                {**key, "group": group, **group_score(counts_of_group, seed)}
                 for group, counts_of_group in counts.items()
             ]
             if name == "speaker":
@@ -156,13 +163,22 @@ def slice_tables(
     return dataframe_of(scores, SLICES), dataframe_of(gaps, SLICE_GAPS)
 
 
-def _groups_in_order(sliced: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    ordered = sliced.select("position", "group").unique().sort("position")
-    for group in ordered["group"]:
-        yield group, sliced.filter(pl.col("group") == group)
+def group_score(counts: PredictionCounts, seed: int) -> dict[str, object]:
+    """Compute the scores of a group of test utterances, with the interval of UA.
 
+    Parameters
+    ----------
+    counts : PredictionCounts
+        Confusion counts of the group.
+    seed : int
+        Seed of the bootstrap.
 
-def _group_score(counts: PredictionCounts, seed: int) -> dict[str, object]:
+    Returns
+    -------
+    dict of str to object
+        Columns `utterances, speakers, classes, ua, ua_low, ua_high, wa` of `SLICES`; the ends of
+        the interval are None for fewer than `MINIMUM_SPEAKERS`.
+    """
     bootstrap = bootstrap_speakers(counts.speakers, seed, folds=counts.fold_names)
     bootstrap_ua = bootstrap_unweighted_accuracy(counts, bootstrap)
     low, high = _interval(bootstrap_ua, len(counts.speakers))
@@ -175,6 +191,12 @@ def _group_score(counts: PredictionCounts, seed: int) -> dict[str, object]:
         "ua_high": high,
         "wa": float(counts.correct.sum() / (counts.support.sum() * counts.repeats)),
     }
+
+
+def _groups_in_order(sliced: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    ordered = sliced.select("position", "group").unique().sort("position")
+    for group in ordered["group"]:
+        yield group, sliced.filter(pl.col("group") == group)
 
 
 def _gap(

@@ -34,7 +34,7 @@ class PredictionCounts:
     """[repeats, speakers, classes, classes] counts; the last two axes: truth, prediction."""
 
     folds: tuple[str, ...] = ()
-    """The fold that tests each speaker; empty: a single fold tests all speakers."""
+    """The fold that tests each speaker (`fold_of_speaker`); empty: a single one tests all."""
 
     orders: tuple[int, ...] = ()
     """The training order of each repeat; empty: every repeat has an order to itself."""
@@ -170,9 +170,7 @@ def confusion_by_speaker(predictions: pl.DataFrame, speaker_of: pl.DataFrame) ->
 def prediction_counts(confusions: pl.DataFrame, classes: Sequence[str]) -> PredictionCounts:
     """Return the counts of one experiment and size as an array.
 
-    Speakers without a test utterance are left out. If a speaker is tested in several folds (custom
-    folds that share speakers), `folds` is left empty: trainings are then treated as shared by all
-    speakers, which makes intervals too wide rather than too narrow.
+    Speakers without a test utterance are left out.
 
     Parameters
     ----------
@@ -204,15 +202,45 @@ def prediction_counts(confusions: pl.DataFrame, classes: Sequence[str]) -> Predi
     np.add.at(counts, indices, confusions["utterances"].to_numpy())
     folds: tuple[str, ...] = ()
     if "fold" in confusions.columns:
-        pairs = confusions.select("speaker", "fold").unique()
-        if len(pairs) == len(speakers):
-            fold_of = dict(pairs.iter_rows())
-            folds = tuple(fold_of[speaker] for speaker in speakers)
+        fold_of = fold_of_speaker(confusions)
+        folds = tuple(fold_of[speaker] for speaker in speakers)
     orders: tuple[int, ...] = ()
     if "order" in confusions.columns:
         order_of = dict(confusions.select("repeat", "order").unique().iter_rows())
         orders = tuple(order_of[repeat] for repeat in repeats)
     return PredictionCounts(tuple(speakers), counts, folds, orders)
+
+
+def fold_of_speaker(tested: pl.DataFrame) -> dict[str, str]:
+    """Return the fold that tests each speaker, where the folds are units of the variance.
+
+    Folds that test the same speakers, with models of different training corpora, count as one:
+    their trainings vary together. If folds share some of their speakers only (custom folds), all
+    speakers have one fold: trainings are then treated as shared by all of them, which makes
+    intervals too wide rather than too narrow.
+
+    Parameters
+    ----------
+    tested : DataFrame
+        Columns `speaker, fold`, in any number of rows.
+
+    Returns
+    -------
+    dict of str to str
+        The fold by speaker; of several folds, their names joined by `+`.
+
+    Examples
+    --------
+    >>> tested = pl.DataFrame({"speaker": ["a", "a", "b"], "fold": ["fold1", "fold3", "fold2"]})
+    >>> fold_of_speaker(tested)
+    {'a': 'fold1+fold3', 'b': 'fold2'}
+    """
+    pairs = tested.select("speaker", "fold").unique().sort("speaker", "fold")
+    joined = pairs.group_by("speaker", maintain_order=True).agg(pl.col("fold").str.join("+"))
+    folds_of = pairs.join(joined, on="speaker").select("fold", "fold_right").unique()
+    if folds_of["fold"].is_duplicated().any():
+        joined = joined.with_columns(fold=pl.lit(_ALL_SPEAKERS))
+    return dict(joined.iter_rows())
 
 
 def counts_by_cell(

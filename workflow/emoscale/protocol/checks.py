@@ -19,6 +19,7 @@ from emoscale.protocol.unassigned import (
     HAS_TEXT,
     count_unassigned,
     missing_classes,
+    training_corpora,
     unassigned_warnings,
 )
 from emoscale.runtime.errors import ProtocolError
@@ -111,7 +112,8 @@ def check_folds(
     ------
     ProtocolError
         If `check_fold` fails, a fold has fewer utterances than a training size needs, an utterance
-        is tested twice, or an utterance is never tested although all units are.
+        is tested twice (with `corpus_pairs`: by models of one corpus), or an utterance is never
+        tested although all units are.
     """
     classes = sorted(utterances["label"].drop_nulls().unique())
     roles = protocol_roles(settings.development)
@@ -134,6 +136,7 @@ def check_folds(
     _check_each_tested_once(folds, utterances, settings)
     report["unknown_in_fold_file"] = count_unknown_utterances(utterances["utterance"], settings)
     report["test_units"] = settings.test_units
+    report["corpus_pairs"] = settings.fold_unit == "corpus_pairs"
     report["classes_missing"] = missing_classes(utterances, classes)
     report["identical_audio"] = _duplicate_groups(utterances, duplicates)
     report["development_shares_speakers"] = settings.development == "random" or any(
@@ -279,8 +282,10 @@ def _check_classes(
         if not missing:
             continue
         corpora, remedy = "", "use other folds or fewer classes"
-        if settings.fold_unit == "corpus":
+        of_corpora = fold.filter(pl.col("corpus").is_in(of_role["corpus"].implode()))
+        if settings.fold_unit in ("corpus", "corpus_pairs"):
             corpora = f" (corpus {', '.join(sorted(of_role['corpus'].unique()))})"
+        if corpora and missing[0] not in of_corpora["label"]:
             remedy = (
                 "add the corpus's label for it to labels.classes, or remove the class or the corpus"
             )
@@ -296,20 +301,28 @@ def _check_classes(
 def _check_each_tested_once(
     folds: dict[str, pl.DataFrame], utterances: pl.DataFrame, settings: ProtocolSettings
 ) -> None:
+    pairs = settings.fold_unit == "corpus_pairs"
     tested = pl.concat(
-        fold.filter(pl.col("role") == "test").select("utterance", fold=pl.lit(name))
-        for name, fold in folds.items()
+        fold.filter(pl.col("role") == "test").select(
+            "utterance",
+            trained=pl.lit(", ".join(training_corpora(fold, utterances)) if pairs else ""),
+        )
+        for fold in folds.values()
     )
-    repeated = tested.filter(pl.col("utterance").is_duplicated())
+    by_models = " by models of one corpus" if pairs else ""
+    repeated = tested.filter(tested.is_duplicated())
     if len(repeated):
-        raise ProtocolError(f"{repeated['utterance'][0]} is tested in more than one fold")
+        raise ProtocolError(
+            f"{repeated['utterance'][0]} is tested in more than one fold{by_models}"
+        )
     if settings.fold_unit == "file" or settings.test_units or len(folds) < settings.folds:
         return  # not every unit is tested, or only some of the folds are checked
-    labelled = utterances.filter(pl.col("label").is_not_null())
-    untested = labelled.join(tested, on="utterance", how="anti")
+    labelled = utterances.filter(pl.col("label").is_not_null()).select("utterance")
+    needed = labelled.join(tested.select("trained").unique(), how="cross")
+    untested = needed.join(tested, on=["utterance", "trained"], how="anti")
     if len(untested):
         raise ProtocolError(
-            f"{untested['utterance'][0]} is tested in no fold; generate the folds again"
+            f"{untested['utterance'][0]} is tested in no fold{by_models}; generate the folds again"
         )
 
 

@@ -28,6 +28,7 @@ _PLURAL = {
     "speakers": "groups of speakers",
     "stratified": "groups of speakers",
     "corpus": "corpora",
+    "corpus_pairs": "groups of speakers in each corpus",
 }
 
 
@@ -82,19 +83,19 @@ def fold_groups(
     """
     if settings.fold_unit in ("session", "corpus"):
         return [[name] for name in _named_units(utterances, settings)]
-    people = utterances.group_by("speaker").agg(pl.col("sex").first()).sort("sex", "speaker")
-    if len(people) < settings.folds:
+    groups = _speaker_groups(utterances, settings.folds)
+    if any(not group for group in groups):
+        speakers = utterances["speaker"].n_unique()
         raise ProtocolError(
-            f"the corpus has {len(people)} speakers and protocol.folds is {settings.folds}; "
-            f"set it to {len(people)} or less"
+            f"the corpus has {speakers} speakers and protocol.folds is {settings.folds}; set it to "
+            f"{speakers} or less"
         )
     if settings.fold_unit == "stratified":
         counts = utterances.group_by("speaker", "label").len().sort("label")
         table = counts.pivot("label", index="speaker", values="len").fill_null(0).sort("speaker")
-        groups = stratified_groups(table.drop("speaker").to_numpy(), settings.folds, seed)
-        return [[table["speaker"][row] for row in group] for group in groups]
-    speakers = people["speaker"].to_list()
-    return [sorted(speakers[fold :: settings.folds]) for fold in range(settings.folds)]
+        rows = stratified_groups(table.drop("speaker").to_numpy(), settings.folds, seed)
+        return [[table["speaker"][row] for row in group] for group in rows]
+    return groups
 
 
 def assign_roles(
@@ -103,7 +104,8 @@ def assign_roles(
     """Return the labelled utterances of a fold with the column `role`.
 
     Utterances without a role in the fold are dropped: with `text_disjoint`, those whose text is in
-    another role; with `ignore_unmatched`, those that the fold file does not list.
+    another role; with `ignore_unmatched`, those that the fold file does not list; with
+    `corpus_pairs`, those of corpora that the fold does not train on, if another fold tests them.
 
     Parameters
     ----------
@@ -129,6 +131,8 @@ def assign_roles(
     labelled = utterances.filter(pl.col("label").is_not_null()).sort("utterance")
     if settings.fold_unit == "file":
         roles = roles_from_file(labelled, utterances["utterance"], settings)
+    elif settings.fold_unit == "corpus_pairs":
+        roles = _roles_of_pairs(labelled, utterances["corpus"], settings)
     else:
         roles = _roles_of_units(labelled, settings, seed)
 
@@ -192,3 +196,45 @@ def _roles_of_units(
     return roles_by_unit(
         units, len(groups), tested, settings.development, _PLURAL[settings.fold_unit]
     )
+
+
+def _roles_of_pairs(
+    labelled: pl.DataFrame, corpora: pl.Series, settings: ProtocolSettings
+) -> list[pl.Series]:
+    """Roles of the rows of `labelled`: the folds of the first corpus, then those of the next."""
+    names = sorted(corpora.unique())
+    count, remainder = divmod(settings.folds, len(names))
+    if remainder or count < 2:
+        raise ProtocolError(
+            f"protocol.fold_unit is corpus_pairs and folds is {settings.folds}; set it to the "
+            f"number of corpora ({len(names)}) times two or more groups of speakers in each, such "
+            f"as {5 * len(names)}"
+        )
+    group_of: dict[str, int] = {}
+    for name in names:
+        groups = _speaker_groups(labelled.filter(pl.col("corpus") == name), count)
+        if any(not group for group in groups):
+            speakers = sum(map(len, groups))
+            raise ProtocolError(
+                f"the corpus {name} has {speakers} speakers of the study's classes and "
+                f"protocol.folds ({settings.folds}) asks for {count} groups in each of "
+                f"{len(names)} corpora; lower it, or remove the corpus"
+            )
+        group_of |= {speaker: number for number, group in enumerate(groups) for speaker in group}
+    units = labelled["speaker"].replace_strict(group_of, return_dtype=pl.Int64)
+    plural = _PLURAL[settings.fold_unit]
+    by_group = roles_by_unit(units, count, list(range(count)), settings.development, plural)
+    return [
+        labelled.select(pl.when((pl.col("corpus") == name) | (roles == "test")).then(roles))
+        .to_series()
+        .alias("role")
+        for name in names
+        for roles in by_group
+    ]
+
+
+def _speaker_groups(utterances: pl.DataFrame, count: int) -> list[list[str]]:
+    """Divide the speakers into groups of equal size and sex ratio; with too few, some are empty."""
+    people = utterances.group_by("speaker").agg(pl.col("sex").first()).sort("sex", "speaker")
+    speakers = people["speaker"].to_list()
+    return [sorted(speakers[number::count]) for number in range(count)]

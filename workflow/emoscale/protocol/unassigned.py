@@ -88,6 +88,8 @@ def count_unassigned(
     """
     labelled = utterances.filter(pl.col("label").is_not_null())
     absent = labelled.join(fold, on="utterance", how="anti")
+    if settings.fold_unit == "corpus_pairs":
+        absent = absent.filter(pl.col("corpus").is_in(training_corpora(fold, utterances)))
     same_text = without_text = 0
     if settings.text_disjoint:
         roles = labelled.join(fold.select("utterance", "role"), on="utterance")
@@ -102,6 +104,26 @@ def count_unassigned(
             "again"
         )
     return {"same_text": same_text, "not_listed": len(absent), "without_words": without_text}
+
+
+def training_corpora(fold: pl.DataFrame, utterances: pl.DataFrame) -> list[str]:
+    """Return the corpora that a fold trains on.
+
+    Parameters
+    ----------
+    fold : DataFrame
+        Roles of the fold (`tables.schemas.fold_schema`).
+    utterances : DataFrame
+        Columns `utterance, corpus`.
+
+    Returns
+    -------
+    list of str
+        Names of the corpora, sorted.
+    """
+    training = fold.filter(pl.col("role") == "train").select("utterance")
+    joined = training.join(utterances.select("utterance", "corpus"), on="utterance")
+    return sorted(joined["corpus"].unique())
 
 
 def missing_classes(utterances: pl.DataFrame, classes: list[str]) -> dict[str, list[str]]:
@@ -141,6 +163,11 @@ def unassigned_warnings(report: dict[str, Any]) -> list[str]:
     """
     counts = [fold["left_out"] for fold in report["folds"].values()]
     warnings = []
+    if report["corpus_pairs"]:
+        warnings.append(
+            "scores pool all pairs of a training and a test corpus, within corpora and across "
+            "them; tables/corpus_pairs has each pair"
+        )
     if report["test_units"]:
         warnings.append(
             f"only {', '.join(report['test_units'])} is tested; all other units are only used for "

@@ -67,6 +67,7 @@ def study_answer(study: Study) -> list[Markup]:
     best = study.ranking.row(0, named=True)
     return [
         _best_experiment(study, best),
+        *_corpus_pairs(study, best),
         *_lead(study, best),
         *_power(study),
         *_labels_saved(study),
@@ -113,6 +114,36 @@ def _best_experiment(study: Study, best: dict[str, Any]) -> Markup:
             " This interval includes chance, so recognition above chance is not shown."
         )
     return sentence
+
+
+def _corpus_pairs(study: Study, best: dict[str, Any]) -> list[Markup]:
+    """State the UA within corpora and across corpora, which the scores pool."""
+    pairs = study.rows("corpus_pairs")
+    if pairs is None:
+        return []
+    largest = study.ranking.select("experiment", "size")
+    kind = pl.when(pl.col("training_corpus") == pl.col("test_corpus")).then(pl.lit("within"))
+    means = (
+        largest.join(pairs, on=["experiment", "size"], maintain_order="left")
+        .group_by("experiment", kind.otherwise(pl.lit("across")).alias("kind"), maintain_order=True)
+        .agg(pl.col("ua").mean())
+        .pivot("kind", index="experiment", values="ua")
+    )
+    of_best = means.row(by_predicate=pl.col("experiment") == best["experiment"], named=True)
+    sentence = Markup(
+        "These scores pool all pairs of a training and a test corpus. At its largest training "
+        "size, {} has a mean UA of {} within a corpus and of {} across corpora."
+    ).format(
+        mark_name(best["experiment"]),
+        strong(format_percent(of_best["within"])),
+        strong(format_percent(of_best["across"])),
+    )
+    across = means.sort("across", descending=True, maintain_order=True).row(0, named=True)
+    if across["experiment"] != best["experiment"]:
+        sentence += Markup(" Across corpora, the highest mean is that of {}: {}.").format(
+            mark_name(across["experiment"]), format_percent(across["across"])
+        )
+    return [sentence]
 
 
 def _lead(study: Study, best: dict[str, Any]) -> list[Markup]:

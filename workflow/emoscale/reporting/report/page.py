@@ -116,10 +116,17 @@ def _banner(study: Study) -> list[str]:
     """Return what a reader must know before any number: synthetic speech, random weights."""
     sentences = []
     if study.synthetic:
-        sentences.append(
-            "The speech of this corpus is generated. The scores show that the workflow works; they "
-            "are no evidence about recognising human emotion."
-        )
+        utterances = study.rows("utterances")
+        if utterances is not None and utterances["corpus"].n_unique() > 1:
+            sentences.append(
+                "The speech of one of the corpora is generated. Scores that depend on it are no "
+                "evidence about recognising human emotion."
+            )
+        else:
+            sentences.append(
+                "The speech of this corpus is generated. The scores show that the workflow works; "
+                "they are no evidence about recognising human emotion."
+            )
     if study.random_weights:
         sentences.append(
             f"The networks of {format_count(len(study.random_weights), 'experiment')} have random, "

@@ -20,6 +20,12 @@ _FOLD_MEANINGS = {
     "development speakers": "speakers of the development utterances",
     "test speakers": "speakers of the test utterances",
 }
+_LABEL_MEANINGS = {
+    "corpus": "name of the corpus",
+    "label": "label, in the corpus's own terms",
+    "class": "class of the study; empty: not used",
+    "utterances": "utterances with this label",
+}
 _CLASS_MEANINGS = {
     "class": "class of the study",
     "utterances": "labelled utterances of the class",
@@ -107,7 +113,7 @@ def corpus_section(study: Study) -> Section:
             ("Other classes", format_count(len(utterances) - len(labelled), "utterance")),
             ("Speakers", f"{labelled['speaker'].n_unique()}"),
         ]
-        tables.append(_classes_table(labelled))
+        tables += [_classes_table(labelled), _labels_table(utterances)]
     if rejected is not None:
         counts = rejected["reason"].value_counts().sort("count", "reason", descending=[True, False])
         reasons = ", ".join(f"{reason} {count}" for reason, count in counts.iter_rows())
@@ -149,6 +155,8 @@ def _tested(study: Study) -> str:
     if protocol.get("test_units"):
         units = ", ".join(protocol["test_units"])
         return f"tested are {units} only; everything else is training data in every fold"
+    if protocol.get("fold_unit") == "corpus_pairs":
+        return "each utterance is tested once by models of each corpus"
     if protocol.get("fold_unit") == "file":
         return "as the fold file states; utterances that it does not test are not scored"
     return "each utterance is tested in exactly one of them"
@@ -238,3 +246,16 @@ def _classes_table(labelled: pl.DataFrame) -> TableView:
         .sort("class")
     )
     return table_view(StudyTable("classes", dataframe, _CLASS_MEANINGS), "Classes")
+
+
+def _labels_table(utterances: pl.DataFrame) -> TableView:
+    dataframe = (
+        utterances.group_by(
+            "corpus", pl.col("emotion").alias("label"), pl.col("label").alias("class")
+        )
+        .agg(pl.len().alias("utterances"))
+        .sort("corpus", "class", "label", nulls_last=True)
+    )
+    return table_view(
+        StudyTable("labels", dataframe, _LABEL_MEANINGS), "Labels: the class of each label"
+    )

@@ -10,6 +10,7 @@ import polars as pl
 from markupsafe import Markup
 
 from emoscale.reporting.confusion import confusion_chart
+from emoscale.reporting.corpus_pairs import corpus_pairs_chart
 from emoscale.reporting.efficiency import efficiency_chart
 from emoscale.reporting.figures import (
     PAIR_COLUMNS,
@@ -236,6 +237,27 @@ RESULT_SECTIONS = [
             )
         ],
         (lambda study: learning_curves_chart(study.scores),),
+    ),
+    ResultSection(
+        "From corpus to corpus",
+        "Every corpus, tested by models that are trained on each corpus: on the diagonal within a "
+        "corpus, on speakers that are not trained on; elsewhere across corpora, where microphones, "
+        "languages and the meaning of labels differ as well. The table `Labels` below states which "
+        "labels of each corpus are which class.",
+        "This study does not test every corpus by models of every corpus; see "
+        "`protocol.fold_unit: corpus_pairs`.",
+        [
+            ResultTable(
+                "corpus_pairs",
+                "Scores: one row per experiment, size, training corpus and test corpus",
+                [
+                    *("experiment", "size", "training_corpus", "test_corpus"),
+                    *("training_utterances_mean", "utterances", "speakers", "ua", "wa"),
+                ],
+            )
+        ],
+        (lambda study: corpus_pairs_chart(study.tables["corpus_pairs"].dataframe, study.scores),),
+        fixed_layout=True,
     ),
     ResultSection(
         "Label efficiency",
