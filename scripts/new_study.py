@@ -88,6 +88,7 @@ experiments:
 
 evidence: {reference: logmel}   # only the pairs with it are tested
 """
+_NO_EMOTIONS = frozenset({"other", "no agreement", "hidden", "oth", "xxx"})
 _PROTOCOL_NOTES = {
     "session": "each fold tests one recording session",
     "speakers": "each fold tests speakers that are not in training",
@@ -118,7 +119,7 @@ def main(folder: Path, name: str | None, label: str | None, output: Path | None,
             click.echo(_difference(each))
         corpus = _csv_settings(folder, output.with_suffix(".csv"), yes, notes)
     manifest = read_corpus(corpus)
-    proposal = propose(manifest.utterances, lambda label: emotion_class(label))
+    proposal = propose(manifest.utterances, emotion_class if copy is None else _class_in_release)
     notes += _doubts(manifest)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(_configuration(study, output, corpus, manifest, proposal, notes))
@@ -136,6 +137,11 @@ def _release_settings(match: Match, label: str | None, yes: bool) -> ReleaseCorp
             label = click.prompt(question, type=click.Choice(labels), default=label)
     root = str(Path(match.settings.root).resolve())
     return ReleaseCorpus(reader=match.settings.reader, root=root, label=label)
+
+
+def _class_in_release(label: str) -> str | None:
+    """Return the class of a label of a published corpus, which need not be a known emotion."""
+    return emotion_class(label) or (None if label in _NO_EMOTIONS else label.replace(" ", "_"))
 
 
 def _difference(match: Match) -> str:
