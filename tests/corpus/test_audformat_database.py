@@ -199,15 +199,15 @@ def test_nothing_in_a_database_is_executed(tmp_path: Path) -> None:
     emodb_database(FILES).save(str(tmp_path))
     header = tmp_path / "db.yaml"
     text = header.read_text()
-    made = tmp_path / "made"
-    header.write_text(f"{text}\nauthor: !!python/object/apply:os.mkdir ['{made}']\n")
+    folder = tmp_path / "executed"
+    header.write_text(f"{text}\nauthor: !!python/object/apply:os.mkdir ['{folder}']\n")
     with pytest.raises(CorpusError, match="could not determine a constructor"):
         read(tmp_path)
     header.write_text(text)
     emodb_database(FILES).save(str(tmp_path), storage_format="pkl")
     with pytest.raises(CorpusError, match=r"db\.emotion\.pkl is a pickle, which may execute code"):
         read(tmp_path)
-    assert not made.exists()
+    assert not folder.exists()
 
 
 def test_without_the_package_the_extra_is_named(

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from emoscale.config.corpus import CsvCorpus
+from emoscale.config.corpus import AudioChecks, CsvCorpus, LabelSettings
 from emoscale.corpus.csv_table import read
 from emoscale.corpus.readers import CorpusManifest
+from emoscale.corpus.votes import add_vote_shares
 from emoscale.runtime.errors import CorpusError
+from tests.conftest import WriteWav
+from tests.corpus.checked import check_recordings
 
 
 def read_text(
@@ -68,6 +71,22 @@ def test_a_table_of_votes(tmp_path: Path) -> None:
         None,
     ]
     assert manifest.rejected == []
+
+
+def test_both_kinds_of_votes_become_vote_shares(tmp_path: Path, write_wav: WriteWav) -> None:
+    """What `training.targets: votes` trains on."""
+    write_wav("a.wav")
+    (tmp_path / "votes.csv").write_text(
+        "utterance,rater,label\na,R1,happy\na,R2,sad\na,R3,sad\na,R4,sad\na,R5,bored\n"
+    )
+    text = "file,speaker,emotion,H,S,B\na.wav,1,sad,1,3,1\n"
+    for options in ({"votes": "votes.csv"}, {"vote_columns": {"happy": "H", "sad": "S", "b": "B"}}):
+        manifest = read_text(tmp_path, text, **options)
+        recordings, _ = check_recordings(manifest, tmp_path, AudioChecks())
+        classes = LabelSettings(classes={"joy": ["happy"], "grief": ["sad"]})
+        assert add_vote_shares(recordings, classes)["vote_shares"].to_list() == [
+            [{"label": "grief", "share": 0.75}, {"label": "joy", "share": 0.25}]
+        ]
 
 
 def test_votes_that_cannot_be_used_are_rejected(tmp_path: Path) -> None:
