@@ -145,8 +145,8 @@ def test_votes_are_a_table_with_a_column_for_each_rater(tmp_path: Path) -> None:
     database = emodb_database(FILES)
     for rater in ("anna", "ben"):
         database.raters[rater] = audformat.Rater()
-    index = audformat.filewise_index([FILES[1], FILES[0], "other.wav"])
-    votes = {"anna": ["anger", "fear", "anger"], "ben": [None, "anger", "fear"]}
+    index = audformat.filewise_index([FILES[1], FILES[0], "other.wav", FILES[2]])
+    votes = {"anna": ["anger", "fear", "anger", None], "ben": [None, "anger", "fear", None]}
     add_table(database, "votes", index, votes)
     database.save(str(tmp_path))
     with pytest.raises(CorpusError, match=r"overlapping data .*list those to use in corpus.tables"):
@@ -158,7 +158,7 @@ def test_votes_are_a_table_with_a_column_for_each_rater(tmp_path: Path) -> None:
         ("neutral", None),
     ]
     assert [row.reason for row in manifest.rejected] == ["unknown utterance"]
-    assert "2 votes for other.wav, which has no emotion" in manifest.rejected[0].detail
+    assert "2 votes for other.wav, which is not a usable" in manifest.rejected[0].detail
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def read(settings: AudformatCorpus) -> CorpusManifest:
         manifest.reject(
             _HEADER,
             "unknown utterance",
-            f"the table {settings.votes} has {len(unused)} votes for {file} {start} {end}".strip()
-            + ", which has no emotion in the other tables",
+            f"the table {settings.votes} has {len(unused)} votes for "
+            f"{' '.join(filter(None, (file, start, end)))}, which is not a usable utterance",
             utterance=file,
         )
     check_manifest(manifest, str(database.header))
@@ -207,6 +207,7 @@ class _Database:
                 if label
             ]
             for segment, labels in zip(self._segments(frame.index), _texts(frame), strict=True)
+            if any(labels)
         }
 
 
