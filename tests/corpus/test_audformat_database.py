@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from emoscale.config.corpus import AudformatCorpus, ReleaseCorpus
@@ -58,7 +57,9 @@ def read(root: Path, **options: Any) -> CorpusManifest:
     return read_corpus(AudformatCorpus(reader="audformat", root=str(root), **options))
 
 
-def add_table(database: Any, name: str, index: Any, columns: dict[str, list[Any]], **options: Any):
+def add_table(
+    database: Any, name: str, index: Any, columns: dict[str, list[Any]], **options: Any
+) -> None:
     database[name] = audformat.Table(index, **options)
     for column, values in columns.items():
         rater = {"rater_id": column} if column in database.raters else {}
@@ -97,7 +98,7 @@ def test_segments_splits_and_rows_without_a_label(tmp_path: Path) -> None:
     kinds = {"train": "train", "devel": "dev", "test2": "test", "evaluation": "test"}
     for split, kind in kinds.items():
         database.splits[split] = audformat.Split(kind)
-    index = audformat.segmented_index([FILES[0]] * 3, [0, "1.5s", "3s"], ["1.5s", "3s", pd.NaT])
+    index = audformat.segmented_index([FILES[0]] * 3, [0, "1.5s", "3s"], ["1.5s", "3s", None])
     labels = {"emotion": ["anger", "fear", None]}
     add_table(database, "emotion.train", index, labels, split_id="train")
     for file, split in zip(FILES[1:], list(kinds)[1:], strict=True):

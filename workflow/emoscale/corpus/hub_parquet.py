@@ -215,4 +215,4 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_plain(kind: pa.DataType) -> bool:
     """Whether the values are text, numbers, dates or truth values."""
-    return _is_text(kind) or pa.types.is_primitive(kind)
+    return bool(_is_text(kind) or pa.types.is_primitive(kind))
