@@ -210,9 +210,9 @@ def _kind(feature: Any) -> str | None:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _is_plain(kind: pa.DataType) -> bool:
     """Whether the values are text, numbers, dates or truth values."""
-    return bool(_is_text(kind) or pa.types.is_primitive(kind))
+    return _is_text(kind) or bool(pa.types.is_primitive(kind))
