@@ -9,6 +9,7 @@ def write_releases(folder: Path) -> None:
     """Write small corpora (see `CORPORA`), copies, fold files, and empty weights."""
     for parent in ("", "copies", "together", "together/elsewhere", "copies/together"):
         _write_csv(folder / parent / "recordings")
+        _write_audformat(folder / parent / "audformat")
         _write_emodb(folder / parent / "emodb")
         _write_crema_d(folder / parent / "crema_d")
         _write_iemocap(folder / parent / "iemocap")
@@ -25,17 +26,48 @@ def _write(path: Path, text: str = "") -> None:
 
 def _write_csv(folder: Path) -> None:
     """Write four speakers; others.csv changes a label, and the column who changes speakers."""
-    head = "file,speaker,who,emotion,transcript"
+    head = "file,speaker,who,emotion,n_angry,transcript"
     rows = [
-        f"{speaker}{emotion}.wav,{speaker},{speaker % 2 + 10},{emotion},words"
+        f"{speaker}{emotion}.wav,{speaker},{speaker % 2 + 10},{emotion},2,words"
         for speaker in range(4)
         for emotion in ("angry", "sad")
     ]
     _write(folder / "utterances.csv", "\n".join([head, *rows, ""]))
+    votes = [f"{row.partition('.')[0]},anna,angry" for row in rows]
+    _write(folder / "votes.csv", "\n".join(["utterance,rater,label", *votes, ""]))
     rows[0] = rows[0].replace(",angry,", ",sad,")
     _write(folder / "others.csv", "\n".join([head, *rows, ""]))
     for row in rows:
         _write(folder / row.partition(",")[0])
+
+
+def _write_audformat(folder: Path) -> None:
+    """Write four speakers; the table others changes a label, the column who changes speakers."""
+    tables = {
+        "emotion": ["emotion", "speaker", "who"],
+        "others": ["emotion"],
+        "votes": ["anna", "ben"],
+    }
+    rows = {
+        f"{speaker}{emotion}.wav": (emotion, str(speaker), str(speaker % 2 + 10))
+        for speaker in range(4)
+        for emotion in ("angry", "sad")
+    }
+    header = ["name: small", "source: none", "usage: unrestricted", "schemes:"]
+    header += ["  emotion: {dtype: str}", "tables:"]
+    for table, columns in tables.items():
+        header += [f"  {table}:", "    type: filewise", "    columns:"]
+        lines = [",".join(["file", *columns])]
+        for name in columns:
+            emotion = name not in ("speaker", "who")
+            header.append(f"      {name}: {{{'scheme_id: emotion' if emotion else ''}}}")
+        for file, values in rows.items():
+            emotions = ["sad" if file == "0angry.wav" else values[0]] * len(columns)
+            lines.append(",".join([file, *(values if table == "emotion" else emotions)]))
+        _write(folder / f"db.{table}.csv", "\n".join([*lines, ""]))
+    _write(folder / "db.yaml", "\n".join([*header, ""]))
+    for file in rows:
+        _write(folder / file)
 
 
 def _write_emodb(folder: Path) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import yaml
@@ -21,6 +23,7 @@ PAGES = ("README.md", *(f"{TUTORIALS}/{n}.md" for n in ("first-study", "own-corp
 NOT_RUN = {
     "make test": "it would run itself",
     ".venv/bin/pip install": "the copy uses the installed packages",
+    ".venv/bin/hf download": "it needs a network",
 }
 """Beginnings of commands that are not run, and why.
 
@@ -102,8 +105,13 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "labels" / "all.tsv").write_text(others + "".join(lines))
     emodb = tmp_path_factory.mktemp("emodb")
     (emodb / "03a01Fa.wav").touch()
+    dataset = tmp_path_factory.mktemp("dataset")
+    audio = {"bytes": (folder / rows[0][0]).read_bytes(), "path": rows[0][0]}
+    columns = {"audio": [audio], "speaker_id": ["s0"], "label": ["angry"]}
+    pq.write_table(pa.table(columns), dataset / "train-00000-of-00001.parquet")
     return {
         "/path/to/recordings": str(folder),
+        "/path/to/dataset": str(dataset),
         "/path/to/emodb": str(emodb),
         "/path/to/IEMOCAP_full_release": "results/demo/generated",  # of its layout
     }

@@ -61,6 +61,9 @@ KEYS: dict[str, Row] = {
     "corpus(CsvCorpus).reader": reading(
         "csv", CORPORA["emodb"], SMALL_READING, READING_TEXT, "corpus"
     ),
+    "corpus(AudformatCorpus).reader": reading(
+        "audformat", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
+    ),
     "corpus(ReleaseCorpus).reader": reading(
         "crema_d", CORPORA["csv"], SMALL_READING, READING_TEXT, "corpus"
     ),
@@ -80,6 +83,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "csv"),
+            ("AudformatCorpus", "audformat"),
             ("ReleaseCorpus", "crema_d"),
             ("SeveralCorpora", "several"),
         )
@@ -91,6 +95,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "csv"),
+            ("AudformatCorpus", "audformat"),
             ("ReleaseCorpus", "crema_d"),
             ("SeveralCorpora", "several"),
         )
@@ -102,6 +107,7 @@ KEYS: dict[str, Row] = {
         for kind, name in (
             ("CsvCorpus", "first"),
             ("ReleaseCorpus", "second"),
+            ("AudformatCorpus", "fourth"),
         )
     },
     **{
@@ -116,6 +122,22 @@ KEYS: dict[str, Row] = {
             ("table", "others.csv", SMALL_METADATA, METADATA_TEXT),
             ("columns", {"speaker": "who"}, SMALL_METADATA, METADATA_TEXT),
             ("emotions", ["angry", "sad"], NOTHING, "nothing, if the list has all labels"),
+            ("votes", "votes.csv", SMALL_METADATA, METADATA_TEXT),
+            ("vote_columns", {"angry": "n_angry"}, SMALL_METADATA, METADATA_TEXT),
+        )
+    },
+    **{
+        f"corpus{prefix}(AudformatCorpus).{key}": reading(
+            corpus, value, SMALL_METADATA, METADATA_TEXT, f"corpus{path}.{key}"
+        )
+        for prefix, corpus, path in (
+            ("", "audformat", ""),
+            ("(SeveralCorpora).corpora", "several", ".corpora.fourth"),
+        )
+        for key, value in (
+            ("columns", {"speaker": "who"}),
+            ("tables", ["others"]),
+            ("votes", "votes"),
         )
     },
     **{
@@ -125,6 +147,7 @@ KEYS: dict[str, Row] = {
         for kind, name in (
             ("CsvCorpus", "first"),
             ("ReleaseCorpus", "second"),
+            ("AudformatCorpus", "fourth"),
         )
         for key, path, value in (
             (

@@ -144,6 +144,7 @@ KEYS: dict[str, Row] = {
         )
         for kind, name in (
             ("CsvCorpus", "csv"),
+            ("AudformatCorpus", "audformat"),
             ("ReleaseCorpus", "emodb"),
             ("SeveralCorpora", "several"),
         )

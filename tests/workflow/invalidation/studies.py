@@ -115,6 +115,7 @@ STUDY: dict[str, Any] = {
 }
 CORPORA: dict[str, dict[str, Any]] = {
     "csv": {"reader": "csv", "root": "recordings"},
+    "audformat": {"reader": "audformat", "root": "audformat", "tables": ["emotion"]},
     "emodb": {"reader": "emodb", "root": "emodb"},
     "crema_d": {"reader": "crema_d", "root": "crema_d", "label": "acted"},
     "iemocap": {"reader": "iemocap", "root": "iemocap"},
@@ -125,6 +126,7 @@ CORPORA: dict[str, dict[str, Any]] = {
             "first": {"reader": "csv", "root": "recordings"},
             "second": {"reader": "crema_d", "root": "crema_d", "label": "acted"},
             "third": {"reader": "iemocap", "root": "iemocap"},
+            "fourth": {"reader": "audformat", "root": "audformat", "tables": ["emotion"]},
         },
     },
     "partly_generated": {

@@ -40,8 +40,8 @@ class NamedCorpus(Settings):
 
     name: DisplayName | None = None
     """Name in tables, figures and the report, such as nEMO. null: that of the published corpus,
-    demo, the name of the folder (csv), or the names under `corpora` (several). A change of the name
-    reads and trains nothing again."""
+    demo, the name of the folder (csv, audformat), or the names under `corpora` (several). A change
+    of the name reads and trains nothing again."""
 
 
 RELEASES = tuple(
@@ -87,8 +87,49 @@ class CsvCorpus(NamedCorpus):
     """Column names of the table that differ from the expected ones: {speaker: spk_id}."""
 
     emotions: list[str] | None = None
-    """All labels of the corpus; a row with another label is rejected. null: any label is
+    """All labels of the corpus; a row or vote with another label is rejected. null: any label is
     accepted."""
+
+    votes: UserPath | None = None
+    """Path of a table of the raters' votes, relative to `root`, with the columns utterance, rater
+    and label. With it, or with `vote_columns`, `training.targets` may be votes."""
+
+    vote_columns: dict[str, str] = Field(default_factory=dict)
+    """Where `table` has the number of votes for each label: the column of each label,
+    {anger: n_anger, neutral: n_neutral}."""
+
+    @model_validator(mode="after")
+    def _check_votes(self) -> CsvCorpus:
+        if self.votes is not None and self.vote_columns:
+            raise ValueError("votes and vote_columns are both set; remove one")
+        unknown = sorted({*self.vote_columns} - {*(self.emotions or self.vote_columns)})
+        if unknown:
+            raise ValueError(
+                f"vote_columns has the label {unknown[0]}, which is not listed under emotions; add "
+                "it there, or correct it"
+            )
+        return self
+
+
+class AudformatCorpus(NamedCorpus):
+    """A database in audEERING's audformat; requires the package audformat."""
+
+    reader: Literal["audformat"]
+
+    root: UserPath
+    """Folder that contains db.yaml."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Scheme, column, or label of a scheme that gives each column of the utterance table:
+    {emotion: emotion_category}. Defaults: that of the same name; sex: gender; transcript:
+    transcription."""
+
+    tables: list[str] | None = Field(default=None, min_length=1)
+    """Tables that are searched for the emotion and for the official split; the others are searched
+    for all other columns. null: all tables except `votes`."""
+
+    votes: str | None = None
+    """Table with a column of emotions for each rater. With it, `training.targets` may be votes."""
 
 
 class DemoCorpus(NamedCorpus):
@@ -115,7 +156,9 @@ class DemoCorpus(NamedCorpus):
     """Seed of the generated corpus."""
 
 
-SingleCorpus = Annotated[ReleaseCorpus | CsvCorpus | DemoCorpus, Field(discriminator="reader")]
+SingleCorpus = Annotated[
+    ReleaseCorpus | CsvCorpus | AudformatCorpus | DemoCorpus, Field(discriminator="reader")
+]
 
 
 class SeveralCorpora(NamedCorpus):
@@ -138,7 +181,7 @@ class SeveralCorpora(NamedCorpus):
             if reader == "several":
                 raise ValueError(
                     f"{name} has the reader {reader}, which several does not accept; use "
-                    "csv, demo or a published corpus"
+                    "csv, audformat, demo or a published corpus"
                 )
         return corpora
 
@@ -162,7 +205,7 @@ class SeveralCorpora(NamedCorpus):
 
 
 CorpusSettings = Annotated[
-    ReleaseCorpus | CsvCorpus | DemoCorpus | SeveralCorpora,
+    ReleaseCorpus | CsvCorpus | AudformatCorpus | DemoCorpus | SeveralCorpora,
     Field(discriminator="reader"),
 ]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from emoscale.config.corpus import CsvCorpus, ReleaseCorpus, SeveralCorpora
+from emoscale.config.corpus import AudformatCorpus, CsvCorpus, ReleaseCorpus, SeveralCorpora
 from emoscale.config.representations import SAMPLE_RATE
 from emoscale.config.settings import OutputFolder, Settings, UserPath
 
@@ -67,7 +67,7 @@ class DemoSpeech(Settings):
 
 
 SpeechSettings = Annotated[
-    FolderSpeech | DemoSpeech | ReleaseCorpus | CsvCorpus | SeveralCorpora,
+    FolderSpeech | DemoSpeech | ReleaseCorpus | CsvCorpus | AudformatCorpus | SeveralCorpora,
     Field(discriminator="reader"),
 ]
 """Unlabelled speech: a folder, generated speech, or a corpus whose labels are not read."""

@@ -1,111 +1,167 @@
-"""Reader for any folder of recordings with a metadata table (CSV or TSV)."""
+"""Reader for any folder of recordings with a metadata table (CSV or TSV), and votes of raters."""
 
 from __future__ import annotations
 
 import csv
 import io
-import unicodedata
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from emoscale.config.corpus import CsvCorpus
-from emoscale.corpus.readers import CorpusManifest, Utterance, external_link_target
+from emoscale.corpus.metadata_rows import (
+    OPTIONAL_COLUMNS,
+    REQUIRED_COLUMNS,
+    check_column_names,
+    check_manifest,
+    utterance_of,
+)
+from emoscale.corpus.readers import CorpusManifest, external_link_target
+from emoscale.corpus.release import Unusable, anonymous_votes
 from emoscale.runtime.errors import CorpusError
 
-REQUIRED_COLUMNS = ("file", "speaker", "emotion")
-OPTIONAL_COLUMNS = ("utterance", "session", "sex", "style", "dialog", "transcript", "start", "end")
-
-_SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "": None}
-_STYLES = {"improvised": "improvised", "scripted": "scripted", "": None}
-
-
-class _RowError(Exception):
-    """A row cannot be used; `reason` is the short code of the rejected table."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+VOTE_COLUMNS = ("utterance", "rater", "label")
+"""Columns of the table of votes."""
 
 
 def read(settings: CsvCorpus) -> CorpusManifest:
-    """Read the metadata table.
+    """Read the metadata table and the votes.
 
     Parameters
     ----------
     settings : CsvCorpus
-        Root, table and column names.
+        Root, tables and column names.
 
     Returns
     -------
     CorpusManifest
-        One utterance per valid row; the other rows are rejected.
+        One utterance per valid row; the other rows, and votes for unknown utterances or labels, are
+        rejected.
 
     Raises
     ------
     CorpusError
-        If the table or a required column is missing, or no row is valid.
+        If a table or a required column is missing, no row is valid, or no vote is for an utterance.
     """
-    root = Path(settings.root)
-    table = root / settings.table
     manifest = CorpusManifest("csv")
-    target = external_link_target(table, root)
-    if target is not None:
-        raise CorpusError(
-            f"{table} is a link to {target}, outside the corpus; if that is intended, set "
-            "corpus.table to it"
-        )
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError):
-        raise CorpusError(
-            f"{table} does not exist: expected a table with the columns "
-            f"{', '.join(REQUIRED_COLUMNS)}; set corpus.root and corpus.table"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{table}: byte {error.start} is not UTF-8; save the table as UTF-8"
-        ) from None
-    except OSError as error:
-        raise CorpusError(f"{table} cannot be read: {error.strerror}; set corpus.table") from None
-    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
-    # strict: one stray quote would otherwise swallow all rows up to the next one
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        _read_rows(rows, settings, table, manifest)
-    except csv.Error as error:
-        raise CorpusError(
-            f"{table}, line {rows.line_num}: {error}; look for a quote that is not closed"
-        ) from None
-    _check_speaker_names(manifest, table)
-    if not manifest.utterances:
-        raise CorpusError(
-            f"{table}: no row can be used; the first reason: {_first_reason(manifest)}"
-        )
+    table = _Table(settings, "table", REQUIRED_COLUMNS)
+    _read_utterances(table, settings, manifest)
+    check_manifest(manifest, str(table.path))
+    if settings.votes is not None:
+        _read_votes(_Table(settings, "votes", VOTE_COLUMNS), settings.emotions, manifest)
     return manifest
 
 
-def _read_rows(rows: Any, settings: CsvCorpus, table: Path, manifest: CorpusManifest) -> None:
-    header: list[str] = next(rows, [])
-    columns = _column_positions(header, settings, table)
-    for cells in rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        location = f"line {rows.line_num}"
-        row = {
-            name: cells[position].strip() if position < len(cells) else ""
-            for name, position in columns.items()
-        }
+class _Table:
+    """A table of the corpus, whose path is a key of the settings.
+
+    Parameters
+    ----------
+    settings : CsvCorpus
+        The corpus.
+    key : str
+        The key, for error messages.
+    expected : sequence of str
+        Columns of such a table, for error messages.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read.
+    """
+
+    def __init__(self, settings: CsvCorpus, key: str, expected: Sequence[str]) -> None:
+        root, self.name = Path(settings.root), str(getattr(settings, key))
+        self.path = root / self.name
+        key = f"corpus.{key}"
+        target = external_link_target(self.path, root)
+        if target is not None:
+            raise CorpusError(
+                f"{self.path} is a link to {target}, outside the corpus; if that is intended, set "
+                f"{key} to it"
+            )
         try:
-            if any(cell.strip() for cell in cells[len(header) :]):
-                raise _RowError(
+            text = self.path.read_text(encoding="utf-8-sig")
+        except (FileNotFoundError, NotADirectoryError):
+            raise CorpusError(
+                f"{self.path} does not exist: expected a table with the columns "
+                f"{', '.join(expected)}; set corpus.root and {key}"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{self.path}: byte {error.start} is not UTF-8; save the table as UTF-8"
+            ) from None
+        except OSError as error:
+            raise CorpusError(f"{self.path} cannot be read: {error.strerror}; set {key}") from None
+        delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
+        # strict: one stray quote would otherwise swallow all rows up to the next one
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        try:
+            self.header = [cell.strip() for cell in next(rows, [])]
+            self.rows = [
+                (f"line {rows.line_num}", [cell.strip() for cell in row])
+                for row in rows
+                if any(cell.strip() for cell in row)
+            ]
+        except csv.Error as error:
+            raise CorpusError(
+                f"{self.path}, line {rows.line_num}: {error}; look for a quote that is not closed"
+            ) from None
+
+    def positions(
+        self,
+        required: Sequence[str],
+        optional: Sequence[str] = (),
+        names: Mapping[str, str] | None = None,
+        remedy: str = "name it under corpus.columns",
+    ) -> dict[str, int]:
+        """Positions of columns, by their names in this library; `names`: those in the table."""
+        names = names or {}
+        positions: dict[str, int] = {}
+        for name in (*required, *optional):
+            name_in_table = names.get(name, name)
+            if self.header.count(name_in_table) > 1:
+                raise CorpusError(f"{self.path} has two columns {name_in_table}; rename one")
+            if name_in_table in self.header:
+                positions[name] = self.header.index(name_in_table)
+            elif name in required or name in names:
+                raise CorpusError(
+                    f"{self.path} has no column {name_in_table} (actual columns: "
+                    f"{', '.join(self.header) or 'none'}); {remedy}"
+                )
+        return positions
+
+    def fields(self, cells: Sequence[str], positions: Mapping[str, int]) -> dict[str, str]:
+        """Text of these columns in a row."""
+        return {
+            name: cells[position] if position < len(cells) else ""
+            for name, position in positions.items()
+        }
+
+
+def _read_utterances(table: _Table, settings: CsvCorpus, manifest: CorpusManifest) -> None:
+    check_column_names(settings.columns, REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
+    columns = table.positions(REQUIRED_COLUMNS, OPTIONAL_COLUMNS, settings.columns)
+    vote_columns = table.positions(
+        list(settings.vote_columns), (), settings.vote_columns, "correct corpus.vote_columns"
+    )
+    for location, cells in table.rows:
+        row = table.fields(cells, columns)
+        try:
+            if any(cells[len(table.header) :]):
+                raise Unusable(
                     "too many fields",
-                    f"the row has {len(cells)} fields and the header {len(header)}; "
+                    f"the row has {len(cells)} fields and the header {len(table.header)}; "
                     "put quotes around a field that contains a comma",
                 )
-            manifest.add(_utterance(row, settings), settings.table, location)
-        except _RowError as error:
+            counts = table.fields(cells, vote_columns)
+            votes = anonymous_votes({label: _count(label, counts[label]) for label in counts})
+            utterance = replace(utterance_of(row, settings.emotions), votes=votes)
+            manifest.add(utterance, table.name, location)
+        except Unusable as error:
             manifest.reject(
-                settings.table,
+                table.name,
                 error.reason,
                 str(error),
                 utterance=row.get("utterance") or row["file"] or None,
@@ -113,98 +169,51 @@ def _read_rows(rows: Any, settings: CsvCorpus, table: Path, manifest: CorpusMani
             )
 
 
-def _column_positions(header: list[str], settings: CsvCorpus, table: Path) -> dict[str, int]:
-    """Position of each column, by its name in this library."""
-    unknown = sorted(set(settings.columns) - {*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS})
-    if unknown:
-        raise CorpusError(
-            f"corpus.columns names {unknown[0]}, which is not one of "
-            f"{', '.join(REQUIRED_COLUMNS + OPTIONAL_COLUMNS)}"
+def _count(label: str, text: str) -> int:
+    if text and not (text.isascii() and text.isdigit()):
+        raise Unusable(
+            "field not understood", f"the number of votes for {label} is {text}, not an integer"
         )
-    positions = {name.strip(): number for number, name in enumerate(header)}
-    columns: dict[str, int] = {}
-    for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS):
-        name_in_table = settings.columns.get(name, name)
-        if [cell.strip() for cell in header].count(name_in_table) > 1:
-            raise CorpusError(f"{table} has two columns {name_in_table}; rename one")
-        if name_in_table in positions:
-            columns[name] = positions[name_in_table]
-        elif name in REQUIRED_COLUMNS or name in settings.columns:
-            raise CorpusError(
-                f"{table} has no column {name_in_table} (actual columns: "
-                f"{', '.join(positions) or 'none'}); name it under corpus.columns"
+    return int(text or 0)
+
+
+def _read_votes(table: _Table, emotions: Sequence[str] | None, manifest: CorpusManifest) -> None:
+    """Add votes to the utterances; votes that cannot be used are rejected."""
+    columns = table.positions(VOTE_COLUMNS, remedy="rename a column of the table")
+    votes_of: dict[str, list[dict[str, str]]] = {each.utterance: [] for each in manifest.utterances}
+    unknown: Counter[str] = Counter()
+    before = len(manifest.rejected)
+    for location, cells in table.rows:
+        row = table.fields(cells, columns)
+        key, vote = row["utterance"], {"rater": row["rater"], "label": row["label"]}
+        empty = [name for name in VOTE_COLUMNS if not row[name]]
+        if empty:
+            problem = ("empty field", f"the vote has no {empty[0]}")
+        elif key not in votes_of:
+            unknown[key] += 1
+            continue
+        elif emotions is not None and row["label"] not in emotions:
+            problem = (
+                "unknown label",
+                f"the vote is for {row['label']}, which is not one of {', '.join(emotions)}",
             )
-    return columns
-
-
-def _utterance(row: dict[str, str], settings: CsvCorpus) -> Utterance:
-    for name in REQUIRED_COLUMNS:
-        if not row[name]:
-            raise _RowError("empty field", f"the row has no {name}")
-    path = PurePosixPath(row["file"].replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.name:
-        raise _RowError("outside the corpus", f"{row['file']} is not within the corpus root")
-    if settings.emotions is not None and row["emotion"] not in settings.emotions:
-        raise _RowError(
-            "unknown label",
-            f"the label {row['emotion']} is not one of {', '.join(settings.emotions)}",
+        elif vote in votes_of[key]:
+            problem = ("duplicate vote", f"{row['rater']} votes twice for {row['label']}")
+        else:
+            votes_of[key].append(vote)
+            continue
+        manifest.reject(table.name, *problem, utterance=key or None, location=location)
+    for key, count in unknown.items():
+        manifest.reject(
+            table.name,
+            "unknown utterance",
+            f"{count} vote{'s' * (count > 1)} for {key}, which is not a usable utterance of the "
+            f"corpus (such as {manifest.utterances[0].utterance})",
+            utterance=key,
         )
-    start, end = _seconds(row, "start"), _seconds(row, "end")
-    key = str(path.with_suffix(""))
-    if start is not None or end is not None:
-        key += f"#{row.get('start', '')}-{row.get('end', '')}"
-    return Utterance(
-        utterance=row.get("utterance") or key,
-        audio=str(path),
-        start=start,
-        end=end,
-        speaker=row["speaker"],
-        emotion=row["emotion"],
-        sex=_one_of(row, "sex", _SEXES),
-        session=row.get("session") or None,
-        dialog=row.get("dialog") or None,
-        style=_one_of(row, "style", _STYLES),
-        transcript=row.get("transcript") or None,
-    )
-
-
-def _seconds(row: dict[str, str], name: str) -> float | None:
-    text = row.get(name, "")
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 <= value < 1e7:
-        raise _RowError("field not understood", f"{name} is {text}, not a time in seconds")
-    return value
-
-
-def _one_of(row: dict[str, str], name: str, known: dict[str, str | None]) -> str | None:
-    text = row.get(name, "").lower()
-    if text not in known:
-        raise _RowError(
-            "field not understood",
-            f"{name} is {row[name]}; use one of {', '.join(value for value in known if value)}",
-        )
-    return known[text]
-
-
-def _check_speaker_names(manifest: CorpusManifest, table: Path) -> None:
-    """Check that no speaker has two Unicode spellings: they would be in training and in test."""
-    spelling_of: dict[str, str] = {}
-    for utterance in manifest.utterances:
-        name = unicodedata.normalize("NFC", utterance.speaker)
-        spelling = spelling_of.setdefault(name, utterance.speaker)
-        if spelling != utterance.speaker:
-            raise CorpusError(
-                f"{table}: the speaker {name} has two spellings that look the same (accented "
-                "letters as one character, and as two); use one spelling (Unicode NFC)"
-            )
-
-
-def _first_reason(manifest: CorpusManifest) -> str:
-    if not manifest.rejected:
-        return "the table has no rows"
-    return f"{manifest.rejected[0].location}: {manifest.rejected[0].detail}"
+    if not any(votes_of.values()):
+        problems = [each.detail for each in manifest.rejected[before:]] or ["the table has no rows"]
+        raise CorpusError(f"{table.path}: no vote can be used: {problems[0]}")
+    manifest.utterances = [
+        replace(each, votes=votes_of[each.utterance] or None) for each in manifest.utterances
+    ]

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 
 from emoscale.config.corpus import (
     RELEASES,
+    AudformatCorpus,
     CorpusSettings,
     CsvCorpus,
     DemoCorpus,
@@ -24,6 +25,7 @@ from emoscale.config.corpus import (
 from emoscale.runtime.errors import one_line
 
 READERS = {
+    "audformat": "emoscale.corpus.audformat_database",
     "csv": "emoscale.corpus.csv_table",
     "demo": "emoscale.corpus.demo",
     "several": "emoscale.corpus.several",
@@ -205,8 +207,8 @@ def corpus_name(settings: CorpusSettings) -> str:
     Returns
     -------
     str
-        Its `name`, else that of the release, the folder of recordings, or of several corpora the
-        keys under `corpora`; with `label`, where utterances have several.
+        Its `name`, else that of the release, the folder of a csv or audformat corpus, or of several
+        corpora the keys under `corpora`; with `label`, where utterances have several.
     """
     match settings:
         case DemoCorpus():
@@ -220,8 +222,8 @@ def corpus_name(settings: CorpusSettings) -> str:
                 partly = " (partly synthetic speech)" if generated_part(settings) else ""
                 return f"{settings.name}{partly}"
             return ", ".join(f"{key}{_remark(part)}" for key, part in settings.corpora.items())
-        case CsvCorpus():
-            return settings.name or PurePath(settings.root).name or "csv"
+        case CsvCorpus() | AudformatCorpus():
+            return settings.name or PurePath(settings.root).name or settings.reader
 
 
 def _remark(corpus: SingleCorpus) -> str:
