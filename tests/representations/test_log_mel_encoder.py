@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "num_attention_heads": 2,
     "intermediate_size": 32,
 }
-PARAKEET: dict[str, Any] = {**SMALL, "subsampling_conv_channels": 4}
+PARAKEET: dict[str, Any] = {**SMALL, "subsampling_conv_channels": 8}
 QWEN: dict[str, Any] = {
     "model_type": "qwen3_asr_encoder",
     "d_model": 16,
@@ -64,7 +64,8 @@ CHECKPOINTS = {
     "wav2vec2-bert-adapter": Checkpoint(
         lambda: transformers.Wav2Vec2BertForCTC(
             transformers.Wav2Vec2BertConfig(
-                **SMALL, add_adapter=True, position_embeddings_type="rotary", vocab_size=9
+                **{**SMALL, "add_adapter": True, "use_intermediate_ffn_before_adapter": True},
+                **{"position_embeddings_type": "rotary", "vocab_size": 9},
             )
         ),
         transformers.SeamlessM4TFeatureExtractor(),
@@ -77,6 +78,19 @@ CHECKPOINTS = {
             transformers.ParakeetCTCConfig(encoder_config=PARAKEET, vocab_size=9)
         ),
         transformers.ParakeetFeatureExtractor(),
+        lambda model: model.encoder,
+        12.5,
+        320,
+    ),
+    "parakeet_tdt": Checkpoint(
+        lambda: transformers.ParakeetForTDT(
+            transformers.ParakeetTDTConfig(
+                encoder_config={**PARAKEET, "num_mel_bins": 128},
+                **{"vocab_size": 9, "decoder_hidden_size": 8, "num_decoder_layers": 1},
+                **{"pad_token_id": 2, "blank_token_id": 8},
+            )
+        ),
+        transformers.ParakeetFeatureExtractor(feature_size=128),
         lambda model: model.encoder,
         12.5,
         320,
@@ -103,7 +117,7 @@ CHECKPOINTS = {
 
 
 def without_adapter(model: Any) -> Any:
-    model.adapter = None
+    model.adapter = model.intermediate_ffn = None
     return model
 
 
@@ -115,7 +129,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         torch.manual_seed(1)
         model = checkpoint.model()
         for parameter in model.parameters():  # norms and biases are initialised to one and zero
-            parameter.data += 0.05 * torch.randn_like(parameter)
+            parameter.data += 0.3 * torch.randn_like(parameter)
         model.save_pretrained(root / name)
         checkpoint.feature_extractor.save_pretrained(root / name)
     return {name: root / name for name in CHECKPOINTS}

@@ -72,7 +72,9 @@ class LogMelEncoder:
         self._selection = select_layers(settings.layer, config.num_hidden_layers, settings.model)
         encoder = loaded.network
         if self._type == "wav2vec2-bert":
-            loaded.network.adapter = None  # it follows the hidden states
+            loaded.network.adapter = loaded.network.intermediate_ffn = (
+                None  # they follow the layers
+            )
             encoder = loaded.network.encoder
         # Layers after the last selected hidden state need not be computed.
         encoder.layers = encoder.layers[: max(1, self._selection.indices[-1])]
