@@ -41,6 +41,10 @@ LANGUAGE_MODEL: dict[str, Any] = {
     **{**SMALL, "model_type": "qwen3", "num_hidden_layers": 1},
     **{"num_key_value_heads": 2, "head_dim": 8, "vocab_size": 64},
 }
+DECODER: dict[str, Any] = {
+    **{**SMALL, "model_type": "canary_decoder", "num_hidden_layers": 1, "vocab_size": 64},
+    **{"pad_token_id": 2, "bos_token_id": 1, "eos_token_id": 3, "num_key_value_heads": 2},
+}
 
 
 class Checkpoint(NamedTuple):
@@ -92,6 +96,17 @@ CHECKPOINTS = {
         ),
         transformers.ParakeetFeatureExtractor(feature_size=128),
         lambda model: model.encoder,
+        12.5,
+        320,
+    ),
+    "canary": Checkpoint(
+        lambda: transformers.CanaryForConditionalGeneration(
+            transformers.CanaryConfig(
+                encoder_config=PARAKEET, decoder_config=DECODER, vocab_size=64
+            )
+        ),
+        transformers.ParakeetFeatureExtractor(),
+        lambda model: model.model.encoder,
         12.5,
         320,
     ),

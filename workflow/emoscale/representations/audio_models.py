@@ -31,6 +31,7 @@ WAVEFORM_TYPES = (
 """Supported model types of transformers that read waveforms; XLS-R is wav2vec2."""
 
 _ENCODER_CONFIGS = {
+    "canary": "encoder_config",
     "parakeet_ctc": "encoder_config",
     "parakeet_rnnt": "encoder_config",
     "parakeet_tdt": "encoder_config",

@@ -42,9 +42,9 @@ class _Grid(NamedTuple):
 class LogMelEncoder:
     """Hidden states of encoders that read log-mel features of any length.
 
-    These are w2v-BERT 2.0 [1]_ and the encoders of Parakeet [2]_ and Qwen3-ASR [3]_. Utterances are
-    computed one by one, because their feature extractors and convolutions pad each in its own way;
-    frames of the padding are dropped.
+    These are w2v-BERT 2.0 [1]_, the encoder of Parakeet and Canary [2]_, and that of Qwen3-ASR
+    [3]_. Utterances are computed one by one, because each of these models treats padding in another
+    way; frames of the padding are dropped.
 
     Parameters
     ----------
