@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.representations.log_mel_encoder import LOG_MEL_TYPES, LogMelEncoder
+from emoscale.representations.audio_models import LOG_MEL_TYPES
+from emoscale.representations.log_mel_encoder import LogMelEncoder
 from emoscale.representations.registry import build_representation
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.runtime.errors import AudioError, CheckpointError

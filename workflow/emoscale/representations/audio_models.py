@@ -30,6 +30,12 @@ WAVEFORM_TYPES = (
 )
 """Supported model types of transformers that read waveforms; XLS-R is wav2vec2."""
 
+WHISPER_TYPES = ("whisper", "voxtral_encoder")
+"""Those that read log-mel features of 30 seconds."""
+
+LOG_MEL_TYPES = ("wav2vec2-bert", "parakeet_encoder", "qwen3_asr_encoder")
+"""Those that read log-mel features of any length."""
+
 _ENCODER_CONFIGS = {
     "canary": "encoder_config",
     "parakeet_ctc": "encoder_config",
@@ -43,16 +49,8 @@ _ENCODER_CONFIGS = {
 _ENCODER_WEIGHTS = {r"^(model\.)?(audio_tower|encoder)\.": ""}
 """Prefix of the encoder's weights in a file with the whole model, and its replacement."""
 
-AUDIO_MODEL_TYPES = (
-    *WAVEFORM_TYPES,
-    "whisper",
-    "voxtral_encoder",
-    "wav2vec2-bert",
-    "parakeet_encoder",
-    "qwen3_asr_encoder",
-    *_ENCODER_CONFIGS,
-)
-"""Supported model types of transformers."""
+AUDIO_MODEL_TYPES = (*WAVEFORM_TYPES, *WHISPER_TYPES, *LOG_MEL_TYPES, *_ENCODER_CONFIGS)
+"""All supported model types."""
 
 _PRETRAINING_WEIGHTS = ("masked_spec_embed",)
 """Names of weights that only pre-training uses; published models often lack them."""

@@ -16,9 +16,6 @@ from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
 from emoscale.runtime.errors import AudioError
 
-LOG_MEL_TYPES = ("wav2vec2-bert", "parakeet_encoder", "qwen3_asr_encoder")
-"""Model types of transformers that this module supports."""
-
 _KALDI_HOP, _KALDI_WINDOW = 160, 400  # fixed in the feature extractor of w2v-BERT 2.0
 _QWEN_STRIDE = 8  # of Qwen3-ASR's three convolutions, which restart in each chunk of mel frames
 
@@ -72,9 +69,8 @@ class LogMelEncoder:
         self._selection = select_layers(settings.layer, config.num_hidden_layers, settings.model)
         encoder = loaded.network
         if self._type == "wav2vec2-bert":
-            loaded.network.adapter = loaded.network.intermediate_ffn = (
-                None  # they follow the layers
-            )
+            # These parts follow the hidden states.
+            loaded.network.adapter = loaded.network.intermediate_ffn = None
             encoder = loaded.network.encoder
         # Layers after the last selected hidden state need not be computed.
         encoder.layers = encoder.layers[: max(1, self._selection.indices[-1])]

@@ -10,13 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.representations.audio_models import AudioModel, load_audio_model
+from emoscale.representations.audio_models import (
+    LOG_MEL_TYPES,
+    WHISPER_TYPES,
+    AudioModel,
+    load_audio_model,
+)
 from emoscale.representations.chunking import half_overlapping_chunks
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
-from emoscale.representations.log_mel_encoder import LOG_MEL_TYPES, LogMelEncoder
+from emoscale.representations.log_mel_encoder import LogMelEncoder
 from emoscale.representations.wav2vec_model import GroupNorm
-from emoscale.representations.whisper import WHISPER_TYPES, WhisperEncoder
+from emoscale.representations.whisper import WhisperEncoder
 from emoscale.runtime.errors import AudioError
 
 BATCH_INVARIANT_TYPES = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat")

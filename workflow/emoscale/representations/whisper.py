@@ -12,9 +12,6 @@ from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
 
-WHISPER_TYPES = ("whisper", "voxtral_encoder")
-"""Model types of transformers that this module supports."""
-
 GPU_BATCH_CHUNKS = 16
 """Number of chunks of 30 seconds per batch on a GPU."""
 
