@@ -28,7 +28,15 @@ SMALL: dict[str, Any] = {
     "num_attention_heads": 2,
     "intermediate_size": 32,
 }
+ADAPTER: dict[str, Any] = {
+    **{**SMALL, "add_adapter": True, "use_intermediate_ffn_before_adapter": True},
+    **{"position_embeddings_type": "rotary", "vocab_size": 9},
+}
 PARAKEET: dict[str, Any] = {**SMALL, "subsampling_conv_channels": 8}
+TRANSDUCER: dict[str, Any] = {
+    **{"encoder_config": {**PARAKEET, "num_mel_bins": 128}, "vocab_size": 9},
+    **{"decoder_hidden_size": 8, "num_decoder_layers": 1, "pad_token_id": 2, "blank_token_id": 8},
+}
 QWEN: dict[str, Any] = {
     "model_type": "qwen3_asr_encoder",
     "d_model": 16,
@@ -67,12 +75,7 @@ CHECKPOINTS = {
         560,
     ),
     "wav2vec2-bert-adapter": Checkpoint(
-        lambda: transformers.Wav2Vec2BertForCTC(
-            transformers.Wav2Vec2BertConfig(
-                **{**SMALL, "add_adapter": True, "use_intermediate_ffn_before_adapter": True},
-                **{"position_embeddings_type": "rotary", "vocab_size": 9},
-            )
-        ),
+        lambda: transformers.Wav2Vec2BertForCTC(transformers.Wav2Vec2BertConfig(**ADAPTER)),
         transformers.SeamlessM4TFeatureExtractor(),
         lambda model: without_adapter(model.wav2vec2_bert),
         50.0,
@@ -88,13 +91,7 @@ CHECKPOINTS = {
         320,
     ),
     "parakeet_tdt": Checkpoint(
-        lambda: transformers.ParakeetForTDT(
-            transformers.ParakeetTDTConfig(
-                encoder_config={**PARAKEET, "num_mel_bins": 128},
-                **{"vocab_size": 9, "decoder_hidden_size": 8, "num_decoder_layers": 1},
-                **{"pad_token_id": 2, "blank_token_id": 8},
-            )
-        ),
+        lambda: transformers.ParakeetForTDT(transformers.ParakeetTDTConfig(**TRANSDUCER)),
         transformers.ParakeetFeatureExtractor(feature_size=128),
         lambda model: model.encoder,
         12.5,

@@ -153,7 +153,7 @@ class LogMelEncoder:
             **{"input_features_mask" if is_packed else "attention_mask": mask},
             output_hidden_states=True,
         )
-        states = self._selection.stack(output)
+        states: torch.Tensor = self._selection.stack(output)
         if not is_packed:
             # Parakeet returns the mask of its frames, which are fewer than those of the input.
             states = states[:, 0, : int(output.get("attention_mask", mask).sum())]
