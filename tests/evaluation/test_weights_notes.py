@@ -9,10 +9,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from emoscale.config.corpus import RELEASES
 from emoscale.evaluation.runs import collect_runs, runs_schema
 from emoscale.evaluation.scores import scores_schema
 from emoscale.reporting.figures import note_lines
-from emoscale.representations.weights.emotion_corpora import EMOTION_TRAININGS
+from emoscale.representations.weights.emotion_corpora import (
+    EMOTION_TRAININGS,
+    emotion_training_notes,
+)
 from emoscale.tables.parquet import read_metadata, read_table, write_table
 from emoscale.tables.schemas import UTTERANCES
 from emoscale.training.run_record import CellName
@@ -169,3 +173,12 @@ def test_every_training_on_emotional_corpora_has_a_source() -> None:
     for training in EMOTION_TRAININGS:
         assert training.source.startswith("https://")
         assert training.corpora
+
+
+def test_readers_of_corpora_are_recognised_by_their_names() -> None:
+    """EmoBox, whose labels emotion2vec+ learned from, has all corpora but three."""
+    others = {"baved", "msp_improv", "nemo"}
+    recognised = {
+        reader for reader in RELEASES if emotion_training_notes("emotion2vec_plus_seed", [reader])
+    }
+    assert recognised == {*RELEASES} - others
