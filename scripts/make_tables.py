@@ -79,7 +79,9 @@ def main(
         path.parent.name: overlap_note(json.loads(path.read_text(encoding="utf-8")))
         for path in overlap
     }
-    speaker_of = read_table(utterances, UTTERANCES).select("utterance", "speaker")
+    recordings = read_table(utterances, UTTERANCES).select("utterance", "speaker", "corpus")
+    speaker_of = recordings.drop("corpus")
+    corpora = [corpus_name, *recordings["corpus"].unique(maintain_order=True)]
     classes = read_run_record(groups[0][0].folder(runs) / RECORD).classes
     tables: dict[str, list[pl.DataFrame]] = {
         name: []
@@ -90,7 +92,7 @@ def main(
         """Read the cells of each experiment and size, and keep all but their predictions."""
         for group in groups:
             collected = collect_runs(
-                runs, group, study, corpus_name, notes, settings, classes, weights_notes
+                runs, group, study, corpus_name, notes, settings, classes, weights_notes, corpora
             )
             keys = {"experiment": pl.lit(group[0].experiment), "size": pl.lit(group[0].size)}
             scores = score_table(

@@ -1,4 +1,4 @@
-"""Notes on tested recordings in the speech of a pre-training reach the rows that they concern."""
+"""Notes on tested recordings that a pre-training used reach the rows that they concern."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from emoscale.config.corpus import RELEASES
 from emoscale.evaluation.runs import collect_runs, runs_schema
 from emoscale.evaluation.scores import scores_schema
 from emoscale.reporting.figures import note_lines
+from emoscale.representations.weights.emotion_corpora import (
+    EMOTION_TRAININGS,
+    emotion_training_notes,
+)
 from emoscale.tables.parquet import read_metadata, read_table, write_table
 from emoscale.tables.schemas import UTTERANCES
 from emoscale.training.run_record import CellName
@@ -44,6 +49,7 @@ INPUTS = {
     "fused": [input_record("mfcc", "mfcc"), reader_of("net")],
     "on_apart": [reader_of("apart")],
     "on_path": [reader_of("/weights/net")],
+    "trained_on_it": [input_record("a", "transformers_audio", "emotion2vec_base")],
     "mfcc": [input_record("net", "mfcc")],  # a representation of the checkpoint's name
 }
 CONCERNED = ["on_net", "fused"]
@@ -56,7 +62,10 @@ def tables(tmp_path: Path) -> Path:
         for fold in TRUTH:
             write_cell(tmp_path / "runs", fold, experiment, inputs=inputs)
     speakers = dict(SPEAKER_OF.iter_rows())
-    rows = [{"utterance": key, "speaker": speaker} for key, speaker in speakers.items()]
+    rows = [
+        {"utterance": key, "speaker": speaker, "corpus": "iemocap"}
+        for key, speaker in speakers.items()
+    ]
     write_table(filled(rows, UTTERANCES), tmp_path / "utterances.parquet", UTTERANCES)
     (tmp_path / "checks.json").write_text(json.dumps({"warnings": ["few speakers"]}))
     options: list[str] = []
@@ -87,6 +96,9 @@ def test_runs_and_scores_have_the_note_of_their_checkpoint_and_no_other(tables: 
             if row["experiment"] in CONCERNED:
                 assert lines[1].startswith(f"{row['experiment']}: {NOTE}")
                 assert len(lines) == 2
+            elif row["experiment"] == "trained_on_it":
+                assert "emotion2vec_base were trained on recordings of IEMOCAP" in lines[1]
+                assert len(lines) == 2
             else:
                 assert lines == ["few speakers"]
     written = pl.read_csv(tables / "scores.csv")
@@ -97,7 +109,7 @@ def test_the_page_states_the_note_once(tables: Path) -> None:
     scores = read_table(tables / "scores.parquet", scores_schema(CLASSES))
     lines = note_lines(scores["notes"])
     assert lines[0] == "few speakers"
-    assert [line.partition(": ")[0] for line in lines[1:]] == ["on_net, fused"]
+    assert [line.partition(": ")[0] for line in lines[1:]] == ["on_net, fused", "trained_on_it"]
 
 
 def test_the_overlap_is_an_input_of_the_tables(tables: Path) -> None:
@@ -111,3 +123,62 @@ def test_without_an_overlap_there_is_no_note(tmp_path: Path) -> None:
     for notes in ({}, {"net": ""}, {"other": "a note"}):
         runs = collect_runs(tmp_path, cells, "s", "csv", "", PROTOCOL, weights_notes=notes).runs
         assert set(runs["notes"]) == {""}
+
+
+def notes_of(folder: Path, inputs: dict[str, Any], corpora: list[str]) -> str:
+    """Return the notes of a run on these inputs."""
+    write_cell(folder, "fold1", "net", inputs=[inputs])
+    cells = [CellName("net", "fold1", "10")]
+    runs = collect_runs(folder, cells, "s", "csv", "", PROTOCOL, corpora=corpora).runs
+    (notes,) = set(runs["notes"])
+    return str(notes)
+
+
+@pytest.mark.parametrize("corpus", ["msp_podcast", "MSP-Podcast"])
+def test_weights_that_were_trained_on_the_corpus_are_noted(tmp_path: Path, corpus: str) -> None:
+    hub = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
+    inputs = input_record("net", "transformers_audio", f"{hub}, revision main")
+    source = f"https://huggingface.co/{hub}"
+    assert notes_of(tmp_path, inputs, ["emodb", corpus]) == (
+        "net: the weights wav2vec2-large-robust-12-ft-emotion-msp-dim were trained on recordings "
+        f"and labels of MSP-Podcast, perhaps on those that are tested ({source})"
+    )
+
+
+def test_weights_of_an_external_representation_are_noted(tmp_path: Path) -> None:
+    settings = {"kind": "mine:Emotion2Vec", "options": {"model": "iic/emotion2vec_plus_large"}}
+    inputs = {**input_record("net", "mfcc"), "settings": settings}
+    notes = notes_of(tmp_path, inputs, ["crema_d", "nemo", "emodb"])
+    assert (
+        "emotion2vec_plus_large were trained on recordings and labels of CREMA-D, EMO-DB," in notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "corpus"),
+    [
+        ("audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim, revision main", "emodb"),
+        ("me/wav2vec2-large-robust-12-ft-emotion-msp-dim-mine, revision main", "msp_podcast"),
+        ("facebook/wav2vec2-large-robust, revision main", "msp_podcast"),
+        ("superb/hubert-large-superb-er, revision main", "iemocap"),  # its network is not changed
+    ],
+)
+def test_other_weights_and_corpora_are_not_noted(tmp_path: Path, weights: str, corpus: str) -> None:
+    assert notes_of(tmp_path, input_record("net", "transformers_audio", weights), [corpus]) == ""
+
+
+def test_every_training_on_emotional_corpora_has_a_source() -> None:
+    checkpoints = [name for each in EMOTION_TRAININGS for name in each.checkpoints]
+    assert len(checkpoints) == len(set(checkpoints))
+    for training in EMOTION_TRAININGS:
+        assert training.source.startswith("https://")
+        assert training.corpora
+
+
+def test_readers_of_corpora_are_recognised_by_their_names() -> None:
+    """EmoBox, whose labels emotion2vec+ learned from, has all corpora but three."""
+    others = {"baved", "msp_improv", "nemo"}
+    recognised = {
+        reader for reader in RELEASES if emotion_training_notes("emotion2vec_plus_seed", [reader])
+    }
+    assert recognised == {*RELEASES} - others

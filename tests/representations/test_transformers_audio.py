@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -39,21 +40,43 @@ CONFIGS = {
     "hubert-large": transformers.HubertConfig(**SMALL, **LARGE),
     "wavlm": transformers.WavLMConfig(**SMALL),
     "wavlm-large": transformers.WavLMConfig(**SMALL, **LARGE),
+    "unispeech": transformers.UniSpeechConfig(**SMALL),
+    "unispeech-sat": transformers.UniSpeechSatConfig(**SMALL),
+    "unispeech-sat-large": transformers.UniSpeechSatConfig(**SMALL, **LARGE),
+    "conformer": transformers.Wav2Vec2ConformerConfig(**SMALL),
+    "conformer-rotary": transformers.Wav2Vec2ConformerConfig(
+        **SMALL, feat_extract_norm="layer", position_embeddings_type="rotary"
+    ),
     "data2vec": transformers.Data2VecAudioConfig(**SMALL),
 }
+READ_BEYOND_THE_END = {"data2vec", "conformer", "conformer-rotary"}
+ENCODER_OF_30_SECONDS: dict[str, Any] = {
+    "d_model": 16,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+}
 WHISPER = transformers.WhisperConfig(
-    d_model=16,
-    encoder_layers=2,
+    **ENCODER_OF_30_SECONDS,
     decoder_layers=1,
-    encoder_attention_heads=2,
     decoder_attention_heads=2,
-    encoder_ffn_dim=32,
     decoder_ffn_dim=32,
     vocab_size=60,
     pad_token_id=0,
     bos_token_id=1,
     eos_token_id=2,
     decoder_start_token_id=1,
+)
+VOXTRAL = transformers.VoxtralConfig(
+    audio_config={
+        **{"model_type": "voxtral_encoder", "hidden_size": 16, "num_hidden_layers": 2},
+        **{"num_attention_heads": 2, "intermediate_size": 64, "num_mel_bins": 80},
+    },
+    text_config={
+        **{"model_type": "llama", "hidden_size": 16, "num_hidden_layers": 1, "head_dim": 8},
+        **{"num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16},
+        **{"vocab_size": 64},
+    },
 )
 
 
@@ -141,12 +164,13 @@ def test_an_utterance_does_not_depend_on_its_batch(tmp_path: Path, name: str) ->
         frames = unchunked_frames(features)
         assert frames.shape == single.shape == (3, (len(waveform) - 400) // 320 + 1, 16)
         assert np.linalg.norm(frames - single) / np.linalg.norm(single) < 1e-5
-    assert bool(batched) == (name != "data2vec")
+    assert bool(batched) == (name not in READ_BEYOND_THE_END)
 
 
-def test_model_types_that_depend_on_padding_are_not_batched(tmp_path: Path) -> None:
-    """Five convolutions of data2vec read beyond the end, so padding changes the last frames."""
-    representation = build(save_model(tmp_path, "data2vec"))
+@pytest.mark.parametrize("name", sorted(READ_BEYOND_THE_END))
+def test_model_types_that_depend_on_padding_are_not_batched(tmp_path: Path, name: str) -> None:
+    """Their convolutions read beyond the end, so padding changes the last frames."""
+    representation = build(save_model(tmp_path, name))
     short: Any = noise(0.5, 1)
     batched = unchunked_frames(representation.extract([short, noise(1.0, 2)])[0])
     single = unchunked_frames(representation.extract([short])[0])
@@ -268,11 +292,34 @@ def test_an_utterance_that_is_too_short_is_reported(tmp_path: Path) -> None:
         representation.extract([noise(399 / 16_000)])
 
 
+@pytest.mark.parametrize("sample_rate", [8_000, 24_000])
+def test_waveforms_are_resampled_to_the_rate_of_the_model(tmp_path: Path, sample_rate: int) -> None:
+    folder = save_model(tmp_path, "hubert")
+    transformers.Wav2Vec2FeatureExtractor(sampling_rate=sample_rate).save_pretrained(folder)
+    representation = build(folder)
+    waveform: Any = noise(0.7)
+    resampled = soxr.resample(waveform, 16_000, sample_rate, quality="VHQ")
+    frames = unchunked_frames(representation.extract([waveform])[0])
+    np.testing.assert_allclose(frames, reference_states(folder, resampled)[-1], atol=2e-5)
+    assert representation.frame_rate == sample_rate / 320
+    assert len(frames) == (len(resampled) - 400) // 320 + 1
+    assert build(folder, chunk_seconds=5.0).extract([noise(5.1)])[0].chunks == 2
+
+
 @pytest.fixture(scope="module")
 def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whisper")
     torch.manual_seed(2)
     transformers.WhisperModel(WHISPER).save_pretrained(folder)
+    transformers.WhisperFeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def voxtral_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("voxtral")
+    torch.manual_seed(2)
+    transformers.VoxtralForConditionalGeneration(VOXTRAL).save_pretrained(folder)
     transformers.WhisperFeatureExtractor().save_pretrained(folder)
     return folder
 
@@ -287,16 +334,21 @@ def build_whisper(folder: Path, layer: Any = -1) -> WhisperEncoder:
     return representation
 
 
+@pytest.mark.parametrize("name", ["whisper", "voxtral"])
 @pytest.mark.parametrize("layer", [0, 1, -1, [0, 1], [1, 2], "all"])
-def test_whisper_encoder_against_transformers(whisper_folder: Path, layer: Any) -> None:
-    representation = build_whisper(whisper_folder, layer)
+def test_encoders_of_30_seconds_against_transformers(
+    whisper_folder: Path, voxtral_folder: Path, name: str, layer: Any
+) -> None:
+    folder = whisper_folder if name == "whisper" else voxtral_folder
+    representation = build_whisper(folder, layer)
     waveform: Any = noise(0.51)
     (features,) = representation.extract([waveform])
-    model = transformers.WhisperModel.from_pretrained(whisper_folder).eval()
-    extractor = transformers.WhisperFeatureExtractor.from_pretrained(whisper_folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    encoder = model.encoder if name == "whisper" else model.audio_tower
+    extractor = transformers.WhisperFeatureExtractor.from_pretrained(folder)
     inputs = extractor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
     with torch.inference_mode():
-        output = model.encoder(inputs, output_hidden_states=True)
+        output = encoder(inputs, output_hidden_states=True)
     states = [
         state[0, :26].numpy() for state in output.hidden_states
     ]  # 0.51 s, rounded up to 26 frames

@@ -103,11 +103,18 @@ MODELS: dict[str, tuple[Any, str]] = {
         "wordpiece",
     ),
     "electra": (transformers.ElectraConfig(**SMALL, embedding_size=8), "wordpiece"),
+    "eurobert": (
+        transformers.EuroBertConfig(**SMALL, **ROBERTA_IDS, mask_token_id=4),
+        "byte pair",
+    ),
+    "gte": (transformers.GteConfig(**SMALL), "sentencepiece"),
+    "jina_embeddings_v3": (transformers.JinaEmbeddingsV3Config(**SMALL), "sentencepiece"),
     "modernbert": (
         transformers.ModernBertConfig(**SMALL, **ROBERTA_IDS, cls_token_id=0, sep_token_id=2),
         "byte pair",
     ),
     "mpnet": (transformers.MPNetConfig(**SMALL, **ROBERTA_IDS), "wordpiece"),
+    "nomic_bert": (transformers.NomicBertConfig(**SMALL), "wordpiece"),
     "roberta": (transformers.RobertaConfig(**SMALL, **ROBERTA_IDS), "byte pair"),
     "xlm-roberta": (transformers.XLMRobertaConfig(**SMALL, **ROBERTA_IDS), "sentencepiece"),
 }
@@ -314,6 +321,42 @@ def test_tags(folders: dict[str, Path], kind: str) -> None:
     assert token_texts(word, transcript) == ["so", "LAUGHTER", "sad", "Laugh", "Out"]
     assert "[" in token_texts(literal, transcript)
     assert len(literal.frames) > len(word.frames)
+
+
+@pytest.mark.parametrize("kind", MODEL_OF_TOKENIZER)
+@pytest.mark.parametrize("prefix", ["so: ", "so:", "loud "])
+def test_a_prefix_is_read_but_not_stored(folders: dict[str, Path], kind: str, prefix: str) -> None:
+    transcript = "so [LAUGHTER] sad there"
+    representation = build(folders[kind], prefix=prefix)
+    (features,) = representation.extract([transcript])
+    ids = TOKENIZERS[kind](f"{prefix}so sad there").input_ids
+    prefix_ids = TOKENIZERS[kind](prefix.strip(), add_special_tokens=False).input_ids
+    states = reference_states(folders[kind], ids)[-1]
+    assert_equal_in_float16(features.frames, states[1 + len(prefix_ids) : -1])
+    assert "".join(token_texts(features, transcript)) == "sosadthere"
+    (with_special,) = build(folders[kind], prefix=prefix, special_tokens="keep").extract(
+        [transcript]
+    )
+    assert_equal_in_float16(with_special.frames, states)
+    assert with_special.characters is not None
+    assert (with_special.characters[: 1 + len(prefix_ids)] == 0).all()
+    (empty,) = representation.extract(["[LAUGHTER]"])
+    assert empty.characters is not None
+    assert empty.characters.tolist() == [[0, 0]]
+
+
+def test_a_prefix_is_in_every_chunk(tmp_path: Path) -> None:
+    folder = save_model(tmp_path, "bert", max_position_embeddings=12)
+    (features,) = build(folder, prefix="so: ").extract([" ".join(["there", "sad"] * 6)])
+    first, *prefix_ids, last = TOKENIZERS["wordpiece"]("so: ").input_ids
+    ids = TOKENIZERS["wordpiece"]("there sad " * 4, add_special_tokens=False).input_ids
+    assert features.chunks == 2
+    assert len(features.frames) == 12
+    states = reference_states(folder, [first, *prefix_ids, *ids, last])[-1]
+    assert_equal_in_float16(features.frames[:6], states[3:9])
+    assert_equal_in_float16(features.frames[6:], states[5:11])
+    with pytest.raises(CheckpointError, match="of which 13 are special or of the prefix"):
+        build(folder, prefix="so " * 11)
 
 
 def test_character_spans_of_a_tag_whose_lower_case_is_longer(folders: dict[str, Path]) -> None:

@@ -73,6 +73,7 @@ KEYS: dict[str, Row] = {
     "representations(TransformersTextSettings).special_tokens": representation(
         "bert", "keep", "special_tokens"
     ),
+    "representations(TransformersTextSettings).prefix": representation("bert", "query: ", "prefix"),
     "representations(ExternalSettings).kind": representation("external", "mfcc", "kind"),
     "representations(ExternalSettings).options": representation(
         "external", {"scale": 2.0}, "options"

@@ -186,7 +186,10 @@ class CodeRobertaSettings(PretrainedSettings):
 
 
 class TransformersAudioSettings(PretrainedSettings):
-    """wav2vec 2.0, HuBERT, WavLM, data2vec, XLS-R or Whisper's encoder, through transformers."""
+    """wav2vec 2.0 and related models, w2v-BERT 2.0 and encoders of speech recognisers.
+
+    They are computed through transformers.
+    """
 
     renamed: ClassVar[Mapping[str, str]] = {
         "stored_type": "storage_dtype",
@@ -206,7 +209,7 @@ class TransformersAudioSettings(PretrainedSettings):
 
     chunk_seconds: float = Field(default=60.0, ge=5.0, le=86_400.0)
     """Longer utterances are computed in overlapping chunks of this length, seconds, because the
-    memory of attention grows with its square. Whisper always has 30."""
+    memory of attention grows with its square. Whisper and Voxtral always have 30."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
 
@@ -232,6 +235,10 @@ class TransformersTextSettings(PretrainedSettings):
     special_tokens: Literal["drop", "keep"] = "drop"
     """Whether the special tokens ([CLS], [SEP]) are stored. An empty transcript is represented by
     the first of them."""
+
+    prefix: str = ""
+    """Text before each transcript that a model was trained with, such as "query: " (E5) or
+    "classification: " (nomic-embed-text). Its tokens are stored as special tokens are."""
 
     checkpoint_keys: ClassVar[tuple[str, ...]] = ("model",)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.representations import modality_of
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS, layer_weight_rows
 from emoscale.evaluation.trials import TRIALS, trial_rows
+from emoscale.representations.weights.emotion_corpora import emotion_training_notes
 from emoscale.runtime.errors import StoreError
 from emoscale.runtime.provenance import canonical_json
 from emoscale.tables.parquet import dataframe_of, read_table
@@ -174,7 +175,8 @@ def runs_schema(classes: list[str]) -> pa.Schema:
             schema_field(
                 "notes",
                 pa.string(),
-                "warnings of the protocol checks, and normalisation by speaker, one a line",
+                "warnings of the protocol checks, normalisation by speaker, and pre-trained "
+                "weights that were trained on the corpus, one per line",
             ),
             schema_field("settings", pa.string(), "model, training and search, canonical JSON"),
             schema_field("settings_sha256", pa.string(), "digest of the settings"),
@@ -245,6 +247,7 @@ def collect_runs(
     protocol: ProtocolSettings,
     classes: Sequence[str] = (),
     weights_notes: Mapping[str, str] = MappingProxyType({}),
+    corpora: Collection[str] = (),
 ) -> CollectedRuns:
     """Read the results of cells of a study into tables, in the order of `cells`.
 
@@ -267,6 +270,9 @@ def collect_runs(
     weights_notes : mapping of str to str
         What readers must know about pre-trained weights, by the name of the checkpoint; empty:
         nothing.
+    corpora : collection of str
+        Names of the study's corpora, by which pre-trained weights are noted that are known to be
+        trained on one of them.
 
     Returns
     -------
@@ -297,7 +303,10 @@ def collect_runs(
         classes = run.classes
         if run.settings.training.normalisation == "speaker":
             by_speaker[run.experiment] = None
-        for note in filter(None, (weights_notes.get(name) for name in _checkpoints_of(run))):
+        for note in [
+            *filter(None, (weights_notes.get(name) for name in _checkpoints_of(run))),
+            *emotion_training_notes(_weights_text(run), corpora),
+        ]:
             notes_of[f"{run.experiment}: {note}"] = None
         table = read_table(folder / PREDICTIONS, predictions_schema(classes))
         verify_run_file(folder / PREDICTIONS, run)
@@ -366,6 +375,14 @@ def _checkpoints_of(run: RunRecord) -> list[str]:
         for each in run.inputs
         for key in getattr(each.settings, "checkpoint_keys", ())
     ]
+
+
+def _weights_text(run: RunRecord) -> str:
+    """Return a text with the names of all pre-trained weights, also of external representations."""
+    return "\n".join(
+        f"{each.pretrained_weights}\n{canonical_json(getattr(each.settings, 'options', {}))}"
+        for each in run.inputs
+    )
 
 
 def _row(

@@ -159,7 +159,8 @@ def scores_schema(classes: list[str]) -> pa.Schema:
             schema_field(
                 "notes",
                 pa.string(),
-                "warnings of the protocol checks, and normalisation by speaker, one a line",
+                "warnings of the protocol checks, normalisation by speaker, and pre-trained "
+                "weights that were trained on the corpus, one per line",
             ),
         ]
     )

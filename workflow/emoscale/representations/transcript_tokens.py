@@ -15,13 +15,13 @@ _TAG = re.compile(r"\[[^\[\]]*\]")
 
 @dataclass(frozen=True)
 class TranscriptTokens:
-    """Token ids of a transcript, and of the special tokens that the model adds around them.
+    """Token ids of a transcript, and of the special tokens and the prefix around them.
 
-    If the transcript has no tokens, all special tokens are `leading`.
+    If the transcript has no tokens, all others are `leading`.
     """
 
     leading: list[int]
-    """Ids of the special tokens before the transcript."""
+    """Ids of the special tokens and of the prefix before the transcript."""
 
     ids: list[int]
     """Ids of the transcript's tokens."""
@@ -45,10 +45,15 @@ class TranscriptTokenizer:
         Tokenizer of transformers; its truncation and padding are switched off permanently.
     tags : {"remove", "keep", "word"}
         Treatment of tags in brackets (see `TransformersTextSettings`).
+    prefix : str
+        Text before each transcript.
     """
 
-    def __init__(self, tokenizer: Any, tags: Literal["remove", "keep", "word"]) -> None:
+    def __init__(
+        self, tokenizer: Any, tags: Literal["remove", "keep", "word"], prefix: str = ""
+    ) -> None:
         self._tags = tags
+        self._prefix = prefix
         self._backend = tokenizer.backend_tokenizer
         self._backend.no_truncation()
         self._backend.no_padding()
@@ -71,30 +76,36 @@ class TranscriptTokenizer:
         TranscriptTokens
             Token ids and character spans; no ids if only whitespace or removed tags are left.
         """
-        text, positions = _preprocess(transcript, self._tags)
-        if not text.strip():
-            text = ""  # byte-level tokenizers have tokens for whitespace
+        spoken, positions = _preprocess(transcript, self._tags)
+        if not spoken.strip():
+            spoken = ""  # byte-level tokenizers have tokens for whitespace
+        text = self._prefix + spoken
         encoding = self._backend.encode(text)
         # In sentencepiece vocabularies the names of special tokens are tokens like any other.
         while (masked := self._mask_special_names(text, encoding)) != text:
             text = masked
             encoding = self._backend.encode(text)
         special_mask = encoding.special_tokens_mask
-        regular = [index for index, special in enumerate(special_mask) if not special]
-        if not text or not regular:
-            special_ids = [
+        spans = [_strip_span(text, *span) for span in encoding.offsets]
+        start = len(self._prefix)
+        regular = [
+            index
+            for index, special in enumerate(special_mask)
+            if not special and (not self._prefix or spans[index][1] > start)
+        ]
+        if not spoken or not regular:
+            ids = [
                 token_id
                 for token_id, special in zip(encoding.ids, special_mask, strict=True)
-                if special
+                if special or self._prefix
             ]
-            return TranscriptTokens(special_ids, [], [], np.empty((0, 2), dtype=np.int32))
+            return TranscriptTokens(ids, [], [], np.empty((0, 2), dtype=np.int32))
         first, end = regular[0], regular[-1] + 1
-        spans = [_strip_span(text, *span) for span in encoding.offsets[first:end]]
         return TranscriptTokens(
             encoding.ids[:first],
             encoding.ids[first:end],
             encoding.ids[end:],
-            _transcript_spans(np.array(spans, dtype=np.int64), positions),
+            _transcript_spans(np.array(spans[first:end], dtype=np.int64) - start, positions),
         )
 
     def _mask_special_names(self, text: str, encoding: Any) -> str:
@@ -159,7 +170,7 @@ def _strip_span(text: str, first: int, end: int) -> tuple[int, int]:
 
 def _transcript_spans(spans: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int32]:
     """Convert spans ``[tokens, 2]`` of the preprocessed text to spans of the transcript."""
-    first, end = spans.T
+    first, end = np.maximum(spans, 0).T  # a token may begin within the prefix
     firsts = np.append(positions, positions[-1] + 1)[first]
     ends = np.where(first < end, positions[end - 1] + 1, firsts)
     return np.stack([firsts, ends], axis=1).astype(np.int32)

@@ -1,4 +1,4 @@
-"""wav2vec 2.0, HuBERT, WavLM, data2vec, XLS-R and Whisper through transformers."""
+"""wav2vec 2.0 and related models of waveforms through transformers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
-from emoscale.representations.audio_models import AudioModel, load_audio_model
+from emoscale.representations.audio_models import (
+    LOG_MEL_TYPES,
+    WHISPER_TYPES,
+    AudioModel,
+    load_audio_model,
+)
 from emoscale.representations.chunking import half_overlapping_chunks
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
+from emoscale.representations.log_mel_encoder import LogMelEncoder
 from emoscale.representations.wav2vec_model import GroupNorm
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.runtime.errors import AudioError
 
-BATCH_INVARIANT_TYPES = ("wav2vec2", "hubert", "wavlm")
-"""Model types whose features do not depend on padding, with masks. The positional convolutions of
-data2vec read beyond the end of an utterance, so its utterances are computed one by one."""
+BATCH_INVARIANT_TYPES = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat")
+"""Model types whose features do not depend on padding, with masks. Convolutions of data2vec and of
+the conformer read beyond the end of an utterance, so their utterances are computed one by one."""
 
 GPU_BATCH_SECONDS = 80.0
 """Audio per batch on a GPU, including padding."""
@@ -47,7 +52,7 @@ class TransformersAudio:
 
     def __init__(self, settings: TransformersAudioSettings, loaded: AudioModel) -> None:
         config = loaded.network.config
-        self._feature_extractor = loaded.feature_extractor
+        self._model = loaded
         self._network = loaded.network
         self._network.adapter = None  # it follows the hidden states
         self._model_type = str(config.model_type)
@@ -62,10 +67,10 @@ class TransformersAudio:
         self._device = torch.device("cpu")
         self._convolutions = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
         self._hop = int(np.prod(config.conv_stride))
-        self._max_frames = round(settings.chunk_seconds * SAMPLE_RATE) // self._hop
+        self._max_frames = round(settings.chunk_seconds * loaded.sample_rate) // self._hop
         self.layers = self._selection.stored_layers
         self.dimension: int = config.hidden_size
-        self.frame_rate: float | None = SAMPLE_RATE / self._hop
+        self.frame_rate: float | None = loaded.sample_rate / self._hop
         self.checkpoint_sha256 = loaded.sha256
 
     def to(self, device: str) -> None:
@@ -100,8 +105,8 @@ class TransformersAudio:
         AudioError
             If a waveform is shorter than one frame.
         """
-        frame_counts = [self._frame_count(waveform) for waveform in batch]
-        prepared = [self._prepare(waveform) for waveform in batch]
+        prepared = [self._prepare(self._model.resample(waveform)) for waveform in batch]
+        frame_counts = [self._frame_count(waveform) for waveform in prepared]
         if len(batch) > 1 and max(frame_counts) <= self._max_frames:
             states = self._hidden_states(prepared)
             return [
@@ -149,7 +154,9 @@ class TransformersAudio:
 
     def _prepare(self, waveform: Waveform) -> torch.Tensor:
         """Return ``[samples]``, normalised if the model was trained on normalised waveforms."""
-        prepared = self._feature_extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        prepared = self._model.feature_extractor(
+            waveform, sampling_rate=self._model.sample_rate, return_tensors="pt"
+        )
         values: torch.Tensor = prepared.input_values[0]
         return values
 
@@ -158,7 +165,7 @@ class TransformersAudio:
         frames = states.to(self._storage_dtype).cpu().numpy()
         return frames[0] if self._selection.single else frames
 
-    def _frame_count(self, waveform: Waveform) -> int:
+    def _frame_count(self, waveform: torch.Tensor) -> int:
         count = len(waveform)
         for kernel, stride in self._convolutions:
             count = (count - kernel) // stride + 1 if count >= kernel else 0
@@ -212,7 +219,7 @@ def _mask_group_norm(network: Any) -> _MaskedGroupNorm | None:
 
 def build_transformers_audio(
     settings: TransformersAudioSettings,
-) -> TransformersAudio | WhisperEncoder:
+) -> TransformersAudio | WhisperEncoder | LogMelEncoder:
     """Build the representation for a model's type.
 
     Parameters
@@ -222,7 +229,7 @@ def build_transformers_audio(
 
     Returns
     -------
-    TransformersAudio or WhisperEncoder
+    TransformersAudio, WhisperEncoder or LogMelEncoder
         The representation.
 
     Raises
@@ -231,6 +238,9 @@ def build_transformers_audio(
         If the model cannot be loaded or its type is not supported.
     """
     loaded = load_audio_model(settings.model)
-    if loaded.network.config.model_type == "whisper":
+    model_type = loaded.network.config.model_type
+    if model_type in LOG_MEL_TYPES:
+        return LogMelEncoder(settings, loaded)
+    if model_type in WHISPER_TYPES:
         return WhisperEncoder(settings, loaded)
     return TransformersAudio(settings, loaded)

@@ -25,6 +25,7 @@ def load_network(
     kind: str,
     unused_weights: tuple[str, ...],
     auto_class: Literal["AutoModel", "AutoModelForPreTraining"] = "AutoModel",
+    key_mapping: dict[str, str] | None = None,
 ) -> Any:
     """Load a network with all its weights.
 
@@ -46,6 +47,8 @@ def load_network(
     auto_class : str
         Class of transformers that loads the network: without or with the layers that only
         pre-training uses.
+    key_mapping : dict of str to str or None
+        Replacement of each pattern in the names of the file's weights, to load a part of a model.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def load_network(
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are listed in loading_info and refused below
             trust_remote_code=False,
+            key_mapping=key_mapping,
         )
     except pickle.UnpicklingError as error:
         raise CheckpointError(

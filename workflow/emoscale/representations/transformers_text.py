@@ -31,8 +31,12 @@ TEXT_MODEL_TYPES = (
     "deberta-v2",
     "distilbert",
     "electra",
+    "eurobert",
+    "gte",
+    "jina_embeddings_v3",
     "modernbert",
     "mpnet",
+    "nomic_bert",
     "roberta",
     "xlm-roberta",
 )
@@ -48,6 +52,8 @@ class TransformersText:
     Transcripts are computed one by one, so that none depends on its batch. A transcript with more
     tokens than the network's positions is computed in chunks that overlap by half, with the model's
     special tokens in each; every token is taken from the chunk whose centre is nearest.
+
+    The tokens of a prefix are treated like special tokens before the transcript.
 
     The name of a special token in a transcript (`[MASK]`, `</s>`) is read as text, never as the
     special token.
@@ -74,8 +80,8 @@ class TransformersText:
             name, config, getattr(torch, settings.precision), "a text", _POOLER_WEIGHTS
         )
         self._device = torch.device("cpu")
-        self._tokenizer = TranscriptTokenizer(tokenizer, settings.tags)
-        self._max_tokens = _max_tokens(name, self._network, tokenizer)
+        self._tokenizer = TranscriptTokenizer(tokenizer, settings.tags, settings.prefix)
+        self._max_tokens = _max_tokens(name, self._network, tokenizer, self._tokenizer)
         _check_vocabulary(name, self._network, tokenizer)
         self._keep_special = settings.special_tokens == "keep"
         self._selection = select_layers(settings.layer, config.num_hidden_layers, name)
@@ -227,20 +233,23 @@ def _load_tokenizer(name: str, folder: Path, transformers: Any) -> Any:
     return tokenizer
 
 
-def _max_tokens(name: str, network: Any, tokenizer: Any) -> int:
-    """Return the maximum number of tokens per input, without special tokens."""
+def _max_tokens(
+    name: str, network: Any, tokenizer: Any, transcript_tokenizer: TranscriptTokenizer
+) -> int:
+    """Return the maximum number of tokens per input, without special tokens and prefix."""
     positions = int(network.config.max_position_embeddings)
     for module_name, module in network.named_modules():
         if module_name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
             # RoBERTa's first position comes after that of padding.
             unused = 0 if module.padding_idx is None else module.padding_idx + 1
             positions = module.num_embeddings - unused
-    special = int(tokenizer.num_special_tokens_to_add())
+    special = len(transcript_tokenizer.tokenize("").leading)
     max_tokens = min(positions, int(tokenizer.model_max_length)) - special
     if max_tokens < 1:
         raise CheckpointError(
-            f"{name} reads at most {max_tokens + special} tokens, of which {special} are special, "
-            "so no token of a text fits; correct model_max_length in its tokenizer_config.json"
+            f"{name} reads at most {max_tokens + special} tokens, of which {special} are special "
+            "or of the prefix, so no token of a text fits; shorten the prefix, or correct "
+            "model_max_length in its tokenizer_config.json"
         )
     return max_tokens
 

@@ -1,4 +1,4 @@
-"""Whisper's encoder through transformers."""
+"""Encoders of 30 seconds through transformers: those of Whisper and Voxtral."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 
-from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.contract import UtteranceFeatures, Waveform
@@ -18,7 +17,7 @@ GPU_BATCH_CHUNKS = 16
 
 
 class WhisperEncoder:
-    """Hidden states of Whisper's encoder [1]_.
+    """Hidden states of the encoder of Whisper [1]_ or Voxtral [2]_.
 
     The input always has 30 seconds: shorter ones are padded with silence by the model's feature
     extractor, and frames of the padding are dropped. Longer utterances are computed in chunks of 30
@@ -34,6 +33,7 @@ class WhisperEncoder:
     References
     ----------
     .. [1] Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023.
+    .. [2] Liu et al., "Voxtral", 2025.
     """
 
     modality: Literal["audio", "text"] = "audio"
@@ -42,7 +42,7 @@ class WhisperEncoder:
 
     def __init__(self, settings: TransformersAudioSettings, loaded: AudioModel) -> None:
         config = loaded.network.config
-        self._feature_extractor = loaded.feature_extractor
+        self._model = loaded
         self._network = loaded.network
         self._selection = select_layers(settings.layer, config.encoder_layers, settings.model)
         self._network.layers = self._network.layers[: max(1, self._selection.indices[-1])]
@@ -57,7 +57,7 @@ class WhisperEncoder:
         self._hop = self._chunk_samples // int(config.max_source_positions)
         self.layers = self._selection.stored_layers
         self.dimension: int = config.d_model
-        self.frame_rate: float | None = SAMPLE_RATE / self._hop
+        self.frame_rate: float | None = loaded.sample_rate / self._hop
         self.checkpoint_sha256 = loaded.sha256
 
     def to(self, device: str) -> None:
@@ -89,9 +89,10 @@ class WhisperEncoder:
             ``[frames, dimension]`` or ``[layers, frames, dimension]`` of each waveform, one frame
             per 20 ms, rounded up.
         """
+        waveforms = [self._model.resample(waveform) for waveform in batch]
         chunks = [
             waveform[start : start + self._chunk_samples]
-            for waveform in batch
+            for waveform in waveforms
             for start in range(0, len(waveform), self._chunk_samples)
         ]
         states = [
@@ -100,7 +101,7 @@ class WhisperEncoder:
             for frames in self._hidden_states(chunks[first : first + self._batch_chunks])
         ]
         results = []
-        for waveform in batch:
+        for waveform in waveforms:
             count = -(-len(waveform) // self._chunk_samples)
             utterance_states, states = states[:count], states[count:]
             frames = torch.cat(utterance_states, dim=1).numpy()
@@ -111,8 +112,8 @@ class WhisperEncoder:
 
     def _hidden_states(self, chunks: Sequence[Waveform]) -> list[torch.Tensor]:
         """Return ``[layers, frames, dimension]`` of each chunk of at most 30 seconds."""
-        prepared = self._feature_extractor(
-            list(chunks), sampling_rate=SAMPLE_RATE, return_tensors="pt"
+        prepared = self._model.feature_extractor(
+            list(chunks), sampling_rate=self._model.sample_rate, return_tensors="pt"
         )
         inputs = prepared.input_features.to(self._device, self._precision)
         output = self._network(inputs, output_hidden_states=True)
