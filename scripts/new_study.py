@@ -16,7 +16,7 @@ import click
 import jinja2
 import yaml
 
-from emoscale.config.corpus import CsvCorpus, ReleaseCorpus
+from emoscale.config.corpus import AudformatCorpus, CsvCorpus, ReleaseCorpus
 from emoscale.corpus.files import audio_files
 from emoscale.corpus.folder_metadata import (
     Candidate,
@@ -26,13 +26,14 @@ from emoscale.corpus.folder_metadata import (
     speaker_candidates,
     transcript_candidate,
 )
+from emoscale.corpus.metadata_rows import REQUIRED_COLUMNS
 from emoscale.corpus.readers import CorpusManifest, corpus_name, read_corpus
 from emoscale.corpus.recognition import Match, matching_releases
 from emoscale.protocol.proposal import Proposal, propose
 from emoscale.runtime.command import report_user_errors
 from emoscale.runtime.errors import UserError
 
-Corpus = ReleaseCorpus | CsvCorpus
+Corpus = ReleaseCorpus | CsvCorpus | AudformatCorpus
 
 TEMPLATE = """\
 # Emotion in {{ name }}: {{ utterances }} utterances of {{ speakers }} speakers.
@@ -107,25 +108,39 @@ def main(folder: Path, name: str | None, label: str | None, output: Path | None,
     output = output or Path("config") / f"{study}.yaml"
     if output.exists():
         raise UserError(f"{output} exists; name another file with --output, or remove it")
-    matches = matching_releases(folder)
     notes: list[str] = []
-    corpus: Corpus
-    copy = next((each for each in matches if each.is_copy), None)
-    if copy is not None:
-        corpus = _release_settings(copy, label, yes)
-        notes.append(f"recognised as a copy of {copy.release.name}")
-    else:
-        for each in matches:
-            click.echo(_difference(each))
-        corpus = _csv_settings(folder, output.with_suffix(".csv"), yes, notes)
+    corpus = _settings(folder, label, output.with_suffix(".csv"), yes, notes)
     manifest = read_corpus(corpus)
-    proposal = propose(manifest.utterances, emotion_class if copy is None else _class_in_release)
+    is_release = isinstance(corpus, ReleaseCorpus)
+    proposal = propose(manifest.utterances, _class_in_release if is_release else emotion_class)
     notes += _doubts(manifest)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(_configuration(study, output, corpus, manifest, proposal, notes))
     _print_summary(corpus, manifest, proposal, notes)
     click.echo(f"\nwritten: {output}. Look through it, then run\n")
     click.echo(f"  .venv/bin/snakemake --cores 2 --configfile {output}")
+
+
+def _settings(folder: Path, label: str | None, table: Path, yes: bool, notes: list[str]) -> Corpus:
+    """Return settings of the corpus in a folder; add what they are based on to the notes."""
+    root = str(folder.resolve())
+    if (folder / "db.yaml").is_file():
+        notes.append("described by db.yaml, in audformat")
+        return AudformatCorpus(reader="audformat", root=root)
+    matches = matching_releases(folder)
+    copy = next((each for each in matches if each.is_copy), None)
+    if copy is not None:
+        notes.append(f"recognised as a copy of {copy.release.name}")
+        return _release_settings(copy, label, yes)
+    for each in matches:
+        click.echo(_difference(each))
+    own_table = folder / "utterances.csv"
+    if own_table.is_file():
+        with open(own_table, encoding="utf-8-sig", newline="") as stream:
+            if {*REQUIRED_COLUMNS} <= {*next(csv.reader(stream), [])}:
+                notes.append("described by its table utterances.csv")
+                return CsvCorpus(reader="csv", root=root)
+    return _csv_settings(folder, table, yes, notes)
 
 
 def _release_settings(match: Match, label: str | None, yes: bool) -> ReleaseCorpus:
@@ -155,10 +170,12 @@ def _difference(match: Match) -> str:
 
 def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> CsvCorpus:
     """Return settings of an unknown folder; write its table beside the configuration."""
-    if (folder / "utterances.csv").is_file():
-        notes.append("described by its table utterances.csv")
-        return CsvCorpus(reader="csv", root=str(folder.resolve()))
     files = list(audio_files(folder, CorpusManifest("csv")))
+    if not files and any(folder.rglob("*.parquet")):
+        raise UserError(
+            f"{folder} holds Parquet files; unpack them first: "
+            f".venv/bin/python scripts/unpack_parquet.py {folder}"
+        )
     if not files:
         raise UserError(f"{folder} has no recording; name a folder of WAV, FLAC or other audio")
     listed = candidates(folder, files)

@@ -72,6 +72,29 @@ def test_what_is_in_doubt_is_asked(foreign: Path, monkeypatch: pytest.MonkeyPatc
         assert {row["speaker"] for row in csv.DictReader(table)} == {"a", "b", "c"}
 
 
+def test_tables_of_the_folder_are_used(foreign: Path) -> None:
+    files = sorted(str(path.relative_to(foreign)) for path in foreign.rglob("*.wav"))
+    rows = [f"{name},{name[:4]},{'angry' if 'Wut' in name else 'sad'}" for name in files]
+    table = foreign / "utterances.csv"
+    table.write_text("\n".join(["file,speaker,emotion", *rows, ""]))
+    ran, output = new_study(foreign, "--yes")
+    assert "described by its table utterances.csv" in ran.stdout
+    assert written(output).labels.classes == {"anger": ["angry"], "sadness": ["sad"]}
+    output.unlink()
+    table.write_text("\n".join(["path,who,mood", *rows, ""]))
+    ran, output = new_study(foreign, "--yes")
+    assert "emotion: column mood of utterances.csv" in ran.stdout
+    assert written(output).labels.classes == {"anger": ["angry"], "sadness": ["sad"]}
+
+
+def test_parquet_files_are_unpacked_first(tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    (folder / "train-00000.parquet").touch()
+    ran, _ = new_study(folder, "--yes")
+    assert f"scripts/unpack_parquet.py {folder}" in ran.stderr
+
+
 def test_an_existing_configuration_is_not_replaced(foreign: Path) -> None:
     _, output = new_study(foreign, "--yes")
     before = output.read_bytes()
