@@ -127,7 +127,7 @@ def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
             {"fold_unit": "corpus", "folds": 2},
             "the study has one corpus only; name several",
         ),
-        ("protocol.test_units", ["03"], "test_units needs fold_unit: session or corpus"),
+        ("protocol.test_units", ["03"], "test_units needs fold_unit: session, corpus or of"),
         (
             "protocol",
             {"fold_unit": "session", "folds": 2, "test_units": ["a", "b", "a"]},
@@ -143,7 +143,7 @@ def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
         ("protocol.allow_shared_speakers", True, "allow_shared_speakers has an effect only"),
         ("protocol.ignore_unmatched", True, "ignore_unmatched has an effect only"),
         ("protocol.development", "file", "file needs fold_unit: file"),
-        ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file' or"),
+        ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file', 'official' or"),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
         ("evidence.reference", "best", "evidence.reference is best, which is not listed under"),

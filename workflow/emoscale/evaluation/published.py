@@ -263,7 +263,7 @@ def _differences(
 
 def _speaker_difference(publication: Publication, protocol: Mapping[str, Any]) -> Iterable[str]:
     """Yield the test speakers that are also in training, unless there are none in both."""
-    may_share = protocol.get("allow_shared_speakers")
+    may_share = protocol.get("allow_shared_speakers") or protocol.get("fold_unit") == "official"
     ours = "see its notes" if may_share else "none"
     if (publication.shared_speakers, ours) != ("none", "none"):
         yield (
@@ -276,6 +276,8 @@ def _folds(protocol: Mapping[str, Any]) -> str:
     unit, folds = protocol.get("fold_unit"), protocol.get("folds")
     if (unit, folds) == ("session", 5):
         return "one fold per session, five folds"
+    if unit == "official":
+        return "the official split"
     return f"{folds} folds by {str(unit).replace('_', ' ')}"
 
 
@@ -286,6 +288,7 @@ def _development(protocol: Mapping[str, Any]) -> str:
         "unit": f"one whole {unit}",
         "random": f"a random {100 * protocol.get('development_fraction', 0):.3g} % of the training "
         f"{unit}s",
+        "official": "the official development set",
         "none": "none",
     }
     return descriptions.get(str(kind), str(kind).replace("_", " "))
