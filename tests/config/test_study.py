@@ -143,7 +143,11 @@ def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
         ("protocol.allow_shared_speakers", True, "allow_shared_speakers has an effect only"),
         ("protocol.ignore_unmatched", True, "ignore_unmatched has an effect only"),
         ("protocol.development", "file", "file needs fold_unit: file"),
-        ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file', 'official' or"),
+        (
+            "protocol.development",
+            "sessions",
+            "'unit', 'session', 'speakers', 'random', 'file', 'official' or",
+        ),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
         ("evidence.reference", "best", "evidence.reference is best, which is not listed under"),
