@@ -78,6 +78,17 @@ def test_shared_speakers_are_reported_with_every_score() -> None:
     ) in warnings
 
 
+@pytest.mark.parametrize("name", ["unknown 0023", "a:Unknown"])
+def test_unknown_speakers_are_reported_with_every_score(name: str) -> None:
+    speaker = pl.when(pl.col("speaker") == PEOPLE[0]).then(pl.lit(name)).otherwise("speaker")
+    table = PODCAST.with_columns(speaker=speaker)
+    report = check_folds(table, folds_of(table, protocol(2)), ["all"], protocol(2))
+    assert (
+        "up to 12 training and development utterances of a fold have an unknown speaker, who may "
+        "also be tested"
+    ) in protocol_warnings(report)
+
+
 @pytest.mark.parametrize("development", ["speakers", "random", "none"])
 def test_without_a_dev_split_another_development_set(development: str) -> None:
     table = with_splits(*["train"] * 6, "test", "test")

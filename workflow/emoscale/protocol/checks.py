@@ -26,6 +26,8 @@ from emoscale.protocol.unassigned import (
 from emoscale.runtime.errors import ProtocolError
 
 _NO_STYLE = "no style"
+_UNKNOWN_SPEAKER = pl.col("speaker").str.contains(r"(?i)^([^:]+:)?unknown")
+"""Expression: the corpus does not name the speaker, whom its reader names unknown…."""
 
 
 def check_fold(
@@ -132,6 +134,7 @@ def check_folds(
             "speakers": {role: _speakers(fold, role) for role in roles},
             "repeated_text": _repeated_text(fold, utterances),
             "left_out": count_unassigned(name, fold, utterances, settings),
+            "unknown_speakers": len(fold.filter(_UNKNOWN_SPEAKER, pl.col("role") != "test")),
             "tested_speakers_known": _shared_speakers(fold, ["test"], ["train", "dev"]),
         }
     _check_each_tested_once(folds, utterances, settings)
@@ -188,6 +191,12 @@ def protocol_warnings(report: dict[str, Any]) -> list[str]:
             "are also in training or development, as "
             f"{'the official split' if report['official_tests'] else 'the fold file'} assigns "
             "them: the scores are not speaker-independent"
+        )
+    unknown = max(fold["unknown_speakers"] for fold in report["folds"].values())
+    if unknown:
+        warnings.append(
+            f"up to {unknown:,} training and development utterances of a fold have an unknown "
+            "speaker, who may also be tested"
         )
     for style in sorted({s for fold in report["folds"].values() for s in fold["repeated_text"]}):
         fractions = [
