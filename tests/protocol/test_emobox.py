@@ -41,7 +41,7 @@ def corpus_of(*files: str) -> pl.DataFrame:
     keys = [file.rpartition(".")[0].replace("/", "_") for file in files]
     return pl.DataFrame(
         {"utterance": keys, "audio": files, "speaker": keys, "emotion": "neutral"},
-    )
+    ).with_columns(split=pl.lit(None, pl.String))
 
 
 def test_folds_with_all_lists(tmp_path: Path) -> None:
@@ -72,6 +72,25 @@ def test_training_data_are_all_others_where_they_are_not_listed(tmp_path: Path) 
     folds = import_folds(tmp_path, TABLE)
     roles = dict(folds.table["role"].value_counts().iter_rows())
     assert roles == {"test": 12, "train": len(TABLE) - 12}
+    assert describe_folds(folds, TABLE)[0].startswith(
+        "fold 1: 12 test, 100 train (all others: EmoBox lists none); 1 of 1 test speakers"
+    )
+
+
+def test_training_data_are_not_of_other_official_splits(tmp_path: Path) -> None:
+    """EmoBox lists MSP-Podcast's development and first test split only; the corpus has more."""
+    splits = {"1": "train", "2": "dev", "3": "test1", "4": "test2"}
+    corpus = corpus_of(*(f"{name}.wav" for name in splits)).with_columns(
+        split=pl.Series([*splits.values()])
+    )
+    write_list(tmp_path, "valid_fold_1", ["2.wav"])
+    write_list(tmp_path, "test_fold_1", ["3.wav"])
+    table = import_folds(tmp_path, corpus).table
+    assert {*table.select("utterance", "role").iter_rows()} == {
+        ("1", "train"),
+        ("2", "dev"),
+        ("3", "test"),
+    }
 
 
 def test_shared_speakers_are_said_when_imported_and_beside_the_scores(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def import_folds(folder: Path, recordings: pl.DataFrame) -> ImportedFolds:
 
     A recording is matched by its name without suffix, which is the name of a file or a key of the
     corpus; of several files with this name, the one in the same folders is taken. In a fold without
-    a list of the training data, all other recordings are training data.
+    a list of the training data, all other recordings are training data; if the fold has a list of
+    development data, those in other official splits than train are not.
 
     Parameters
     ----------
@@ -75,10 +76,15 @@ def import_folds(folder: Path, recordings: pl.DataFrame) -> ImportedFolds:
     ):
         folds.append(fold)
         if "train" not in listed.filter(fold=name)["role"]:
-            others = recordings.select("utterance").join(fold, on="utterance", how="anti")
+            others = recordings.join(fold, on="utterance", how="anti")
+            if "dev" in fold["role"]:  # MSP-Podcast's official split, which has more test splits
+                others = others.filter(pl.col("split").fill_null("train") == "train")
             folds.append(
-                others.with_columns(
-                    fold=pl.lit(name), role=pl.lit("train"), emotion=pl.lit(None, pl.String)
+                others.select(
+                    "utterance",
+                    fold=pl.lit(name),
+                    role=pl.lit("train"),
+                    emotion=pl.lit(None, pl.String),
                 )
             )
     return ImportedFolds(pl.concat(folds), [wav for wav, key in key_of.items() if key is None])
@@ -109,9 +115,10 @@ def describe_folds(folds: ImportedFolds, recordings: pl.DataFrame) -> list[str]:
         tested = {*fold.filter(role="test")["speaker"]}
         known = tested & {*fold.filter(pl.col("role") != "test")["speaker"]}
         unlisted = len(recordings) - len(fold)
+        others = " (all others: EmoBox lists none)" if fold["emotion"].null_count() else ""
         sharing, incomplete = sharing or bool(known), incomplete or unlisted > 0
         lines.append(
-            f"fold {name}: {counts}; {len(known)} of {len(tested)} test speakers are also in "
+            f"fold {name}: {counts}{others}; {len(known)} of {len(tested)} test speakers are also in "
             "training or development"
             + (f"; {unlisted:,} recordings are not listed" if unlisted else "")
         )
