@@ -118,8 +118,8 @@ def describe_folds(folds: ImportedFolds, recordings: pl.DataFrame) -> list[str]:
         others = " (all others: EmoBox lists none)" if fold["emotion"].null_count() else ""
         sharing, incomplete = sharing or bool(known), incomplete or unlisted > 0
         lines.append(
-            f"fold {name}: {counts}{others}; {len(known)} of {len(tested)} test speakers are also in "
-            "training or development"
+            f"fold {name}: {counts}{others}; {len(known)} of {len(tested)} test speakers are also "
+            "in training or development"
             + (f"; {unlisted:,} recordings are not listed" if unlisted else "")
         )
     differing = _differing_labels(folds.table, recordings)
