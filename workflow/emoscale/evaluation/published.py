@@ -264,7 +264,7 @@ def _differences(
 def _speaker_difference(publication: Publication, protocol: Mapping[str, Any]) -> Iterable[str]:
     """Yield the test speakers that are also in training, unless there are none in both."""
     may_share = protocol.get("allow_shared_speakers") or protocol.get("fold_unit") == "official"
-    ours = "see its notes" if may_share else "none"
+    ours = "as its notes say" if may_share else "none"
     if (publication.shared_speakers, ours) != ("none", "none"):
         yield (
             f"test speakers that are also in training or development: published "

@@ -53,7 +53,7 @@ def _emobox(
             system,
             "frozen representation",
             "wa",
-            value / 100,
+            round(value / 100, 4),
             EMOBOX_HEAD,
             None,
             ANY_LAYER,
