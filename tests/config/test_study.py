@@ -445,10 +445,11 @@ def test_the_examples_of_the_documentation_are_valid(project: Path) -> None:
     pages = ("explanation/protocol.md", "how-to/cross-corpus.md")
     text = "".join((project / "docs" / page).read_text() for page in pages)
     examples = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
-    file, corpora = (parse_study({**BASE, **example}).protocol for example in examples)
+    file, official, corpora = (parse_study({**BASE, **each}).protocol for each in examples)
     assert (file.fold_file, file.development) == ("folds.csv", "file")
+    assert (official.fold_unit, official.folds) == ("official", 2)
     assert corpora.fold_unit == "corpus_pairs"
-    assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
+    assert examples[2]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
 
 
 @pytest.mark.parametrize("section", ["representations", "experiments"])
