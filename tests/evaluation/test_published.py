@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 import yaml
 
 from emoscale.config import parse_study
+from emoscale.config.corpus import RELEASES
 from emoscale.config.evidence import StudyEvidence
+from emoscale.corpus.readers import READERS
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_curves, published_table
 from emoscale.evaluation.published_benchmarks import BENCHMARK_RESULTS
 from emoscale.evaluation.published_results import PUBLISHED_RESULTS
@@ -113,6 +116,15 @@ def test_results_with_other_labels_are_not_comparable(evidence: StudyEvidence) -
         reason = "published with acted labels, and this study's are voice; test speakers"
         assert table["differences"].str.starts_with(reason).all() is not comparable
         assert table["differences"].str.contains("91 of 91, this study none").all()
+
+
+def test_published_corpora_have_a_reader() -> None:
+    releases = [import_module(READERS[name]).RELEASE for name in RELEASES]
+    labels_of = {release.name: release.labels for release in releases}
+    for result in BENCHMARK_RESULTS:
+        publication = result.publication
+        labels = labels_of[publication.corpus]
+        assert publication.label in (labels or [""])
 
 
 def test_published_values_are_fractions_with_a_source() -> None:

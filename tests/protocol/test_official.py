@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from emoscale.config.corpus import ReleaseCorpus
 from emoscale.config.protocol import ProtocolSettings
+from emoscale.corpus.readers import read_corpus
 from emoscale.protocol.checks import check_folds, protocol_warnings
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime.errors import ProtocolError
+from tests.corpus.releases.trees import write_esd
+from tests.corpus.releases.trees_with_tables import write_msp_podcast
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora
 
 CORPUS = several_corpora().filter(pl.col("corpus") == "a").sort("utterance")
@@ -78,6 +83,43 @@ def test_shared_speakers_are_reported_with_every_score() -> None:
     ) in warnings
 
 
+def read_release(reader: str, root: Path, *classes: str) -> pl.DataFrame:
+    """Return the utterances of a published corpus; every sentence is another recording."""
+    manifest = read_corpus(ReleaseCorpus(reader=reader, root=str(root)))
+    rows = [
+        {
+            **{name: getattr(each, name) for name in ("utterance", "speaker", "sex", "split")},
+            **{"audio": each.audio, "audio_sha256": each.audio, "corpus": reader},
+            "label": each.emotion if each.emotion in classes else None,
+        }
+        for each in manifest.utterances
+    ]
+    other_columns = [name for name in CORPUS.columns if name not in rows[0]]
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    return table.with_columns(
+        pl.lit(None, CORPUS.schema[name]).alias(name) for name in other_columns
+    ).with_columns(emotion=pl.col("label").fill_null("other"), seconds=pl.lit(1.0))
+
+
+def test_msp_podcast_has_two_test_splits_with_labels(tmp_path: Path) -> None:
+    write_msp_podcast(tmp_path)
+    table = read_release("msp_podcast", tmp_path, "anger", "neutral")
+    assert set(table["split"]) == {"train", "dev", "test1", "test2", "test3"}
+    folds = folds_of(table, protocol(2))
+    warnings = protocol_warnings(check_folds(table, folds, ["all"], protocol(2)))
+    assert warnings == ["official split: fold1 tests test1, fold2 tests test2"]
+
+
+def test_esd_tests_the_speakers_that_it_trains_on(tmp_path: Path) -> None:
+    write_esd(tmp_path, every=13)
+    table = read_release("esd", tmp_path, "anger", "neutral")
+    folds = folds_of(table, protocol(1))
+    report = check_folds(table, folds, ["all"], protocol(1))
+    shared = report["folds"]["fold1"]["tested_speakers_known"]
+    assert shared == report["folds"]["fold1"]["speakers"]["test"]
+    assert any("the official split assigns them" in each for each in protocol_warnings(report))
+
+
 @pytest.mark.parametrize("name", ["unknown 0023", "a:Unknown"])
 def test_unknown_speakers_are_reported_with_every_score(name: str) -> None:
     speaker = pl.when(pl.col("speaker") == PEOPLE[0]).then(pl.lit(name)).otherwise("speaker")
@@ -106,6 +148,11 @@ def test_without_a_dev_split_another_development_set(development: str) -> None:
             with_splits(None, *["train"] * 5, "dev", "test"),
             {"folds": 1},
             r"12 of 96 utterances .* \(the first: a:s1F1_00\); use another protocol.fold_unit, or",
+        ),
+        (
+            with_splits(*["train"] * 7, "dev"),
+            {"folds": 1},
+            r"no official test split has utterances",
         ),
         (PODCAST, {"folds": 1}, r"folds is 1, .* test splits: .* test1, test2; set it to 2, or"),
         (PODCAST, {"folds": 2, "development": "speakers"}, r"has a dev split; set it to official"),

@@ -41,7 +41,12 @@ def tested_splits(labelled: pl.DataFrame, settings: ProtocolSettings) -> list[st
             "to labels.exclude"
         )
     names = sorted(labelled.filter(IS_TEST_SPLIT)["split"].unique(), key=lambda x: (len(x), x))
-    listed = f"those with utterances of the study's classes are {', '.join(names) or 'none'}"
+    if not names:
+        raise ProtocolError(
+            "no official test split has utterances of the study's classes; use another "
+            "protocol.fold_unit"
+        )
+    listed = f"those with utterances of the study's classes are {', '.join(names)}"
     for name in settings.test_units or ():
         if name not in names:
             raise ProtocolError(
