@@ -69,10 +69,10 @@ def test_a_submission_has_the_letters_of_msp_podcast(tmp_path: Path) -> None:
 
 
 def test_a_submission_needs_a_file_and_the_classes_of_msp_podcast(small_study: SmallStudy) -> None:
-    files = [small_study.run_folder("pooled"), small_study.test_recordings()[0], "--challenge"]
-    result = run_program("predict.py", *files)
+    model, recording = small_study.run_folder("pooled"), small_study.test_recordings()[0]
+    result = run_program("predict.py", model, recording, "--challenge")
     assert "--challenge writes a CSV file: name it with --output" in result.stderr
-    result = run_program("predict.py", *files, "--output", "test3.csv")
+    result = run_program("predict.py", model, recording, "--challenge", "--output", "test3.csv")
     assert "is none of MSP-Podcast (anger, angry, contempt, " in result.stderr
 
 

@@ -118,9 +118,11 @@ def _classes(
 def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
     test_splits = labelled.filter(IS_TEST_SPLIT)["split"].n_unique()
     if test_splits and not _shares_speakers(labelled):
-        development = "official" if "dev" in labelled["split"] else "random"
         return ProtocolSettings(
-            fold_unit="official", folds=test_splits, development=development, repeats=repeats
+            fold_unit="official",
+            folds=test_splits,
+            development="official" if "dev" in labelled["split"] else "random",
+            repeats=repeats,
         )
     sessions = labelled["session"].n_unique()
     if not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
