@@ -93,6 +93,7 @@ _NO_EMOTIONS = frozenset({"other", "no agreement", "hidden", "oth", "xxx"})
 _PROTOCOL_NOTES = {
     "session": "each fold tests one recording session",
     "speakers": "each fold tests speakers that are not in training",
+    "official": "each fold tests an official test split, whose speakers are not in training",
 }
 
 

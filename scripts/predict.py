@@ -19,7 +19,12 @@ from emoscale.prediction.features import FeatureExtractor, locate_checkpoints
 from emoscale.prediction.predictions import predict
 from emoscale.prediction.recordings import SkippedRecording, find_recordings, read_list
 from emoscale.prediction.speakers import speakers_for
-from emoscale.prediction.tables import check_format, write_predictions
+from emoscale.prediction.tables import (
+    check_format,
+    check_submission,
+    write_predictions,
+    write_submission,
+)
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.command import computing_options, report_user_errors
 from emoscale.runtime.devices import choose_device
@@ -72,6 +77,11 @@ from emoscale.training.saved_run import read_run
     help="File to write: .csv, .json or .parquet.  [default: a table on the terminal]",
 )
 @click.option(
+    "--challenge",
+    is_flag=True,
+    help="Write only the columns FileName and EmoClass, as the MSP-Podcast challenges ask for.",
+)
+@click.option(
     "--weights",
     multiple=True,
     metavar="NAME=PATH",
@@ -103,6 +113,7 @@ def main(
     one_speaker: bool,
     segment_seconds: float,
     output: Path | None,
+    challenge: bool,
     weights: tuple[str, ...],
     cache: Path | None,
     download: bool,
@@ -116,6 +127,8 @@ def main(
     if output is not None:
         check_format(output)
     run = read_run(model)
+    if challenge:
+        check_submission(run.classes, output)
     repeats = run.repeats if repeat is None else [run.repeat(repeat)]
     if not files and list_file is None:
         raise CorpusError("no recordings; name files or folders, or a text file with --list")
@@ -161,7 +174,10 @@ def main(
     if output is None:
         _print_table(table, run.classes)
     else:
-        write_predictions(table, run.classes, output)
+        if challenge:
+            write_submission(table, output)
+        else:
+            write_predictions(table, run.classes, output)
         click.echo(f"predictions: {output}")
     if skipped:
         click.echo(f"{len(skipped)} skipped, see above", err=True)

@@ -127,7 +127,7 @@ def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
             {"fold_unit": "corpus", "folds": 2},
             "the study has one corpus only; name several",
         ),
-        ("protocol.test_units", ["03"], "test_units needs fold_unit: session or corpus"),
+        ("protocol.test_units", ["03"], "test_units needs fold_unit: session, corpus or of"),
         (
             "protocol",
             {"fold_unit": "session", "folds": 2, "test_units": ["a", "b", "a"]},
@@ -143,7 +143,11 @@ def test_prediction_settings_hold_the_checkpoints_of_the_model() -> None:
         ("protocol.allow_shared_speakers", True, "allow_shared_speakers has an effect only"),
         ("protocol.ignore_unmatched", True, "ignore_unmatched has an effect only"),
         ("protocol.development", "file", "file needs fold_unit: file"),
-        ("protocol.development", "sessions", "'unit', 'session', 'speakers', 'random', 'file' or"),
+        (
+            "protocol.development",
+            "sessions",
+            "'unit', 'session', 'speakers', 'random', 'file', 'official' or",
+        ),
         ("sizes", [0], "training size 0 is not understood"),
         ("sizes", ["many"], "training size 'many' is not understood"),
         ("evidence.reference", "best", "evidence.reference is best, which is not listed under"),
@@ -441,10 +445,11 @@ def test_the_examples_of_the_documentation_are_valid(project: Path) -> None:
     pages = ("explanation/protocol.md", "how-to/cross-corpus.md")
     text = "".join((project / "docs" / page).read_text() for page in pages)
     examples = [yaml.safe_load(block.split("```")[0]) for block in text.split("```yaml\n")[1:]]
-    file, corpora = (parse_study({**BASE, **example}).protocol for example in examples)
+    file, official, corpora = (parse_study({**BASE, **each}).protocol for each in examples)
     assert (file.fold_file, file.development) == ("folds.csv", "file")
+    assert (official.fold_unit, official.folds) == ("official", 2)
     assert corpora.fold_unit == "corpus_pairs"
-    assert examples[1]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
+    assert examples[2]["labels"]["classes"]["happiness"][-1] == "emodb:happiness"
 
 
 @pytest.mark.parametrize("section", ["representations", "experiments"])

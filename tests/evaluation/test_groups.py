@@ -56,6 +56,20 @@ def groups(name: str, snr_db: pl.DataFrame | None = None) -> dict[tuple[str, str
     return {(fold, key): group for fold, key, group in rows}
 
 
+def test_official_test_splits_are_groups() -> None:
+    """They are a slice where only test splits are tested: other folds ignore the official split."""
+    splits = {"fold1": ["test1", "test1"], "fold2": ["test2", "test2"]}
+    table = UTTERANCE_TABLE.with_columns(split=pl.Series(["test1", "test1", "test2", "test2"]))
+    for tested, expected in ((table, splits), (UTTERANCE_TABLE, {})):
+        slices = group_test_utterances(FOLDS, tested, CLASS_OF).filter(slice="split")
+        assert {
+            fold: group["group"].to_list()
+            for (fold,), group in slices.group_by("fold", maintain_order=True)
+        } == expected
+    mixed = table.with_columns(split=pl.Series(["test1", "train", "test2", "test2"]))
+    assert group_test_utterances(FOLDS, mixed, CLASS_OF).filter(slice="split").is_empty()
+
+
 def test_missing_values_are_unknown() -> None:
     assert groups("sex") == {
         ("fold1", "a"): "F",

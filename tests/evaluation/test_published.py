@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ import pytest
 import yaml
 
 from emoscale.config import parse_study
+from emoscale.config.corpus import RELEASES
 from emoscale.config.evidence import StudyEvidence
+from emoscale.corpus.readers import READERS
 from emoscale.evaluation.published import PUBLISHED_TABLE, published_curves, published_table
+from emoscale.evaluation.published_benchmarks import BENCHMARK_RESULTS
+from emoscale.evaluation.published_results import PUBLISHED_RESULTS
 from emoscale.tables.parquet import write_table
 from tests.conftest import PROJECT
 
@@ -62,14 +67,70 @@ def test_curves_are_the_published_ones() -> None:
     assert wav2vec.labels.tolist() == [500, 1000, 2000, 4000]
 
 
-def test_other_corpora_are_not_comparable(evidence: StudyEvidence, tmp_path: Path) -> None:
-    table = published_table(SCORES.with_columns(corpus=pl.lit("emodb")), evidence)
-    assert table["our_value"].null_count() == len(table)
-    assert table["differences"].unique().to_list() == [
-        "the published results are on IEMOCAP, and this study's corpus is emodb"
-    ]
-    assert table["value"].is_between(0.4, 0.8).all()
+def test_a_corpus_without_published_results_has_an_empty_table(
+    evidence: StudyEvidence, tmp_path: Path
+) -> None:
+    table = published_table(SCORES.with_columns(corpus=pl.lit("my recordings")), evidence)
     write_table(table, tmp_path / "published.parquet", PUBLISHED_TABLE)
+    assert table.is_empty()
+
+
+def test_results_on_another_corpus(evidence: StudyEvidence, tmp_path: Path) -> None:
+    """Only those on it are listed, with the shared speakers, also if nothing is comparable."""
+    study = evidence.model_copy(update={"classes": list("abcdefg")})
+    scores = pl.DataFrame(
+        [
+            score("wav2vec2_emobox", "all", 428.0, "facebook/wav2vec2-base at 0b", corpus="EmoDB"),
+            score("mfcc", "all", 428.0, corpus="EmoDB"),
+        ]
+    )
+    experiment = evidence.experiments["wav2vec2_superb"]
+    model = {**experiment.model, "activation": "relu"}
+    experiments = {
+        **evidence.experiments,
+        "wav2vec2_emobox": experiment.model_copy(update={"model": model}),
+    }
+    table = published_table(scores, study.model_copy(update={"experiments": experiments}))
+    write_table(table, tmp_path / "published.parquet", PUBLISHED_TABLE)
+    (base,) = rows_of(table, "wav2vec 2.0 base")
+    # leaderboard of EmoBox, EmoDB
+    assert (base["value"], base["our_value"]) == (pytest.approx(0.8314), 0.62)
+    shared = (
+        "test speakers that are also in training or development: published 10 of 10 in each fold, "
+        "this study none"
+    )
+    assert shared in base["differences"]
+    (large,) = rows_of(table, "WavLM large")
+    assert large["differences"] == (
+        f"no experiment of this study has this representation, model and size; {shared}"
+    )
+    assert table["source"].str.contains("EmoBox").all()
+
+
+def test_results_with_other_labels_are_not_comparable(evidence: StudyEvidence) -> None:
+    six = evidence.model_copy(update={"classes": list("abcdef")})
+    for label, comparable in (("voice", False), ("acted", True)):
+        table = published_table(
+            SCORES.with_columns(corpus=pl.lit(f"CREMA-D (labels: {label})")), six
+        )
+        reason = "published with acted labels, and this study's are voice; test speakers"
+        assert table["differences"].str.starts_with(reason).all() is not comparable
+        assert table["differences"].str.contains("91 of 91, this study none").all()
+
+
+def test_published_corpora_have_a_reader() -> None:
+    releases = [import_module(READERS[name]).RELEASE for name in RELEASES]
+    labels_of = {release.name: release.labels for release in releases}
+    for result in BENCHMARK_RESULTS:
+        publication = result.publication
+        labels = labels_of[publication.corpus]
+        assert publication.label in (labels or [""])
+
+
+def test_published_values_are_fractions_with_a_source() -> None:
+    for result in (*PUBLISHED_RESULTS, *BENCHMARK_RESULTS):
+        assert 0.3 < result.value < 1
+        assert result.publication.arxiv or result.publication.title.endswith("title not recorded")
 
 
 def test_other_classes_and_negative_controls_are_not_comparable(evidence: StudyEvidence) -> None:

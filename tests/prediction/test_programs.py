@@ -12,7 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from emoscale.prediction.predictions import predict
-from emoscale.prediction.tables import recording_predictions_schema, write_predictions
+from emoscale.prediction.tables import (
+    check_submission,
+    recording_predictions_schema,
+    write_predictions,
+    write_submission,
+)
 from emoscale.prediction.transcripts import Transcripts
 from emoscale.runtime.errors import UserError
 from emoscale.tables.parquet import read_table
@@ -43,6 +48,32 @@ def test_every_format_holds_the_same_table(small_study: SmallStudy, tmp_path: Pa
     assert float(rows[1]["p_high"]) == pytest.approx(table["p_high"][1], abs=1e-6)
     with pytest.raises(UserError, match=r"table\.xlsx: is not one of \.csv, \.json, \.parquet"):
         write_predictions(table, run.classes, tmp_path / "table.xlsx")
+
+
+def test_a_submission_has_the_letters_of_msp_podcast(tmp_path: Path) -> None:
+    """One row per recording: the segments of a long one, and folders, are left out."""
+    classes = ["anger", "contempt", "disgust", "fear", "Happy", "neutral", "sadness", "U"]
+    rows = [
+        {"file": f"Audios/MSP-PODCAST_test3_{number}.wav", "segment": segment, "predicted": name}
+        for number, name in enumerate(classes)
+        for segment in (None, 1, 2)
+    ]
+    output = tmp_path / "test3.csv"
+    check_submission(classes, output)
+    write_submission(pl.DataFrame(rows, schema_overrides={"segment": pl.Int32}), output)
+    assert output.read_text().splitlines()[:2] == [
+        "FileName,EmoClass",
+        "MSP-PODCAST_test3_0.wav,A",
+    ]
+    assert "".join(pl.read_csv(output)["EmoClass"]) == "ACDFHNSU"
+
+
+def test_a_submission_needs_a_file_and_the_classes_of_msp_podcast(small_study: SmallStudy) -> None:
+    model, recording = small_study.run_folder("pooled"), small_study.test_recordings()[0]
+    result = run_program("predict.py", model, recording, "--challenge")
+    assert "--challenge writes a CSV file: name it with --output" in result.stderr
+    result = run_program("predict.py", model, recording, "--challenge", "--output", "test3.csv")
+    assert "is none of MSP-Podcast (anger, angry, contempt, " in result.stderr
 
 
 def test_skipped_recordings_set_the_exit_code(small_study: SmallStudy, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
                                 "end": None,
                                 "seconds": 3.0,
                                 "session": f"{corpus}:s{session}",
+                                "split": None,
                                 "speaker": speaker,
                                 "sex": sex,
                                 "label": label,
@@ -58,6 +59,7 @@ def several_corpora(seed: int = 0, utterances: int = 14, shared_text: float = 0.
                         )
     schema: dict[str, Any] = {
         "vote_shares": VOTE_SHARES_DTYPE,
+        "split": pl.String,
         "start": pl.Float64,
         "end": pl.Float64,
         "style": pl.String,

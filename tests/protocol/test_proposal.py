@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from emoscale.corpus.folder_metadata import emotion_class
@@ -44,6 +46,26 @@ def test_groups_of_speakers_and_sizes_of_a_large_corpus() -> None:
 def test_sessions_are_folds_where_a_corpus_has_some() -> None:
     proposal = propose(utterances(10, sessions=5), emotion_class)
     assert (proposal.protocol.fold_unit, proposal.protocol.folds) == ("session", 5)
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (["train", "train", "dev", "test1", "test2"], ("official", 2, "official")),
+        (["train", "train", "train", "test", "test"], ("official", 1, "random")),
+        (["train", "train", "train", "train", "train"], ("speakers", 5, "unit")),
+    ],
+)
+def test_official_splits_are_folds_where_they_keep_speakers_apart(
+    splits: list[str], expected: tuple[str, int, str]
+) -> None:
+    corpus = [
+        replace(each, split=splits[int(each.speaker.removeprefix("s"))]) for each in utterances(5)
+    ]
+    protocol = propose(corpus, emotion_class).protocol
+    assert (protocol.fold_unit, protocol.folds, protocol.development) == expected
+    shared = [replace(each, split="test" if n % 3 else "train") for n, each in enumerate(corpus)]
+    assert propose(shared, emotion_class).protocol.fold_unit == "speakers"
 
 
 def test_two_speakers_have_a_random_development_set() -> None:

@@ -108,7 +108,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "fold": ("protocol/fold2.parquet", Path.unlink, "trained on a different version"),
     "utterances": ("corpus/utterances.parquet", lambda p: flip(p, 60), "utterances.parquet"),
     "score": ("tables/scores.parquet", remove_row, "content does not match its digest"),
-    "table": ("tables/published.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
+    "table": ("tables/runs.parquet", lambda p: flip(p, 6), "cannot be read as Parquet"),
     "input": ("tables/predictions.parquet", Path.unlink, "which is missing; run the study again"),
     "pre-trained weights": (
         "checkpoints/tiny/model/model.safetensors",

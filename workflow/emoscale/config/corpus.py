@@ -309,7 +309,7 @@ class AuditSettings(Settings):
     """Settings of the study that the audit of the corpus depends on."""
 
     unit: Literal["session", "speaker", "corpus", "file"]
-    """Unit that the folds keep together; file: defined by a table."""
+    """Unit that the folds keep together; file: defined by a table or the official split."""
 
     test_units: list[str] = Field(default_factory=list)
     """Units that are tested; empty: all."""

@@ -22,21 +22,24 @@ class ProtocolSettings(Settings):
         "development_share": "development_fraction",
     }
 
-    fold_unit: Literal["session", "speakers", "stratified", "file", "corpus", "corpus_pairs"]
+    fold_unit: Literal[
+        "session", "speakers", "stratified", "file", "corpus", "corpus_pairs", "official"
+    ]
     """What one fold tests. session: one session. speakers: a group of speakers, the groups balanced
     in size and sex; with as many folds as speakers, one speaker. stratified: a group of speakers,
     the groups balanced in the classes. corpus: one of several corpora, after training on all
     others. corpus_pairs: a group of speakers of every corpus, after training on one corpus without
     its group; over all folds, each corpus is tested by models of each corpus, also of itself. file:
-    given by `fold_file`."""
+    given by `fold_file`. official: a test split of the published corpus (test, test1, test2 …),
+    with its train split as training data; every score reports speakers on both sides."""
 
     folds: int = Field(ge=1, le=100)
-    """Number of folds; with `session` and `corpus`, the number of units that are tested; with
-    `corpus_pairs`, the number of corpora times the groups of speakers in each."""
+    """Number of folds; with `session`, `corpus` and `official`, the number of units that are
+    tested; with `corpus_pairs`, the number of corpora times the groups of speakers in each."""
 
     test_units: list[StrictStr] | None = Field(default=None, min_length=1)
-    """Sessions or corpora that are tested, one per fold; the others are training data in every
-    fold: [emodb]. null: all are tested in turn."""
+    """Sessions, corpora or official test splits that are tested, one per fold: [emodb]. The other
+    sessions and corpora are training data in every fold. null: all are tested in turn."""
 
     fold_file: UserPath | None = None
     """With `fold_unit: file`: a table (.csv or .tsv) with the columns `utterance` and `fold` (each
@@ -57,12 +60,15 @@ class ProtocolSettings(Settings):
     training (except with `development: random`, where speakers are shared anyway). Utterances
     without a transcript stay."""
 
-    development: Literal["unit", "session", "speakers", "random", "file", "none"] = "unit"
+    development: Literal["unit", "session", "speakers", "random", "file", "official", "none"] = (
+        "unit"
+    )
     """The development set. unit: the unit of the next fold (session, speakers or corpus). session:
     another whole session. speakers: `development_speakers` whole speakers. random: a fraction of
     the training utterances, so it shares speakers with training (for comparison with published
-    protocols; every score reports it). file: the utterances with the role dev in `fold_file`. none:
-    there is none, and training needs `early_stopping: false`."""
+    protocols; every score reports it). file: the utterances with the role dev in `fold_file`.
+    official: the dev split of the published corpus. none: there is none, and training needs
+    `early_stopping: false`."""
 
     development_fraction: float = Field(default=0.2, gt=0.0, lt=0.9)
     """With `development: random`: fraction of each class's training utterances."""
@@ -111,9 +117,10 @@ class ProtocolSettings(Settings):
     @model_validator(mode="after")
     def _check_test_units(self) -> ProtocolSettings:
         tested = self.test_units or []
-        if tested and self.fold_unit not in ("session", "corpus"):
+        if tested and self.fold_unit not in ("session", "corpus", "official"):
             raise ValueError(
-                "test_units needs fold_unit: session or corpus; set it, or remove test_units"
+                "test_units needs fold_unit: session, corpus or official; set it, or remove "
+                "test_units"
             )
         twice = sorted({name for name in tested if tested.count(name) > 1})
         if twice:
@@ -123,7 +130,7 @@ class ProtocolSettings(Settings):
                 f"test_units lists {len(tested)} units and folds is {self.folds}; set folds to "
                 f"{len(tested)}"
             )
-        if self.folds == 1 and not tested and self.fold_unit != "file":
+        if self.folds == 1 and not tested and self.fold_unit not in ("file", "official"):
             raise ValueError(
                 "folds is 1, so no training data is left; set it to 2 or more, or name the session "
                 "or corpus to test in test_units"
@@ -146,6 +153,22 @@ class ProtocolSettings(Settings):
                 "development: file needs fold_unit: file, whose table has the role dev"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_official_split(self) -> ProtocolSettings:
+        if self.development == "official" and self.fold_unit != "official":
+            raise ValueError("development: official needs fold_unit: official; set both or neither")
+        if self.development == "unit" and self.fold_unit == "official":
+            raise ValueError(
+                "development: unit is the unit of the next fold, which would be another test "
+                "split; use official, or where the corpus has no dev split speakers, random or none"
+            )
+        return self
+
+    @property
+    def speakers_may_be_shared(self) -> bool:
+        """Whether a speaker may be tested and trained on, which every score then reports."""
+        return self.allow_shared_speakers or self.fold_unit == "official"
 
 
 class SeededProtocolSettings(ProtocolSettings):

@@ -236,10 +236,10 @@ class Study(Settings):
 
     def audit_settings(self) -> str:
         """Return the settings of the audit, as JSON."""
-        unit = self.protocol.fold_unit
+        units = {"session": "session", "corpus": "corpus", "file": "file", "official": "file"}
         return canonical_json(
             {
-                "unit": unit if unit in ("session", "corpus", "file") else "speaker",
+                "unit": units.get(self.protocol.fold_unit, "speaker"),
                 "test_units": self.protocol.test_units or [],
                 "exclude": self.labels.exclude,
             }

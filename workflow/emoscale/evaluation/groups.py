@@ -12,6 +12,7 @@ UNKNOWN = "unknown"
 
 SLICES = (
     "sex", "speaker", "session", "style", "text", "duration", "agreement", "noise", "corpus",
+    "split",
 )  # fmt: skip
 """The slices, in the order of the tables."""
 
@@ -31,6 +32,7 @@ def group_test_utterances(
       training size)
     - duration, noise: tertiles of the test utterances
     - agreement: fraction of the raters' votes for the utterance's class (`agreement`)
+    - split: official test split, if only such splits are tested
 
     Parameters
     ----------
@@ -67,6 +69,8 @@ def group_test_utterances(
             dtype=pl.String,
         ),
     }
+    if tested["split"].str.starts_with("test").fill_null(False).all():
+        groups_of["split"] = tested["split"]
     if snr_db is not None:
         joined = tested.join(snr_db, on="utterance", how="left", maintain_order="left")
         groups_of["noise"] = tertiles(joined["snr_db"], lambda value: f"{value:.0f} dB")

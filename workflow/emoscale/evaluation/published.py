@@ -1,6 +1,6 @@
 """The table of published results, each with the comparable experiments of the study.
 
-The results themselves are in `published_results`.
+The results themselves are in `published_results` and `published_benchmarks`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ import pyarrow as pa
 
 from emoscale.config.evidence import StudyEvidence, TrainedExperiment
 from emoscale.evaluation.curves import LearningCurve
-from emoscale.evaluation.published_results import PUBLISHED_RESULTS, STUDY, PublishedResult
+from emoscale.evaluation.published_benchmarks import BENCHMARK_RESULTS
+from emoscale.evaluation.published_results import (
+    PUBLISHED_RESULTS,
+    STUDY,
+    Publication,
+    PublishedResult,
+)
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import schema_field
 
@@ -61,24 +67,22 @@ PUBLISHED_TABLE = pa.schema(
         schema_field(
             "differences",
             pa.string(),
-            "differences in protocol, or why no experiment is comparable",
+            "differences in protocol, or why no experiment is comparable; test speakers that are "
+            "also in training",
         ),
     ]
 )
 """One row per published result and comparable experiment; one row for a result without any."""
 
-CORPUS = "IEMOCAP"
-"""Corpus of the published results."""
-
-CLASSES = 4
-"""Number of classes of the published results."""
+_LABEL = " (labels: "
+"""Text between the name of a corpus and which of several labels of its utterances is used."""
 
 _SIZE_TOLERANCE = 0.05
 """Largest relative difference in the number of labels of a comparable experiment."""
 
 
 def published_table(scores: pl.DataFrame, settings: StudyEvidence) -> pl.DataFrame:
-    """Match published results with the study's experiments.
+    """Match published results on the study's corpus with its experiments.
 
     Comparable experiments have the same representation, model and training size.
 
@@ -92,11 +96,14 @@ def published_table(scores: pl.DataFrame, settings: StudyEvidence) -> pl.DataFra
     Returns
     -------
     DataFrame
-        One row per published result and comparable experiment (schema `PUBLISHED_TABLE`).
+        One row per published result and comparable experiment (schema `PUBLISHED_TABLE`); empty if
+        nothing is published on the corpus.
     """
-    incomparable = _incomparable_reason(scores, settings)
     rows: list[dict[str, object]] = []
-    for result in PUBLISHED_RESULTS:
+    for result in (*PUBLISHED_RESULTS, *BENCHMARK_RESULTS):
+        if _letters(result.publication.corpus) != _letters(_corpus_and_label(scores)[0]):
+            continue
+        incomparable = _incomparable_reason(result.publication, scores, settings)
         published = {
             "source": result.publication.source,
             "system": result.system,
@@ -113,7 +120,8 @@ def published_table(scores: pl.DataFrame, settings: StudyEvidence) -> pl.DataFra
             reason = incomparable or (result.remarks if not result.representations else "")
             reason = reason or "no experiment of this study has this representation, model and size"
             nulls = dict.fromkeys(("experiment", "our_value", "our_low", "our_high"))
-            rows.append({**published, **nulls, "differences": reason})
+            reasons = [reason, *_speaker_difference(result.publication, settings.protocol)]
+            rows.append({**published, **nulls, "differences": "; ".join(reasons)})
     return dataframe_of(rows, PUBLISHED_TABLE)
 
 
@@ -145,13 +153,29 @@ def published_curves() -> list[LearningCurve]:
     ]
 
 
-def _incomparable_reason(scores: pl.DataFrame, settings: StudyEvidence) -> str:
+def _corpus_and_label(scores: pl.DataFrame) -> tuple[str, str]:
+    """Return the name of the study's corpus, and which of several labels it uses; empty: one."""
+    name, _, label = scores["corpus"][0].partition(_LABEL)
+    return name, label.removesuffix(")")
+
+
+def _letters(name: str) -> str:
+    """Return a name for comparison: EMO-DB and EmoDB are the same corpus."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+def _incomparable_reason(
+    publication: Publication, scores: pl.DataFrame, settings: StudyEvidence
+) -> str:
     """Return why no experiment of the study is comparable; empty if some may be."""
-    corpus = scores["corpus"][0]
-    if corpus != CORPUS:
-        return f"the published results are on IEMOCAP, and this study's corpus is {corpus}"
-    if len(settings.classes) != CLASSES:
-        return f"published with {CLASSES} classes, and this study has {len(settings.classes)}"
+    label = _corpus_and_label(scores)[1]
+    if label and publication.label != label:
+        return f"published with {publication.label or 'other'} labels, and this study's are {label}"
+    if len(settings.classes) != publication.classes:
+        return (
+            f"published with {publication.classes} classes, and this study has "
+            f"{len(settings.classes)}"
+        )
     if settings.protocol.get("shuffle_labels"):
         return "this study is a negative control with permuted labels"
     return ""
@@ -225,6 +249,7 @@ def _differences(
     ):
         if published != ours:
             yield f"{name}: published {published}, this study {ours}"
+    yield from _speaker_difference(publication, protocol)
     if result.labels is not None and round(row["training_utterances_mean"]) != result.labels:
         yield f"labels: this study {row['training_utterances_mean']:,.0f}"
     if result.normalisation not in (None, experiment.normalisation):
@@ -236,10 +261,23 @@ def _differences(
         yield f"published: {result.remarks}"
 
 
+def _speaker_difference(publication: Publication, protocol: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the test speakers that are also in training, unless there are none in both."""
+    may_share = protocol.get("allow_shared_speakers") or protocol.get("fold_unit") == "official"
+    ours = "as its notes say" if may_share else "none"
+    if (publication.shared_speakers, ours) != ("none", "none"):
+        yield (
+            f"test speakers that are also in training or development: published "
+            f"{publication.shared_speakers}, this study {ours}"
+        )
+
+
 def _folds(protocol: Mapping[str, Any]) -> str:
     unit, folds = protocol.get("fold_unit"), protocol.get("folds")
     if (unit, folds) == ("session", 5):
         return "one fold per session, five folds"
+    if unit == "official":
+        return "the official split"
     return f"{folds} folds by {str(unit).replace('_', ' ')}"
 
 
@@ -250,6 +288,7 @@ def _development(protocol: Mapping[str, Any]) -> str:
         "unit": f"one whole {unit}",
         "random": f"a random {100 * protocol.get('development_fraction', 0):.3g} % of the training "
         f"{unit}s",
+        "official": "the official development set",
         "none": "none",
     }
     return descriptions.get(str(kind), str(kind).replace("_", " "))

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Publication:
-    """A publication, and its protocol as far as it was stated."""
+    """A publication, and its protocol on one corpus as far as it was stated."""
 
     title: str
     """Title of the publication."""
@@ -27,6 +27,18 @@ class Publication:
 
     development: str = "not stated"
     """Development set."""
+
+    corpus: str = "IEMOCAP"
+    """Corpus, named as in the tables of a study."""
+
+    label: str = ""
+    """Which label of an utterance is recognised, as `corpus.label`; empty: it has one."""
+
+    classes: int = 4
+    """Number of classes."""
+
+    shared_speakers: str = "none"
+    """Test speakers that are also in training or development."""
 
     @property
     def source(self) -> str:
@@ -118,11 +130,19 @@ _HAND_ENGINEERED = (({"kind": "opensmile"}, {"kind": "mfcc"}, {"kind": "logmel"}
 _WAV2VEC = ({"kind": "wav2vec", "output": "c"},)
 _BERT = ({"kind": "transformers_text"},)
 _ALL_LAYERS = (({"kind": "transformers_audio", "layer": "several"},),)
-_ANY_LAYER = (({"kind": "transformers_audio"},),)
 _LAST_LAYER = (
     ({"kind": "transformers_audio", "layer": -1}, {"kind": "transformers_audio", "layer": 12}),
 )
 _WAV2VEC2_BASE = ("wav2vec2-base", "wav2vec_small.pt")
+
+ANY_LAYER = (({"kind": "transformers_audio"},),)
+"""Representations with transformers, from any layer."""
+
+EMOBOX_HEAD = "projection to 256, ReLU, mean pool, linear"
+"""Description of EmoBox's classifier."""
+
+EMOBOX_MODEL = {"kind": "pooled", "projection_size": 256, "activation": "relu", "pooling": "mean"}
+"""Settings of the same classifier."""
 
 
 def _curve(
@@ -176,11 +196,11 @@ def _emobox(
             "frozen representation",
             metric,
             value,
-            "projection to 256, ReLU, mean pool, linear",
+            EMOBOX_HEAD,
             None,
-            _ANY_LAYER,
+            ANY_LAYER,
             (pretrained_weights,),
-            ({"kind": "pooled", "projection_size": 256, "activation": "relu", "pooling": "mean"},),
+            (EMOBOX_MODEL,),
         )
         for metric, value in zip(("ua", "wa", "macro_f1"), values, strict=True)
     )

@@ -20,6 +20,12 @@ from emoscale.training.saved_run import SavedRepeat, SavedRun
 SUFFIXES = (".csv", ".json", ".parquet")
 """Suffixes of the file formats."""
 
+EMO_CLASSES = {
+    **{"anger": "A", "angry": "A", "contempt": "C", "disgust": "D", "fear": "F"},
+    **{"happiness": "H", "happy": "H", "neutral": "N", "sadness": "S", "sad": "S", "surprise": "U"},
+}
+"""Letters of the classes in MSP-Podcast (its column EmoClass), by usual names of classes."""
+
 
 def recording_predictions_schema(classes: Sequence[str]) -> pa.Schema:
     """Return the schema of a table with one row per recording and per segment of a split one.
@@ -153,6 +159,52 @@ def write_predictions(table: pl.DataFrame, classes: Sequence[str], path: Path) -
             write_json(path, table.to_dicts())
         case _:
             write_table(table, path, recording_predictions_schema(classes))
+
+
+def write_submission(table: pl.DataFrame, path: Path) -> None:
+    """Write predictions as the MSP-Podcast challenges ask for: FileName and EmoClass, atomically.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The predictions, whose classes `check_submission` has accepted.
+    path : Path
+        The CSV file.
+    """
+    recordings = table.filter(pl.col("segment").is_null())
+    names = [Path(file).name for file in recordings["file"]]
+    letters = [_letter(name) for name in recordings["predicted"]]
+    write_csv(pl.DataFrame({"FileName": names, "EmoClass": letters}), path)
+
+
+def check_submission(classes: Sequence[str], path: Path | None) -> None:
+    """Check that predictions can be written as a submission.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Names of the classes.
+    path : Path or None
+        The file to write; None: none is given.
+
+    Raises
+    ------
+    UserError
+        If there is no file, or it is no CSV file, or MSP-Podcast does not have a class.
+    """
+    if path is None or path.suffix.lower() != ".csv":
+        raise UserError("--challenge writes a CSV file: name it with --output, such as test3.csv")
+    for name in classes:
+        if _letter(name) is None:
+            raise UserError(
+                f"the class {name} is none of MSP-Podcast ({', '.join(EMO_CLASSES)}, or their "
+                "letters); train with classes of these names"
+            )
+
+
+def _letter(name: str) -> str | None:
+    letter = EMO_CLASSES.get(name.lower(), name)
+    return letter if letter in EMO_CLASSES.values() else None
 
 
 def check_format(path: Path) -> None:

@@ -14,6 +14,7 @@ from emoscale.audit.speakers import conflicting_sex_message, speakers_with_confl
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.fold_file import count_unknown_utterances
 from emoscale.protocol.folds import protocol_roles
+from emoscale.protocol.official import tested_splits
 from emoscale.protocol.orders import subset
 from emoscale.protocol.unassigned import (
     HAS_TEXT,
@@ -25,6 +26,8 @@ from emoscale.protocol.unassigned import (
 from emoscale.runtime.errors import ProtocolError
 
 _NO_STYLE = "no style"
+_UNKNOWN_SPEAKER = pl.col("speaker").str.contains(r"(?i)^([^:]+:)?unknown")
+"""Expression: the corpus does not name the speaker, whom its reader names unknown…."""
 
 
 def check_fold(
@@ -38,8 +41,8 @@ def check_fold(
 
     Leakage is an utterance, a speaker, identical audio or overlapping utterances of one file in
     two roles, and with `text_disjoint` also a text in two roles. With a `random` development set,
-    training and development may share speakers and texts; with `allow_shared_speakers`, all roles
-    may share speakers.
+    training and development may share speakers and texts; with `allow_shared_speakers` and with
+    official splits, all roles may share speakers.
 
     Parameters
     ----------
@@ -86,8 +89,8 @@ def check_folds(
     """Check all folds and report what limits the interpretation of the scores.
 
     The report counts utterances and speakers per role, repeated transcripts, duplicate recordings
-    within a role, utterances without a role and speakers that a fold file assigns to several
-    roles, and contains the accuracy of predicting the class from the speaker.
+    within a role, utterances without a role and speakers that a fold file or the official split
+    assigns to several roles, and contains the accuracy of predicting the class from the speaker.
 
     Parameters
     ----------
@@ -131,12 +134,14 @@ def check_folds(
             "speakers": {role: _speakers(fold, role) for role in roles},
             "repeated_text": _repeated_text(fold, utterances),
             "left_out": count_unassigned(name, fold, utterances, settings),
+            "unknown_speakers": len(fold.filter(_UNKNOWN_SPEAKER, pl.col("role") != "test")),
             "tested_speakers_known": _shared_speakers(fold, ["test"], ["train", "dev"]),
         }
     _check_each_tested_once(folds, utterances, settings)
     report["unknown_in_fold_file"] = count_unknown_utterances(utterances["utterance"], settings)
     report["test_units"] = settings.test_units
     report["corpus_pairs"] = settings.fold_unit == "corpus_pairs"
+    report["official_tests"] = _official_tests(folds, utterances, settings)
     report["classes_missing"] = missing_classes(utterances, classes)
     report["identical_audio"] = _duplicate_groups(utterances, duplicates)
     report["development_shares_speakers"] = settings.development == "random" or any(
@@ -183,8 +188,15 @@ def protocol_warnings(report: dict[str, Any]) -> list[str]:
         tested = [fold["speakers"]["test"] for fold in report["folds"].values()]
         warnings.append(
             f"{sum(map(len, shared))} of {sum(map(len, tested))} test speakers (summed over folds) "
-            "are also in training or development, as the fold file assigns them: the scores are "
-            "not speaker-independent"
+            "are also in training or development, as "
+            f"{'the official split' if report['official_tests'] else 'the fold file'} assigns "
+            "them: the scores are not speaker-independent"
+        )
+    unknown = max(fold["unknown_speakers"] for fold in report["folds"].values())
+    if unknown:
+        warnings.append(
+            f"up to {unknown:,} training and development utterances of a fold have an unknown "
+            "speaker, who may also be tested"
         )
     for style in sorted({s for fold in report["folds"].values() for s in fold["repeated_text"]}):
         fractions = [
@@ -215,7 +227,7 @@ def _check_roles(name: str, fold: pl.DataFrame, development: str) -> None:
 
 def _check_disjoint(name: str, fold: pl.DataFrame, settings: ProtocolSettings) -> None:
     checks = [("utterance", "utterance"), ("audio_sha256", "identical audio of")]
-    if not settings.allow_shared_speakers:
+    if not settings.speakers_may_be_shared:
         checks.insert(1, ("speaker", "speaker"))
     if settings.text_disjoint:
         checks.append(("text_key", "the text of"))
@@ -315,7 +327,8 @@ def _check_each_tested_once(
         raise ProtocolError(
             f"{repeated['utterance'][0]} is tested in more than one fold{by_models}"
         )
-    if settings.fold_unit == "file" or settings.test_units or len(folds) < settings.folds:
+    unscored = settings.fold_unit in ("file", "official") or settings.test_units
+    if unscored or len(folds) < settings.folds:
         return  # not every unit is tested, or only some of the folds are checked
     labelled = utterances.filter(pl.col("label").is_not_null()).select("utterance")
     needed = labelled.join(tested.select("trained").unique(), how="cross")
@@ -324,6 +337,16 @@ def _check_each_tested_once(
         raise ProtocolError(
             f"{untested['utterance'][0]} is tested in no fold{by_models}; generate the folds again"
         )
+
+
+def _official_tests(
+    folds: dict[str, pl.DataFrame], utterances: pl.DataFrame, settings: ProtocolSettings
+) -> dict[str, str]:
+    """Return the official split that each fold tests; empty: folds are no official splits."""
+    if settings.fold_unit != "official":
+        return {}
+    tested = tested_splits(utterances.drop_nulls("label"), settings)
+    return dict(zip(folds, tested, strict=False))  # a test may check the first folds only
 
 
 def _speakers(fold: pl.DataFrame, role: str) -> list[str]:

@@ -13,6 +13,7 @@ from emoscale.protocol.development import (
     speaker_development,
 )
 from emoscale.protocol.fold_file import roles_from_file
+from emoscale.protocol.official import roles_of_splits
 from emoscale.protocol.stratified import stratified_groups
 from emoscale.protocol.unassigned import drop_shared_texts
 from emoscale.runtime.errors import ProtocolError
@@ -105,7 +106,8 @@ def assign_roles(
 
     Utterances without a role in the fold are dropped: with `text_disjoint`, those whose text is in
     another role; with `ignore_unmatched`, those that the fold file does not list; with
-    `corpus_pairs`, those of corpora that the fold does not train on, if another fold tests them.
+    `corpus_pairs`, those of corpora that the fold does not train on, if another fold tests them;
+    with official splits, those of other test splits.
 
     Parameters
     ----------
@@ -133,6 +135,8 @@ def assign_roles(
         roles = roles_from_file(labelled, utterances["utterance"], settings)
     elif settings.fold_unit == "corpus_pairs":
         roles = _roles_of_pairs(labelled, utterances["corpus"], settings)
+    elif settings.fold_unit == "official":
+        roles = roles_of_splits(labelled, settings)
     else:
         roles = _roles_of_units(labelled, settings, seed)
 

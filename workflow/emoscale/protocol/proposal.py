@@ -11,6 +11,7 @@ import polars as pl
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.corpus.readers import Utterance
 from emoscale.protocol.folds import assign_roles
+from emoscale.protocol.official import IS_TEST_SPLIT
 from emoscale.runtime.errors import ProtocolError
 
 _MIN_CLASS_SHARE = 0.02
@@ -56,8 +57,9 @@ def propose(
     Returns
     -------
     Proposal
-        Classes with enough utterances and speakers; sessions as folds where there are 3 to 12, else
-        groups of speakers; sizes in equal steps of a logarithmic scale.
+        Classes with enough utterances and speakers; as folds the official test splits whose
+        speakers are in no other split, else sessions where there are 3 to 12, else groups of
+        speakers; sizes in equal steps of a logarithmic scale.
 
     Raises
     ------
@@ -77,6 +79,7 @@ def propose(
             "speaker": each.speaker,
             "sex": each.sex,
             "session": each.session,
+            "split": each.split,
         }
         for each in utterances
     ]
@@ -113,6 +116,14 @@ def _classes(
 
 
 def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
+    test_splits = labelled.filter(IS_TEST_SPLIT)["split"].n_unique()
+    if test_splits and not _shares_speakers(labelled):
+        return ProtocolSettings(
+            fold_unit="official",
+            folds=test_splits,
+            development="official" if "dev" in labelled["split"] else "random",
+            repeats=repeats,
+        )
     sessions = labelled["session"].n_unique()
     if not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
         return ProtocolSettings(fold_unit="session", folds=sessions, repeats=repeats)
@@ -128,6 +139,13 @@ def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
         development="unit" if speakers > 2 else "random",
         repeats=repeats,
     )
+
+
+def _shares_speakers(labelled: pl.DataFrame) -> bool:
+    """Whether the test splits have speakers of the others, or an utterance is in no split."""
+    tested = labelled.filter(IS_TEST_SPLIT)["speaker"].unique()
+    others = labelled.filter(~IS_TEST_SPLIT)["speaker"]
+    return bool(labelled["split"].null_count()) or bool(tested.is_in(others.implode()).any())
 
 
 def _sizes(smallest: int, classes: int) -> list[int]:

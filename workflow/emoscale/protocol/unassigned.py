@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
+from emoscale.protocol.official import IS_TEST_SPLIT
 from emoscale.runtime.errors import ProtocolError
 
 HAS_TEXT = pl.col("text_key").fill_null("") != ""
@@ -62,6 +63,8 @@ def count_unassigned(
 ) -> dict[str, int]:
     """Count the labelled utterances without a role by reason, and those without a text.
 
+    Utterances of official test splits that the fold does not test are not counted.
+
     Parameters
     ----------
     name : str
@@ -90,6 +93,8 @@ def count_unassigned(
     absent = labelled.join(fold, on="utterance", how="anti")
     if settings.fold_unit == "corpus_pairs":
         absent = absent.filter(pl.col("corpus").is_in(training_corpora(fold, utterances)))
+    elif settings.fold_unit == "official":
+        absent = absent.filter(~IS_TEST_SPLIT)
     same_text = without_text = 0
     if settings.text_disjoint:
         roles = labelled.join(fold.select("utterance", "role"), on="utterance")
@@ -168,7 +173,10 @@ def unassigned_warnings(report: dict[str, Any]) -> list[str]:
             "scores pool all pairs of a training and a test corpus, within corpora and across "
             "them; tables/corpus_pairs has each pair"
         )
-    if report["test_units"]:
+    if report["official_tests"]:
+        tested = [f"{fold} tests {split}" for fold, split in report["official_tests"].items()]
+        warnings.append(f"official split: {', '.join(tested)}")
+    elif report["test_units"]:
         warnings.append(
             f"only {', '.join(report['test_units'])} is tested; all other units are only used for "
             "training and development"

@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from emoscale.evaluation.published import CLASSES, CORPUS, published_curves
+from emoscale.evaluation.published import published_curves
+from emoscale.evaluation.published_results import STUDY
 from emoscale.reporting.figures import (
     COLOURS,
     colour_and_shape_scales,
@@ -138,7 +139,7 @@ def panel_experiments(scores: pl.DataFrame) -> dict[str, list[str]]:
 
 def _published_points(scores: pl.DataFrame) -> pl.DataFrame:
     """Return `system, labels, ua` of the published study if corpus and classes are the same."""
-    comparable = scores["corpus"][0] == CORPUS and scores["chance_ua"][0] == 1 / CLASSES
+    comparable = scores["corpus"][0] == STUDY.corpus and scores["chance_ua"][0] == 1 / STUDY.classes
     return pl.DataFrame(
         [
             {"system": curve.experiment, "labels": float(labels), "ua": float(ua)}

@@ -154,9 +154,13 @@ def _tested(study: Study) -> str:
     protocol = study.settings.get("protocol", {})
     if protocol.get("test_units"):
         units = ", ".join(protocol["test_units"])
+        if protocol.get("fold_unit") == "official":
+            return f"tested are the official splits {units}"
         return f"tested are {units} only; everything else is training data in every fold"
     if protocol.get("fold_unit") == "corpus_pairs":
         return "each utterance is tested once by models of each corpus"
+    if protocol.get("fold_unit") == "official":
+        return "each tests an official test split"
     if protocol.get("fold_unit") == "file":
         return "as the fold file states; utterances that it does not test are not scored"
     return "each utterance is tested in exactly one of them"
