@@ -135,9 +135,9 @@ def _settings(folder: Path, label: str | None, table: Path, yes: bool, notes: li
         return _release_settings(copy, label, yes)
     for each in matches:
         click.echo(_difference(each))
-    own_table = folder / "utterances.csv"
-    if own_table.is_file():
-        with open(own_table, encoding="utf-8-sig", newline="") as stream:
+    table_in_folder = folder / "utterances.csv"
+    if table_in_folder.is_file():
+        with open(table_in_folder, encoding="utf-8-sig", newline="") as stream:
             if {*REQUIRED_COLUMNS} <= {*next(csv.reader(stream), [])}:
                 notes.append("described by its table utterances.csv")
                 return CsvCorpus(reader="csv", root=root)
