@@ -31,6 +31,7 @@ rule all:
         rules.make_tables.output,
         rules.compare_experiments.output,
         rules.slice_scores.output,
+        rules.measure_ceiling.output,
         rules.measure_efficiency.output,
         rules.score_robustness.output if STUDY.robustness_sizes() else [],
         rules.draw_figures.output,

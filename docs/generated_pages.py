@@ -61,6 +61,7 @@ TABLES = {
     "tables/slices": "emoscale.evaluation.slices:SLICES",
     "tables/slice_gaps": "emoscale.evaluation.slices:SLICE_GAPS",
     "tables/corpus_pairs": "emoscale.evaluation.corpus_pairs:CORPUS_PAIRS",
+    "tables/ceiling": "emoscale.evaluation.ceiling:CEILING",
     "tables/pretraining": "emoscale.pretraining.history:HISTORY",
     "tables/robustness": "emoscale.evaluation.robustness:ROBUSTNESS",
 }

@@ -6,6 +6,7 @@ import click
 import polars as pl
 import pyarrow as pa
 
+from emoscale.evaluation.ceiling import CEILING
 from emoscale.evaluation.comparisons import COMPARISONS, rank_experiments
 from emoscale.evaluation.corpus_pairs import CORPUS_PAIRS
 from emoscale.evaluation.efficiency import EFFICIENCY
@@ -52,7 +53,8 @@ def main(output: Path, tables: tuple[Path, ...]) -> None:
         return output / f"{name}.html", output / f"{name}.svg"
 
     scores = read("scores")
-    draw_learning_curves(scores, *files("learning_curves"))
+    ceiling = read_table(paths["ceiling"], CEILING)
+    draw_learning_curves(scores, *files("learning_curves"), ceiling)
     draw_confusion(read("confusion"), scores, *files("confusion"))
     draw_layer_weights(read("layer_weights"), scores, *files("layer_weights"))
     draw_forest(read("comparisons", COMPARISONS), scores, declared, *files("comparisons"))

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from emoscale.evaluation.ceiling import CEILING
 from emoscale.evaluation.comparisons import COMPARISONS, COMPARISONS_BY_SIZE
 from emoscale.evaluation.corpus_pairs import CORPUS_PAIRS
 from emoscale.evaluation.efficiency import EFFICIENCY
@@ -135,6 +136,13 @@ def other_rows() -> dict[str, list[dict[str, Any]]]:
     experiments = ("mfcc", AWKWARD)
     ends = {"ua_low": 0.6, "ua_high": 0.8}
     return {
+        "ceiling": [
+            {"experiment": name, "size": size, "target": target, "is_ceiling": target == "label"}
+            | {"ua": ua, "ua_low": ua - 0.02, "ua_high": ua + 0.02, "wa": ua}
+            | {"difference": None if size is None else ua - 0.5}
+            for name, size, ua in (("one more rater", None, 0.5), ("mfcc", "100", 0.7))
+            for target in ("other raters", "label")
+        ],
         "forecast": [
             {"experiment": name, "kind": kind, "labels": 200.0, "labels_low": None}
             | {"labels_high": None, "ua": 0.75, **ends, "measured_ua": None, "covered": None}
@@ -221,6 +229,7 @@ SCHEMAS = {
     "comparisons_by_size": COMPARISONS_BY_SIZE,
     "efficiency": EFFICIENCY,
     "forecast": FORECAST,
+    "ceiling": CEILING,
     "slices": SLICES,
     "slice_gaps": SLICE_GAPS,
     "corpus_pairs": CORPUS_PAIRS,

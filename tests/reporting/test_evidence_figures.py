@@ -112,6 +112,26 @@ def test_curves_have_the_intervals_of_the_scores(tmp_path: Path) -> None:
     draw_learning_curves(without_intervals, html, svg)  # one speaker: no interval
 
 
+@pytest.mark.parametrize("low", [0.93, np.nan])  # not a number: one speaker
+def test_one_more_rater_is_a_band_within_the_axis(tmp_path: Path, low: float) -> None:
+    ceiling = pl.DataFrame(
+        {
+            **{"experiment": ["one more rater"] * 2, "target": ["other raters", "label"]},
+            **{"is_ceiling": [True, False], "ua": [0.95, 0.4]},
+            **{"ua_low": [low, 0.3], "ua_high": [0.97, 0.5]},
+        }
+    )
+    svg = tmp_path / "curves.svg"
+    scores = CURVE_SCORES.with_columns(chance_ua=pl.lit(0.25))
+    draw_learning_curves(scores, tmp_path / "curves.html", svg, ceiling)
+    texts = text_elements(svg)
+    assert texts.count("one more rater") == 1
+    assert "100%" in texts
+    assert "one more rater against the plurality of the other raters" in " ".join(texts)
+    draw_learning_curves(scores, tmp_path / "curves.html", svg, ceiling.clear())
+    assert "one more rater" not in " ".join(text_elements(svg))
+
+
 @pytest.mark.parametrize(
     ("corpus", "chance", "expected"),
     [("IEMOCAP", 0.25, True), ("IEMOCAP", 0.5, False), ("emodb", 0.25, False)],

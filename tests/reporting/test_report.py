@@ -243,6 +243,46 @@ def test_saved_labels_as_a_sentence(changes: dict[str, Any], expected: str) -> N
     assert expected in text_of(labels_saved_sentence({**row, **changes}))
 
 
+def ceiling_rows(difference: float, target: str = "other raters") -> list[dict[str, Any]]:
+    """Return a rater with a UA of 53 %, and mfcc, for both targets; one is the ceiling."""
+    rater = {"experiment": "one more rater", "ua": 0.53, "ua_low": 0.51, "ua_high": 0.55}
+    mfcc = {"experiment": "mfcc", "ua": 0.53 + difference, "difference": difference}
+    mfcc |= {"difference_low": difference - 0.02, "difference_high": difference + 0.02}
+    return [
+        {**row, "target": name, "is_ceiling": name == target}
+        for row in (rater, mfcc)
+        for name in ("other raters", "label")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected"),
+    [
+        (-0.041, "4.1 points below it (95 % confidence interval −6.1 to −2.1 points)."),
+        (0.001, "0.1 points above it (95 % confidence interval −1.9 to 2.1 points): this interval"),
+    ],
+)
+def test_the_best_is_compared_with_one_more_rater(difference: float, expected: str) -> None:
+    study = study_of({"mfcc": (0.6, 0.7)}, tables={"ceiling": ceiling_rows(difference)})
+    text = answer_text(study)
+    assert (
+        "One more rater, compared with the plurality of the other raters, has a UA of 53.0 % (95 % "
+        "confidence interval 51.0 to 55.0 %). On the same utterances and votes, mfcc is "
+    ) in text
+    assert expected in text
+
+
+def test_acted_labels_and_generated_votes_are_named() -> None:
+    tables = {"ceiling": ceiling_rows(0.2, target="label")}
+    text = answer_text(
+        study_of({"mfcc": (0.6, 0.7)}, tables=tables, corpus="demo (synthetic speech)")
+    )
+    assert (
+        "The votes are generated. One more rater, compared with the labels, which are the" in text
+    )
+    assert "rater" not in answer_text(study_of({"mfcc": (0.6, 0.7)}))
+
+
 def test_one_experiment_is_not_compared() -> None:
     study = study_of({"mfcc": (0.6, 0.7)})
     assert "Which" not in study_question(study)
@@ -348,7 +388,8 @@ def test_missing_sections_are_listed_with_the_reason(tmp_path: Path) -> None:
     paths = write_results(tmp_path, extras=False, intervals=False)
     text = without_scripts(report_page(read_study(paths, tmp_path / "checks.json")))
     for name in (
-        *("efficiency", "comparisons", "slices", "corpus-pairs", "robustness", "forecast"),
+        *("efficiency", "ceiling", "comparisons", "slices", "corpus-pairs", "robustness"),
+        "forecast",
         "published",
     ):
         assert f'<section id="{name}">' not in text

@@ -46,7 +46,7 @@ CONFIG: dict[str, Any] = {
 SUBJECTS = {"read_speech", "pretrain", "compare_speech", "extract_features", "index_features"}
 TABLES = {
     *("collect_pretraining", "make_tables", "compare_experiments", "slice_scores"),
-    *("measure_efficiency", "draw_figures", "write_report"),
+    *("measure_ceiling", "measure_efficiency", "draw_figures", "write_report"),
 }
 
 

@@ -1,4 +1,5 @@
-# Tables from the runs of all cells: scores, comparisons, slices, label efficiency, forecasts.
+# Tables from the runs of all cells: scores, comparisons, slices, human ceiling, label efficiency,
+# forecasts.
 rule make_tables:
     input:
         runs=files_of_cells(rules.train.output.run, CELLS["experiments"]),
@@ -131,6 +132,33 @@ rule score_corpus_pairs:
         'python "$EMOSCALE_SCRIPTS"/score_corpus_pairs.py --predictions {input.predictions:q}'
         " --runs {input.runs:q} --utterances {input.utterances:q} --seed {params.seed}"
         " --output {output.table:q} {input.folds:q} > {log:q} 2>&1"
+
+
+rule measure_ceiling:
+    input:
+        predictions=rules.make_tables.output.predictions,
+        scores=rules.make_tables.output.scores,
+        utterances=rules.label_corpus.output.utterances,
+    output:
+        f"{OUT}/tables/ceiling.csv",
+        table=f"{OUT}/tables/ceiling.parquet",
+    log:
+        f"{OUT}/logs/measure_ceiling.log",
+    benchmark:
+        f"{OUT}/benchmarks/measure_ceiling.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        labels=settings_of("labels"),
+        seed=STUDY.seed,
+        folder=folder_of("table"),
+        code=code_of("measure_ceiling.py"),
+    message:
+        "score one more rater, where the corpus has votes"
+    shell:
+        'python "$EMOSCALE_SCRIPTS"/measure_ceiling.py --predictions {input.predictions:q}'
+        " --scores {input.scores:q} --utterances {input.utterances:q} --labels {params.labels:q}"
+        " --seed {params.seed} --output {params.folder:q} > {log:q} 2>&1"
 
 
 rule measure_efficiency:

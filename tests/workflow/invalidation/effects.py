@@ -22,7 +22,7 @@ def jobs_of(*rules: str, subject: str = "") -> frozenset[Job]:
 # Every set contains the jobs that follow, so the last steps come first.
 REPORT = jobs_of("write_report")
 EVIDENCE = jobs_of("measure_efficiency", "draw_figures") | REPORT
-TABLES = EVIDENCE | jobs_of("make_tables", "compare_experiments", "slice_scores")
+TABLES = EVIDENCE | jobs_of("make_tables", "compare_experiments", "slice_scores", "measure_ceiling")
 CORPUS_NAME = TABLES | jobs_of("audit_corpus", "check_protocol")
 ROBUSTNESS = jobs_of("score_robustness", "draw_figures") | REPORT
 

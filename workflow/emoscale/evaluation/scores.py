@@ -28,7 +28,8 @@ from emoscale.training.metrics import (
     unweighted_accuracies,
 )
 
-_INTERVAL_METRICS = {"ua": unweighted_accuracies, "wa": accuracies, "macro_f1": macro_f1s}
+INTERVAL_METRICS = {"ua": unweighted_accuracies, "wa": accuracies, "macro_f1": macro_f1s}
+"""Metrics with a confidence interval, by their column."""
 
 
 def scores_schema(classes: list[str]) -> pa.Schema:
@@ -329,7 +330,7 @@ def _interval_columns(name: str) -> list[pa.Field]:
 def _intervals(counts: PredictionCounts, seed: int) -> dict[str, float]:
     bootstrap = bootstrap_speakers(counts.speakers, seed, folds=counts.fold_names)
     ends: dict[str, float] = {}
-    for name, metric in _INTERVAL_METRICS.items():
+    for name, metric in INTERVAL_METRICS.items():
         scores = bootstrap_scores(counts, bootstrap, metric)
         ends[f"{name}_low"], ends[f"{name}_high"] = confidence_interval(
             scores, len(counts.speakers)

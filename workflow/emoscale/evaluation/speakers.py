@@ -30,8 +30,9 @@ class PredictionCounts:
     speakers: tuple[str, ...]
     """Names of the tested speakers, sorted."""
 
-    confusions: NDArray[np.int64]
-    """[repeats, speakers, classes, classes] counts; the last two axes: truth, prediction."""
+    confusions: NDArray[np.int64] | Floats
+    """[repeats, speakers, classes, classes] counts, or sums of weights; the last two axes: truth,
+    prediction."""
 
     folds: tuple[str, ...] = ()
     """The fold that tests each speaker (`fold_of_speaker`); empty: a single one tests all."""
@@ -151,7 +152,8 @@ def confusion_by_speaker(predictions: pl.DataFrame, speaker_of: pl.DataFrame) ->
     Parameters
     ----------
     predictions : DataFrame
-        Columns `utterance, repeat, label, predicted`; `fold` and `order` are kept if present.
+        Columns `utterance, repeat, label, predicted`; `fold` and `order` are kept if present. A
+        column `weight` makes the counts sums of weights.
     speaker_of : DataFrame
         Columns `utterance, speaker`.
 
@@ -164,7 +166,9 @@ def confusion_by_speaker(predictions: pl.DataFrame, speaker_of: pl.DataFrame) ->
     assert len(joined) == len(predictions), "every tested utterance has a speaker"
     names = ("fold", "repeat", "order", "speaker", "label", "predicted")
     keys = [name for name in names if name in joined.columns]
-    return joined.group_by(keys).agg(pl.len().cast(pl.Int32).alias("utterances")).sort(keys)
+    weighted = "weight" in joined.columns
+    count = pl.col("weight").sum() if weighted else pl.len().cast(pl.Int32)
+    return joined.group_by(keys).agg(count.alias("utterances")).sort(keys)
 
 
 def prediction_counts(confusions: pl.DataFrame, classes: Sequence[str]) -> PredictionCounts:
@@ -187,7 +191,8 @@ def prediction_counts(confusions: pl.DataFrame, classes: Sequence[str]) -> Predi
     """
     speakers = sorted(confusions["speaker"].unique())
     repeats = sorted(confusions["repeat"].unique())
-    counts = np.zeros((len(repeats), len(speakers), len(classes), len(classes)), np.int64)
+    shape = (len(repeats), len(speakers), len(classes), len(classes))
+    counts = np.zeros(shape, float if confusions["utterances"].dtype.is_float() else np.int64)
     indices = tuple(
         confusions[column]
         .replace_strict({value: index for index, value in enumerate(values)}, return_dtype=pl.Int64)
@@ -272,7 +277,8 @@ def count_predictions(
     Parameters
     ----------
     predictions : DataFrame
-        Columns `utterance, repeat, label, predicted`; `fold` and `order` as in `prediction_counts`.
+        Columns `utterance, repeat, label, predicted`; `fold` and `order` as in `prediction_counts`,
+        `weight` as in `confusion_by_speaker`.
     speaker_of : DataFrame
         Columns `utterance, speaker`.
     classes : sequence of str

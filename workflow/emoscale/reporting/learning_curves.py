@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from emoscale.evaluation.ceiling import LABEL, ONE_MORE_RATER, OTHER_RATERS, human_ceiling
 from emoscale.evaluation.published import published_curves
 from emoscale.evaluation.published_results import STUDY
 from emoscale.reporting.figures import (
@@ -21,11 +22,18 @@ from emoscale.reporting.figures import (
 
 _OTHER_CURVES = "#dcdcdc"
 _PUBLISHED = "#555555"
+_RATER = "#8c564b"
+_AGAINST = {
+    OTHER_RATERS: "against the plurality of the other raters, 95 % confidence interval",
+    LABEL: "against the labels, 95 % confidence interval",
+}
 _STEP = 0.008  # offset between neighbours at one size, as a fraction of the axis
 _LEGEND_PIXELS = 800  # names of experiments have at most 64 characters
 
 
-def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
+def draw_learning_curves(
+    scores: pl.DataFrame, html: Path, svg: Path, ceiling: pl.DataFrame | None = None
+) -> None:
     """Write the figure of `learning_curves_chart`.
 
     Parameters
@@ -34,22 +42,29 @@ def draw_learning_curves(scores: pl.DataFrame, html: Path, svg: Path) -> None:
         The table of scores.
     html, svg : Path
         Files to write.
+    ceiling : DataFrame or None
+        The table of the human ceiling; None or empty: no votes.
     """
-    save(learning_curves_chart(scores), html, svg)
+    save(learning_curves_chart(scores, ceiling), html, svg)
 
 
-def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
+def learning_curves_chart(
+    scores: pl.DataFrame, ceiling: pl.DataFrame | None = None
+) -> alt.TopLevelMixin:
     """Return the learning curve of each experiment, with an error bar at each point.
 
     The error bars are 95 % confidence intervals when the scores have them (`ua_low`, `ua_high`),
     otherwise one standard deviation over repeats. More curves than colours are drawn in several
     panels (see `panel_experiments`). Points of one size are offset horizontally, so that their
     error bars do not overlap. On IEMOCAP with four classes, published curves are drawn as well.
+    Where the corpus has votes, a line is the UA of one more rater, and a band its interval.
 
     Parameters
     ----------
     scores : DataFrame
         The table of scores.
+    ceiling : DataFrame or None
+        The table of the human ceiling; None or empty: no votes.
 
     Returns
     -------
@@ -60,6 +75,7 @@ def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
     std = pl.col("ua_repeat_std")
     panels = panel_experiments(scores)
     published = _published_points(scores)
+    rater = None if ceiling is None else human_ceiling(ceiling)
     data = scores.select(
         "experiment",
         "size",
@@ -82,6 +98,7 @@ def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
         f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} repeats; "
         f"error bars: {error_bars}; dashed: chance",
         *(["Dotted, hollow: as published (arXiv 2011.05585)"] if len(published) else []),
+        *([f"Brown, band: {ONE_MORE_RATER} {_AGAINST[rater['target']]}"] if rater else []),
         *(["Grey: the curves of the other panels"] if len(panels) > 1 else []),
         *(f"Note: {note}" for note in note_lines(scores["notes"])),
         *weights_lines(scores),
@@ -90,12 +107,12 @@ def learning_curves_chart(scores: pl.DataFrame) -> alt.TopLevelMixin:
     chart: alt.TopLevelMixin
     if len(panels) == 1:
         (names,) = panels.values()
-        chart = _panel(data, names, published).properties(
+        chart = _panel(data, names, published, rater).properties(
             width=560, height=360, title=figure_title(text, explanations, width=700)
         )
     else:
         charts = [
-            _panel(data, names, published).properties(width=400, height=280, title=title)
+            _panel(data, names, published, rater).properties(width=400, height=280, title=title)
             for title, names in panels.items()
         ]
         chart = (
@@ -164,12 +181,12 @@ def _offset_points(data: pl.DataFrame, panels: list[list[str]]) -> pl.DataFrame:
 
 
 def _panel(
-    data: pl.DataFrame, names: list[str], published: pl.DataFrame
+    data: pl.DataFrame, names: list[str], published: pl.DataFrame, rater: dict[str, Any] | None
 ) -> alt.LayerChart | alt.FacetChart:
     """Return the curves of `names`, with all other curves of the data in grey."""
     selected = data.filter(pl.col("experiment").is_in(names))
     others = data.filter(~pl.col("experiment").is_in(names))
-    low, high = _limits(data, published)
+    low, high = _limits(data, published, rater)
     labels = [*data["x"], *published["labels"]]
     x = alt.X("x:Q", title="training utterances (mean over folds)")
     x = x.scale(type="log", nice=False, padding=12, domain=[min(labels), max(labels)])
@@ -209,12 +226,31 @@ def _panel(
         y=alt.Y("chance:Q", scale=y_scale), tooltip=[alt.Tooltip("chance:Q", format=".1%")]
     )
     layers = [
+        *(_rater_layers(rater, y_scale) if rater else []),
         *([other_curves] if len(others) else []),
         *(chance_line, error_bars, curves, points),
     ]
     if len(published):
         layers += _published_layers(published, x, y)
     return alt.layer(*layers)
+
+
+def _rater_layers(rater: dict[str, Any], y_scale: alt.Scale) -> list[alt.Chart]:
+    """Return the band and the line of one more rater, with its name."""
+    base = alt.Chart(pl.DataFrame([{name: rater[name] for name in ("ua", "ua_low", "ua_high")}]))
+    y = alt.Y("ua:Q", scale=y_scale)
+    tooltip = [
+        alt.Tooltip("ua:Q", title=f"UA of {ONE_MORE_RATER}", format=".1%"),
+        alt.Tooltip("ua_low:Q", title="interval, lower end", format=".1%"),
+        alt.Tooltip("ua_high:Q", title="interval, upper end", format=".1%"),
+    ]
+    band = base.mark_rect(color=_RATER, opacity=0.15)
+    text = base.mark_text(color=_RATER, align="left", dx=4, dy=-6, fontSize=11, text=ONE_MORE_RATER)
+    return [
+        band.encode(y=alt.Y("ua_low:Q", scale=y_scale), y2="ua_high:Q", tooltip=tooltip),
+        base.mark_rule(color=_RATER, strokeWidth=1.5).encode(y=y, tooltip=tooltip),
+        text.encode(y=y, x=alt.value(0)),
+    ]
 
 
 def _published_layers(published: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
@@ -259,9 +295,12 @@ def axis_ticks(values: list[float]) -> list[int]:
     return [number for number in candidates if min(values) <= number <= max(values)]
 
 
-def _limits(data: pl.DataFrame, published: pl.DataFrame) -> tuple[float, float]:
+def _limits(
+    data: pl.DataFrame, published: pl.DataFrame, rater: dict[str, Any] | None
+) -> tuple[float, float]:
     """Return the y range of the data and of chance, rounded to tenths, within 0 and 1."""
-    values = [*data["low"].drop_nans(), *data["high"].drop_nans(), *data["ua"], *published["ua"]]
-    numbers = [float(value) for value in values if value is not None]
+    values = [*data["low"], *data["high"], *data["ua"], *published["ua"]]
+    values += [rater[name] for name in ("ua", "ua_low", "ua_high")] if rater else []
+    numbers = pl.Series(values, dtype=pl.Float64).drop_nulls().drop_nans().to_list()
     low, high = min(*numbers, float(data["chance_ua"][0])), max(numbers)
     return max(0.0, (low * 10 // 1 - 0.5) / 10), min(1.0, -(-high * 10 // 1) / 10)

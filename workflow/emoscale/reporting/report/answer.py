@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from emoscale.evaluation.ceiling import LABEL, OTHER_RATERS, human_ceiling
 from emoscale.evaluation.comparisons import POWER_DIFFERENCES, family_power
 from emoscale.reporting.report.formatting import (
     format_count,
@@ -50,7 +51,7 @@ def study_question(study: Study) -> str:
 
 
 def study_answer(study: Study) -> list[Markup]:
-    """Return the answer of the study in two to four paragraphs.
+    """Return the answer of the study in two to five paragraphs.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ def study_answer(study: Study) -> list[Markup]:
         *_corpus_pairs(study, best),
         *_lead(study, best),
         *_power(study),
+        *_human_ceiling(study, best),
         *_labels_saved(study),
         *_pretraining(study),
     ]
@@ -275,6 +277,36 @@ def _pairs_of(comparisons: pl.DataFrame, experiment: str) -> list[dict[str, Any]
             rival = {"rival": row["experiment"], "rival_ua": row["ua"]}
             pairs.append({**row, **negated, **rival})
     return pairs
+
+
+def _human_ceiling(study: Study, best: dict[str, Any]) -> list[Markup]:
+    """State how the best experiment compares with one more rater, where the corpus has votes."""
+    ceiling = study.rows("ceiling")
+    rater = None if ceiling is None else human_ceiling(ceiling)
+    row = None if ceiling is None else human_ceiling(ceiling, best["experiment"])
+    if rater is None or row is None:
+        return []
+    target = {
+        OTHER_RATERS: "the plurality of the other raters",
+        LABEL: "the labels, which are the acted emotions",
+    }[rater["target"]]
+    points = 100 * row["difference"]
+    sentence = Markup(
+        "{}One more rater, compared with {}, has a UA of {} ({}). On the same utterances and "
+        "votes, {} is {} it ({})"
+    ).format(
+        "The votes are generated. " if study.synthetic else "",
+        target,
+        strong(format_percent(rater["ua"])),
+        format_interval(rater, "ua") or "no confidence interval",
+        mark_name(best["experiment"]),
+        strong(f"{abs(points):.1f} points {'above' if points >= 0 else 'below'}"),
+        format_interval(row, "difference", unit=" points") or "no confidence interval",
+    )
+    low, high = row["difference_low"], row["difference_high"]
+    if is_number(low) and is_number(high) and low <= 0 <= high:
+        return [sentence + Markup(": this interval includes 0, so a difference is not shown.")]
+    return [sentence + Markup(".")]
 
 
 def _labels_saved(study: Study) -> list[Markup]:

@@ -25,7 +25,11 @@ _FORMATS = [
     (r"(difference|gap|drop)(_low|_high)?", _SIGNED),
     (r"ua_(repeat|fold)_std", _POINTS),
     (r"factor(_low|_high)?", _FACTOR),
-    (r"effect_(size|low|high)|brier|(held_out_)?loss|hours", _DECIMAL),
+    (
+        r"effect_(size|low|high)|brier|(held_out_)?loss|hours|cross_entropy|jensen_shannon"
+        r"|fleiss_kappa|krippendorff_alpha",
+        _DECIMAL,
+    ),
     (r"(other_)?labels(_low|_high)?|training_utterances_mean", _INTEGER),
     (r"((\w+_)?ua|wa|macro_f1|ece|recall_.+|our)(_low|_high|_fold_mean|_value)?", _PERCENT),
     (
@@ -40,6 +44,10 @@ _TITLES = {
     "macro_f1": "macro-F1",
     "macro_f1_fold_mean": "macro-F1 fold mean",
     "ece": "ECE",
+    "cross_entropy": "cross-entropy",
+    "jensen_shannon": "Jensen-Shannon",
+    "fleiss_kappa": "Fleiss's kappa",
+    "krippendorff_alpha": "Krippendorff's alpha",
     "brier": "Brier score",
     "chance_ua": "UA by chance",
     "measured_ua": "measured UA",

@@ -23,6 +23,13 @@ GLOSSARY = [
         "Brier score is the mean squared error of the probabilities.",
     ),
     (
+        "One more rater",
+        "The human ceiling. Each rater's vote is left out in turn, as a prediction of the class "
+        "that most of the other raters chose; where they tie, the vote does not count. Fleiss's "
+        "kappa and Krippendorff's alpha are 0 for raters who agree by chance, 1 for raters who "
+        "always agree.",
+    ),
+    (
         "95 % confidence interval",
         "The range of a score that is plausible for other speakers and other trainings of the same "
         "kind. It is a bootstrap interval: speakers and repeats are resampled thousands of times. "

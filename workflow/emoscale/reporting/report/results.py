@@ -201,7 +201,11 @@ def first_figure_chart(study: Study) -> alt.TopLevelMixin:
         The chart.
     """
     selected = first_figure_experiments(study)
-    return learning_curves_chart(study.scores.filter(pl.col("experiment").is_in(selected)))
+    return _learning_curves(study.of_experiments(selected))
+
+
+def _learning_curves(study: Study) -> alt.TopLevelMixin:
+    return learning_curves_chart(study.scores, study.rows("ceiling"))
 
 
 def _efficiency_chart(study: Study) -> alt.TopLevelMixin:
@@ -236,7 +240,26 @@ RESULT_SECTIONS = [
                 ],
             )
         ],
-        (lambda study: learning_curves_chart(study.scores),),
+        (_learning_curves,),
+    ),
+    ResultSection(
+        "Human ceiling",
+        "How well one more rater would do. Each vote is left out in turn and compared with the "
+        "strict plurality of the other raters' votes for the same test utterance, and with the "
+        "label of the study; the experiments are scored on the same votes, at their largest size. "
+        "`is_ceiling` marks the comparison that fits the labels of the study. A label that is a "
+        "result of the votes contains the vote that is compared with it, which favours the rater.",
+        "The corpus has no votes of two raters or more, so the human ceiling is unknown.",
+        [
+            ResultTable(
+                "ceiling",
+                "One more rater, and the experiments on the same votes",
+                [
+                    *("experiment", "size", "target", "ua", "wa", "macro_f1", "difference"),
+                    *("cross_entropy", "jensen_shannon", "fleiss_kappa", "krippendorff_alpha"),
+                ],
+            )
+        ],
     ),
     ResultSection(
         "From corpus to corpus",

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from emoscale.evaluation.ceiling import ONE_MORE_RATER
 from emoscale.evaluation.comparisons import rank_experiments
 from emoscale.reporting.figures import largest_sizes, note_lines, of_experiments
 from emoscale.runtime.errors import StoreError, error_summary
@@ -83,7 +84,7 @@ class Study:
         return ""
 
     def of_experiments(self, names: Collection[str]) -> Study:
-        """Return the study with the rows of some experiments only.
+        """Return the study with the rows of some experiments only, and those of the rater.
 
         Parameters
         ----------
@@ -96,7 +97,9 @@ class Study:
             The smaller study.
         """
         tables = {
-            name: replace(table, dataframe=of_experiments(table.dataframe, names))
+            name: replace(
+                table, dataframe=of_experiments(table.dataframe, [*names, ONE_MORE_RATER])
+            )
             for name, table in self.tables.items()
         }
         return replace(self, tables=tables)
