@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import f1_score, log_loss
 
+from emoscale.corpus.release import anonymous_votes
 from emoscale.evaluation.ceiling import (
     CEILING,
     agreement_of_raters,
@@ -24,7 +26,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 CREMA_D = Path(os.environ.get("EMOSCALE_CREMA_D", PROJECT.parent / "shared" / "data" / "crema-d"))
 
 
-def corpus(votes: list[list[tuple[str, str]] | None], **columns: list[Any]) -> pl.DataFrame:
+def counted(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    return [(vote["rater"], vote["label"]) for vote in anonymous_votes(counts) or ()]
+
+
+def corpus(votes: Sequence[Sequence[tuple[str, str]] | None], **columns: list[Any]) -> pl.DataFrame:
     """Return an utterance table; two speakers take turns; a vote is a rater and a label."""
     rows = [
         {
@@ -78,19 +84,11 @@ def test_crema_d() -> None:
     letters = list("ADFHNS")
     table = pl.read_csv(CREMA_D / "tabulatedVotes.csv", infer_schema_length=None)
     voice = table.filter(pl.col(table.columns[0]).cast(pl.String).str.starts_with("1"))
-    votes = [
-        [
-            (f"vote {number}", letter)
-            for letter, count in zip(letters, counts, strict=True)
-            for number in range(100 * letters.index(letter), 100 * letters.index(letter) + count)
-        ]
-        for counts in voice.select(letters).iter_rows()
-    ]
     acted = [name.split("_")[2][0] for name in voice["fileName"]]
-    utterances = corpus(votes, acted=acted, speaker=[name[:4] for name in voice["fileName"]])
-    cell = predicted(
-        utterances, acted, [acted], classes=letters, probabilities=np.eye(6)[[0] * 7442]
-    )
+    votes = [counted(counts) for counts in voice.select(letters).iter_rows(named=True)]
+    speakers = [name[:4] for name in voice["fileName"]]
+    utterances = corpus(votes, acted=acted, speaker=speakers)
+    cell = predicted(utterances, acted, [acted], classes=letters)
     class_of = {"made": {letter: letter for letter in letters}}
     rows = by_target(ceiling_table([cell], utterances, class_of, letters, 1), "one more rater")
     others, label = rows["other raters"], rows["label"]
@@ -156,7 +154,7 @@ def iemocap_like(number: int, generator: np.random.Generator) -> list[list[tuple
 
 def test_divided_votes_against_a_plain_loop() -> None:
     votes = iemocap_like(80, np.random.default_rng(3))
-    utterances = corpus(list(votes))
+    utterances = corpus(votes)
     confusion = np.zeros((3, 3))
     for of_utterance in votes:
         shares: dict[str, np.ndarray] = {}
@@ -201,22 +199,15 @@ def test_alpha_of_a_published_example() -> None:
 
 def votes_of_counts(counts: list[list[int]]) -> Any:
     labels = [f"class{number}" for number in range(5)]
-    votes = [
-        [
-            (f"{label}, {number}", label)
-            for label, count in zip(labels, row, strict=True)
-            for number in range(count)
-        ]
-        for row in counts
-    ]
-    return rater_votes(corpus(list(votes)), {"made": {name: name for name in labels}}, labels)
+    utterances = corpus([counted(dict(zip(labels, row, strict=True))) for row in counts])
+    return rater_votes(utterances, {"made": {name: name for name in labels}}, labels)
 
 
 def test_raters_without_disagreement_or_without_others() -> None:
     same = [[("1", "ang"), ("2", "ang")], [("1", "sad"), ("2", "sad")]]
-    assert agreement_of_raters(rater_votes(corpus([*same]), CLASS_OF, CLASSES)) == (1.0, 1.0)
+    assert agreement_of_raters(rater_votes(corpus(same), CLASS_OF, CLASSES)) == (1.0, 1.0)
     for votes in (same[:1], [[("1", "ang")], [("1", "sad")]]):  # one class; single votes
-        assert agreement_of_raters(rater_votes(corpus([*votes]), CLASS_OF, CLASSES)) == (None, None)
+        assert agreement_of_raters(rater_votes(corpus(votes), CLASS_OF, CLASSES)) == (None, None)
 
 
 def test_scores_against_the_distribution_of_the_votes() -> None:
@@ -224,7 +215,7 @@ def test_scores_against_the_distribution_of_the_votes() -> None:
     labels = np.array(["ang", "hap", "sad"])
     votes = [[(f"E{n}", str(generator.choice(labels))) for n in range(4)] for _ in range(30)]
     probabilities = generator.dirichlet([1.0, 1.0, 1.0], size=30)
-    utterances = corpus([*votes])
+    utterances = corpus(votes)
     cell = predicted(utterances, ["joy"] * 30, [["joy"] * 30] * 2, probabilities)
     net = by_target(ceiling_table([cell], utterances, CLASS_OF, CLASSES, 1), "net")["other raters"]
     # The mean over the distributions of three others is the mean over all votes.
@@ -252,7 +243,7 @@ def test_the_distribution_of_a_rater_is_what_the_vote_says_about_another() -> No
 
 def test_a_corpus_without_two_raters_has_no_rows() -> None:
     for votes in ([None, None], [[("1", "ang")], None], [[("1", "ang"), ("2", "fru")], []]):
-        utterances = corpus(list(votes))
+        utterances = corpus(votes)
         cell = predicted(utterances, ["anger"] * 2, [["anger"] * 2])
         table = ceiling_table([cell], utterances, CLASS_OF, CLASSES, 1)
         assert table.is_empty()
@@ -262,7 +253,7 @@ def test_a_corpus_without_two_raters_has_no_rows() -> None:
 
 def test_only_test_utterances_count() -> None:
     votes = iemocap_like(60, np.random.default_rng(4))
-    utterances, tested = corpus(list(votes)), corpus(list(votes[:40]))
+    utterances, tested = corpus(votes), corpus(votes[:40])
     cell = predicted(tested, ["joy"] * 40, [["joy"] * 40])
     assert ceiling_table([cell], utterances, CLASS_OF, CLASSES, 1).equals(
         ceiling_table([cell], tested, CLASS_OF, CLASSES, 1)
@@ -272,7 +263,7 @@ def test_only_test_utterances_count() -> None:
 def test_the_difference_is_paired_by_speaker() -> None:
     """A model that is as good as a rater for every speaker has a narrow interval."""
     votes = [[(str(n), "ang" if n < 3 or u % 2 else "sad") for n in range(4)] for u in range(40)]
-    utterances = corpus(list(votes), speaker=[f"s{number // 4}" for number in range(40)])
+    utterances = corpus(votes, speaker=[f"s{number // 4}" for number in range(40)])
     cell = predicted(utterances, ["anger"] * 40, [["anger"] * 40])
     net = by_target(ceiling_table([cell], utterances, CLASS_OF, CLASSES, 1), "net")["other raters"]
     assert net["difference"] == pytest.approx(1 / 8)

@@ -98,7 +98,7 @@ def learning_curves_chart(
         f"{scores['corpus'][0]}; {scores['folds'][0]} folds, {scores['repeats'][0]} repeats; "
         f"error bars: {error_bars}; dashed: chance",
         *(["Dotted, hollow: as published (arXiv 2011.05585)"] if len(published) else []),
-        *([f"Brown, band: {ONE_MORE_RATER} {_AGAINST[rater['target']]}"] if rater else []),
+        *([f"Brown line and band: {ONE_MORE_RATER} {_AGAINST[rater['target']]}"] if rater else []),
         *(["Grey: the curves of the other panels"] if len(panels) > 1 else []),
         *(f"Note: {note}" for note in note_lines(scores["notes"])),
         *weights_lines(scores),
