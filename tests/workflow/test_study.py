@@ -54,6 +54,7 @@ RESULTS = {
     "draw_figures": 1,
     "compare_experiments": 1,
     "slice_scores": 1,
+    "measure_ceiling": 1,
     "measure_efficiency": 1,
     "write_report": 1,
 }
@@ -152,6 +153,11 @@ def test_a_run_writes_all_results(finished: Checkout) -> None:
     assert "Audit of the corpus: demo (synthetic speech)" in (results / "audit.html").read_text()
     gaps = pl.read_parquet(results / "tables" / "slice_gaps.parquet")
     assert {"sex", "style", "text", "duration"} <= set(gaps["slice"])
+    ceiling = pl.read_parquet(results / "tables" / "ceiling.parquet").filter("is_ceiling")
+    assert ceiling.select("experiment", "size", "target").rows() == [
+        ("one more rater", None, "other raters"),
+        *((name, "all", "other raters") for name in EXPERIMENTS),
+    ]
     assert not (results / "tables" / "robustness.parquet").exists()  # not requested
     efficiency = pl.read_parquet(results / "tables" / "efficiency.parquet")
     assert len(efficiency) == 2 * 2
@@ -172,6 +178,7 @@ def test_a_run_writes_all_results(finished: Checkout) -> None:
         assert (results / "figures" / f"{name}.svg").stat().st_size > 1_000
     report = (results / "report.html").read_text()
     assert "Which representation recognises emotion best in demo" in report
+    assert "The votes are generated. One more rater, compared with the plurality" in report
 
 
 def test_predictions_of_a_trained_model_equal_the_table(finished: Checkout) -> None:
