@@ -22,6 +22,7 @@ from emoscale.evaluation.ceiling import (
 
 CLASSES = ["anger", "joy", "sadness"]
 CLASS_OF = {"made": {"ang": "anger", "hap": "joy", "exc": "joy", "sad": "sadness"}}
+VOTE = ("rater", "label")
 PROJECT = Path(__file__).resolve().parents[2]
 CREMA_D = Path(os.environ.get("EMOSCALE_CREMA_D", PROJECT.parent / "shared" / "data" / "crema-d"))
 
@@ -38,12 +39,14 @@ def corpus(votes: Sequence[Sequence[tuple[str, str]] | None], **columns: list[An
             "corpus": "made",
             "speaker": f"s{number % 2}",
             "acted": None,
-            "votes": chosen and [{"rater": rater, "label": label} for rater, label in chosen],
+            "votes": None
+            if chosen is None
+            else [dict(zip(VOTE, vote, strict=True)) for vote in chosen],
         }
         for number, chosen in enumerate(votes)
     ]
-    vote = pl.List(pl.Struct({"rater": pl.String, "label": pl.String}))
-    table = pl.DataFrame(rows, schema_overrides={"votes": vote, "acted": pl.String})
+    types = {"votes": pl.List(pl.Struct(dict.fromkeys(VOTE, pl.String))), "acted": pl.String}
+    table = pl.DataFrame(rows, schema_overrides=types)
     return table.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
 
 
