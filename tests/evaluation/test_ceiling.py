@@ -45,8 +45,8 @@ def corpus(votes: Sequence[Sequence[tuple[str, str]] | None], **columns: list[An
         }
         for number, chosen in enumerate(votes)
     ]
-    types = {"votes": pl.List(pl.Struct(dict.fromkeys(VOTE, pl.String))), "acted": pl.String}
-    table = pl.DataFrame(rows, schema_overrides=types)
+    vote = pl.List(pl.Struct(dict.fromkeys(VOTE, pl.String)))
+    table = pl.DataFrame(rows, schema_overrides={"votes": vote, "acted": pl.String})
     return table.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
 
 
