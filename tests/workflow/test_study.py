@@ -214,7 +214,7 @@ def test_every_job_has_a_log_and_a_benchmark(finished: Checkout) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.rglob("*.tsv")
     }
     assert logs - benchmarks == {Path("fetch_checkpoint/tiny")}  # has no benchmark
-    assert len(logs) == 39
+    assert len(logs) == 40
 
 
 def test_paired_subsets_are_the_same_for_every_experiment(finished: Checkout) -> None:
