@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 import pytest
+from polars.testing import assert_frame_equal
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import f1_score, log_loss
 
@@ -271,3 +273,16 @@ def test_the_difference_is_paired_by_speaker() -> None:
     net = by_target(ceiling_table([cell], utterances, CLASS_OF, CLASSES, 1), "net")["other raters"]
     assert net["difference"] == pytest.approx(1 / 8)
     assert net["difference_high"] - net["difference_low"] < 1e-9
+
+
+def test_an_utterance_may_be_tested_in_several_folds() -> None:
+    """As in a study of corpus pairs; every fold weights the rater and the model alike."""
+    votes = iemocap_like(60, np.random.default_rng(6))
+    utterances = corpus(votes)
+    cell = predicted(utterances, ["joy"] * 60, [["joy"] * 60])
+    again = pl.concat([cell, cell.with_columns(fold=pl.lit("fold2"))])
+    once, twice = (
+        ceiling_table([each], utterances, CLASS_OF, CLASSES, 1).drop(cs.ends_with("_low", "_high"))
+        for each in (cell, again)
+    )
+    assert_frame_equal(once, twice)
