@@ -41,7 +41,7 @@ docs: $(VENV)/.dev
 	@echo "the documentation is site/index.html; to search in it: .venv/bin/mkdocs serve"
 
 test-slow: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests/workflow
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests
 
 # The first of these that exists (also of pyenv); FAIRSEQ_BASE=python3.10 names another.
 FAIRSEQ_BASE ?= $(shell for p in python3.10 python3.9 python3.8 $$(ls -d $$HOME/.pyenv/versions/3.10*/bin/python $$HOME/.pyenv/versions/3.9*/bin/python $$HOME/.pyenv/versions/3.8*/bin/python 2> /dev/null); do "$$p" -c '' 2> /dev/null && { echo "$$p"; break; }; done)

@@ -8,6 +8,7 @@ configuration states what it is based on. No audio is opened, nothing is written
 import csv
 import importlib.util
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 import jinja2
 import yaml
 
+from emoscale.config import parse_study
 from emoscale.config.corpus import AudformatCorpus, CsvCorpus, ReleaseCorpus
 from emoscale.corpus.files import audio_files
 from emoscale.corpus.folder_metadata import (
@@ -23,6 +25,7 @@ from emoscale.corpus.folder_metadata import (
     candidates,
     emotion_candidates,
     emotion_class,
+    read_tables,
     speaker_candidates,
     transcript_candidate,
 )
@@ -31,7 +34,7 @@ from emoscale.corpus.readers import CorpusManifest, corpus_name, read_corpus
 from emoscale.corpus.recognition import Match, matching_releases
 from emoscale.protocol.proposal import Proposal, propose
 from emoscale.runtime.command import report_user_errors
-from emoscale.runtime.errors import UserError
+from emoscale.runtime.errors import UserError, one_line
 
 Corpus = ReleaseCorpus | CsvCorpus | AudformatCorpus
 
@@ -41,8 +44,8 @@ TEMPLATE = """\
 # - {{ note }}
 {%- endfor %}
 #
-#   .venv/bin/snakemake --cores 2 --configfile {{ path }}
-study: {{ study }}
+#   {{ command }}
+study: {{ study | tojson }}
 seed: 1
 
 corpus: {{ corpus }}
@@ -89,6 +92,7 @@ experiments:
 
 evidence: {reference: logmel}   # only the pairs with it are tested
 """
+_STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _NO_EMOTIONS = frozenset({"other", "no agreement", "hidden", "oth", "xxx"})
 _PROTOCOL_NOTES = {
     "session": "each fold tests one recording session",
@@ -105,21 +109,39 @@ _PROTOCOL_NOTES = {
 @click.option("--yes", is_flag=True, help="Ask nothing: take what is likeliest.")
 @report_user_errors
 def main(folder: Path, name: str | None, label: str | None, output: Path | None, yes: bool) -> None:
+    if not str(folder.resolve()).isprintable():
+        raise UserError(f"{folder!r} has a character that cannot be printed; rename the folder")
+    if name is not None and not _STUDY_NAME.fullmatch(name):
+        raise UserError(f"--name {name}: use letters, digits, - and _ only")
     study = name or re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name).strip("_-") or "study"
     output = output or Path("config") / f"{study}.yaml"
-    if output.exists():
-        raise UserError(f"{output} exists; name another file with --output, or remove it")
+    if output.suffix not in (".yaml", ".yml"):
+        raise UserError(f"--output {output}: name a file .yaml")
+    table = output.with_suffix(".csv")
+    for path in (output, table):
+        if path.exists():
+            raise UserError(f"{path} exists; name another file with --output, or remove it")
     notes: list[str] = []
-    corpus = _settings(folder, label, output.with_suffix(".csv"), yes, notes)
-    manifest = read_corpus(corpus)
-    is_release = isinstance(corpus, ReleaseCorpus)
-    proposal = propose(manifest.utterances, _class_in_release if is_release else emotion_class)
-    notes += _doubts(manifest)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(_configuration(study, output, corpus, manifest, proposal, notes))
+    try:
+        corpus = _settings(folder, label, table, yes, notes)
+        manifest = read_corpus(corpus)
+        is_release = isinstance(corpus, ReleaseCorpus)
+        proposal = propose(manifest.utterances, _class_in_release if is_release else emotion_class)
+        notes = [one_line(note) for note in notes + _doubts(manifest)]
+        text = _configuration(study, output, corpus, manifest, proposal, notes)
+        parse_study(yaml.safe_load(text))
+    except BaseException:
+        table.unlink(missing_ok=True)
+        raise
+    output.write_text(text, encoding="utf-8")
     _print_summary(corpus, manifest, proposal, notes)
     click.echo(f"\nwritten: {output}. Look through it, then run\n")
-    click.echo(f"  .venv/bin/snakemake --cores 2 --configfile {output}")
+    click.echo(f"  {_command(output)}")
+
+
+def _command(output: Path) -> str:
+    return f".venv/bin/snakemake --cores 2 --configfile {shlex.quote(str(output))}"
 
 
 def _settings(folder: Path, label: str | None, table: Path, yes: bool, notes: list[str]) -> Corpus:
@@ -135,12 +157,6 @@ def _settings(folder: Path, label: str | None, table: Path, yes: bool, notes: li
         return _release_settings(copy, label, yes)
     for each in matches:
         click.echo(_difference(each))
-    table_in_folder = folder / "utterances.csv"
-    if table_in_folder.is_file():
-        with open(table_in_folder, encoding="utf-8-sig", newline="") as stream:
-            if {*REQUIRED_COLUMNS} <= {*next(csv.reader(stream), [])}:
-                notes.append("described by its table utterances.csv")
-                return CsvCorpus(reader="csv", root=root)
     return _csv_settings(folder, table, yes, notes)
 
 
@@ -161,7 +177,7 @@ def _class_in_release(label: str) -> str | None:
 
 
 def _difference(match: Match) -> str:
-    """Why a folder is not taken as a copy of a corpus that it has some utterances of."""
+    """Return why a folder is not taken as a copy of a corpus that it has some utterances of."""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in match.rejected.items())
     return (
         f"not {match.release.name}: {len(match.manifest.utterances):,} recordings are named as its "
@@ -170,32 +186,61 @@ def _difference(match: Match) -> str:
 
 
 def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> CsvCorpus:
-    """Return settings of an unknown folder; write its table beside the configuration."""
-    files = list(audio_files(folder, CorpusManifest("csv")))
-    if not files and any(folder.rglob("*.parquet")):
-        raise UserError(
-            f"{folder} holds Parquet files; unpack them first: "
-            f".venv/bin/python scripts/unpack_parquet.py {folder}"
-        )
-    if not files:
-        raise UserError(f"{folder} has no recording; name a folder of WAV, FLAC or other audio")
-    listed = candidates(folder, files)
-    advice = (
-        f"write {folder}/utterances.csv with the columns file, speaker and emotion "
-        "(docs/tutorials/own-corpus.md)"
+    """Return settings of an unknown folder; write its table, unless it has one with all columns."""
+    root = str(folder.resolve())
+    tables, unread = read_tables(folder)
+    notes += unread
+    described = next((each for each in tables if each.path == "utterances.csv" and each.is_alone), None)
+    if described is not None and {*REQUIRED_COLUMNS} <= described.rows[0].keys():
+        notes.append("described by its table utterances.csv")
+        return CsvCorpus(reader="csv", root=root)
+    files = _recordings(folder, notes)
+    listed = candidates(files, tables)
+    advice = "; ".join(
+        [
+            f"write {folder}/utterances.csv with the columns file, speaker and emotion "
+            "(docs/tutorials/described-corpus.md)",
+            *unread[:3],
+        ]
     )
     emotion = _choose("emotion", emotion_candidates(listed), listed, yes, advice, notes)
-    speaker = _choose("speaker", speaker_candidates(listed, emotion), listed, yes, advice, notes)
+    likely = speaker_candidates(listed, emotion)
+    if yes:
+        likely = [each for each in likely if each.is_certain_speaker]
+    speaker = _choose("speaker", likely, listed, yes, advice, notes)
     transcript = transcript_candidate(listed)
     if transcript:
         notes.append(f"transcript: {transcript.description}")
-    table.parent.mkdir(parents=True, exist_ok=True)
+    if described is not None and "file" in described.rows[0] and emotion.table is speaker.table is described:
+        columns = {"speaker": speaker.column or "", "emotion": emotion.column or ""}
+        if transcript and transcript.table is described:
+            columns["transcript"] = transcript.column or ""
+        columns = {key: name for key, name in columns.items() if key != name}
+        return CsvCorpus(reader="csv", root=root, columns=columns)
     with open(table, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "speaker", "emotion", "transcript"])
         texts = transcript.values if transcript else [""] * len(files)
         writer.writerows(zip(files, speaker.values, emotion.values, texts, strict=True))
-    return CsvCorpus(reader="csv", root=str(folder.resolve()), table=str(table.resolve()))
+    return CsvCorpus(reader="csv", root=root, table=str(table.resolve()))
+
+
+def _recordings(folder: Path, notes: list[str]) -> list[str]:
+    files = []
+    for name in audio_files(folder, CorpusManifest("csv")):
+        if name.isprintable():
+            files.append(name)
+        else:
+            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            notes.append(f"not used: the name {shown!r} is not printable UTF-8; rename it")
+    if not files and any(folder.rglob("*.parquet")):
+        raise UserError(
+            f"{folder} holds Parquet files; unpack them first: "
+            f".venv/bin/python scripts/unpack_parquet.py {shlex.quote(str(folder))}"
+        )
+    if not files:
+        raise UserError(f"{folder} has no recording; name a folder of WAV, FLAC or other audio")
+    return files
 
 
 def _choose(
@@ -206,17 +251,15 @@ def _choose(
     advice: str,
     notes: list[str],
 ) -> Candidate:
-    """Return the likeliest candidate, or the one that the user names where several are likely."""
-    if yes or (len(likely) == 1):
-        if not likely:
-            raise UserError(f"no part of the names and no table gives the {what}; {advice}")
-        chosen = likely[0]
-        others = f" (or {', '.join(each.description for each in likely[1:4])})" * (len(likely) > 1)
-        notes.append(f"{what}: {chosen}{others}")
-        return chosen
+    """Return the likeliest candidate, or the one that the user names where there is a doubt."""
+    is_certain = len(likely) == 1 and (what != "speaker" or likely[0].is_certain_speaker)
     options = list(likely) or list(listed)
-    if not options:
+    if not options or (yes and not likely):
         raise UserError(f"no part of the names and no table gives the {what}; {advice}")
+    if yes or is_certain:
+        others = f" (or {', '.join(each.description for each in likely[1:4])})" * (len(likely) > 1)
+        notes.append(f"{what}: {likely[0]}{others}")
+        return likely[0]
     click.echo(f"\nWhat is the {what}?")
     for number, each in enumerate(options, start=1):
         click.echo(f"  {number}: {each}")
@@ -253,7 +296,7 @@ def _configuration(
         utterances=f"{len(manifest.utterances):,}",
         speakers=f"{len({each.speaker for each in manifest.utterances}):,}",
         notes=notes,
-        path=output,
+        command=_command(output),
         study=study,
         corpus=_flow({"reader": corpus.reader, **settings}),
         shards=min(64, -(-len(manifest.utterances) // 500)),
@@ -286,8 +329,8 @@ def _print_summary(
         click.echo(f"  {note}")
     protocol = proposal.protocol
     click.echo(
-        f"  {protocol.folds} folds: {_PROTOCOL_NOTES[protocol.fold_unit]}; training sizes "
-        f"{', '.join(map(str, proposal.sizes))} and all"
+        f"  {protocol.folds} folds: {_PROTOCOL_NOTES[protocol.fold_unit]}; training sizes: "
+        f"{', '.join([*map(str, proposal.sizes), 'all'])}"
     )
 
 

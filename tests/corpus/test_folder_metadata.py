@@ -13,6 +13,7 @@ from emoscale.corpus.folder_metadata import (
     candidates,
     emotion_candidates,
     emotion_class,
+    read_tables,
     speaker_candidates,
     transcript_candidate,
 )
@@ -22,7 +23,8 @@ EMOTIONS = ("Wut", "Freude", "neutral")
 
 
 def likeliest(root: Path, files: list[str]) -> tuple[Candidate, Candidate]:
-    listed = candidates(root, files)
+    tables, _ = read_tables(root)
+    listed = candidates(files, tables)
     emotion = emotion_candidates(listed)[0]
     return emotion, speaker_candidates(listed, emotion)[0]
 
@@ -64,20 +66,60 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
     emotion, speaker = likeliest(tmp_path, files)
     assert (emotion.column, speaker.column) == ("label", "client_id")
     assert speaker.values[:4] == ("anna", "ben", "cleo", "anna")
-    transcript = transcript_candidate(candidates(tmp_path, files))
+    transcript = transcript_candidate(candidates(files, read_tables(tmp_path)[0]))
     assert transcript is not None
     assert transcript.values[:2] == ("Satz 0", "Satz 1")
 
 
-def test_a_number_that_tells_the_emotion_is_no_speaker(tmp_path: Path) -> None:
+def test_a_number_that_tells_the_emotion_is_no_speaker() -> None:
     files = [f"{EMOTIONS[number // 4]}_{number}_{number // 4}.wav" for number in range(12)]
-    listed = candidates(tmp_path, files)
+    listed = candidates(files, [])
     (emotion,) = emotion_candidates(listed)
     assert speaker_candidates(listed, emotion) == []
 
 
-def test_names_without_a_word_for_emotions_have_no_candidate(tmp_path: Path) -> None:
-    assert emotion_candidates(candidates(tmp_path, ["x1/a.wav", "x2/b.wav"])) == []
+def test_names_without_a_word_for_emotions_have_no_candidate() -> None:
+    assert emotion_candidates(candidates(["x1/a.wav", "x2/b.wav"], [])) == []
+
+
+@pytest.mark.parametrize(
+    "form", ["{emotion}_{take:02d}.wav", "{emotion}_{number}_{take}.wav", "a/{emotion}_{take}.wav"]
+)
+def test_a_number_is_no_certain_speaker(form: str) -> None:
+    files = [
+        form.format(emotion=emotion, take=take, number=take // 2)
+        for emotion, take in product(EMOTIONS, range(4))
+    ]
+    listed = candidates(files, [])
+    (emotion,) = emotion_candidates(listed)
+    assert not any(each.is_certain_speaker for each in speaker_candidates(listed, emotion))
+
+
+def test_a_folder_is_likelier_than_a_numbered_part(tmp_path: Path) -> None:
+    files = [
+        f"{speaker}/s{sentence:02d}_{emotion}.wav"
+        for speaker, sentence, emotion in product(SPEAKERS, range(3), EMOTIONS)
+    ]
+    _, speaker = likeliest(tmp_path, [*files, "intro.wav"])
+    assert (speaker.description, speaker.values[-1]) == ("folder 1", "")
+    assert speaker.is_certain_speaker
+
+
+def test_two_tables_that_lack_a_recording(tmp_path: Path) -> None:
+    files = [f"{number:03d}.wav" for number in range(12)]
+    for name, numbers in (("train", range(8)), ("test", range(8, 11))):
+        rows = [f"{n:03d}.wav,{n % 3},f,{n // 3},{EMOTIONS[n % 2]}" for n in numbers]
+        text = "\n".join(["file,speaker,gender,sentence,emotion", *rows])
+        (tmp_path / f"{name}.csv").write_text(text)
+    (tmp_path / "old.csv").write_bytes(b"file,emotion\n000.wav,\xe4rger\n")
+    (tmp_path / "long.txt").write_text(f'a,b\n1,"{"x" * 140_000}"\n')
+    emotion, speaker = likeliest(tmp_path, files)
+    assert emotion.description == "column emotion of test.csv and tables like it"
+    assert speaker.column == "speaker"
+    assert speaker.values == (*(str(number % 3) for number in range(11)), "")
+    _, unread = read_tables(tmp_path)
+    assert unread[0] == "old.csv is not UTF-8; save it as UTF-8"
+    assert unread[1].startswith("long.txt cannot be read: field larger than field limit")
 
 
 def test_words_mean_one_emotion() -> None:

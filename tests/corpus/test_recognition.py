@@ -12,7 +12,7 @@ from tests.corpus.releases.trees import TREES
 
 @pytest.mark.parametrize("reader", TREES)
 def test_each_copy_is_recognised(tmp_path: Path, reader: str) -> None:
-    TREES[reader](tmp_path / "copy", every=25)
+    TREES[reader](tmp_path / "copy", every=50)
     for root in (tmp_path, tmp_path / "copy"):
         first, *others = matching_releases(root)
         assert (first.settings.reader, first.is_copy) == (reader, True)

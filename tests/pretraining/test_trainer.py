@@ -156,6 +156,7 @@ torch.save([network.state_dict(), [each.loss for each in measurements]], f"{sys.
 """
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_weights_of_one(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     torchrun = Path(sys.executable).with_name("torchrun")

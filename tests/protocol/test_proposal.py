@@ -81,6 +81,13 @@ def test_labels_that_are_rare_or_no_emotion_are_not_used() -> None:
     assert proposal.unused["xxx"].startswith("40 utterances; not an emotion")
 
 
+def test_a_class_that_a_fold_lacks_is_not_used() -> None:
+    calm = [each for each in utterances(4, labels=("calm",)) if each.speaker != "s3"]
+    proposal = propose([*utterances(4, labels=("angry", "sad")), *calm], emotion_class)
+    assert list(proposal.classes) == ["anger", "sadness"]
+    assert proposal.unused == {"calm": "the dev set of fold 3 has none"}
+
+
 def test_a_corpus_that_allows_no_test_is_an_error() -> None:
     with pytest.raises(ProtocolError, match="all utterances are of the speaker s0"):
         propose(utterances(1), emotion_class)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import Result
 
 from emoscale.config import parse_study
 from emoscale.config.configuration_file import read_configuration_file
+from emoscale.config.corpus import CsvCorpus
 from emoscale.config.study import Study
 from emoscale.corpus.readers import read_corpus
 from tests.scripts.test_programs import invoke
@@ -85,6 +87,64 @@ def test_tables_of_the_folder_are_used(foreign: Path) -> None:
     ran, output = new_study(foreign, "--yes")
     assert "emotion: column mood of utterances.csv" in ran.stdout
     assert written(output).labels.classes == {"anger": ["angry"], "sadness": ["sad"]}
+
+
+def test_a_table_with_other_column_names_is_read_in_its_folder(foreign: Path) -> None:
+    files = sorted(str(path.relative_to(foreign)) for path in foreign.rglob("*.wav"))
+    rows = [f"{name},{name[:4]},{'angry' if 'Wut' in name else 'sad'},test" for name in files]
+    (foreign / "utterances.csv").write_text("\n".join(["file,speaker_id,label,split", *rows, ""]))
+    ran, output = new_study(foreign, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    corpus = written(output).corpus
+    assert isinstance(corpus, CsvCorpus)
+    assert corpus.columns == {"speaker": "speaker_id", "emotion": "label"}
+    assert {each.split for each in read_corpus(corpus).utterances} == {"test"}
+    assert not output.with_suffix(".csv").exists()
+
+
+def test_without_a_speaker_nothing_is_guessed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for emotion, take in product(("angry", "sad"), range(12)):
+        (folder / f"{emotion}_{take:02d}.wav").touch()
+    (folder / "labels.csv").write_bytes(b"file,emotion\na,\xe4rger\n")
+    ran, output = new_study(folder, "--yes")
+    assert "no part of the names and no table gives the speaker; write" in ran.stderr
+    assert "labels.csv is not UTF-8; save it as UTF-8" in ran.stderr
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["no", "2024", "Übung\nzwei"])
+def test_names_that_yaml_or_a_comment_would_change(foreign: Path, name: str) -> None:
+    folder = foreign.rename(foreign.with_name(name))
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == (1 if "\n" in name else 0)
+    assert "Traceback" not in ran.stderr
+    if "\n" in name:
+        assert "cannot be printed" in ran.stderr
+        assert not list(foreign.parent.glob("study.*"))
+    else:
+        assert written(output).study == name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--name", "../a b"), "use letters, digits, - and _ only"),
+        (("--output", "study.csv"), "name a file .yaml"),
+    ],
+)
+def test_invalid_names_are_errors(foreign: Path, options: tuple[str, ...], message: str) -> None:
+    ran = invoke("new_study.py", str(foreign), "--yes", *options)
+    assert ran.exit_code == 1
+    assert message in ran.stderr
+
+
+def test_a_name_that_is_not_utf8_is_reported(foreign: Path) -> None:
+    (foreign / "ben" / "rec-00_Wut.wav").rename(foreign / "ben" / os.fsdecode(b"\xe4.wav"))
+    ran, output = new_study(foreign, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert "is not printable UTF-8; rename it" in output.read_text()
 
 
 def test_parquet_files_are_unpacked_first(tmp_path: Path) -> None:

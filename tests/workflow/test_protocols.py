@@ -87,6 +87,7 @@ def planned(folder: Path, config: dict[str, Any], *targets: str) -> dict[str, in
     return {rule: int(count) for rule, count in counts if rule != "total"}
 
 
+@pytest.mark.slow
 def test_training_and_testing_on_different_corpora(folder: Path) -> None:
     log = snakemake(folder, SEVERAL, CHECKS)
     report = json.loads((folder / CHECKS).read_text())
@@ -112,6 +113,7 @@ def test_every_pair_of_corpora_has_its_folds_and_scores(folder: Path) -> None:
     assert jobs["score_corpus_pairs"] == 1
 
 
+@pytest.mark.slow
 def test_a_changed_fold_file_reruns_the_folds(folder: Path) -> None:
     keys = [f"{speaker}{word}" for speaker in range(3) for word in ("happy", "sad")]
     rows: list[tuple[object, ...]] = [(key, int(key[0]) + 1) for key in keys]

@@ -371,7 +371,7 @@ def test_robustness_to_perturbed_audio(finished: Checkout) -> None:
         (
             "corpus",
             {"reader": "iemocap", "root": "nowhere"},
-            r"nowhere does not exist: expected Session1/dialog/EmoEvaluation",
+            r"nowhere does not exist: expected files such as Session1/dialog/EmoEvaluation",
         ),
     ],
 )

@@ -66,6 +66,6 @@ def _import_av(path: Path) -> ModuleType:
     except ImportError:
         raise UserError(
             f"{path}: reading audio from {', '.join(SUFFIXES)} files requires the package PyAV, "
-            "which is optional; run pip install 'emoscale[containers]'"
+            "which is optional; run pip install -c envs/constraints.txt -e '.[containers]'"
         ) from None
     return av

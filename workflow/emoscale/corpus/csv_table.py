@@ -174,6 +174,8 @@ def _count(label: str, text: str) -> int:
         raise Unusable(
             "field not understood", f"the number of votes for {label} is {text}, not an integer"
         )
+    if len(text) > 4:
+        raise Unusable("field not understood", f"{text} votes for {label} are no number of raters")
     return int(text or 0)
 
 

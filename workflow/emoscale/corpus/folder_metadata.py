@@ -44,15 +44,19 @@ _SPEAKER_COLUMN = re.compile(
     r"([ _-]?(id|name|no|number))?",
     re.IGNORECASE,
 )
+_TEXT_COLUMN = re.compile(
+    r"(transcript(ion)?|(raw_)?text|sentence|utterance_text|orthography)", re.IGNORECASE
+)
+_NO_SPEAKER_COLUMN = re.compile(
+    rf"{_TEXT_COLUMN.pattern}|sex|gender|age|split|fold|take|intensity|duration|id", re.IGNORECASE
+)
 _SPEAKER_NAME = re.compile(
     r"(s|sp|spk|speaker|actor|subj|subject|p|m|f|male|female|man|woman)[ _-]?\d+", re.IGNORECASE
 )
-_TEXT_COLUMN = re.compile(
-    r"(transcript(ion)?|text|raw_text|sentence|utterance_text|orthography)", re.IGNORECASE
-)
 _SEPARATORS = re.compile(r"[\s_.\-()]+")
 _LETTERS_AND_DIGITS = re.compile(r"[^\W\d_]+|\d+")
-_MIN_SHARE = 0.6  # of the recordings that a candidate of the emotion names a known emotion for
+_MIN_SHARE = 0.6  # of the recordings that a candidate has a value for
+_MAX_TABLES = 1000
 
 
 def emotion_class(label: str) -> str | None:
@@ -77,8 +81,22 @@ def emotion_class(label: str) -> str | None:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table in a folder of recordings."""
+
+    path: str
+    """Path relative to the folder; of tables with the same columns, which are one, the first."""
+
+    rows: tuple[dict[str, str], ...]
+    """Fields by column."""
+
+    is_alone: bool
+    """Whether it is one file."""
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """A property of all recordings of a folder that may be their speaker or emotion."""
+    """A property of the recordings of a folder that may be their speaker or emotion."""
 
     description: str
     """Such as `folder 1` or `column spk of labels.csv`."""
@@ -89,79 +107,75 @@ class Candidate:
     column: str | None = None
     """Name of the column, if it is one of a table."""
 
+    table: Table | None = None
+    """Its table."""
+
     @property
     def distinct(self) -> list[str]:
         """The different values, sorted, without the empty one."""
         return sorted({value for value in self.values if value})
+
+    @property
+    def coverage(self) -> float:
+        """Share of the recordings that have a value."""
+        return sum(map(bool, self.values)) / len(self.values)
+
+    @property
+    def is_certain_speaker(self) -> bool:
+        """Whether its kind says that it is the speaker: a named column, a folder, or spk03."""
+        return _rank(self) < 3
 
     def __str__(self) -> str:
         shown = ", ".join(self.distinct[:6]) + (" …" if len(self.distinct) > 6 else "")
         return f"{self.description} ({len(self.distinct)} values: {shown})"
 
 
-def candidates(root: Path, files: Sequence[str]) -> list[Candidate]:
-    """Return the properties of recordings that paths and tables give.
+def read_tables(root: Path) -> tuple[list[Table], list[str]]:
+    """Read the tables in a folder and its subfolders.
 
     Parameters
     ----------
     root : Path
         The folder.
-    files : sequence of str
-        Paths of the recordings, relative to the folder.
 
     Returns
     -------
-    list of Candidate
-        Columns of tables, folders of the path, and parts of the file names between separators and
-        between letters and digits; only those with two values or more.
+    tables : list of Table
+        Files .csv, .tsv and .txt with a header; those with the same columns are one table.
+    unread : list of str
+        Tables that cannot be read, with the reason.
     """
-    paths = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in files]
-    depth = min(len(path.parts) for path in paths) - 1
-    listed = _table_candidates(root, files)
-    listed += [
-        Candidate(f"folder {level + 1}", tuple(path.parts[level] for path in paths))
-        for level in range(depth)
-    ]
-    for kind, split in (("part", _SEPARATORS.split), ("run of letters or digits", _runs)):
-        parts = [[part for part in split(path.stem) if part] for path in paths]
-        if kind != "part" and all(map(_SEPARATORS.search, (path.stem for path in paths))):
-            continue  # the parts between separators say more
-        for number in range(max(map(len, parts))):
-            values = tuple(row[number] if number < len(row) else "" for row in parts)
-            listed.append(Candidate(f"{kind} {number + 1} of the file name", values))
-        if len({len(row) for row in parts}) > 1:
-            last = tuple(row[-1] if row else "" for row in parts)
-            listed.append(Candidate(f"last {kind} of the file name", last))
-    return [each for each in listed if len(each.distinct) > 1]
-
-
-def _runs(stem: str) -> list[str]:
-    return _LETTERS_AND_DIGITS.findall(stem)
-
-
-def _table_candidates(root: Path, files: Sequence[str]) -> list[Candidate]:
-    tables = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in (".csv", ".tsv", ".txt")
+    paths = sorted(
+        (path for path in root.rglob("*") if path.suffix.lower() in (".csv", ".tsv", ".txt")),
+        key=lambda path: (path.suffix.lower() == ".txt", len(path.parts), path),
     )
-    listed = []
-    for path in tables[:1000]:
-        rows = _rows(path)
-        by_file = _rows_by_file(rows, files)
-        if by_file is None:
-            continue
-        name = path.relative_to(root)
-        for column in rows[0]:
-            values = tuple((by_file.get(file) or {}).get(column, "") for file in files)
-            listed.append(Candidate(f"column {column} of {name}", values, column))
-    return listed
+    rows_of: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
+    files_of: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    unread = []
+    for path in paths[:_MAX_TABLES]:
+        name = str(path.relative_to(root))
+        try:
+            rows = _rows(path)
+        except UnicodeDecodeError:
+            unread.append(f"{name} is not UTF-8; save it as UTF-8")
+        except (OSError, csv.Error) as error:
+            unread.append(f"{name} cannot be read: {error}")
+        else:
+            if rows:
+                rows_of[tuple(rows[0])] += rows
+                files_of[tuple(rows[0])].append(name)
+    if len(paths) > _MAX_TABLES:
+        unread.append(f"{len(paths) - _MAX_TABLES:,} more tables were not read")
+    tables = [
+        Table(files_of[header][0], tuple(rows), len(files_of[header]) == 1)
+        for header, rows in rows_of.items()
+    ]
+    return tables, unread
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     """Rows of a table; empty if the file is none."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return []
+    text = path.read_text(encoding="utf-8-sig")
     first = text.partition("\n")[0]
     delimiter = max("\t,;", key=first.count)
     if delimiter not in first:
@@ -172,12 +186,63 @@ def _rows(path: Path) -> list[dict[str, str]]:
     ]
 
 
+def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]:
+    """Return the properties of recordings that paths and tables give.
+
+    Parameters
+    ----------
+    files : sequence of str
+        Paths of the recordings, relative to the folder.
+    tables : sequence of Table
+        Tables of the folder.
+
+    Returns
+    -------
+    list of Candidate
+        Columns of tables, folders of the path, and parts of the file names between separators and
+        between letters and digits; only those that most recordings have, with two values or more.
+    """
+    paths = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in files]
+    listed = [each for table in tables for each in _table_candidates(table, files)]
+    folders = [path.parts[:-1] for path in paths]
+    for level in range(max(map(len, folders))):
+        values = tuple(parts[level] if level < len(parts) else "" for parts in folders)
+        listed.append(Candidate(f"folder {level + 1}", values))
+    for kind, split in (("part", _SEPARATORS.split), ("run of letters or digits", _runs)):
+        parts = [[part for part in split(path.stem) if part] for path in paths]
+        if kind != "part" and all(_SEPARATORS.search(path.stem) for path in paths):
+            continue  # the parts between separators say more
+        for number in range(max(map(len, parts))):
+            values = tuple(row[number] if number < len(row) else "" for row in parts)
+            listed.append(Candidate(f"{kind} {number + 1} of the file name", values))
+        if len({len(row) for row in parts}) > 1:
+            last = tuple(row[-1] if row else "" for row in parts)
+            listed.append(Candidate(f"last {kind} of the file name", last))
+    return [each for each in listed if len(each.distinct) > 1 and each.coverage >= _MIN_SHARE]
+
+
+def _runs(stem: str) -> list[str]:
+    return _LETTERS_AND_DIGITS.findall(stem)
+
+
+def _table_candidates(table: Table, files: Sequence[str]) -> list[Candidate]:
+    by_file = _rows_by_file(table.rows, files)
+    others = "" if table.is_alone else " and tables like it"
+    return [
+        Candidate(
+            f"column {column} of {table.path}{others}",
+            tuple((by_file.get(file) or {}).get(column, "") for file in files),
+            column,
+            table,
+        )
+        for column in table.rows[0]
+    ]
+
+
 def _rows_by_file(
-    rows: list[dict[str, str]], files: Sequence[str]
-) -> dict[str, dict[str, str]] | None:
-    """Row of each file, by the column whose values name most of the files; None: no such column."""
-    if not rows:
-        return None
+    rows: Sequence[dict[str, str]], files: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Row of each file, by the column whose values name most of the files."""
     by_name: dict[str, list[str]] = defaultdict(list)
     for file in files:
         path = PurePosixPath(file)
@@ -191,7 +256,7 @@ def _rows_by_file(
             if len(matching := by_name.get(row.get(column, "").replace("\\", "/"), [])) == 1
         }
         best = max(best, rows_of, key=len)
-    return best if len(best) >= len(files) / 2 else None
+    return best
 
 
 def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
@@ -209,8 +274,8 @@ def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
     """
 
     def share(candidate: Candidate) -> float:
-        known = sum(emotion_class(value) is not None for value in candidate.values)
-        return known / len(candidate.values)
+        stated = [value for value in candidate.values if value]
+        return sum(emotion_class(value) is not None for value in stated) / len(stated)
 
     likely = [
         each
@@ -234,27 +299,33 @@ def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[
     -------
     list of Candidate
         Those whose values occur with two emotions or more each: columns named as a speaker's, then
-        values such as spk03, then folders, then the first parts of file names.
+        folders, then parts of file names such as spk03, then others; numbers last.
     """
     likely = [
         each for each in listed if each.values != emotion.values and _is_crossed(each, emotion)
     ]
-    return sorted(likely, key=_unlikeliness)
+    return sorted(likely, key=_rank)
 
 
 def _is_crossed(candidate: Candidate, emotion: Candidate) -> bool:
+    if candidate.column is not None and _NO_SPEAKER_COLUMN.fullmatch(candidate.column):
+        return False
     emotions_of: dict[str, set[str]] = defaultdict(set)
     for value, label in zip(candidate.values, emotion.values, strict=True):
-        emotions_of[value].add(label)
-    several = sum(len(labels) > 1 for labels in emotions_of.values())
-    return "" not in emotions_of and several > 0.8 * len(emotions_of)
+        if value and label:
+            emotions_of[value].add(label)
+    return sum(len(labels) > 1 for labels in emotions_of.values()) > 0.8 * len(emotions_of)
 
 
-def _unlikeliness(candidate: Candidate) -> tuple[bool, bool, bool]:
-    named = candidate.column is not None and _SPEAKER_COLUMN.fullmatch(candidate.column)
-    numbered = sum(bool(_SPEAKER_NAME.fullmatch(value)) for value in candidate.distinct)
-    is_folder = candidate.description.startswith("folder")
-    return not named, numbered < 0.8 * len(candidate.distinct), not is_folder
+def _rank(candidate: Candidate) -> int:
+    """How likely the kind of a candidate is a speaker: 0 is likeliest."""
+    if candidate.column is not None:
+        return 0 if _SPEAKER_COLUMN.fullmatch(candidate.column) else 3
+    if candidate.description.startswith("folder"):
+        return 1
+    if all(_SPEAKER_NAME.fullmatch(value) for value in candidate.distinct):
+        return 2
+    return 5 if all(value.isdigit() for value in candidate.distinct) else 4
 
 
 def transcript_candidate(listed: Sequence[Candidate]) -> Candidate | None:

@@ -29,6 +29,7 @@ RECORDINGS = "unpacked"
 """Folder of the unpacked recordings."""
 
 _ROWS = 64  # of a batch, so that few recordings are in memory
+_MAGIC = {b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"\xff\xfb": ".mp3"}
 _SPLIT = re.compile(r"([^/]+?)(?:-\d+-of-\d+[^/]*|/\d+)\.parquet$")
 
 
@@ -107,7 +108,7 @@ def unpack(folder: Path, audio: str | None = None) -> Unpacked:
                 name, content = columns.recording(row)
                 if content is not None:
                     suffix = PurePosixPath(name).suffix
-                    suffix = suffix if suffix.lower() in SUFFIXES else ""
+                    suffix = suffix if suffix.lower() in SUFFIXES else _suffix(content)
                     target = PurePosixPath(path).with_suffix("") / f"{number:06d}{suffix}"
                     (unpacked / target).parent.mkdir(parents=True, exist_ok=True)
                     (unpacked / target).write_bytes(content)
@@ -118,6 +119,11 @@ def unpack(folder: Path, audio: str | None = None) -> Unpacked:
                 writer.writerow({"file": name, "split": split, **columns.texts(row)})
                 count += 1
     return Unpacked(count, recordings, ["file", "split", *columns.names.values()], columns.omitted)
+
+
+def _suffix(content: bytes) -> str:
+    """Return the suffix of audio whose name is not known, by its first bytes."""
+    return next((each for magic, each in _MAGIC.items() if content.startswith(magic)), ".wav")
 
 
 def _open(path: Path) -> Any:

@@ -216,7 +216,7 @@ def _same_system(
     # A name within a longer one is another network: wav2vec2-base-960h was fine-tuned.
     # So are weights that the study has trained further: "…, 20,000 steps, from wav2vec_large.pt".
     same_weights = not result.pretrained_weights or any(
-        re.search(rf"(?<![\w.-])(?<!, from ){re.escape(name)}(?![\w-])", pretrained_weights)
+        re.search(rf"(?<![\w.-])(?<!, from ){re.escape(name)}(?![\w-]|\.en\b)", pretrained_weights)
         for name in result.pretrained_weights
     )
     return same_representations and same_model and same_weights

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -85,11 +85,26 @@ def propose(
     ]
     table = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
     protocol = _protocol(table.drop_nulls("label"), repeats)
-    smallest = min(
-        len(assign_roles(table, protocol, fold, seed=1).filter(pl.col("role") == "train"))
-        for fold in range(protocol.folds)
-    )
+    folds = [assign_roles(table, protocol, fold, seed=1) for fold in range(protocol.folds)]
+    missing = _missing_classes(folds, classes)
+    if missing:
+        absent = {label: missing[name] for name in missing for label in classes[name]}
+        reduced = propose(
+            utterances, lambda label: None if label in absent else class_of(label), repeats
+        )
+        return replace(reduced, unused=reduced.unused | absent)
+    smallest = min(len(fold.filter(pl.col("role") == "train")) for fold in folds)
     return Proposal(classes, unused, protocol, _sizes(smallest, len(classes)), smallest)
+
+
+def _missing_classes(folds: Sequence[pl.DataFrame], classes: Iterable[str]) -> dict[str, str]:
+    """Reason for each class that a role of a fold lacks."""
+    missing: dict[str, str] = {}
+    for number, fold in enumerate(folds, start=1):
+        for (role,), rows in sorted(fold.group_by("role")):
+            for name in {*classes} - {*rows["label"]}:
+                missing.setdefault(name, f"the {role} set of fold {number} has none")
+    return missing
 
 
 def _classes(

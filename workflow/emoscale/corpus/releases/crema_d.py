@@ -19,7 +19,7 @@ from emoscale.corpus.release import (
     first_file,
     read_rows,
 )
-from emoscale.corpus.release_tables import plurality
+from emoscale.corpus.release_tables import number, plurality
 
 EMOTIONS = {
     "ANG": "anger",
@@ -59,8 +59,16 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
     if label != "acted" or first_file(root, *_VOTES):
         for row in read_rows(root, *_VOTES, columns=("", "fileName", *_LETTERS)):
             if row[""].startswith(modality):  # the first digit of the number of the row
-                counts = {name: int(row[letter]) for letter, name in _LETTERS.items()}
-                votes[row["fileName"]] = counts
+                counts = {name: number(row[letter]) for letter, name in _LETTERS.items()}
+                if None in counts.values():
+                    manifest.reject(
+                        _VOTES[0],
+                        "votes not understood",
+                        f"a number of votes for {row['fileName']} is missing or no number",
+                        utterance=row["fileName"],
+                    )
+                    continue
+                votes[row["fileName"]] = {name: int(count or 0) for name, count in counts.items()}
     else:
         manifest.reject(_VOTES[0], "missing", f"{_VOTES[0]} is missing: the votes are unknown")
     actors: dict[str, dict[str, str]] = {}
@@ -80,7 +88,7 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
             "acted": acted,
             "votes": anonymous_votes(counts or {}),
             "sex": actor and actor["Sex"][:1],
-            "age": actor and float(actor["Age"]),
+            "age": actor and number(actor["Age"]),
         }
 
     NamedFiles(

@@ -50,7 +50,8 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
     split_of: dict[str, str] = {}
     for split in ("train", "dev", "test"):  # only in later versions
         if first_file(root, table := f"{folder}metadata/split/{split}.csv"):
-            split_of |= {row["file_name"]: split for row in read_rows(root, table)}
+            rows = read_rows(root, table, columns=("file_name",))
+            split_of |= {row["file_name"]: split for row in rows}
     recordings = recordings_by_name(root, f"{folder}audio", manifest)
     for row in read_rows(
         root, folder + _SAMPLES, columns=("file_name", "actor", "sentence", "emotion_expressed")
