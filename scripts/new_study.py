@@ -190,7 +190,9 @@ def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> Csv
     root = str(folder.resolve())
     tables, unread = read_tables(folder)
     notes += unread
-    described = next((each for each in tables if each.path == "utterances.csv" and each.is_alone), None)
+    described = next(
+        (each for each in tables if each.path == "utterances.csv" and each.is_alone), None
+    )
     if described is not None and {*REQUIRED_COLUMNS} <= described.rows[0].keys():
         notes.append("described by its table utterances.csv")
         return CsvCorpus(reader="csv", root=root)
@@ -211,7 +213,8 @@ def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> Csv
     transcript = transcript_candidate(listed)
     if transcript:
         notes.append(f"transcript: {transcript.description}")
-    if described is not None and "file" in described.rows[0] and emotion.table is speaker.table is described:
+    is_complete = described is not None and "file" in described.rows[0]
+    if is_complete and emotion.table is speaker.table is described:
         columns = {"speaker": speaker.column or "", "emotion": emotion.column or ""}
         if transcript and transcript.table is described:
             columns["transcript"] = transcript.column or ""
