@@ -137,7 +137,10 @@ def read_in_browser(path: Path, width: int) -> dict[str, Any]:
         *(f"--window-size={width},800", "--virtual-time-budget=200000", "--dump-dom"),
         path.as_uri(),
     ]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=400)
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    except subprocess.TimeoutExpired:  # Chromium sometimes hangs when it starts
+        process = subprocess.run(command, capture_output=True, text=True, timeout=300)
     match = re.search(r'<pre id="result">(.*?)</pre>', process.stdout, flags=re.DOTALL)
     assert match, f"the reader script did not finish: {process.stderr[-2000:]}"
     result: dict[str, Any] = json.loads(html.unescape(match[1]))
