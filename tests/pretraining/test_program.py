@@ -303,6 +303,7 @@ def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_write_nearly_the_weights_of_one(
     trained: Path, speech: Path, tmp_path: Path
 ) -> None:

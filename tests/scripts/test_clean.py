@@ -89,6 +89,7 @@ def files(folder: Path) -> set[str]:
     return names - {f"corpus/{name}.json" for name in ("digests", "file_digests", "speech_digests")}
 
 
+@pytest.mark.slow
 def test_stale_files_are_removed_after_confirmation(study: Path) -> None:
     assert clean(study, "n\n").returncode == 1
     assert files(study) == STALE | CURRENT

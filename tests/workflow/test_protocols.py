@@ -129,6 +129,7 @@ def test_a_changed_fold_file_reruns_the_folds(folder: Path) -> None:
     assert planned(folder, FILE, CHECKS) == {"make_fold": 3, "check_protocol": 1}
 
 
+@pytest.mark.slow
 def test_a_leak_in_a_fold_file_is_reported(folder: Path) -> None:
     keys = [f"{speaker}{word}" for speaker in range(3) for word in ("happy", "sad")]
     rows: list[tuple[object, ...]] = [(key, number % 3) for number, key in enumerate(keys)]
