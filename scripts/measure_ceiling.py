@@ -8,7 +8,7 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.evaluation.ceiling import CEILING, ceiling_table
 from emoscale.evaluation.runs import study_predictions_schema
-from emoscale.reporting.figures import largest_sizes
+from emoscale.evaluation.scores import largest_sizes
 from emoscale.runtime.command import file_option, labels_option, report_user_errors
 from emoscale.tables.parquet import (
     read_any_table,

@@ -22,6 +22,7 @@ from emoscale.config.corpus import AudformatCorpus, CsvCorpus, ReleaseCorpus
 from emoscale.corpus.files import audio_files
 from emoscale.corpus.folder_metadata import (
     Candidate,
+    Table,
     candidates,
     emotion_candidates,
     emotion_class,
@@ -210,6 +211,8 @@ def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> Csv
     if yes:
         likely = [each for each in likely if each.is_certain_speaker]
     speaker = _choose("speaker", likely, listed, yes, advice, notes)
+    if emotion.table is not None:
+        notes += _unused_rows(emotion.table, emotion)
     transcript = transcript_candidate(listed)
     if transcript:
         notes.append(f"transcript: {transcript.description}")
@@ -226,6 +229,18 @@ def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> Csv
         texts = transcript.values if transcript else [""] * len(files)
         writer.writerows(zip(files, speaker.values, emotion.values, texts, strict=True))
     return CsvCorpus(reader="csv", root=root, table=str(table.resolve()))
+
+
+def _unused_rows(table: Table, emotion: Candidate) -> list[str]:
+    """Return a note on rows that give no recording its emotion, such as segments of one file."""
+    unused = sum(bool(row.get(emotion.column or "")) for row in table.rows)
+    unused -= sum(map(bool, emotion.values))
+    if not unused:
+        return []
+    return [
+        f"not used: {unused:,} rows of {table.path}, which name no recording, or one that another "
+        "row names; a table with start and end is read as utterances.csv"
+    ]
 
 
 def _recordings(folder: Path, notes: list[str]) -> list[str]:

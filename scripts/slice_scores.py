@@ -10,8 +10,8 @@ from emoscale.config import parse_settings
 from emoscale.config.corpus import LabelSettings
 from emoscale.evaluation.groups import group_test_utterances
 from emoscale.evaluation.runs import study_predictions_schema
+from emoscale.evaluation.scores import largest_sizes
 from emoscale.evaluation.slices import SLICE_GAPS, SLICES, slice_tables
-from emoscale.reporting.figures import largest_sizes
 from emoscale.runtime.command import file_option, files_argument, labels_option, report_user_errors
 from emoscale.tables.parquet import (
     read_any_table,

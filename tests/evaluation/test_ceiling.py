@@ -16,11 +16,10 @@ from sklearn.metrics import f1_score, log_loss
 from emoscale.corpus.release import anonymous_votes
 from emoscale.evaluation.ceiling import (
     CEILING,
-    agreement_of_raters,
     ceiling_table,
     human_ceiling,
-    rater_votes,
 )
+from emoscale.evaluation.rater_votes import agreement_of_raters, rater_votes
 
 CLASSES = ["anger", "joy", "sadness"]
 CLASS_OF = {"made": {"ang": "anger", "hap": "joy", "exc": "joy", "sad": "sadness"}}

@@ -102,6 +102,16 @@ def test_a_table_with_other_column_names_is_read_in_its_folder(foreign: Path) ->
     assert not output.with_suffix(".csv").exists()
 
 
+def test_rows_of_a_table_that_are_not_used_are_counted(foreign: Path) -> None:
+    files = sorted(str(path.relative_to(foreign)) for path in foreign.rglob("*.wav"))
+    rows = [f"{name},{name[:4]},{'angry' if 'Wut' in name else 'sad'}" for name in files]
+    rows += ["gone.wav,anna,sad", rows[0]]
+    (foreign / "labels.csv").write_text("\n".join(["path,speaker,mood", *rows, ""]))
+    ran, output = new_study(foreign, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert "not used: 2 rows of labels.csv, which name no recording" in output.read_text()
+
+
 def test_without_a_speaker_nothing_is_guessed(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

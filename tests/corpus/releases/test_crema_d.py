@@ -65,6 +65,19 @@ def test_the_label_must_be_chosen_and_is_named(copy: Path) -> None:
     assert corpus_name(settings(copy, "voice")) == "CREMA-D (labels: voice)"
 
 
+@pytest.mark.parametrize("count", ["", "2.5", "x"])
+def test_a_damaged_number_of_votes_is_reported(copy: Path, count: str) -> None:
+    table = copy / "processedResults" / "tabulatedVotes.csv"
+    table.write_text(VOTES.replace('"100001",3', f'"100001",{count}'))
+    manifest = read_corpus(settings(copy, "voice"))
+    assert emotions(manifest) == ["sadness"]
+    assert [(row.utterance, row.reason) for row in manifest.rejected] == [
+        ("1001_DFA_ANG_XX", "field not understood"),
+        ("1001_DFA_ANG_XX", "no label"),
+        (None, "other counts"),
+    ]
+
+
 def test_without_the_table_of_votes(copy: Path) -> None:
     (copy / "processedResults" / "tabulatedVotes.csv").unlink()
     assert {row.reason for row in read_corpus(settings(copy, "acted")).rejected} == {

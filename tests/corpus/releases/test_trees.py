@@ -166,7 +166,7 @@ def test_texts_of_esd_in_each_encoding(tmp_path: Path) -> None:
     TREES["esd"](tmp_path, every=25)
     utterances = {each.utterance: each for each in read("esd", tmp_path).utterances}
     for speaker in range(1, 21):
-        each = utterances[f"{speaker:04d}_000026"]  # whose line has a space in place of a tab
+        each = utterances[f"{speaker:04d}_000026"]  # its line has a space instead of a tab
         text, language = ("打远一看25", "zh") if speaker <= 10 else ("Café number 25", "en")
         assert (each.transcript, each.language) == (text, language)
     assert {each.split for each in utterances.values()} == {"train", "dev", "test"}

@@ -18,7 +18,7 @@ from emoscale.corpus.metadata_rows import (
     utterance_of,
 )
 from emoscale.corpus.readers import CorpusManifest, external_link_target
-from emoscale.corpus.release import Unusable, anonymous_votes
+from emoscale.corpus.release import Unusable, anonymous_votes, vote_count
 from emoscale.runtime.errors import CorpusError
 
 VOTE_COLUMNS = ("utterance", "rater", "label")
@@ -156,7 +156,7 @@ def _read_utterances(table: _Table, settings: CsvCorpus, manifest: CorpusManifes
                     "put quotes around a field that contains a comma",
                 )
             counts = table.fields(cells, vote_columns)
-            votes = anonymous_votes({label: _count(label, counts[label]) for label in counts})
+            votes = anonymous_votes({label: vote_count(label, counts[label]) for label in counts})
             utterance = replace(utterance_of(row, settings.emotions), votes=votes)
             manifest.add(utterance, table.name, location)
         except Unusable as error:
@@ -167,16 +167,6 @@ def _read_utterances(table: _Table, settings: CsvCorpus, manifest: CorpusManifes
                 utterance=row.get("utterance") or row["file"] or None,
                 location=location,
             )
-
-
-def _count(label: str, text: str) -> int:
-    if text and not (text.isascii() and text.isdigit()):
-        raise Unusable(
-            "field not understood", f"the number of votes for {label} is {text}, not an integer"
-        )
-    if len(text) > 4:
-        raise Unusable("field not understood", f"{text} votes for {label} are no number of raters")
-    return int(text or 0)
 
 
 def _read_votes(table: _Table, emotions: Sequence[str] | None, manifest: CorpusManifest) -> None:

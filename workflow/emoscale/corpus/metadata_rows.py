@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from emoscale.corpus.readers import CorpusManifest, Utterance
-from emoscale.corpus.release import Unusable
+from emoscale.corpus.release import SEXES, Unusable
 from emoscale.runtime.errors import CorpusError
 
 REQUIRED_COLUMNS = ("file", "speaker", "emotion")
@@ -19,7 +19,7 @@ OPTIONAL_COLUMNS = (
 )
 """Columns that a row may lack."""
 
-_SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "": None}
+_SEXES = {**SEXES, "w": "F", "": None}
 _STYLES = {"improvised": "improvised", "scripted": "scripted", "": None}
 _SPLITS = {
     "training": "train",

@@ -254,6 +254,34 @@ def first_file(root: Path, *names: str) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
+def vote_count(label: str, text: str) -> int:
+    """Return the number of votes that a field of a table states.
+
+    Parameters
+    ----------
+    label : str
+        Label that the votes are for.
+    text : str
+        The field; empty: no vote.
+
+    Returns
+    -------
+    int
+        Number of votes.
+
+    Raises
+    ------
+    Unusable
+        If the field is not an integer, or has more than four digits.
+    """
+    problem = f"the number of votes for {label} is {text}"
+    if text and not (text.isascii() and text.isdigit()):
+        raise Unusable("field not understood", f"{problem}, not an integer")
+    if len(text.lstrip("0")) > 4:
+        raise Unusable("field not understood", f"{problem}, which are more than raters can give")
+    return int(text or 0)
+
+
 def anonymous_votes(counts: Mapping[str, int]) -> list[dict[str, str]] | None:
     """Return votes of raters that only the number of votes for each label is known of.
 
@@ -292,22 +320,6 @@ class Unusable(Exception):
         self.reason = reason
 
 
-def no_details(parts: Mapping[str, str]) -> Mapping[str, Any]:
-    """Return no more columns than the groups of the pattern give.
-
-    Parameters
-    ----------
-    parts : mapping of str to str
-        Text of each named group.
-
-    Returns
-    -------
-    mapping
-        Empty.
-    """
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class NamedFiles:
     """Reads a corpus whose metadata is in the paths of its recordings."""
@@ -331,7 +343,7 @@ class NamedFiles:
     key: str = "{stem}"
     """Key of an utterance: a format of the groups, of `stem` (name of the file) and `path`."""
 
-    details: Callable[[Mapping[str, str]], Mapping[str, Any]] = no_details
+    details: Callable[[Mapping[str, str]], Mapping[str, Any]] | None = None
     """Returns more columns from the groups; raises `Unusable` for an entry to reject."""
 
     def __call__(self, root: Path, label: str | None, manifest: CorpusManifest) -> None:
@@ -375,7 +387,8 @@ class NamedFiles:
             columns["emotion"] = self._emotion(audio, columns["emotion"])
         if "sex" in columns:
             columns["sex"] = SEXES.get(columns["sex"].lower())
-        columns |= self.details(parts)
+        if self.details is not None:
+            columns |= self.details(parts)
         return Utterance(utterance=key, audio=audio, **columns)
 
     def _emotion(self, audio: str, text: str) -> str:

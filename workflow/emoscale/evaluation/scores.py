@@ -378,3 +378,25 @@ def _variance_fractions(
 
 def _standard_deviation(values: np.ndarray) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return the row of each experiment's largest training size, in the order of the study.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The table of scores.
+
+    Returns
+    -------
+    DataFrame
+        One row per experiment.
+    """
+    return (
+        scores.with_row_index("row")
+        .sort("training_utterances_mean", "row")
+        .group_by("experiment")
+        .last()
+        .sort("row")
+    )

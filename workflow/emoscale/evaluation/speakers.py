@@ -152,7 +152,7 @@ def confusion_by_speaker(predictions: pl.DataFrame, speaker_of: pl.DataFrame) ->
     Parameters
     ----------
     predictions : DataFrame
-        Columns `utterance, repeat, label, predicted`; `fold` and `order` are kept if present. A
+        Columns `utterance, repeat, label, predicted`; optionally `fold` and `order`. A
         column `weight` makes the counts sums of weights.
     speaker_of : DataFrame
         Columns `utterance, speaker`.

@@ -7,7 +7,8 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from emoscale.reporting.figures import figure_title, largest_sizes, save, weights_lines, wrap_text
+from emoscale.evaluation.scores import largest_sizes
+from emoscale.reporting.figures import figure_title, save, weights_lines, wrap_text
 
 _CELL_PIXELS = 60
 _SPACING_PIXELS = 30

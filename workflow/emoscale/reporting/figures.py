@@ -44,28 +44,6 @@ def colour_and_shape_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
     )
 
 
-def largest_sizes(scores: pl.DataFrame) -> pl.DataFrame:
-    """Return the row of each experiment's largest training size, in the order of the study.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        The table of scores.
-
-    Returns
-    -------
-    DataFrame
-        One row per experiment.
-    """
-    return (
-        scores.with_row_index("row")
-        .sort("training_utterances_mean", "row")
-        .group_by("experiment")
-        .last()
-        .sort("row")
-    )
-
-
 def shown_experiments(
     ranking: Sequence[str], reference: str, maximum: int = 40
 ) -> list[str] | None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
+from emoscale.evaluation.scores import largest_sizes
 from emoscale.reporting.figures import (
     COLOURS,
     empty_figure,
     figure_title,
-    largest_sizes,
     save,
     weights_lines,
     wrap_text,

@@ -18,6 +18,7 @@ from emoscale.corpus.release import (
     anonymous_votes,
     first_file,
     read_rows,
+    vote_count,
 )
 from emoscale.corpus.release_tables import number, plurality
 
@@ -59,16 +60,14 @@ def _read_utterances(root: Path, label: str | None, manifest: CorpusManifest) ->
     if label != "acted" or first_file(root, *_VOTES):
         for row in read_rows(root, *_VOTES, columns=("", "fileName", *_LETTERS)):
             if row[""].startswith(modality):  # the first digit of the number of the row
-                counts = {name: number(row[letter]) for letter, name in _LETTERS.items()}
-                if None in counts.values():
-                    manifest.reject(
-                        _VOTES[0],
-                        "votes not understood",
-                        f"a number of votes for {row['fileName']} is missing or no number",
-                        utterance=row["fileName"],
-                    )
-                    continue
-                votes[row["fileName"]] = {name: int(count or 0) for name, count in counts.items()}
+                key = row["fileName"]
+                try:
+                    votes[key] = {
+                        name: vote_count(name, row[letter] or "missing")
+                        for letter, name in _LETTERS.items()
+                    }
+                except Unusable as error:
+                    manifest.reject(_VOTES[0], error.reason, str(error), utterance=key)
     else:
         manifest.reject(_VOTES[0], "missing", f"{_VOTES[0]} is missing: the votes are unknown")
     actors: dict[str, dict[str, str]] = {}

@@ -13,7 +13,8 @@ import polars as pl
 
 from emoscale.evaluation.ceiling import ONE_MORE_RATER
 from emoscale.evaluation.comparisons import rank_experiments
-from emoscale.reporting.figures import largest_sizes, note_lines, of_experiments
+from emoscale.evaluation.scores import largest_sizes
+from emoscale.reporting.figures import note_lines, of_experiments
 from emoscale.runtime.errors import StoreError, error_summary
 from emoscale.tables.parquet import read_arrow, read_metadata
 
