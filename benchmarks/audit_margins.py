@@ -23,7 +23,8 @@ import soxr
 from numpy.typing import NDArray
 from scipy import signal
 
-from emoscale.audio.decoding import SAMPLE_RATE, read_recording, read_waveform
+from emoscale.audio.decoding import read_recording, read_waveform
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.audit.alignment import (
     CORRELATION_THRESHOLD,
     FRAME_CORRELATION_THRESHOLD,

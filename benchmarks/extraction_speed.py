@@ -34,8 +34,8 @@ from emoscale.config.representations import TransformersAudioSettings, Wav2VecSe
 from emoscale.representations.registry import build_representation
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
-from emoscale.store import read_shard
 from emoscale.store.extraction import extract_shard
+from emoscale.store.shard import read_shard
 from emoscale.tables.parquet import dataframe_of
 from emoscale.tables.schemas import SHARD
 

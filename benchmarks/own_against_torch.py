@@ -34,7 +34,7 @@ from emoscale.models.layers import Dropout, LayerWeights, PackedConvolution
 from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed, _TimeMajorOrder
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import BlockConvolution
-from emoscale.store.index import Features
+from emoscale.store.features import Features
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import train_until_evaluation
 from emoscale.training.trainer import Trainer, TrainingTask

@@ -32,8 +32,9 @@ import torch
 from emoscale.config.resources import TRAINING_ENVIRONMENT
 from emoscale.representations.contract import UtteranceFeatures
 from emoscale.runtime.provenance import canonical_json
-from emoscale.store import ShardHeader, ShardWriter
 from emoscale.store.index import index_shards
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import ShardWriter
 from emoscale.tables.parquet import write_table
 from emoscale.tables.schemas import fold_schema
 

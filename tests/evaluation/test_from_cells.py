@@ -17,8 +17,10 @@ from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.evaluation.layer_weights import LAYER_WEIGHTS
 from emoscale.evaluation.runs import CollectedRuns, collect_runs, runs_schema
 from emoscale.evaluation.trials import TRIALS
-from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
 from emoscale.store.speaker_statistics import write_speaker_statistics
+from emoscale.store.writer import write_shard
 from emoscale.tables.parquet import write_table
 from emoscale.training.cell import train_cell
 from emoscale.training.prepared_cell import Cell

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emoscale.store import read_header, read_shard
+from emoscale.store.shard import read_header, read_shard
 from tests.conftest import PROJECT
 from tests.fairseq.backend import PYTHON, needs_fairseq
 from tests.workflow.test_study import STUDY, Checkout

@@ -14,7 +14,9 @@ from emoscale.representations import wav2vec, wav2vec_long
 from emoscale.representations.registry import build_representation
 from emoscale.representations.vq_wav2vec import VqWav2VecFeatures
 from emoscale.runtime.errors import CheckpointError, StoreError
-from emoscale.store import FeatureStore, ShardHeader, index_shards, read_shard, write_shard
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader, read_shard
+from emoscale.store.writer import write_shard
 from tests.representations.test_acoustic import noise
 from tests.representations.test_wav2vec import REFERENCES, reference_waveform
 

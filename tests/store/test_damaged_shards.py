@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from emoscale.store import ShardHeader, read_header, read_shard, write_shard
 from emoscale.store.index import FeatureStore, index_shards
-from emoscale.store.shard import array_sha256, verify_shard
+from emoscale.store.shard import ShardHeader, array_sha256, read_header, read_shard, verify_shard
+from emoscale.store.writer import write_shard
 from tests.damage import check_reading, damaged_bytes
 
 KEYS = [f"u{number:02d}" for number in range(12)]

@@ -18,8 +18,8 @@ from emoscale.corpus.readers import CorpusManifest, Utterance
 from emoscale.representations.contract import UtteranceFeatures
 from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import AudioError, MemoryLimitError, StoreError, UserError
-from emoscale.store import read_header, read_shard
 from emoscale.store.extraction import extract_shard
+from emoscale.store.shard import read_header, read_shard
 from emoscale.tables.schemas import EXTRACTION_INPUTS
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings

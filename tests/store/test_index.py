@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emoscale.runtime.errors import StoreError
-from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import write_shard
 from emoscale.tables.parquet import read_metadata, read_table, write_table
 from emoscale.tables.schemas import FEATURE_INDEX
 

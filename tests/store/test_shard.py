@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emoscale.runtime.errors import StoreError
-from emoscale.store import ShardHeader, read_header, read_shard, write_shard
-from emoscale.store.shard import shard_digest
+from emoscale.store.shard import ShardHeader, read_header, read_shard, shard_digest
+from emoscale.store.writer import write_shard
 
 HEADER = ShardHeader('{"kind":"mfcc"}', 3, 100.0, "code", "rows")
 
@@ -185,7 +185,8 @@ def test_a_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
     program = """
 import os, sys, signal
 import numpy as np
-from emoscale.store import ShardHeader, write_shard
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import write_shard
 import emoscale.store.writer as writer
 writer.verify_shard = lambda path: os.kill(os.getpid(), signal.SIGKILL)
 write_shard(sys.argv[1], ShardHeader("{}", 3, None, "", ""), ["a"], [np.ones((4, 3))], "float16")

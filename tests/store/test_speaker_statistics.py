@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from emoscale.runtime.errors import StoreError
-from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.store.index import Features
+from emoscale.store.features import Features
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
 from emoscale.store.speaker_statistics import (
     measure_speakers,
     read_speaker_statistics,
     speaker_statistics_path,
     write_speaker_statistics,
 )
+from emoscale.store.writer import write_shard
 
 SPEAKER_OF = {f"u{number}": f"s{number % 2}" for number in range(6)}
 LAYERS = (3, 7)

@@ -17,7 +17,7 @@ from emoscale.config.models import EstimatorSettings
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.config.training import CellSettings
 from emoscale.protocol.orders import make_fold
-from emoscale.store import FeatureStore
+from emoscale.store.index import FeatureStore
 from emoscale.training.cache import CACHE_FOLDER, TrainingCache, execution_environment
 from emoscale.training.cell import CellSummary, train_cell
 from emoscale.training.prepared_cell import Cell

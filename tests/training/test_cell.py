@@ -20,7 +20,9 @@ from emoscale.corpus.votes import VOTE_SHARES_DTYPE
 from emoscale.protocol.orders import make_fold
 from emoscale.runtime import progress
 from emoscale.runtime.errors import UserError
-from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import write_shard
 from emoscale.tables.parquet import read_table
 from emoscale.tables.schemas import HISTORY, predictions_schema
 from emoscale.training.cell import train_cell

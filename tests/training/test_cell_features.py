@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from emoscale.runtime.errors import ConfigurationError
-from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
-from emoscale.store.index import Features
+from emoscale.store.features import Features
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
+from emoscale.store.writer import write_shard
 from emoscale.training.cell_features import (
     InputFeatures,
     check_word_times,

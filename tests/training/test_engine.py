@@ -12,7 +12,7 @@ from emoscale.models.contract import Classifier, InputShape
 from emoscale.models.registry import build_model
 from emoscale.runtime.devices import choose_device, use_deterministic_algorithms
 from emoscale.runtime.errors import UserError
-from emoscale.store.index import Features
+from emoscale.store.features import Features
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import logits_of, train
 from emoscale.training.targets import class_weights

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from emoscale.config.models import EstimatorSettings
 from emoscale.config.training import CellSettings, Normalisation, TrainingSettings
 from emoscale.runtime.errors import ConfigurationError, UserError
-from emoscale.store import FeatureStore, ShardHeader, index_shards, write_shard
+from emoscale.store.index import FeatureStore, index_shards
+from emoscale.store.shard import ShardHeader
 from emoscale.store.speaker_statistics import speaker_statistics_path, write_speaker_statistics
+from emoscale.store.writer import write_shard
 from emoscale.training.cell import CellSummary, train_cell
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.normalisation import input_normalisations

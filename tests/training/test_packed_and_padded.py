@@ -20,7 +20,7 @@ from emoscale.config.models import (
 )
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import PackedFrames
-from emoscale.store.index import Features
+from emoscale.store.features import Features
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import probabilities_of, train
 from emoscale.training.trainer import Trainer

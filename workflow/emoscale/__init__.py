@@ -7,3 +7,6 @@ it; `tests/test_packages.py` holds the order.
 """
 
 __version__ = "0.1.0"
+
+SAMPLE_RATE = 16_000
+"""Hz; sample rate of the waveforms that every representation is computed from."""

@@ -14,7 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.checkpoints import UntrainedModel
 from emoscale.config.corpus import DemoCorpus
 from emoscale.config.representations import (

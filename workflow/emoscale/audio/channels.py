@@ -7,8 +7,8 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
-from emoscale.audio.decoding import SAMPLE_RATE, Waveform
 from emoscale.audio.speech_level import active_speech_rms
+from emoscale.audio.waveform import SAMPLE_RATE, Waveform
 
 
 def impulse_response(reverberation_seconds: float, generator: np.random.Generator) -> Waveform:

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from emoscale.audio.channels import apply_telephone_channel, reverberate
-from emoscale.audio.decoding import Waveform
 from emoscale.audio.noise import BabbleMixer, add_noise, white_noise
 from emoscale.audio.utterances import waveform_of
+from emoscale.audio.waveform import Waveform
 from emoscale.config import parse_settings
 from emoscale.config.robustness import (
     Babble,

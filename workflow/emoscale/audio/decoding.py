@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 from emoscale.audio import media
 from emoscale.audio.containers import is_lfs_pointer, media_container, missing_bytes
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.corpus import AudioChecks
-from emoscale.config.representations import SAMPLE_RATE as SAMPLE_RATE
 from emoscale.runtime.errors import AudioError
-
-Waveform = NDArray[np.float32]
-"""Waveform ``[samples]`` at 16 kHz, full scale 1."""
 
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "NIST"})
 """Supported containers by libsndfile's names: those whose truncation can be detected."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from emoscale.audio.decoding import Waveform
 from emoscale.audio.speech_level import active_speech_rms
+from emoscale.audio.waveform import Waveform
 from emoscale.runtime.errors import ConfigurationError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from emoscale.audio.decoding import SAMPLE_RATE, Waveform
+from emoscale.audio.waveform import SAMPLE_RATE, Waveform
 
 _TIME_CONSTANT_SECONDS = 0.03
 _HANGOVER_SECONDS = 0.2

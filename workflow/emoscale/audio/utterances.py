@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from emoscale.audio.decoding import SAMPLE_RATE, Waveform, read_waveform
+from emoscale.audio.decoding import read_waveform
+from emoscale.audio.waveform import SAMPLE_RATE, Waveform
 from emoscale.runtime.errors import AudioError, UserError
 from emoscale.tables.parquet import dataframe_of, read_table
 from emoscale.tables.schemas import EXTRACTION_INPUTS, SHARD, TEXTS

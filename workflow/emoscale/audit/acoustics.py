@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE, Recording
+from emoscale.audio.decoding import Recording
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.audit.fingerprint import frame_blocks
 from emoscale.tables.schemas import schema_field
 

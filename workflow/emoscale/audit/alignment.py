@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.audit.fingerprint import HIGHEST_HZ, LOWEST_HZ
 
 CORRELATION_THRESHOLD = 0.5

@@ -10,10 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from emoscale import SAMPLE_RATE as SAMPLE_RATE
 from emoscale.config.settings import Settings, UserPath
-
-SAMPLE_RATE = 16_000
-"""Hz; sample rate of the waveforms that every representation is computed from."""
 
 
 class SpectralSettings(Settings):

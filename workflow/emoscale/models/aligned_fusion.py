@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from emoscale.config.models import AlignedFusionSettings
 from emoscale.models.aligned_attention import AlignedAttention, within_word_mask
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
 from emoscale.runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from emoscale.config.models import AlignedFusionSettings
 
 
 class AlignedFusion(Classifier):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from emoscale.config.models import ConvolutionalSettings
 from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import Dropout, PackedConvolution, Pooling, UtteranceLinear
+
+if TYPE_CHECKING:
+    from emoscale.config.models import ConvolutionalSettings
 
 
 class Convolutional(SingleInputClassifier):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from emoscale.config.models import EarlyFusionSettings
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, UtteranceLinear
+
+if TYPE_CHECKING:
+    from emoscale.config.models import EarlyFusionSettings
 
 
 class EarlyFusion(Classifier):

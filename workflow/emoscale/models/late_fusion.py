@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from emoscale.config.models import LateFusionSettings
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.registry import build_model
+
+if TYPE_CHECKING:
+    from emoscale.config.models import LateFusionSettings
 
 
 class LateFusion(Classifier):

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from emoscale.config import models as settings
+if TYPE_CHECKING:
+    from emoscale.config import models as settings
+
 
 _SMALLEST_DEVIATION = 1e-12, 1e-6  # absolute, and relative to the mean: rounding errors in float32
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from emoscale.config.models import PooledSettings
 from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import Dropout, Pooling, UtteranceLinear
+
+if TYPE_CHECKING:
+    from emoscale.config.models import PooledSettings
 
 
 class Pooled(SingleInputClassifier):

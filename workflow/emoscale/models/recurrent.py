@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from emoscale.config.models import RecurrentSettings
 from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import Dropout, Pooling, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
+
+if TYPE_CHECKING:
+    from emoscale.config.models import RecurrentSettings
 
 
 class Recurrent(SingleInputClassifier):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from emoscale.config.models import WaveformModelSettings
 from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
 from emoscale.models.layers import Dropout, RaggedReduction, UtteranceLinear
+
+if TYPE_CHECKING:
+    from emoscale.config.models import WaveformModelSettings
 
 
 class BlockConvolution(nn.Conv1d):

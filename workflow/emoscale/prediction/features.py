@@ -20,7 +20,8 @@ from emoscale.representations.weights.local_checkpoint import LocalCheckpoint
 from emoscale.representations.weights.resolving import resolve_checkpoints
 from emoscale.runtime.errors import CheckpointError, StoreError, UserError
 from emoscale.store.extraction import extract_shard
-from emoscale.store.index import Features, FeatureStore, index_shards
+from emoscale.store.features import Features
+from emoscale.store.index import FeatureStore, index_shards
 from emoscale.store.speaker_statistics import measure_speakers
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.normalisation import (

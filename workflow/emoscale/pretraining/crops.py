@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emoscale.audio.decoding import SAMPLE_RATE, Waveform, read_waveform
+from emoscale.audio.decoding import read_waveform
+from emoscale.audio.waveform import SAMPLE_RATE, Waveform
 from emoscale.runtime.errors import AudioError, UserError
 
 _LENGTH_NOISE = 0.1

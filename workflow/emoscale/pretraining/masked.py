@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.pretraining import Wav2Vec2Pretraining as Wav2Vec2Settings
 from emoscale.pretraining.contrastive import ObjectiveSum
 from emoscale.representations.torchaudio_guard import import_torchaudio

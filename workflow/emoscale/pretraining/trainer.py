@@ -23,8 +23,8 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from emoscale.audio.decoding import SAMPLE_RATE
 from emoscale.audio.utterances import prefetch
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.pretraining import PretrainingSettings
 from emoscale.pretraining.contrastive import ObjectiveSum
 from emoscale.pretraining.crops import SpeechFile, plan_batches, read_batch

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soxr
 import torch
 
-from emoscale.audio.decoding import SAMPLE_RATE, Waveform
+from emoscale.audio.waveform import SAMPLE_RATE, Waveform
 from emoscale.representations.fairseq_wav2vec2 import load_fairseq_wav2vec2
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transformers_models import (
@@ -89,6 +88,8 @@ class AudioModel:
         """
         if self.sample_rate == SAMPLE_RATE:
             return waveform
+        import soxr
+
         resampled: Waveform = soxr.resample(waveform, SAMPLE_RATE, self.sample_rate, quality="VHQ")
         return resampled
 

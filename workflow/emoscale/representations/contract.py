@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import Waveform as Waveform
+from emoscale.audio.waveform import Waveform as Waveform
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
-from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.chunking import half_overlapping_chunks
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
 from emoscale.runtime.errors import AudioError
+
+if TYPE_CHECKING:
+    from emoscale.config.representations import TransformersAudioSettings
 
 _KALDI_HOP, _KALDI_WINDOW = 160, 400  # fixed in the feature extractor of w2v-BERT 2.0
 _QWEN_STRIDE = 8  # of Qwen3-ASR's three convolutions, which restart in each chunk of mel frames

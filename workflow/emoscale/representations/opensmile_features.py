@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.representations import OpensmileSettings
 from emoscale.representations.contract import Waveform
 from emoscale.runtime.errors import ConfigurationError

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.audio_models import (
     LOG_MEL_TYPES,
     WHISPER_TYPES,
@@ -23,6 +22,9 @@ from emoscale.representations.log_mel_encoder import LogMelEncoder
 from emoscale.representations.wav2vec_model import GroupNorm
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.runtime.errors import AudioError
+
+if TYPE_CHECKING:
+    from emoscale.config.representations import TransformersAudioSettings
 
 BATCH_INVARIANT_TYPES = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat")
 """Model types whose features do not depend on padding, with masks. Convolutions of data2vec and of

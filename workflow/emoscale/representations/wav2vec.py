@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
-from emoscale.config.representations import PretrainedSettings, Wav2VecSettings
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.representations.contract import Waveform
 from emoscale.representations.fairseq_checkpoints import (
     FairseqCheckpoint,
@@ -21,6 +20,9 @@ from emoscale.representations.fairseq_checkpoints import (
 from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
 from emoscale.runtime.errors import AudioError, CheckpointError
+
+if TYPE_CHECKING:
+    from emoscale.config.representations import PretrainedSettings, Wav2VecSettings
 
 LONG_SECONDS = 40.0
 """Longer recordings are computed in blocks: a few percent slower, with less memory."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
+
+if TYPE_CHECKING:
+    from emoscale.config.representations import TransformersAudioSettings
 
 GPU_BATCH_CHUNKS = 16
 """Number of chunks of 30 seconds per batch on a GPU."""

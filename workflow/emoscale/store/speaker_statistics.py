@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emoscale.runtime.errors import StoreError
-from emoscale.store.index import Features, FeatureStore
+from emoscale.store.features import Features
+from emoscale.store.index import FeatureStore
 from emoscale.tables.parquet import dataframe_of, read_metadata, read_table, write_table
 from emoscale.tables.schemas import SPEAKER_STATISTICS
 

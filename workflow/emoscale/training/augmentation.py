@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from emoscale.config.training import AugmentationSettings
 from emoscale.models.contract import PackedFrames
 from emoscale.models.layers import RaggedReduction
+
+if TYPE_CHECKING:
+    from emoscale.config.training import AugmentationSettings
 
 
 def augment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +12,11 @@ from torch import Tensor
 
 from emoscale.models.contract import PackedFrames
 from emoscale.runtime.errors import ConfigurationError
-from emoscale.store.index import Features, FeatureStore
-from emoscale.training.normalisation import NormaliseUtterance
+from emoscale.store.features import Features
+
+if TYPE_CHECKING:
+    from emoscale.store.index import FeatureStore
+    from emoscale.training.normalisation import NormaliseUtterance
 
 
 class CellFeatures:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import polars as pl
 import torch
 from torch import Tensor
 
-from emoscale.config.training import TrainingSettings
 from emoscale.runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from emoscale.config.training import TrainingSettings
 
 
 @dataclass(frozen=True)

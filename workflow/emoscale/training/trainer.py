@@ -6,12 +6,11 @@ import hashlib
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.layers import set_dropout_generator
 from emoscale.runtime.errors import UserError
@@ -21,6 +20,9 @@ from emoscale.training.batch_sampler import BatchSampler
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.metrics import confusion_matrix, metrics_of
 from emoscale.training.targets import build_loss, smooth_labels
+
+if TYPE_CHECKING:
+    from emoscale.config.training import TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.corpus import DemoCorpus
 from emoscale.corpus.demo.script import Turn, plan_session
 from emoscale.corpus.demo.synthesis import Sentence, synthesise

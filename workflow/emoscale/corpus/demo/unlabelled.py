@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.config.pretraining import DemoSpeech
 from emoscale.corpus.demo.script import sample_text
 from emoscale.corpus.demo.synthesis import Sentence, synthesise

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emoscale.audio.decoding import SAMPLE_RATE
+from emoscale.audio.waveform import SAMPLE_RATE
 from emoscale.representations.quantiser import KmeansQuantiser, QuantiserArchitecture
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
 
