@@ -31,7 +31,8 @@ from emoscale.config.models import (
 from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
 from emoscale.models.layers import Dropout, LayerWeights, PackedConvolution
-from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed, _TimeMajorOrder
+from emoscale.models.packed_layout import PackedLayout
+from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import BlockConvolution
 from emoscale.store.features import Features
@@ -114,21 +115,22 @@ def torch_convolution(self: PackedConvolution, batch: Tensor) -> Tensor:
     return functional.conv1d(batch.transpose(1, 2), layer.weight, layer.bias, padding=padding).mT
 
 
-def padded_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
-    batch = pad_sequence(list(torch.split(frames, lengths)), batch_first=True)
+def padded_convolution(self: PackedConvolution, frames: Tensor, layout: PackedLayout) -> Tensor:
+    batch = pad_sequence(list(torch.split(frames, layout.lengths)), batch_first=True)
     convolved = torch_convolution(self, batch)
-    return torch.cat([each[:length] for each, length in zip(convolved, lengths, strict=True)])
+    return torch.cat(
+        [each[:length] for each, length in zip(convolved, layout.lengths, strict=True)]
+    )
 
 
-def convolution_one_by_one(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
-    utterances = torch.split(frames, lengths)
+def convolution_one_by_one(self: PackedConvolution, frames: Tensor, layout: PackedLayout) -> Tensor:
+    utterances = torch.split(frames, layout.lengths)
     return torch.cat([torch_convolution(self, each[None])[0] for each in utterances])
 
 
-def one_signal_convolution(self: PackedConvolution, frames: Tensor, lengths: list[int]) -> Tensor:
+def one_signal_convolution(self: PackedConvolution, frames: Tensor, layout: PackedLayout) -> Tensor:
     half = self.convolution.kernel_size[0] // 2
-    utterance = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
-    rows = torch.arange(len(frames)) + half * utterance
+    rows = torch.arange(len(frames)) + half * layout.utterance
     signal = frames.new_zeros(int(rows[-1]) + 1, frames.shape[1]).index_copy(0, rows, frames)
     return torch_convolution(self, signal[None])[0].index_select(0, rows)
 
@@ -137,31 +139,31 @@ def strided_convolution(self: BlockConvolution, signal: Tensor) -> Tensor:
     return functional.conv1d(signal.T[None], self.weight, self.bias, self.stride)[0].T
 
 
-def padded_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
-    utterances = torch.split(frames, lengths)
+def padded_recurrent(self: RecurrentEncoder, frames: Tensor, layout: PackedLayout) -> Tensor:
+    utterances = torch.split(frames, layout.lengths)
     forwards, _ = self.forwards[0](pad_sequence(list(utterances)))
     backwards, _ = self.backwards[0](pad_sequence([each.flip(0) for each in utterances]))
     return torch.cat(
         [
             torch.cat([forwards[:length, index], backwards[:length, index].flip(0)], dim=1)
-            for index, length in enumerate(lengths)
+            for index, length in enumerate(layout.lengths)
         ]
     )
 
 
-def recurrent_one_by_one(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
+def recurrent_one_by_one(self: RecurrentEncoder, frames: Tensor, layout: PackedLayout) -> Tensor:
     (forwards,), (backwards,) = self.forwards, self.backwards
     return torch.cat(
         [
             torch.cat([forwards(each)[0], backwards(each.flip(0))[0].flip(0)], dim=1)
-            for each in torch.split(frames, lengths)
+            for each in torch.split(frames, layout.lengths)
         ]
     )
 
 
-def packed_recurrent(self: RecurrentEncoder, frames: Tensor, lengths: list[int]) -> Tensor:
+def packed_recurrent(self: RecurrentEncoder, frames: Tensor, layout: PackedLayout) -> Tensor:
     networks = (self.forwards[0], self.backwards[0])
-    return _encode_packed(networks, frames, _TimeMajorOrder(lengths, frames.device))
+    return _encode_packed(networks, frames, layout)
 
 
 def layers_at_once(self: LayerWeights, frames: Tensor, standardise: nn.Module) -> Tensor:

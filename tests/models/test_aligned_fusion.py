@@ -34,16 +34,15 @@ def random_packed(lengths: list[int], seconds: list[list[float]] | None = None) 
     frames = torch.randn(
         sum(lengths), DIMENSION, generator=torch.Generator().manual_seed(sum(lengths))
     )
-    return PackedFrames(frames, lengths, None if seconds is None else torch.tensor(seconds))
+    return PackedFrames.of(frames, lengths, None if seconds is None else torch.tensor(seconds))
 
 
 @torch.no_grad()
 def test_attention_equals_torch() -> None:
     attention, reference = attention_and_reference()
     tokens, frames = random_packed([4, 1, 3]), random_packed([9, 5, 1])
-    masks = [None, None, None]
-    attended = torch.split(attention(tokens, frames, masks), tokens.lengths)
-    weights = attention.attention_weights(tokens, frames, masks)
+    attended = torch.split(attention(tokens, frames, None), tokens.lengths)
+    weights = attention.attention_weights(tokens, frames, None)
     pairs = zip(
         torch.split(tokens.frames, tokens.lengths),
         torch.split(frames.frames, frames.lengths),
@@ -58,12 +57,11 @@ def test_attention_equals_torch() -> None:
 @torch.no_grad()
 def test_a_masked_token_attends_to_the_frames_of_its_word_only() -> None:
     attention, reference = attention_and_reference()
-    tokens, frames = random_packed([3]), random_packed([12])
-    seconds = torch.tensor([[0.2, 0.5], [0.62, 1.1], UNKNOWN])
+    seconds = [[0.2, 0.5], [0.62, 1.1], UNKNOWN]
+    tokens, frames = random_packed([3], seconds), random_packed([12])
     words = [slice(2, 5), slice(6, 11), slice(0, 12)]  # frame 6 is from 0.6 to 0.7, centre 0.65
-    masks = [within_word_mask(seconds, 12, FRAME_RATE)]
-    attended = attention(tokens, frames, masks)
-    (weights,) = attention.attention_weights(tokens, frames, masks)
+    attended = attention(tokens, frames, FRAME_RATE)
+    (weights,) = attention.attention_weights(tokens, frames, FRAME_RATE)
     for token, word in enumerate(words):
         query, key = tokens.frames[token : token + 1], frames.frames[word]
         output, expected = reference(query, key, key, average_attn_weights=False)
@@ -85,8 +83,9 @@ def test_a_masked_token_attends_to_the_frames_of_its_word_only() -> None:
     ],
 )
 def test_frames_within_a_word(word: list[float], visible: list[int]) -> None:
-    (mask,) = within_word_mask(torch.tensor([word], dtype=torch.float64), 4, FRAME_RATE)
-    assert mask.nonzero().flatten().tolist() == visible
+    seconds = torch.tensor([[word]], dtype=torch.float64)
+    mask = within_word_mask(seconds, torch.tensor([4]), 4, FRAME_RATE)
+    assert mask[0, 0].nonzero().flatten().tolist() == visible
 
 
 def build(within_word: bool) -> AlignedFusion:
@@ -114,14 +113,15 @@ def test_attention_weights_of_utterances() -> None:
         list(range(12)),
     ]
     single = model.attention_weights(
-        PackedFrames(SPEECH.frames[:12], [12]), PackedFrames(TEXT.frames[:3], [3], _times(TEXT)[:3])
+        PackedFrames.of(SPEECH.frames[:12], [12]),
+        PackedFrames.of(TEXT.frames[:3], [3], _times(TEXT)[:3]),
     )
     torch.testing.assert_close(single[0], first)
 
 
 @torch.no_grad()
 def test_only_a_model_with_a_mask_depends_on_the_times() -> None:
-    untimed = PackedFrames(TEXT.frames, TEXT.lengths)
+    untimed = PackedFrames.of(TEXT.frames, TEXT.lengths)
     masked, unmasked = build(within_word=True), build(within_word=False)
     torch.testing.assert_close(unmasked(SPEECH, TEXT), unmasked(SPEECH, untimed))
     torch.testing.assert_close(masked(SPEECH, untimed), unmasked(SPEECH, untimed))

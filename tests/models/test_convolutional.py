@@ -8,6 +8,7 @@ from emoscale.config import parse_settings
 from emoscale.config.models import ConvolutionalSettings
 from emoscale.models.contract import InputShape, PackedFrames
 from emoscale.models.layers import PackedConvolution
+from emoscale.models.packed_layout import PackedLayout
 from emoscale.models.registry import build_model
 from emoscale.runtime.errors import ConfigurationError
 
@@ -39,7 +40,7 @@ def test_it_equals_torchs_convolution_of_each_utterance(kernel: int, lengths: li
     torch.manual_seed(0)
     layer = PackedConvolution(DIMENSION, 4, kernel)
     ours, theirs = frames_of(lengths), frames_of(lengths)
-    convolved = layer(ours, lengths)
+    convolved = layer(ours, PackedLayout(lengths, torch.device("cpu")))
     expected = padded_convolution(theirs, lengths, layer)
     torch.testing.assert_close(convolved, expected)
     convolved[0].square().sum().backward()  # of the first utterance's first frame
@@ -60,7 +61,7 @@ def test_the_network_of_pepino() -> None:
         hidden = (product + weights[f"{name}.bias"]).clamp(min=0)
     vectors = torch.stack([frames.mean(dim=0) for frames in torch.split(hidden, lengths)])
     expected = vectors @ weights["classify.weight"].T + weights["classify.bias"]
-    torch.testing.assert_close(model(PackedFrames(frames_of(lengths), lengths)), expected)
+    torch.testing.assert_close(model(PackedFrames.of(frames_of(lengths), lengths)), expected)
 
 
 def test_an_even_kernel_is_refused() -> None:

@@ -223,19 +223,19 @@ def test_errors_of_fitting() -> None:
 def test_utterance_vectors_have_the_precision_of_float32() -> None:
     frames = torch.rand(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for lengths, statistics in (([1] * 9, False), ([4, 5], True)):
-        vectors = utterance_vectors(PackedFrames(frames, lengths), statistics)
+        vectors = utterance_vectors(PackedFrames.of(frames, lengths), statistics)
         assert vectors.dtype == np.float64
         np.testing.assert_array_equal(vectors, vectors.astype(np.float32))
 
 
 def test_utterance_vectors() -> None:
     frames = torch.tensor([[1.0, 0.0], [3.0, 4.0], [7.0, 8.0]])
-    assert utterance_vectors(PackedFrames(frames, [1, 1, 1]), statistics=False).tolist() == [
+    assert utterance_vectors(PackedFrames.of(frames, [1, 1, 1]), statistics=False).tolist() == [
         [1.0, 0.0],
         [3.0, 4.0],
         [7.0, 8.0],
     ]
-    assert utterance_vectors(PackedFrames(frames, [2, 1]), statistics=True).tolist() == [
+    assert utterance_vectors(PackedFrames.of(frames, [2, 1]), statistics=True).tolist() == [
         [2.0, 2.0, 1.0, 2.0],
         [7.0, 8.0, 0.0, 0.0],
     ]

@@ -74,8 +74,8 @@ def packed(
 ) -> tuple[PackedFrames, PackedFrames]:
     speech, text, times = zip(*utterances, strict=True)
     return (
-        PackedFrames(torch.cat(speech), [len(frames) for frames in speech]),
-        PackedFrames(torch.cat(text), [len(tokens) for tokens in text], torch.cat(times)),
+        PackedFrames.of(torch.cat(speech), [len(frames) for frames in speech]),
+        PackedFrames.of(torch.cat(text), [len(tokens) for tokens in text], torch.cat(times)),
     )
 
 
@@ -146,7 +146,7 @@ def two_bits(count: int, seed: int) -> tuple[PackedFrames, PackedFrames, torch.T
         lengths = torch.randint(2, maximum_length, (count,), generator=random)
         frames = torch.randn(int(lengths.sum()), shape.dimension, generator=random)
         frames[:, 0] += (4.0 * bits[:, index] - 2.0).repeat_interleave(lengths)
-        inputs.append(PackedFrames(frames, lengths.tolist()))
+        inputs.append(PackedFrames.of(frames, lengths.tolist()))
     return inputs[0], inputs[1], bits
 
 

@@ -12,8 +12,8 @@ BRANCH = PooledSettings(kind="pooled", projection_size=4)
 SETTINGS = LateFusionSettings(kind="late_fusion", branches=(BRANCH, BRANCH))
 SHAPES = [InputShape(3, frame_rate=50.0), InputShape(2)]
 INPUTS = [
-    PackedFrames(torch.arange(15.0).view(5, 3).cos(), [2, 3]),
-    PackedFrames(torch.arange(6.0).view(3, 2).sin(), [1, 2]),
+    PackedFrames.of(torch.arange(15.0).view(5, 3).cos(), [2, 3]),
+    PackedFrames.of(torch.arange(6.0).view(3, 2).sin(), [1, 2]),
 ]
 MEAN, STD = [torch.ones(3), torch.ones(2)], [torch.full((3,), 2.0), torch.full((2,), 0.5)]
 

@@ -22,7 +22,7 @@ def test_it_equals_the_head_of_emobox() -> None:
     hidden = frames() @ weights["project.0.weight"].T + weights["project.0.bias"]
     vectors = [utterance.mean(dim=0) for utterance in torch.split(hidden.clamp(min=0), LENGTHS)]
     expected = torch.stack(vectors) @ weights["classify.weight"].T + weights["classify.bias"]
-    torch.testing.assert_close(model(PackedFrames(frames(), LENGTHS)), expected)
+    torch.testing.assert_close(model(PackedFrames.of(frames(), LENGTHS)), expected)
 
 
 def test_it_equals_the_head_of_superb() -> None:
@@ -33,7 +33,7 @@ def test_it_equals_the_head_of_superb() -> None:
     projected = frames() @ weights["project.weight"].T + weights["project.bias"]
     vectors = [utterance.mean(dim=0) for utterance in torch.split(projected, LENGTHS)]
     expected = torch.stack(vectors) @ weights["classify.weight"].T + weights["classify.bias"]
-    torch.testing.assert_close(model(PackedFrames(frames(), LENGTHS)), expected)
+    torch.testing.assert_close(model(PackedFrames.of(frames(), LENGTHS)), expected)
 
 
 def test_a_constant_dimension_becomes_0() -> None:

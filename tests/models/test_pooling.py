@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from emoscale.config import models as config
 from emoscale.models.layers import Pooling
+from emoscale.models.packed_layout import PackedLayout
 
 DIMENSION = 3
 POOLINGS: tuple[config.Pooling, ...] = get_args(config.Pooling)
+
+
+def layout_of(lengths: list[int]) -> PackedLayout:
+    return PackedLayout(lengths, torch.device("cpu"))
 
 
 def frames_of(lengths: list[int], scale: float = 1.0) -> torch.Tensor:
@@ -26,8 +31,8 @@ def build(pooling: config.Pooling) -> Pooling:
 
 def test_mean_and_standard_deviation() -> None:
     frames = torch.tensor([[1.0, 0.0, 5.0], [3.0, 4.0, 5.0], [7.0, 8.0, 9.0]])
-    assert build("mean")(frames, [2, 1]).tolist() == [[2.0, 2.0, 5.0], [7.0, 8.0, 9.0]]
-    pooled = build("mean_std")(frames, [2, 1])
+    assert build("mean")(frames, layout_of([2, 1])).tolist() == [[2.0, 2.0, 5.0], [7.0, 8.0, 9.0]]
+    pooled = build("mean_std")(frames, layout_of([2, 1]))
     expected = torch.tensor([[2.0, 2.0, 5.0, 1.0, 2.0, 0.0], [7.0, 8.0, 9.0, 0.0, 0.0, 0.0]])
     torch.testing.assert_close(pooled, expected, atol=1e-3, rtol=0)
 
@@ -45,7 +50,7 @@ def test_attention_equals_okabe(pooling: config.Pooling) -> None:
         square = (attention_weights[:, None] * frames**2).sum(0)
         std = (square - mean**2 + 1e-6).sqrt()
         expected.append(mean if pooling == "attention" else torch.cat([mean, std]))
-    pooled = pool(frames_of(lengths), lengths)
+    pooled = pool(frames_of(lengths), layout_of(lengths))
     torch.testing.assert_close(pooled, torch.stack(expected), rtol=1e-4, atol=1e-4)
 
 
@@ -55,9 +60,11 @@ def test_an_utterance_does_not_depend_on_its_batch(
     lengths: list[int], pooling: config.Pooling
 ) -> None:
     pool, frames = build(pooling), frames_of(lengths, scale=20.0)
-    batched = pool(frames, lengths)
+    batched = pool(frames, layout_of(lengths))
     assert batched.shape == (len(lengths), pool.output_size)
-    single = [pool(utterance, [len(utterance)]) for utterance in torch.split(frames, lengths)]
+    single = [
+        pool(utterance, layout_of([len(utterance)])) for utterance in torch.split(frames, lengths)
+    ]
     torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-5)
 
 
@@ -65,8 +72,8 @@ def test_an_utterance_does_not_depend_on_its_batch(
 def test_gradients_are_correct_and_finite_for_one_frame(pooling: config.Pooling) -> None:
     pool = build(pooling).double()
     frames = frames_of([4, 1, 2]).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda values: pool(values, [4, 1, 2]), [frames])
-    pool(frames, [4, 1, 2]).sum().backward()
+    assert torch.autograd.gradcheck(lambda values: pool(values, layout_of([4, 1, 2])), [frames])
+    pool(frames, layout_of([4, 1, 2])).sum().backward()
     assert frames.grad is not None
     assert frames.grad.isfinite().all()
 
@@ -77,4 +84,4 @@ def test_large_attention_logits_do_not_overflow() -> None:
     with torch.no_grad():
         next(pool.score.parameters()).mul_(1e4)
         list(pool.score.parameters())[-1].mul_(1e4)
-    assert pool(frames_of([5, 7], scale=100.0), [5, 7]).isfinite().all()
+    assert pool(frames_of([5, 7], scale=100.0), layout_of([5, 7])).isfinite().all()

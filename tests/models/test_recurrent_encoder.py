@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed, _TimeMajorOrder
+from emoscale.models.execution import force_few_operations
+from emoscale.models.packed_layout import PackedLayout
+from emoscale.models.recurrent_encoder import RecurrentEncoder
 
 INPUT_SIZE, HIDDEN_SIZE = 5, 3
 RNN_TYPES: tuple[Literal["gru", "lstm"], ...] = ("gru", "lstm")
+
+
+def layout_of(lengths: list[int]) -> PackedLayout:
+    return PackedLayout(lengths, torch.device("cpu"))
 
 
 def frames_of(lengths: list[int]) -> torch.Tensor:
@@ -57,7 +63,7 @@ def test_it_equals_torchs_bidirectional_network(
     encoder = build(rnn_type, num_layers)
     network = torch_network(encoder, rnn_type, num_layers)
     ours, theirs = frames_of(lengths).requires_grad_(), frames_of(lengths).requires_grad_()
-    encoded = encoder(ours, lengths)
+    encoded = encoder(ours, layout_of(lengths))
     expected = torch.cat([network(utterance)[0] for utterance in torch.split(theirs, lengths)])
     torch.testing.assert_close(encoded, expected)
     factors = torch.randn(encoded.shape, generator=torch.Generator().manual_seed(1))
@@ -76,9 +82,9 @@ def test_packed_sequences_as_on_a_gpu_give_the_same(
 ) -> None:
     encoder, other = build(rnn_type, 1), build(rnn_type, 1)
     ours, theirs = frames_of(lengths).requires_grad_(), frames_of(lengths).requires_grad_()
-    expected = encoder(ours, lengths)
-    networks = (other.forwards[0], other.backwards[0])
-    packed = _encode_packed(networks, theirs, _TimeMajorOrder(lengths, torch.device("cpu")))
+    expected = encoder(ours, layout_of(lengths))
+    with force_few_operations(True):
+        packed = other(theirs, layout_of(lengths))
     torch.testing.assert_close(packed, expected)
     factors = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
     (expected * factors).sum().backward()
@@ -94,9 +100,9 @@ def test_states_are_in_float32_under_autocast(
 ) -> None:
     """A GRU's products with frames are in bfloat16."""
     encoder, frames = build(rnn_type, 2), frames_of([30, 12])
-    expected = encoder(frames, [30, 12])
+    expected = encoder(frames, layout_of([30, 12]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        encoded = encoder(frames, [30, 12])
+        encoded = encoder(frames, layout_of([30, 12]))
     encoded.square().sum().backward()
     assert encoded.dtype == torch.float32
     assert tolerance * 1e-5 <= (encoded - expected).abs().max() <= tolerance
@@ -109,8 +115,8 @@ def test_an_utterance_does_not_depend_on_its_batch(
 ) -> None:
     encoder, frames = build(rnn_type, 2, dropout=0.5).eval(), frames_of(lengths)
     with torch.inference_mode():
-        batched = encoder(frames, lengths)
-        single = [encoder(each, [len(each)]) for each in torch.split(frames, lengths)]
+        batched = encoder(frames, layout_of(lengths))
+        single = [encoder(each, layout_of([len(each)])) for each in torch.split(frames, lengths)]
     assert batched.shape == (sum(lengths), 2 * HIDDEN_SIZE)
     torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-6)
 
@@ -118,13 +124,13 @@ def test_an_utterance_does_not_depend_on_its_batch(
 def test_gradients_of_an_utterance_do_not_depend_on_its_batch() -> None:
     encoder, lengths = build("gru", 2), [6, 2]
     frames = frames_of(lengths).requires_grad_()
-    encoder(frames, lengths)[:6].square().sum().backward()
+    encoder(frames, layout_of(lengths))[:6].square().sum().backward()
     assert frames.grad is not None
     assert frames.grad[:6].abs().min() > 0
     assert frames.grad[6:].abs().max() == 0
     batched = frames.grad[:6].clone()
     single = frames.detach()[:6].requires_grad_()
-    encoder(single, [6]).square().sum().backward()
+    encoder(single, layout_of([6])).square().sum().backward()
     torch.testing.assert_close(batched, single.grad)
 
 
@@ -132,12 +138,17 @@ def test_dropout_acts_between_layers_only() -> None:
     frames = frames_of([5])
     for num_layers, equal in ((1, True), (2, False)):
         encoder = build("lstm", num_layers, dropout=0.5)
-        assert torch.equal(encoder.train()(frames, [5]), encoder.eval()(frames, [5])) is equal
+        assert (
+            torch.equal(
+                encoder.train()(frames, layout_of([5])), encoder.eval()(frames, layout_of([5]))
+            )
+            is equal
+        )
 
 
 def test_every_weight_learns() -> None:
     encoder = build("gru", 2, dropout=0.2)
-    encoder(frames_of([4, 3]), [4, 3]).square().sum().backward()
+    encoder(frames_of([4, 3]), layout_of([4, 3])).square().sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

@@ -67,8 +67,10 @@ def set_statistics(model: SingleInputClassifier, mean: torch.Tensor, std: torch.
 def test_an_utterance_does_not_depend_on_its_batch(kind: str, lengths: list[int]) -> None:
     model, frames = build(kind).eval(), frames_of(lengths)
     with torch.inference_mode():
-        batched = model(PackedFrames(frames, lengths))
-        single = [model(PackedFrames(each, [len(each)])) for each in torch.split(frames, lengths)]
+        batched = model(PackedFrames.of(frames, lengths))
+        single = [
+            model(PackedFrames.of(each, [len(each)])) for each in torch.split(frames, lengths)
+        ]
     assert batched.shape == (len(lengths), CLASSES)
     torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-5)
 
@@ -78,7 +80,7 @@ def test_an_utterance_does_not_depend_on_its_batch(kind: str, lengths: list[int]
 def test_every_parameter_learns(kind: str, layers: int | None) -> None:
     model = build(kind, layers).eval()
     lengths = [12, 1, 20]
-    model(PackedFrames(frames_of(lengths, layers), lengths)).square().sum().backward()
+    model(PackedFrames.of(frames_of(lengths, layers), lengths)).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -88,7 +90,7 @@ def test_every_parameter_learns(kind: str, layers: int | None) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_acts_in_training_only(kind: str) -> None:
     model = build(kind)
-    batch = PackedFrames(frames_of([30, 20]), [30, 20])
+    batch = PackedFrames.of(frames_of([30, 20]), [30, 20])
     equal = torch.equal(model.train()(batch), model.train()(batch))
     assert equal is (KINDS[kind].dropout == 0.0)
     assert torch.equal(model.eval()(batch), model.eval()(batch))
@@ -99,9 +101,9 @@ def test_frames_are_standardised_first(kind: str) -> None:
     model = build(kind).eval()
     mean, std = torch.arange(DIMENSION) * 10.0, torch.arange(1.0, DIMENSION + 1.0)
     frames = frames_of([25])
-    expected = model(PackedFrames(frames, [25]))
+    expected = model(PackedFrames.of(frames, [25]))
     set_statistics(model, mean, std)
-    logits = model(PackedFrames(frames * std + mean, [25]))
+    logits = model(PackedFrames.of(frames * std + mean, [25]))
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     assert "standardise.0.mean" in model.state_dict()
 
@@ -121,5 +123,6 @@ def test_layers_are_standardised_and_then_averaged(kind: str) -> None:
     frames, weights = frames_of([25], LAYERS), layer_weights.scores.detach().softmax(dim=0)
     averaged = torch.einsum("tld,l->td", (frames - mean) / 2.0, weights)
     torch.testing.assert_close(
-        layered(PackedFrames(frames, [25])), single(PackedFrames(averaged, [25]))
+        layered(PackedFrames.of(frames, [25])),
+        single(PackedFrames.of(averaged, [25])),
     )

@@ -46,8 +46,10 @@ def test_hop_and_receptive_field() -> None:
 def test_an_utterance_does_not_depend_on_its_batch(lengths: list[int]) -> None:
     model, samples = build(), samples_of(lengths)
     with torch.inference_mode():
-        batched = model(PackedFrames(samples, lengths))
-        single = [model(PackedFrames(each, [len(each)])) for each in torch.split(samples, lengths)]
+        batched = model(PackedFrames.of(samples, lengths))
+        single = [
+            model(PackedFrames.of(each, [len(each)])) for each in torch.split(samples, lengths)
+        ]
     torch.testing.assert_close(batched, torch.cat(single), rtol=1e-5, atol=1e-6)
 
 
@@ -67,12 +69,12 @@ def test_it_equals_torchs_layers() -> None:
         mean, variance = frames.mean(1, keepdim=True), frames.var(1, keepdim=True, correction=0)
         frames = ((frames - mean) / (variance + 1e-5).sqrt()).clamp(min=0)
     expected = frames[0].mean(1) @ weights["classify.weight"].T + weights["classify.bias"]
-    torch.testing.assert_close(model(PackedFrames(samples, [100]))[0], expected)
+    torch.testing.assert_close(model(PackedFrames.of(samples, [100]))[0], expected)
 
 
 def test_every_weight_learns() -> None:
     model = build()
-    model(PackedFrames(samples_of([60, 70]), [60, 70])).square().sum().backward()
+    model(PackedFrames.of(samples_of([60, 70]), [60, 70])).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

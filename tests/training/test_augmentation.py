@@ -19,7 +19,9 @@ TARGETS = torch.eye(len(LENGTHS))
 
 def random_frames(lengths: list[int], layers: int | None = None, seed: int = 0) -> PackedFrames:
     shape = (sum(lengths), *([layers] if layers else []), DIMENSION)
-    return PackedFrames(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), lengths)
+    return PackedFrames.of(
+        torch.randn(shape, generator=torch.Generator().manual_seed(seed)), lengths
+    )
 
 
 def apply_augmentation(
@@ -52,7 +54,7 @@ def test_shapes_are_preserved_and_inputs_are_not_modified(
     settings: AugmentationSettings, layers: int | None
 ) -> None:
     seconds = torch.rand(sum(LENGTHS), 2)
-    batch = PackedFrames(random_frames(LENGTHS, layers).frames, LENGTHS, seconds)
+    batch = PackedFrames.of(random_frames(LENGTHS, layers).frames, LENGTHS, seconds)
     before = batch.frames.clone()
     mean = MEAN if layers is None else MEAN.repeat(layers, 1)
     (augmented,), targets = apply_augmentation([batch], settings, means=[mean])
@@ -92,7 +94,9 @@ def one_hot_frames(lengths: list[int], layers: int | None = None) -> PackedFrame
     """Each frame is the one-hot vector of its utterance, so that it shows the coefficients."""
     numbers = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     frames = torch.nn.functional.one_hot(numbers, DIMENSION).float()
-    return PackedFrames(frames if layers is None else frames[:, None].repeat(1, layers, 1), lengths)
+    return PackedFrames.of(
+        frames if layers is None else frames[:, None].repeat(1, layers, 1), lengths
+    )
 
 
 @pytest.mark.parametrize("layers", [None, 2])
@@ -137,7 +141,7 @@ def test_soft_targets_are_mixed() -> None:
 def test_coefficient_is_a_beta_variate_of_at_least_one_half(alpha: float) -> None:
     """Compare with numpy's beta distribution."""
     count = 2000
-    batch = PackedFrames(torch.zeros(count, DIMENSION), [1] * count)
+    batch = PackedFrames.of(torch.zeros(count, DIMENSION), [1] * count)
     _, targets = apply_augmentation(
         [batch], AugmentationSettings(mixup=alpha), targets=torch.eye(count)
     )
@@ -150,7 +154,7 @@ def test_coefficient_is_a_beta_variate_of_at_least_one_half(alpha: float) -> Non
 def test_partner_is_resampled_to_the_length_of_the_utterance() -> None:
     lengths = [8, 2]
     ramp = torch.cat([torch.arange(8) / 7, torch.tensor([0.0, 1.0])])
-    batch = PackedFrames(ramp[:, None].expand(-1, DIMENSION).clone(), lengths)
+    batch = PackedFrames.of(ramp[:, None].expand(-1, DIMENSION).clone(), lengths)
     for seed in range(10):  # until the two utterances are partners
         (mixed,), targets = apply_augmentation(
             [batch], AUGMENTATIONS["mixup"], seed, targets=torch.eye(2)

@@ -20,7 +20,8 @@ from emoscale.config.models import (
     WaveformModelSettings,
 )
 from emoscale.models.contract import InputShape, PackedFrames
-from emoscale.models.layers import RaggedReduction, UtteranceLinear
+from emoscale.models.layers import UtteranceLinear
+from emoscale.models.packed_layout import PackedLayout
 from emoscale.models.registry import BUILT_IN, build_model
 from emoscale.training.engine import logits_of, probabilities_of, train
 from emoscale.training.trainer import Trainer
@@ -111,13 +112,13 @@ def test_sums_over_frames_are_in_float32() -> None:
     frames = torch.ones(20_000, 3, dtype=torch.bfloat16)
     lengths = [19_000, 1_000]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        reduction = RaggedReduction(lengths, torch.device("cpu"))
-        sums, means = reduction.sum(frames), reduction.mean(frames)
-        weights = reduction.softmax(torch.zeros(20_000, dtype=torch.bfloat16))
+        layout = PackedLayout(lengths, torch.device("cpu"))
+        sums, means = layout.sum(frames), layout.mean(frames)
+        weights = layout.softmax(torch.zeros(20_000, dtype=torch.bfloat16))
     assert sums.dtype == means.dtype == weights.dtype == torch.float32
     assert sums.tolist() == [[19_000.0] * 3, [1_000.0] * 3]
     assert means.tolist() == [[1.0] * 3] * 2
-    totals = reduction.sum(weights[:, None])[:, 0]
+    totals = layout.sum(weights[:, None])[:, 0]
     torch.testing.assert_close(totals, torch.ones(2), rtol=0, atol=1e-4)
 
 
@@ -131,7 +132,7 @@ def test_pooling_of_a_long_utterance_is_as_exact_as_of_a_short_one(pooling: Any)
     long = short.repeat(2_000, 1)
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         short_logits, long_logits = (
-            model(PackedFrames(frames, [len(frames)])) for frames in (short, long)
+            model(PackedFrames.of(frames, [len(frames)])) for frames in (short, long)
         )
     torch.testing.assert_close(short_logits, long_logits, rtol=1e-4, atol=1e-4)
 

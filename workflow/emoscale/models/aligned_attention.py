@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from emoscale.models.contract import PackedFrames
+from emoscale.models.execution import prefers_few_operations
+from emoscale.models.packed_layout import PackedLayout
 
 
 class AlignedAttention(nn.Module):
     """Multi-head attention [1]_ with packed tokens as queries and packed frames as keys and values.
 
-    It is computed for one utterance at a time: on a CPU that takes a third of the time of one
-    product padded to the longest utterance, and no padding has to be masked.
+    On a CPU it is computed for one utterance at a time, which takes a third of the time of one
+    product padded to the longest utterance; on a GPU it is one such product, with a mask.
 
     Parameters
     ----------
@@ -39,25 +41,53 @@ class AlignedAttention(nn.Module):
         self.output = nn.Linear(dimension, dimension)
 
     def forward(
-        self, tokens: PackedFrames, frames: PackedFrames, masks: Sequence[Tensor | None]
+        self, tokens: PackedFrames, frames: PackedFrames, frame_rate: float | None
     ) -> Tensor:
         """Compute the attention output [total tokens, dim].
 
-        The mask of an utterance [tokens, frames] is true where a frame is visible to a token; None:
-        all frames are visible to all tokens.
+        With a frame rate, a token attends to the frames of its word only; None: to all frames of
+        the utterance.
         """
+        few = prefers_few_operations(frames.frames.device)
+        attend = self._attend_padded if few else self._attend_each
+        output: Tensor = self.output(attend(tokens, frames, frame_rate))
+        return output
+
+    def _attend_each(
+        self, tokens: PackedFrames, frames: PackedFrames, frame_rate: float | None
+    ) -> Tensor:
+        """Attend in one utterance at a time."""
         values = self._split_heads(self.values(frames.frames), frames.lengths)
         outputs = []
         for (queries, keys), value, mask in zip(
-            self._queries_and_keys(tokens, frames), values, masks, strict=True
+            self._queries_and_keys(tokens, frames),
+            values,
+            _masks(tokens, frames, frame_rate),
+            strict=True,
         ):
             heads = scaled_dot_product_attention(queries, keys, value, attn_mask=mask)
             outputs.append(heads[0].transpose(0, 1).flatten(1))
-        output: Tensor = self.output(torch.cat(outputs))
-        return output
+        return torch.cat(outputs)
+
+    def _attend_padded(
+        self, tokens: PackedFrames, frames: PackedFrames, frame_rate: float | None
+    ) -> Tensor:
+        """Attend in all utterances at once, padded to the longest."""
+        heads = scaled_dot_product_attention(
+            self._pad_heads(self.queries(tokens.frames), tokens.layout),
+            self._pad_heads(self.keys(frames.frames), frames.layout),
+            self._pad_heads(self.values(frames.frames), frames.layout),
+            attn_mask=_padded_mask(tokens, frames, frame_rate)[:, None],
+        )
+        return tokens.layout.unpad(heads.transpose(1, 2).flatten(2))
+
+    def _pad_heads(self, packed: Tensor, layout: PackedLayout) -> Tensor:
+        """Return a padded batch [utterances, heads, longest, dim of a head]."""
+        padded = layout.pad(packed)
+        return padded.view(*padded.shape[:2], self.num_heads, -1).transpose(1, 2)
 
     def attention_weights(
-        self, tokens: PackedFrames, frames: PackedFrames, masks: Sequence[Tensor | None]
+        self, tokens: PackedFrames, frames: PackedFrames, frame_rate: float | None
     ) -> list[Tensor]:
         """Compute the attention weights.
 
@@ -67,8 +97,9 @@ class AlignedAttention(nn.Module):
             Queries, ``[total tokens, dim]``.
         frames : PackedFrames
             Keys, ``[total frames, dim]``.
-        masks : sequence of Tensor or None
-            Per utterance ``[tokens, frames]``, true where a frame is visible; None: all frames.
+        frame_rate : float or None
+            Frames per second, where a token attends to the frames of its word only; None: it
+            attends to all frames of the utterance.
 
         Returns
         -------
@@ -77,7 +108,9 @@ class AlignedAttention(nn.Module):
         """
         weights = []
         for (queries, keys), mask in zip(
-            self._queries_and_keys(tokens, frames), masks, strict=True
+            self._queries_and_keys(tokens, frames),
+            _masks(tokens, frames, frame_rate),
+            strict=True,
         ):
             logits = queries[0] @ keys[0].transpose(1, 2) / queries.shape[-1] ** 0.5
             if mask is not None:
@@ -98,7 +131,34 @@ class AlignedAttention(nn.Module):
         return list(torch.split(heads, lengths, dim=2))
 
 
-def within_word_mask(seconds: Tensor, frames: int, frame_rate: float) -> Tensor:
+def _masks(
+    tokens: PackedFrames, frames: PackedFrames, frame_rate: float | None
+) -> list[Tensor | None]:
+    """Return a mask [tokens, frames] per utterance, true where a frame is visible; None: all."""
+    if frame_rate is None or tokens.seconds is None:
+        return [None] * len(tokens.lengths)
+    return [
+        within_word_mask(seconds[None], count[None], length, frame_rate)[0]
+        for seconds, count, length in zip(
+            torch.split(tokens.seconds, tokens.lengths),
+            frames.layout.counts,
+            frames.lengths,
+            strict=True,
+        )
+    ]
+
+
+def _padded_mask(tokens: PackedFrames, frames: PackedFrames, frame_rate: float | None) -> Tensor:
+    """Return a mask [utterances, tokens or 1, frames] of a padded batch."""
+    counts, longest = frames.layout.counts, max(frames.lengths)
+    mask = (torch.arange(longest, device=counts.device) < counts[:, None])[:, None]
+    if frame_rate is None or tokens.seconds is None:
+        return mask
+    seconds = tokens.layout.pad(tokens.seconds)
+    return mask & within_word_mask(seconds, counts, longest, frame_rate)
+
+
+def within_word_mask(seconds: Tensor, counts: Tensor, longest: int, frame_rate: float) -> Tensor:
     """Return an attention mask that restricts each token to the frames of its word.
 
     A frame belongs to a word if its centre is within the word's start and end; a word without any
@@ -107,27 +167,32 @@ def within_word_mask(seconds: Tensor, frames: int, frame_rate: float) -> Tensor:
     Parameters
     ----------
     seconds : Tensor
-        Start and end of each token's word in seconds, ``[tokens, 2]``; NaN: unknown.
-    frames : int
-        Number of frames of the utterance.
+        Start and end of each token's word in seconds, ``[utterances, tokens, 2]``; NaN: unknown.
+    counts : Tensor
+        ``[utterances]``, number of frames of each utterance.
+    longest : int
+        The largest of them.
     frame_rate : float
         Frames per second.
 
     Returns
     -------
     Tensor
-        Boolean, ``[tokens, frames]``; true where a frame is visible to a token.
+        Boolean, ``[utterances, tokens, longest]``; true where a frame is visible to a token. Each
+        token has a visible frame.
 
     Examples
     --------
-    >>> times = torch.tensor([[0.0, 0.3], [0.26, 0.32], [torch.nan, torch.nan]])
-    >>> within_word_mask(times, frames=4, frame_rate=10.0).int().tolist()
-    [[1, 1, 1, 0], [0, 0, 1, 0], [1, 1, 1, 1]]
+    >>> times = torch.tensor([[[0.0, 0.3], [0.26, 0.32], [torch.nan, torch.nan]]])
+    >>> mask = within_word_mask(times, torch.tensor([4]), longest=4, frame_rate=10.0)
+    >>> mask.int().tolist()
+    [[[1, 1, 1, 0], [0, 0, 1, 0], [1, 1, 1, 1]]]
     """
-    indices = torch.arange(frames, device=seconds.device)
+    indices = torch.arange(longest, device=seconds.device)
     centres = (indices + 0.5) / frame_rate
-    start, end = seconds[:, :1], seconds[:, 1:]
+    start, end = seconds[..., :1], seconds[..., 1:]
     within = (start <= centres) & (centres <= end)
     # If any frame is within the word, so is the frame nearest to the word's middle.
-    nearest = ((start + end) / 2 * frame_rate).nan_to_num().long().clamp(0, frames - 1)
+    nearest = ((start + end) / 2 * frame_rate).nan_to_num().long().clamp(min=0)
+    nearest = nearest.minimum(counts[:, None, None] - 1)
     return within | (indices == nearest) | (start + end).isnan()

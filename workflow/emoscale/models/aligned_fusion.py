@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from emoscale.models.aligned_attention import AlignedAttention, within_word_mask
+from emoscale.models.aligned_attention import AlignedAttention
 from emoscale.models.contract import Classifier, InputShape, PackedFrames
 from emoscale.models.layers import Dropout, LayerWeights, Pooling, Standardise, UtteranceLinear
 from emoscale.models.recurrent_encoder import RecurrentEncoder
@@ -78,10 +78,10 @@ class AlignedFusion(Classifier):
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Compute logits [utterances, classes] of speech and text."""
         speech, text = self._encode(inputs)
-        attended = self.attention(text, speech, self._masks(speech, text))
+        attended = self.attention(text, speech, self._frame_rate)
         concatenated = torch.cat([text.frames, self.dropout(attended)], dim=1)
-        aligned = self.aligned(concatenated, text.lengths)
-        logits: Tensor = self.classify(self.dropout(self.pool(aligned, text.lengths)))
+        aligned = self.aligned(concatenated, text.layout)
+        logits: Tensor = self.classify(self.dropout(self.pool(aligned, text.layout)))
         return logits
 
     @torch.no_grad()
@@ -101,24 +101,13 @@ class AlignedFusion(Classifier):
             Per utterance ``[heads, tokens, frames]``; the weights sum to 1 over frames.
         """
         speech, text = self._encode((speech, text))
-        return self.attention.attention_weights(text, speech, self._masks(speech, text))
+        return self.attention.attention_weights(text, speech, self._frame_rate)
 
     def _encode(self, inputs: Sequence[PackedFrames]) -> list[PackedFrames]:
         encoded = []
         for batch, standardise, layers, encoder in zip(
             inputs, self.standardise, self.layers, self.encoders, strict=True
         ):
-            frames = encoder(layers(batch.frames, standardise), batch.lengths)
+            frames = encoder(layers(batch.frames, standardise), batch.layout)
             encoded.append(replace(batch, frames=self.dropout(frames)))
         return encoded
-
-    def _masks(self, speech: PackedFrames, text: PackedFrames) -> list[Tensor | None]:
-        """Return a mask [tokens, frames] per utterance, true where a frame is visible."""
-        if self._frame_rate is None or text.seconds is None:
-            return [None] * len(text.lengths)
-        return [
-            within_word_mask(seconds, frames, self._frame_rate)
-            for seconds, frames in zip(
-                torch.split(text.seconds, text.lengths), speech.lengths, strict=True
-            )
-        ]

@@ -10,6 +10,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from emoscale.models.layers import LayerWeights, Standardise
+from emoscale.models.packed_layout import PackedLayout
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,39 @@ class PackedFrames:
     frames: Tensor
     """[total frames, dim] or [total frames, layers, dim], of any floating-point type."""
 
-    lengths: list[int]
-    """Number of frames of each utterance; they sum to the total."""
+    layout: PackedLayout
+    """Number of frames of each utterance, and the indices of the batch."""
 
     seconds: Tensor | None = None
     """[total frames, 2] start and end of each token within its utterance; text only.
 
     Unknown times are NaN.
     """
+
+    @classmethod
+    def of(cls, frames: Tensor, lengths: list[int], seconds: Tensor | None = None) -> PackedFrames:
+        """Return a batch with a layout of its own.
+
+        Parameters
+        ----------
+        frames : Tensor
+            ``[total frames, dim]`` or ``[total frames, layers, dim]``.
+        lengths : list of int
+            Number of frames of each utterance; they sum to the total.
+        seconds : Tensor or None
+            Text only: ``[total frames, 2]``.
+
+        Returns
+        -------
+        PackedFrames
+            The batch.
+        """
+        return cls(frames, PackedLayout(lengths, frames.device), seconds)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Number of frames of each utterance."""
+        return self.layout.lengths
 
 
 class Classifier(nn.Module):

@@ -62,8 +62,8 @@ class Convolutional(SingleInputClassifier):
         (batch,) = inputs
         frames = self.standardised_frames(batch)
         for convolution in self.convolutions:
-            frames = self.dropout(torch.relu(convolution(frames, batch.lengths)))
-        vectors = self.pool(frames, batch.lengths)
+            frames = self.dropout(torch.relu(convolution(frames, batch.layout)))
+        vectors = self.pool(frames, batch.layout)
         if self.hidden is not None:
             vectors = self.dropout(torch.relu(self.hidden(vectors)))
         logits: Tensor = self.classify(vectors)

@@ -57,7 +57,7 @@ class EarlyFusion(Classifier):
             inputs, self.standardise, self.layers, self.project, self.pool, strict=True
         ):
             projected = torch.relu(project(layers(batch.frames, standardise)))
-            pooled.append(pool(projected, batch.lengths))
+            pooled.append(pool(projected, batch.layout))
         vectors = self.dropout(torch.cat(pooled, dim=1))
         if self.hidden is not None:
             vectors = self.dropout(torch.relu(self.hidden(vectors)))

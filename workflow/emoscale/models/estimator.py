@@ -21,7 +21,7 @@ from emoscale.models.decision_function import (
     linear_decision,
     standardise,
 )
-from emoscale.models.layers import RaggedReduction, inverse_deviation
+from emoscale.models.layers import inverse_deviation
 from emoscale.models.temperature import fit_inverse_temperature
 from emoscale.runtime.errors import ConfigurationError, UserError
 
@@ -51,9 +51,9 @@ def utterance_vectors(batch: PackedFrames, statistics: bool) -> Vectors:
     frames = batch.frames.double()
     if not statistics:
         return frames.float().double().cpu().numpy()
-    reduction = RaggedReduction(batch.lengths, frames.device)
-    mean = reduction.mean(frames)
-    std = reduction.mean((frames - reduction.broadcast(mean)).square()).sqrt()
+    layout = batch.layout
+    mean = layout.mean(frames)
+    std = layout.mean((frames - layout.broadcast(mean)).square()).sqrt()
     return torch.cat([mean, std], dim=1).float().double().cpu().numpy()
 
 

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from emoscale.models.execution import prefers_few_operations
+from emoscale.models.packed_layout import PackedLayout
+
 if TYPE_CHECKING:
     from emoscale.config import models as settings
 
@@ -39,101 +42,6 @@ def inverse_deviation(mean: Tensor, std: Tensor) -> Tensor:
     absolute, relative = _SMALLEST_DEVIATION
     varies = std > absolute + relative * mean.abs()
     return torch.where(varies, 1.0 / std.clamp(min=absolute), 0.0)
-
-
-class RaggedReduction:
-    """Sums, averages, broadcasts and soft-maxes over each utterance's packed frames.
-
-    Parameters
-    ----------
-    lengths : list of int
-        Number of frames of each utterance.
-    device : torch.device
-        Device of the frames.
-
-    Examples
-    --------
-    >>> reduction = RaggedReduction([2, 1], torch.device("cpu"))
-    >>> reduction.sum(torch.tensor([[1.0], [2.0], [3.0]])).tolist()
-    [[3.0], [3.0]]
-    >>> reduction.softmax(torch.tensor([5.0, 5.0, -1.0])).tolist()
-    [0.5, 0.5, 1.0]
-    """
-
-    def __init__(self, lengths: list[int], device: torch.device) -> None:
-        self.counts = torch.tensor(lengths, device=device)
-        """[utterances] number of frames of each utterance."""
-        self.utterance = torch.repeat_interleave(
-            torch.arange(len(lengths), device=device), self.counts, output_size=sum(lengths)
-        )
-        """[total frames] index of the utterance of each frame."""
-
-    def sum(self, frames: Tensor) -> Tensor:
-        """Sum the frames of each utterance, in float32 (float64 for float64 frames).
-
-        Parameters
-        ----------
-        frames : Tensor
-            Packed frames, ``[total frames, dim]``.
-
-        Returns
-        -------
-        Tensor
-            Sums, ``[utterances, dim]``.
-        """
-        frames = frames if frames.dtype == torch.float64 else frames.float()
-        zeros = frames.new_zeros(len(self.counts), frames.shape[1])
-        return zeros.index_add(0, self.utterance, frames)
-
-    def mean(self, frames: Tensor) -> Tensor:
-        """Average the frames of each utterance.
-
-        Parameters
-        ----------
-        frames : Tensor
-            Packed frames, ``[total frames, dim]``.
-
-        Returns
-        -------
-        Tensor
-            Means, ``[utterances, dim]``.
-        """
-        return self.sum(frames) / self.counts[:, None]
-
-    def broadcast(self, vectors: Tensor) -> Tensor:
-        """Repeat the vector of each utterance for all its frames.
-
-        Parameters
-        ----------
-        vectors : Tensor
-            One vector per utterance, ``[utterances, dim]``.
-
-        Returns
-        -------
-        Tensor
-            One vector per frame, ``[total frames, dim]``.
-        """
-        return vectors.index_select(0, self.utterance)
-
-    def softmax(self, logits: Tensor) -> Tensor:
-        """Compute the softmax over the frames of each utterance.
-
-        Parameters
-        ----------
-        logits : Tensor
-            One logit per frame, ``[total frames]``.
-
-        Returns
-        -------
-        Tensor
-            Weights that sum to 1 over each utterance, ``[total frames]``.
-        """
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        minima = logits.new_full((len(self.counts),), -torch.inf)
-        maxima = minima.scatter_reduce(0, self.utterance, logits.detach(), "amax")
-        exponentials = torch.exp(logits - maxima[self.utterance])
-        sums = self.sum(exponentials[:, None])
-        return exponentials / self.broadcast(sums)[:, 0]
 
 
 ATTENTION_HIDDEN_SIZE = 128
@@ -176,27 +84,26 @@ class Pooling(nn.Module):
                 nn.Linear(ATTENTION_HIDDEN_SIZE, 1, bias=False),
             )
 
-    def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
+    def forward(self, frames: Tensor, layout: PackedLayout) -> Tensor:
         """Pool frames [total frames, input size] to vectors [utterances, output size]."""
-        reduction = RaggedReduction(lengths, frames.device)
         if self.score is None:
-            return self._statistics(frames, reduction, None)
-        attention_weights = reduction.softmax(self.score(frames)[:, 0])
-        return self._statistics(frames, reduction, attention_weights[:, None])
+            return self._statistics(frames, layout, None)
+        attention_weights = layout.softmax(self.score(frames)[:, 0])
+        return self._statistics(frames, layout, attention_weights[:, None])
 
     def _statistics(
-        self, frames: Tensor, reduction: RaggedReduction, attention_weights: Tensor | None
+        self, frames: Tensor, layout: PackedLayout, attention_weights: Tensor | None
     ) -> Tensor:
         def weighted_mean(values: Tensor) -> Tensor:
             if attention_weights is None:
-                return reduction.mean(values)
-            return reduction.sum(values * attention_weights)
+                return layout.mean(values)
+            return layout.sum(values * attention_weights)
 
         mean = weighted_mean(frames)
         if not self._with_std:
             return mean
         # The derivative of the variance with respect to the mean is 0, so it is not computed.
-        variance = weighted_mean((frames - reduction.broadcast(mean.detach())).square())
+        variance = weighted_mean((frames - layout.broadcast(mean.detach())).square())
         return torch.cat([mean, (variance + _MINIMUM_VARIANCE).sqrt()], dim=1)
 
 
@@ -242,16 +149,14 @@ class Standardise(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Standardise frames [total frames, (layers,) dim]; the result is in float32."""
-        standardised = (frames - self.mean).mul_(self.scale)
-        if frames.device.type != "cpu" or self.bound.isfinite():  # a GPU would wait for it
-            standardised.clamp_(-self.bound, self.bound)
-        return standardised
+        return (frames - self.mean).mul_(self.scale).clamp_(-self.bound, self.bound)
 
 
 _LAYER_SCORES = re.compile(r"^(?:parts\.(?P<branch>\d+)\.)?layers\.(?P<input>\d+)\.scores$")
 
 
-_BLOCK_FRAMES = 64  # with 13 layers of 768 values in float32: 2.6 MB
+# Frames per block; with 13 layers of 768 values in float32 they take 2.6 MB, and 327 MB on a GPU.
+_CPU_BLOCK, _GPU_BLOCK = 64, 8192
 
 
 class LayerWeights(nn.Module):
@@ -318,8 +223,8 @@ class _MeanOfLayers(Function):
 
 
 def _blocks(frames: Tensor) -> Sequence[Tensor]:
-    """Split frames on a CPU; on a GPU each operation costs more than it saves."""
-    return torch.split(frames, _BLOCK_FRAMES) if frames.device.type == "cpu" else [frames]
+    few = prefers_few_operations(frames.device)
+    return torch.split(frames, _GPU_BLOCK if few else _CPU_BLOCK)
 
 
 def normalised_layer_weights(state: Mapping[str, Tensor]) -> dict[int, list[float]]:
@@ -424,7 +329,7 @@ class PackedConvolution(nn.Module):
         super().__init__()
         self.convolution = nn.Conv1d(in_channels, out_channels, kernel_size)
 
-    def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
+    def forward(self, frames: Tensor, layout: PackedLayout) -> Tensor:
         """Convolve frames [total frames, in_channels] to [total frames, out_channels]."""
         taps = self.convolution.weight.permute(2, 1, 0)
         bias = self.convolution.bias
@@ -432,9 +337,8 @@ class PackedConvolution(nn.Module):
         half = len(taps) // 2
         if not half:
             return torch.addmm(bias, frames, taps[0])
-        utterance = RaggedReduction(lengths, frames.device).utterance
-        rows = torch.arange(len(frames), device=frames.device) + half * utterance
-        signal = frames.new_zeros(len(frames) + half * (len(lengths) + 1), frames.shape[1])
+        rows = torch.arange(len(frames), device=frames.device) + half * layout.utterance
+        signal = frames.new_zeros(len(frames) + half * (len(layout.lengths) + 1), frames.shape[1])
         signal = signal.index_copy(0, rows + half, frames)
         count = len(signal) - 2 * half
         convolved = torch.addmm(bias, signal[:count], taps[0])

@@ -58,8 +58,8 @@ class Pooled(SingleInputClassifier):
         (batch,) = inputs
         frames = self.standardised_frames(batch)
         if self._pools_first:
-            vectors = self.project(self.pool(frames, batch.lengths))
+            vectors = self.project(self.pool(frames, batch.layout))
         else:
-            vectors = self.pool(self.project(frames), batch.lengths)
+            vectors = self.pool(self.project(frames), batch.layout)
         logits: Tensor = self.classify(self.dropout(vectors))
         return logits

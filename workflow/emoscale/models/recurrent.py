@@ -46,6 +46,6 @@ class Recurrent(SingleInputClassifier):
     def forward(self, *inputs: PackedFrames) -> Tensor:
         """Compute logits [utterances, classes]."""
         (batch,) = inputs
-        encoded = self.encoder(self.standardised_frames(batch), batch.lengths)
-        logits: Tensor = self.classify(self.dropout(self.pool(encoded, batch.lengths)))
+        encoded = self.encoder(self.standardised_frames(batch), batch.layout)
+        logits: Tensor = self.classify(self.dropout(self.pool(encoded, batch.layout)))
         return logits

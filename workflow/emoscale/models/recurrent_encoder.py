@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence
 
+from emoscale.models.execution import prefers_few_operations
 from emoscale.models.gru_scan import gru_states
 from emoscale.models.layers import Dropout
+from emoscale.models.packed_layout import PackedLayout
 
 _RNN_CLASSES = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -54,60 +56,39 @@ class RecurrentEncoder(nn.Module):
         self.backwards = nn.ModuleList(rnn_class(size, hidden_size) for size in input_sizes)
         self.dropout = Dropout(dropout)
 
-    def forward(self, frames: Tensor, lengths: list[int]) -> Tensor:
+    def forward(self, frames: Tensor, layout: PackedLayout) -> Tensor:
         """Encode frames [total frames, input size] to [total frames, 2 * hidden size].
 
         The states of the forward direction come first.
         """
-        order = _TimeMajorOrder(lengths, frames.device)
         for layer, networks in enumerate(zip(self.forwards, self.backwards, strict=True)):
             if layer:
                 frames = self.dropout(frames)
-            if frames.device.type != "cpu":
-                frames = _encode_packed(networks, frames, order)
+            if prefers_few_operations(frames.device):
+                encode = _encode_packed
             elif isinstance(networks[0], nn.LSTM):
-                frames = _encode_each(networks, frames, lengths)
+                encode = _encode_each
             else:
-                frames = _encode_with_scan(networks, frames, order)
+                encode = _encode_with_scan
+            frames = encode(networks, frames, layout)
         return frames
 
 
-class _TimeMajorOrder:
-    """Time-major order of packed frames, as in torch's `PackedSequence`, for both directions.
-
-    Within a step the utterances are sorted by descending length.
-    """
-
-    def __init__(self, lengths: list[int], device: torch.device) -> None:
-        counts = torch.tensor(lengths)  # on the CPU: a GPU would have to be awaited several times
-        utterance = torch.repeat_interleave(torch.arange(len(lengths)), counts)
-        rank = torch.empty_like(counts)  # of each utterance by descending length
-        rank[torch.argsort(counts, descending=True, stable=True)] = torch.arange(len(lengths))
-        self.batch_sizes = len(lengths) - torch.bincount(counts).cumsum(dim=0)[:-1]
-        """[steps] number of utterances that have each step."""
-        starts = self.batch_sizes.cumsum(dim=0) - self.batch_sizes
-        to_last = counts.cumsum(dim=0)[utterance] - 1 - torch.arange(len(utterance))
-        from_first = counts[utterance] - 1 - to_last
-        indices = [starts[step] + rank[utterance] for step in (from_first, to_last)]
-        self.indices = [index.to(device) for index in indices]
-        """Per direction, the time-major index of each frame [total frames]."""
-
-
 def _encode_packed(
-    networks: tuple[nn.Module, nn.Module], frames: Tensor, order: _TimeMajorOrder
+    networks: tuple[nn.Module, nn.Module], frames: Tensor, layout: PackedLayout
 ) -> Tensor:
     """Compute one layer with torch's `PackedSequence`."""
     outputs = []
     with torch.autocast(frames.device.type, enabled=False):
-        for network, index in zip(networks, order.indices, strict=True):
+        for network, index in zip(networks, layout.time_major, strict=True):
             sorted_frames = torch.empty_like(frames).index_copy(0, index, frames).float()
-            states, _ = network(PackedSequence(sorted_frames, order.batch_sizes))
+            states, _ = network(PackedSequence(sorted_frames, layout.batch_sizes))
             outputs.append(states.data.index_select(0, index))
     return torch.cat(outputs, dim=1)
 
 
 def _encode_each(
-    networks: tuple[nn.Module, nn.Module], frames: Tensor, lengths: list[int]
+    networks: tuple[nn.Module, nn.Module], frames: Tensor, layout: PackedLayout
 ) -> Tensor:
     """Compute one layer, one utterance at a time."""
     forwards, backwards = networks
@@ -115,17 +96,17 @@ def _encode_each(
         return torch.cat(
             [
                 torch.cat([forwards(utterance)[0], backwards(utterance.flip(0))[0].flip(0)], dim=1)
-                for utterance in torch.split(frames.float(), lengths)
+                for utterance in torch.split(frames.float(), layout.lengths)
             ]
         )
 
 
 def _encode_with_scan(
-    networks: tuple[nn.Module, nn.Module], frames: Tensor, order: _TimeMajorOrder
+    networks: tuple[nn.Module, nn.Module], frames: Tensor, layout: PackedLayout
 ) -> Tensor:
     """Compute one layer of gated recurrent units."""
     projected_inputs = []
-    for network, index in zip(networks, order.indices, strict=True):
+    for network, index in zip(networks, layout.time_major, strict=True):
         weight, bias = map(network.get_parameter, ("weight_ih_l0", "bias_ih_l0"))
         projected = linear(frames, weight, bias).float()
         projected_inputs.append(torch.empty_like(projected).index_copy(0, index, projected))
@@ -133,10 +114,10 @@ def _encode_with_scan(
     biases = torch.stack([network.get_parameter("bias_hh_l0") for network in networks])
     with torch.autocast("cpu", enabled=False):  # gru_states needs tensors of one type
         states = gru_states(
-            torch.stack(projected_inputs), weights, biases, order.batch_sizes.tolist()
+            torch.stack(projected_inputs), weights, biases, layout.batch_sizes.tolist()
         )
     outputs = [
         direction.index_select(0, index)
-        for direction, index in zip(states, order.indices, strict=True)
+        for direction, index in zip(states, layout.time_major, strict=True)
     ]
     return torch.cat(outputs, dim=1)

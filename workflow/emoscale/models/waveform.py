@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from emoscale.models.contract import InputShape, PackedFrames, SingleInputClassifier
-from emoscale.models.layers import Dropout, RaggedReduction, UtteranceLinear
+from emoscale.models.layers import Dropout, UtteranceLinear
+from emoscale.models.packed_layout import PackedLayout, send
 
 if TYPE_CHECKING:
     from emoscale.config.models import WaveformModelSettings
@@ -101,7 +102,7 @@ class WaveformNetwork(SingleInputClassifier):
             convolved = layer["convolution"](signal)  # type: ignore[index]
             signal = torch.relu(layer["norm"](convolved))  # type: ignore[index]
         frames = signal.index_select(0, frame_indices)
-        means = RaggedReduction(counts, signal.device).mean(frames)
+        means = PackedLayout(counts, signal.device).mean(frames)
         logits: Tensor = self.classify(self.dropout(means))
         return logits
 
@@ -112,15 +113,16 @@ class WaveformNetwork(SingleInputClassifier):
         convolutions, and their number for each utterance.
         """
         samples = self.standardised_frames(batch)
+        shortest = self.receptive_field + self.hop
+        zeros = samples.new_zeros(shortest, samples.shape[1])
         blocks, frame_indices, counts = [], [], []
         begin = 0
         for utterance in torch.split(samples, batch.lengths):
             length = max(len(utterance), self.receptive_field)
             padded_length = -(-length // self.hop) * self.hop
-            padding = utterance.new_zeros(padded_length - len(utterance), utterance.shape[1])
-            blocks += [utterance, padding]
+            blocks += [utterance, zeros[: padded_length - len(utterance)]]
             count = (length - self.receptive_field) // self.hop + 1
             frame_indices.append(torch.arange(count) + begin // self.hop)
             counts.append(count)
             begin += padded_length
-        return torch.cat(blocks), torch.cat(frame_indices).to(samples.device), counts
+        return torch.cat(blocks), send(samples.device, torch.cat(frame_indices))[0], counts

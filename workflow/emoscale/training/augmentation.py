@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from emoscale.models.contract import PackedFrames
-from emoscale.models.layers import RaggedReduction
+from emoscale.models.packed_layout import PackedLayout, send
 
 if TYPE_CHECKING:
     from emoscale.config.training import AugmentationSettings
@@ -72,20 +72,23 @@ def _mix_up(
     coefficient = torch.maximum(beta, 1.0 - beta)  # the original has a weight of at least 1/2
     mixed = []
     for batch in inputs:
-        ragged = RaggedReduction(batch.lengths, torch.device("cpu"))
+        ragged = PackedLayout(batch.lengths, torch.device("cpu"))
         starts = ragged.counts.cumsum(0) - ragged.counts
         frame_index = torch.arange(sum(batch.lengths)) - starts[ragged.utterance]
         ratio = ragged.counts[partner] / ragged.counts
         partner_index = ((frame_index + 0.5) * ratio[ragged.utterance]).floor().long()
         partner_index = partner_index.minimum(ragged.counts[partner][ragged.utterance] - 1)
         partner_index += starts[partner][ragged.utterance]
-        weight = coefficient[ragged.utterance].float().to(batch.frames.device)
+        device = batch.frames.device
+        (weight,) = send(device, coefficient[ragged.utterance].float())
+        (partner_index,) = send(device, partner_index)
         weight = weight.view(-1, *[1] * (batch.frames.dim() - 1))
         frames = batch.frames.float()
-        partner_frames = frames.index_select(0, partner_index.to(frames.device))
+        partner_frames = frames.index_select(0, partner_index)
         mixed.append(replace(batch, frames=torch.lerp(partner_frames, frames, weight)))
-    weight = coefficient.to(targets)[:, None]
-    return mixed, torch.lerp(targets[partner.to(targets.device)], targets, weight)
+    (weight,) = send(targets.device, coefficient.to(targets.dtype))
+    (partner,) = send(targets.device, partner)
+    return mixed, torch.lerp(targets[partner], targets, weight[:, None])
 
 
 def _mask(
@@ -93,22 +96,22 @@ def _mask(
 ) -> PackedFrames:
     """Replace one span of frames and one band of dimensions of each utterance by the mean."""
     frames = batch.frames
-    ragged = RaggedReduction(batch.lengths, torch.device("cpu"))
+    ragged = PackedLayout(batch.lengths, torch.device("cpu"))
     if settings.time_mask > 0.0:
         starts = ragged.counts.cumsum(0) - ragged.counts
         frame_index = torch.arange(len(frames)) - starts[ragged.utterance]
         start, stop = _random_spans(ragged.counts, settings.time_mask, generator)
         masked = frame_index >= start[ragged.utterance]
         masked &= frame_index < stop[ragged.utterance]
-        masked = masked.to(frames.device).view(-1, *[1] * (frames.dim() - 1))
-        frames = torch.where(masked, mean, frames)
+        (masked,) = send(frames.device, masked)
+        frames = torch.where(masked.view(-1, *[1] * (frames.dim() - 1)), mean, frames)
     if settings.frequency_mask > 0.0:
         dimension = frames.shape[-1]
         sizes = torch.full((len(batch.lengths),), dimension)
         start, stop = _random_spans(sizes, settings.frequency_mask, generator)
         band = torch.arange(dimension)
         masked = ((band >= start[:, None]) & (band < stop[:, None]))[ragged.utterance]
-        masked = masked.to(frames.device)
+        (masked,) = send(frames.device, masked)
         frames = torch.where(masked if frames.dim() == 2 else masked[:, None], mean, frames)
     return replace(batch, frames=frames)
 

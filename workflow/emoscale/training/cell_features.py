@@ -65,6 +65,16 @@ class CellFeatures:
         """
         return torch.tensor([self.index_of[key] for key in utterances], dtype=torch.int64)
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether all frames of an input are in a GPU's memory."""
+        return any(each.on_gpu is not None for each in self.inputs)
+
+    def release_gpu_memory(self) -> None:
+        """Read the frames of each batch from main memory from now on; they stay the same."""
+        for each in self.inputs:
+            each.on_gpu = None
+
     def batch(self, indices: Tensor) -> list[PackedFrames]:
         """Return a batch of utterances, per input of the model.
 
@@ -103,9 +113,10 @@ class InputFeatures:
         self.lengths = [int(length) for length in features.lengths]
         self._features, self._device = features, device
         self._dtype = torch.from_numpy(np.empty(0, features.dtype)).dtype
-        self._on_gpu: tuple[Tensor, ...] | None = None
+        self.on_gpu: tuple[Tensor, ...] | None = None
+        """Frames of each utterance, if all are in the GPU's memory."""
         if device.type != "cpu" and self._fits():
-            self._on_gpu = self._copy_to_gpu()
+            self.on_gpu = self._copy_to_gpu()
         self._seconds: tuple[Tensor, ...] | None = None
         if features.seconds is not None:
             seconds = torch.from_numpy(features.seconds).float().to(device)
@@ -125,10 +136,10 @@ class InputFeatures:
         PackedFrames
             The utterances' frames, one utterance after the other.
         """
-        if self._on_gpu is None:
+        if self.on_gpu is None:
             frames = self._gather(indices)
         else:
-            frames = torch.cat([self._on_gpu[index] for index in indices])
+            frames = torch.cat([self.on_gpu[index] for index in indices])
         lengths = [self.lengths[index] for index in indices]
         if self._normalise is not None:
             utterances = zip(indices, torch.split(frames, lengths), strict=True)
@@ -136,7 +147,7 @@ class InputFeatures:
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[index] for index in indices])
-        return PackedFrames(frames, lengths, seconds)
+        return PackedFrames.of(frames, lengths, seconds)
 
     def statistics(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Compute mean and standard deviation over all frames of some utterances.

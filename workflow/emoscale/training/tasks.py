@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from emoscale.models.contract import InputShape
 from emoscale.models.registry import FITTING, build_model
+from emoscale.runtime.errors import error_summary
+from emoscale.runtime.memory import is_out_of_memory
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.cell_features import CellFeatures
 from emoscale.training.engine import probabilities_of, train
@@ -23,6 +26,7 @@ Weights = dict[str, Tensor]
 """State dict of a network, or arrays of an estimator, on the CPU."""
 
 _NETWORK_EXECUTION = "sequential, packed frames"
+_FROM_MAIN_MEMORY = ", features in main memory"
 _ESTIMATOR_EXECUTION = "scikit-learn, one vector per utterance"
 
 
@@ -88,11 +92,7 @@ def train_all(
     steps = sum(planned.task.settings.maximum_steps for planned in plan)
     with WorkProgress(name, steps, "steps") as progress:
         for planned in plan:
-            trainer = _build_trainer(planned, shapes, classes, features, progress)
-            train(trainer)
-            result = trainer.result()
-            weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
-            yield planned.identity, TrainedModel(weights, result, _NETWORK_EXECUTION)
+            yield planned.identity, _train_network(planned, shapes, classes, features, progress)
 
 
 def predict_from_weights(
@@ -143,6 +143,49 @@ def _fit_estimator(
     fitting = importlib.import_module(FITTING)  # imports scikit-learn, which is slow
     weights, result = fitting.fit(planned.task, planned.model, shapes, classes, features)
     return TrainedModel(weights, result, _ESTIMATOR_EXECUTION)
+
+
+def _train_network(
+    planned: PlannedTraining,
+    shapes: Sequence[InputShape],
+    classes: int,
+    features: CellFeatures,
+    progress: WorkProgress,
+) -> TrainedModel:
+    """Train a network; if the GPU's memory runs out, again with features in main memory."""
+    completed = progress.completed
+    try:
+        return _train_once(planned, shapes, classes, features, progress)
+    except RuntimeError as error:
+        if not (features.on_gpu and is_out_of_memory(error)):
+            raise
+        reason = error_summary(error)
+    # Only after the except block are the tensors of the error's traceback released.
+    features.release_gpu_memory()
+    progress.advance(completed - progress.completed)
+    print(
+        f"{progress.description}: the GPU's memory ran out ({reason}); the training starts again "
+        "with features in main memory (the results do not change)",
+        file=sys.stderr,
+        flush=True,
+    )
+    return _train_once(planned, shapes, classes, features, progress)
+
+
+def _train_once(
+    planned: PlannedTraining,
+    shapes: Sequence[InputShape],
+    classes: int,
+    features: CellFeatures,
+    progress: WorkProgress,
+) -> TrainedModel:
+    trainer = _build_trainer(planned, shapes, classes, features, progress)
+    train(trainer)
+    result = trainer.result()
+    weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
+    from_main_memory = features.device.type != "cpu" and not features.on_gpu
+    execution = _NETWORK_EXECUTION + (_FROM_MAIN_MEMORY if from_main_memory else "")
+    return TrainedModel(weights, result, execution)
 
 
 def _build_trainer(

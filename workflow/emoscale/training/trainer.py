@@ -13,6 +13,7 @@ from torch import Tensor
 
 from emoscale.models.contract import Classifier, PackedFrames
 from emoscale.models.layers import set_dropout_generator
+from emoscale.models.packed_layout import send
 from emoscale.runtime.errors import UserError
 from emoscale.runtime.progress import WorkProgress
 from emoscale.training.augmentation import augment
@@ -185,9 +186,8 @@ class Trainer:
         settings = self.task.settings
         indices = self._sampler.next_batch(settings.batch_size)
         inputs = self.features.batch(indices)
-        targets = smooth_labels(
-            self.task.targets[indices.to(self.features.device)], settings.label_smoothing
-        )
+        (rows,) = send(self.features.device, indices)
+        targets = smooth_labels(self.task.targets[rows], settings.label_smoothing)
         if settings.augmentation.is_on():
             means = [standardise.mean for standardise in self.model.standardisations()]
             inputs, targets = augment(
