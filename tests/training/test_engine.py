@@ -33,7 +33,10 @@ LABELS = torch.arange(60) % CLASSES
 
 
 def make_features(
-    seed: int = 0, separation: float = 1.5, unknown: Collection[int] = ()
+    seed: int = 0,
+    separation: float = 1.5,
+    unknown: Collection[int] = (),
+    resident: bool | None = None,
 ) -> CellFeatures:
     """Return 60 utterances of 5 to 30 frames of noise; each class shifts one dimension.
 
@@ -48,7 +51,8 @@ def make_features(
     for index in unknown:
         frames[index].fill(np.nan)
     features = Features.packed(np.concatenate(frames).astype(np.float16), lengths)
-    return CellFeatures([f"u{number}" for number in range(60)], [features], CPU)
+    names = [f"u{number}" for number in range(60)]
+    return CellFeatures(names, [features], CPU, resident=resident)
 
 
 TRAIN, DEVELOPMENT, TEST = torch.arange(30), torch.arange(30, 45), torch.arange(45, 60)

@@ -67,9 +67,11 @@ def store(tmp_path: Path) -> FeatureStore:
     return write_store(tmp_path / "it", draw_frames(), {**SPEAKERS, "unlabelled": "s0F"})
 
 
-def features_of(store: FeatureStore, keys: list[str], kind: Normalisation) -> CellFeatures:
+def features_of(
+    store: FeatureStore, keys: list[str], kind: Normalisation, resident: bool = False
+) -> CellFeatures:
     normalisations = input_normalisations(kind, [store], keys, CPU)
-    return CellFeatures(keys, [store.load(keys)], CPU, normalisations)
+    return CellFeatures(keys, [store.load(keys)], CPU, normalisations, resident)
 
 
 def train(
@@ -89,7 +91,8 @@ def train(
     return train_cell(Cell(NAME, settings, fold, [store], "code", "protocol"), folder, CPU)
 
 
-def test_batches_and_statistics_of_normalised_frames(store: FeatureStore) -> None:
+@pytest.mark.parametrize("resident", [False, True])
+def test_batches_and_statistics_of_normalised_frames(store: FeatureStore, resident: bool) -> None:
     """The speaker's statistics are of all its recordings; here only some are in the cell."""
     keys = ["s007", "s000", "s104", "s002"]
     frames_of = draw_frames()
@@ -107,7 +110,7 @@ def test_batches_and_statistics_of_normalised_frames(store: FeatureStore) -> Non
             expected[kind].append(normalised)
     kinds: tuple[Normalisation, ...] = ("speaker", "utterance")
     for kind in kinds:
-        features = features_of(store, keys, kind)
+        features = features_of(store, keys, kind, resident)
         (batch,) = features.batch(torch.tensor([2, 0, 3]))
         np.testing.assert_allclose(
             batch.frames, np.concatenate([expected[kind][index] for index in (2, 0, 3)]), atol=1e-5

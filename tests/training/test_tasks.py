@@ -16,24 +16,16 @@ def trained_on(features: CellFeatures) -> list[TrainedModel]:
     return [trained for _, trained in train_all("cell", plan, [InputShape(4)], 3, features)]
 
 
-def features_on_gpu() -> CellFeatures:
-    """Return features that hold a copy of all frames, as in the memory of a GPU."""
-    features = make_features()
-    (inputs,) = features.inputs
-    inputs.on_gpu = tuple(inputs.batch([index]).frames for index in range(60))
-    return features
-
-
 @pytest.mark.parametrize("failing_step", [1, 30])
 def test_exhausted_gpu_memory_moves_the_features_and_changes_no_result(
     failing_step: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     expected = trained_on(make_features())
-    features = features_on_gpu()
+    features = make_features(resident=True)
     step, calls = torch.optim.AdamW.step, []
 
     def failing(self: Any, closure: Any = None) -> Any:
-        calls.append(features.on_gpu)
+        calls.append(features.resident)
         if len(calls) == failing_step:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return step(self, closure)

@@ -32,6 +32,8 @@ class CellFeatures:
         Device of the batches.
     normalisations : sequence of callable or None
         Normalisation of each input (`emoscale.training.normalisation`); None: of none.
+    resident : bool or None
+        See `InputFeatures`.
     """
 
     def __init__(
@@ -40,11 +42,12 @@ class CellFeatures:
         features: Sequence[Features],
         device: torch.device,
         normalisations: Sequence[NormaliseUtterance | None] | None = None,
+        resident: bool | None = None,
     ) -> None:
         self.index_of = {key: index for index, key in enumerate(utterances)}
         self.device = device
         self.inputs = [
-            InputFeatures(each, device, normalise)
+            InputFeatures(each, device, normalise, resident)
             for each, normalise in zip(
                 features, normalisations or [None] * len(features), strict=True
             )
@@ -66,14 +69,14 @@ class CellFeatures:
         return torch.tensor([self.index_of[key] for key in utterances], dtype=torch.int64)
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether all frames of an input are in a GPU's memory."""
-        return any(each.on_gpu is not None for each in self.inputs)
+    def resident(self) -> bool:
+        """Whether all frames of an input are in the memory of the device."""
+        return any(each.resident is not None for each in self.inputs)
 
-    def release_gpu_memory(self) -> None:
-        """Read the frames of each batch from main memory from now on; they stay the same."""
+    def release(self) -> None:
+        """Gather the frames of each batch from the shards from now on; they stay the same."""
         for each in self.inputs:
-            each.on_gpu = None
+            each.resident = None
 
     def batch(self, indices: Tensor) -> list[PackedFrames]:
         """Return a batch of utterances, per input of the model.
@@ -100,23 +103,32 @@ class InputFeatures:
     features : Features
         The utterances' features.
     device : torch.device
-        Device of the batches. The frames of all utterances are copied to a GPU if they fill at most
-        half of its free memory; otherwise each batch is gathered from the shards.
+        Device of the batches.
     normalise : callable or None
-        Normalisation of an utterance's frames, computed anew for each batch; None: none.
+        Normalisation of an utterance's frames; None: none.
+    resident : bool or None
+        True: the frames of all utterances are copied to the device, and normalised once. False:
+        each batch is gathered from the shards and normalised anew. None: they are copied to a GPU
+        if they fill at most half of its free memory.
     """
 
     def __init__(
-        self, features: Features, device: torch.device, normalise: NormaliseUtterance | None = None
+        self,
+        features: Features,
+        device: torch.device,
+        normalise: NormaliseUtterance | None = None,
+        resident: bool | None = None,
     ) -> None:
         self._normalise = normalise
         self.lengths = [int(length) for length in features.lengths]
         self._features, self._device = features, device
         self._dtype = torch.from_numpy(np.empty(0, features.dtype)).dtype
-        self.on_gpu: tuple[Tensor, ...] | None = None
-        """Frames of each utterance, if all are in the GPU's memory."""
-        if device.type != "cpu" and self._fits():
-            self.on_gpu = self._copy_to_gpu()
+        self.resident: tuple[Tensor, ...] | None = None
+        """Normalised frames of each utterance, if all are in the memory of the device."""
+        if resident is None:
+            resident = device.type != "cpu" and self._fits()
+        if resident:
+            self.resident = self._copy_to_device()
         self._seconds: tuple[Tensor, ...] | None = None
         if features.seconds is not None:
             seconds = torch.from_numpy(features.seconds).float().to(device)
@@ -136,14 +148,11 @@ class InputFeatures:
         PackedFrames
             The utterances' frames, one utterance after the other.
         """
-        if self.on_gpu is None:
-            frames = self._gather(indices)
-        else:
-            frames = torch.cat([self.on_gpu[index] for index in indices])
         lengths = [self.lengths[index] for index in indices]
-        if self._normalise is not None:
-            utterances = zip(indices, torch.split(frames, lengths), strict=True)
-            frames = torch.cat([self._normalise(index, each) for index, each in utterances])
+        if self.resident is None:
+            frames = self._normalised(indices)
+        else:
+            frames = torch.cat([self.resident[index] for index in indices])
         seconds = None
         if self._seconds is not None:
             seconds = torch.cat([self._seconds[index] for index in indices])
@@ -192,6 +201,15 @@ class InputFeatures:
             squares += difference.square() * (len(frames) * (total - len(frames)) / total)
         return mean.float(), (squares / total).sqrt().float()
 
+    def _normalised(self, indices: Sequence[int]) -> Tensor:
+        """Gather and normalise utterances."""
+        frames = self._gather(indices)
+        if self._normalise is None:
+            return frames
+        lengths = [self.lengths[index] for index in indices]
+        utterances = zip(indices, torch.split(frames, lengths), strict=True)
+        return torch.cat([self._normalise(index, each) for index, each in utterances])
+
     def _gather(self, indices: Sequence[int]) -> Tensor:
         """Copy utterances from the shards to the device."""
         shape = (sum(self.lengths[index] for index in indices), *self._features.frame_shape)
@@ -204,16 +222,20 @@ class InputFeatures:
         """Return whether all frames fill at most half of the GPU's free memory."""
         values = sum(self.lengths) * math.prod(self._features.frame_shape)
         free, _ = torch.cuda.mem_get_info(self._device)
-        return 2 * values * self._dtype.itemsize < free
+        return 2 * values * self._resident_dtype.itemsize < free
 
-    def _copy_to_gpu(self) -> tuple[Tensor, ...]:
-        """Return the frames of each utterance on the GPU, copied one utterance at a time."""
+    def _copy_to_device(self) -> tuple[Tensor, ...]:
+        """Return the frames of each utterance on the device, copied one utterance at a time."""
         shape = (sum(self.lengths), *self._features.frame_shape)
-        frames = torch.empty(shape, dtype=self._dtype, device=self._device)
+        frames = torch.empty(shape, dtype=self._resident_dtype, device=self._device)
         utterances = torch.split(frames, self.lengths)
         for index, utterance in enumerate(utterances):
-            utterance.copy_(self._gather([index]))
+            utterance.copy_(self._normalised([index]))
         return utterances
+
+    @property
+    def _resident_dtype(self) -> torch.dtype:
+        return self._dtype if self._normalise is None else torch.float32
 
 
 def class_indices(labels: Sequence[str], classes: Sequence[str]) -> list[int]:

@@ -157,11 +157,11 @@ def _train_network(
     try:
         return _train_once(planned, shapes, classes, features, progress)
     except RuntimeError as error:
-        if not (features.on_gpu and is_out_of_memory(error)):
+        if not (features.resident and is_out_of_memory(error)):
             raise
         reason = error_summary(error)
     # Only after the except block are the tensors of the error's traceback released.
-    features.release_gpu_memory()
+    features.release()
     progress.advance(completed - progress.completed)
     print(
         f"{progress.description}: the GPU's memory ran out ({reason}); the training starts again "
@@ -183,7 +183,7 @@ def _train_once(
     train(trainer)
     result = trainer.result()
     weights = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
-    from_main_memory = features.device.type != "cpu" and not features.on_gpu
+    from_main_memory = features.device.type != "cpu" and not features.resident
     execution = _NETWORK_EXECUTION + (_FROM_MAIN_MEMORY if from_main_memory else "")
     return TrainedModel(weights, result, execution)
 
