@@ -2,6 +2,7 @@
 # make demo          install what is needed and run the demo study
 # make test          install what is needed and run all checks and tests, except the slow ones below
 # make test-slow     change, kill and damage whole studies, and run them with hostile names
+# make test-commands run the commands of the README and the tutorials in a new folder, the demo among them
 # make test-fairseq  compare wav2vec with fairseq, which needs Python 3.8 to 3.10
 # make test-slurm    start a SLURM cluster of one node here (as root), and run studies on it
 # make docs          build the documentation into site/, which opens offline
@@ -16,9 +17,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := results/demo
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constraints.txt
+COMMANDS := tests/workflow/test_documented_commands.py
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: install demo docs test test-slow test-fairseq test-slurm bench evidence simulate_statistics simulate_curves format schema clean-demo
+.PHONY: install demo docs test test-slow test-commands test-fairseq test-slurm bench evidence simulate_statistics simulate_curves format schema clean-demo
 
 install: $(VENV)/.demo
 
@@ -41,7 +43,10 @@ docs: $(VENV)/.dev
 	@echo "the documentation is site/index.html; to search in it: .venv/bin/mkdocs serve"
 
 test-slow: $(VENV)/.dev
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow tests
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 10 -m slow tests --ignore $(COMMANDS)
+
+test-commands: $(VENV)/.dev
+	$(BIN)/pytest -m slow $(COMMANDS)
 
 # The first of these that exists (also of pyenv); FAIRSEQ_BASE=python3.10 names another.
 FAIRSEQ_BASE ?= $(shell for p in python3.10 python3.9 python3.8 $$(ls -d $$HOME/.pyenv/versions/3.10*/bin/python $$HOME/.pyenv/versions/3.9*/bin/python $$HOME/.pyenv/versions/3.8*/bin/python 2> /dev/null); do "$$p" -c '' 2> /dev/null && { echo "$$p"; break; }; done)
