@@ -48,7 +48,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         descriptor, name = tempfile.mkstemp(
             prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent
         )
-        _try_lock(descriptor)
+        try_lock(descriptor)
     temporary = Path(name)
     try:
         with explain_disk_errors(target, temporary):
@@ -88,7 +88,7 @@ def temporary_folder(path: Path | str) -> Iterator[Path]:
     ) as name:
         descriptor = os.open(name, os.O_RDONLY)
         try:
-            _try_lock(descriptor)
+            try_lock(descriptor)
             yield Path(name)
         finally:
             os.close(descriptor)
@@ -237,10 +237,18 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def _try_lock(descriptor: int) -> bool:
-    """Lock an open temporary file; return whether no other process holds its lock.
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, or the process ends.
 
-    The result is False also on a file system without locks, where abandoned files remain.
+    Parameters
+    ----------
+    descriptor : int
+        File descriptor.
+
+    Returns
+    -------
+    bool
+        False if another process holds the lock, or the file system has no locks.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -258,7 +266,7 @@ def _remove_abandoned(target: Path) -> None:
         with contextlib.suppress(OSError):  # another process may have renamed it just now
             descriptor = os.open(path, os.O_RDONLY)
             try:
-                if _try_lock(descriptor):
+                if try_lock(descriptor):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             finally:
                 os.close(descriptor)
