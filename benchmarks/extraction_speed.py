@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from emoscale.config.representations import TransformersAudioSettings, Wav2VecSettings
 from emoscale.representations.registry import build_representation
+from emoscale.representations.throughput import matrix_rate
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.wav2vec_model import Wav2Vec, Wav2VecArchitecture
 from emoscale.store.extraction import extract_shard
@@ -209,20 +210,6 @@ def stored_features(path: Path) -> FeatureArrays:
     ]
 
 
-def matrix_rate(dtype: torch.dtype, device: str) -> float:
-    """Measure the rate of a product of two square matrices, in GFLOP/s."""
-    size = 8192 if device == "cuda" else 1536
-    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    for _ in range(2):
-        product = left @ right
-    float(product[0, 0])
-    start = time.perf_counter()
-    for _ in range(3):
-        product = left @ right
-    float(product[0, 0])
-    return 3 * 2 * size**3 / (time.perf_counter() - start) / 1e9
-
-
 def measure(model: Model, utterances: Utterances, folder: Path, device: str, rounds: int) -> None:
     exact = one_at_a_time(model, utterances, device)
     half, single = folder / "half.h5", folder / "single.h5"
@@ -246,7 +233,8 @@ def measure(model: Model, utterances: Utterances, folder: Path, device: str, rou
         names = list(methods)
         for name in names[number % len(names) :] + names[: number % len(names)]:
             for precision in rates:
-                rates[precision].append(matrix_rate(getattr(torch, precision), device))
+                rate = matrix_rate(getattr(torch, precision), torch.device(device))
+                rates[precision].append(rate / 1e9)
             start = time.perf_counter()
             methods[name]()
             seconds[name].append(time.perf_counter() - start)

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import time
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from emoscale.representations.registry import (
     build_representation,
     representation_sources,
 )
+from emoscale.representations.throughput import describe_throughput
 from emoscale.representations.weights.local_checkpoint import LocalCheckpoint
 from emoscale.representations.weights.resolving import checkpoint_options, resolve_checkpoints
 from emoscale.runtime.command import computing_options, file_option, report_user_errors
@@ -65,7 +67,8 @@ def main(
     parsed = parse_settings(RepresentationSettings, settings, "--settings")
     backend = getattr(parsed, "backend", "native")
     resolved, pretrained_weights = resolve_checkpoints(parsed, checkpoints)
-    representation = build_representation(resolved, choose_device(device).type)
+    chosen = choose_device(device)
+    representation = build_representation(resolved, chosen.type)  # torch's current GPU
     if backend == "fairseq":
         representation = build_fairseq_representation(representation, resolved, fairseq_python)
     sources = [Path(__file__), *representation_sources(parsed.kind, backend)]
@@ -84,9 +87,14 @@ def main(
     if condition is not None:  # it determines the features, as the code and packages do
         code = digest([code, condition, installed_versions(PERTURBATION_PACKAGES)])
     rows = read_extraction_inputs(shard, texts)
+    start = time.monotonic()
     extract_shard(
         rows, root, parsed, representation, output, code, pretrained_weights, waveform_reader
     )
+    elapsed = time.monotonic() - start
+    precision, seconds = getattr(parsed, "precision", None), rows["seconds"].to_list()
+    speed = describe_throughput(representation, precision, seconds, elapsed, chosen)
+    click.echo(f"{output.parent.name} {output.stem}: {speed}")
 
 
 if __name__ == "__main__":

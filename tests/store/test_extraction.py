@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from emoscale.representations.registry import build_representation
 from emoscale.runtime.errors import AudioError, MemoryLimitError, StoreError, UserError
 from emoscale.store.extraction import extract_shard
 from emoscale.store.shard import read_header, read_shard
+from emoscale.store.writer import ShardWriter
 from emoscale.tables.schemas import EXTRACTION_INPUTS
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
@@ -193,6 +195,42 @@ def test_invalid_results_are_reported(
 
     with pytest.raises(StoreError, match=message):
         extract(rows, tmp_path, tmp_path / "00.h5", InvalidResults())
+
+
+def test_a_batch_is_written_while_the_next_one_is_computed(
+    tmp_path: Path, rows: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second_started = threading.Event()
+    add = ShardWriter.add
+
+    def add_later(writer: ShardWriter, utterance: str, features: UtteranceFeatures) -> None:
+        assert second_started.wait(timeout=60)
+        add(writer, utterance, features)
+
+    class Recorder(BatchRecorder):
+        def extract(self, batch: list[Any]) -> list[Any]:
+            if self.batches:
+                second_started.set()
+            return super().extract(batch)
+
+    monkeypatch.setattr(ShardWriter, "add", add_later)
+    extract(rows, tmp_path, tmp_path / "00.h5", Recorder())
+    assert read_shard(tmp_path / "00.h5").frames[:, 0].tolist() == [8_000, 32_000]
+
+
+def test_a_value_that_cannot_be_stored_stops_the_extraction(
+    tmp_path: Path, rows: pl.DataFrame
+) -> None:
+    class Infinite(BatchRecorder):
+        def extract(self, batch: list[Any]) -> list[Any]:
+            return [result * np.inf for result in super().extract(batch)]
+
+    more = [rows[:1].with_columns(utterance=pl.lit(f"p{number}")) for number in range(5)]
+    infinite = Infinite()
+    with pytest.raises(StoreError, match="whole has a value that is not finite in float32"):
+        extract(pl.concat([rows, *more]), tmp_path, tmp_path / "00.h5", infinite)
+    assert len(infinite.batches) == 2  # the second was computed while the first was written
+    assert list(tmp_path.glob("*.h5")) == []
 
 
 def test_lists_are_converted_to_arrays(tmp_path: Path, rows: pl.DataFrame) -> None:

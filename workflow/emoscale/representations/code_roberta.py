@@ -109,7 +109,7 @@ class CodeRoberta:
             states = self._hidden_states(tokens[chunk.start : chunk.stop])
             used = states[:, chunk.first - chunk.start : chunk.last - chunk.start]
             outputs.append(used.to(self._storage_dtype).cpu())
-        frames = torch.cat(outputs, dim=1).to(self._storage_dtype).cpu().numpy()
+        frames = torch.cat(outputs, dim=1).numpy()
         return UtteranceFeatures(
             frames[0] if self._selection.single else frames, chunks=len(chunks)
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from emoscale.representations.audio_models import (
     LOG_MEL_TYPES,
@@ -19,6 +18,7 @@ from emoscale.representations.chunking import half_overlapping_chunks
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
 from emoscale.representations.log_mel_encoder import LogMelEncoder
+from emoscale.representations.transfer import padded_waveforms, stored_arrays
 from emoscale.representations.wav2vec_model import GroupNorm
 from emoscale.representations.whisper import WhisperEncoder
 from emoscale.runtime.errors import AudioError
@@ -111,10 +111,9 @@ class TransformersAudio:
         frame_counts = [self._frame_count(waveform) for waveform in prepared]
         if len(batch) > 1 and max(frame_counts) <= self._max_frames:
             states = self._hidden_states(prepared)
-            return [
-                UtteranceFeatures(self._to_array(states[:, index, :count]))
-                for index, count in enumerate(frame_counts)
-            ]
+            return self._features(
+                [states[:, index, :count] for index, count in enumerate(frame_counts)]
+            )
         return [
             self._extract_single(waveform, count)
             for waveform, count in zip(prepared, frame_counts, strict=True)
@@ -124,7 +123,7 @@ class TransformersAudio:
         """Compute one prepared waveform ``[samples]``, in chunks if it is long."""
         chunks = half_overlapping_chunks(frame_count, self._max_frames)
         if len(chunks) == 1:
-            return UtteranceFeatures(self._to_array(self._hidden_states([waveform])[:, 0]))
+            return self._features([self._hidden_states([waveform])[:, 0]])[0]
         # In the stored type and in place: all layers of ten minutes take a gigabyte.
         shape = (len(self._selection.indices), frame_count, self.dimension)
         frames = torch.empty(shape, dtype=self._storage_dtype)
@@ -133,13 +132,12 @@ class TransformersAudio:
             states = self._hidden_states([samples])[:, 0]
             central = states[:, chunk.first - chunk.start : chunk.last - chunk.start]
             frames[:, chunk.first : chunk.last] = central.to(self._storage_dtype)
-        return UtteranceFeatures(self._to_array(frames), chunks=len(chunks))
+        return self._features([frames], len(chunks))[0]
 
     def _hidden_states(self, waveforms: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return ``[layers, batch, frames, dimension]`` of prepared waveforms ``[samples]``."""
         lengths = [len(waveform) for waveform in waveforms]
-        values = torch.nn.utils.rnn.pad_sequence(list(waveforms), batch_first=True)
-        values = values.to(self._device, self._precision)
+        values = padded_waveforms(waveforms, self._device).to(self._precision)
         mask = None
         if min(lengths) < max(lengths):
             samples = torch.tensor(lengths, device=self._device)
@@ -162,10 +160,13 @@ class TransformersAudio:
         values: torch.Tensor = prepared.input_values[0]
         return values
 
-    def _to_array(self, states: torch.Tensor) -> NDArray[np.generic]:
-        """Convert to ``[layers, frames, dimension]``, or ``[frames, dimension]`` of one layer."""
-        frames = states.to(self._storage_dtype).cpu().numpy()
-        return frames[0] if self._selection.single else frames
+    def _features(self, states: Sequence[torch.Tensor], chunks: int = 1) -> list[UtteranceFeatures]:
+        """Convert hidden states ``[layers, frames, dimension]`` of utterances."""
+        arrays = stored_arrays(states, self._storage_dtype)
+        return [
+            UtteranceFeatures(array[0] if self._selection.single else array, chunks=chunks)
+            for array in arrays
+        ]
 
     def _frame_count(self, waveform: torch.Tensor) -> int:
         count = len(waveform)

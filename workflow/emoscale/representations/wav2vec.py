@@ -17,6 +17,7 @@ from emoscale.representations.fairseq_checkpoints import (
     load_fairseq_checkpoint,
     load_weights,
 )
+from emoscale.representations.transfer import padded_waveforms, stored_arrays
 from emoscale.representations.wav2vec_long import contextualise_long, encode_long
 from emoscale.representations.wav2vec_model import ArchitectureError, Wav2Vec, Wav2VecArchitecture
 from emoscale.runtime.errors import AudioError, CheckpointError
@@ -103,19 +104,16 @@ class FairseqFeatures:
             If a waveform is shorter than one frame.
         """
         counts = [self._frame_count(waveform) for waveform in batch]
-        longest = max(len(waveform) for waveform in batch)
+        waveforms = padded_waveforms([torch.from_numpy(each) for each in batch], self._device)
+        waveforms = waveforms.to(self._precision)
         if len(batch) == 1:
-            waveforms = torch.from_numpy(batch[0])[None].to(self._device, self._precision)
-            is_long = longest > LONG_SECONDS * SAMPLE_RATE
+            is_long = waveforms.shape[1] > LONG_SECONDS * SAMPLE_RATE
             frames = self._compute_long(waveforms) if is_long else self._compute(waveforms)
         else:
-            padded = np.stack(
-                [np.pad(waveform, (0, longest - len(waveform))) for waveform in batch]
-            )
             samples = torch.tensor([len(waveform) for waveform in batch], device=self._device)
-            waveforms = torch.from_numpy(padded).to(self._device, self._precision)
             frames = self._compute(waveforms, samples, torch.tensor(counts, device=self._device))
-        return [array[:count].cpu().numpy() for array, count in zip(frames, counts, strict=True)]
+        unpadded = [array[:count] for array, count in zip(frames, counts, strict=True)]
+        return stored_arrays(unpadded, frames.dtype)
 
     def _frame_count(self, waveform: Waveform) -> int:
         count = self._architecture.frame_count(len(waveform))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from emoscale.representations.audio_models import AudioModel
 from emoscale.representations.contract import UtteranceFeatures, Waveform
 from emoscale.representations.layers import select_layers
+from emoscale.representations.transfer import stored_arrays
 
 if TYPE_CHECKING:
     from emoscale.config.representations import TransformersAudioSettings
@@ -106,13 +109,13 @@ class WhisperEncoder:
         for waveform in waveforms:
             count = -(-len(waveform) // self._chunk_samples)
             utterance_states, states = states[:count], states[count:]
-            frames = torch.cat(utterance_states, dim=1).numpy()
+            frames = np.concatenate(utterance_states, axis=1)
             if self._selection.single:
                 frames = frames[0]
             results.append(UtteranceFeatures(frames, chunks=count))
         return results
 
-    def _hidden_states(self, chunks: Sequence[Waveform]) -> list[torch.Tensor]:
+    def _hidden_states(self, chunks: Sequence[Waveform]) -> list[NDArray[np.generic]]:
         """Return ``[layers, frames, dimension]`` of each chunk of at most 30 seconds."""
         prepared = self._model.feature_extractor(
             list(chunks), sampling_rate=self._model.sample_rate, return_tensors="pt"
@@ -121,7 +124,5 @@ class WhisperEncoder:
         output = self._network(inputs, output_hidden_states=True)
         states = self._selection.stack(output)
         frame_counts = [-(-len(chunk) // self._hop) for chunk in chunks]
-        return [
-            states[:, index, :count].to(self._storage_dtype).cpu()
-            for index, count in enumerate(frame_counts)
-        ]
+        used = [states[:, index, :count] for index, count in enumerate(frame_counts)]
+        return stored_arrays(used, self._storage_dtype)

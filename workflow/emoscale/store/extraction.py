@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ def extract_shard(
             return [transcript_of(row) for row in batch_rows]
         return [waveform_reader(row, root) for row in batch_rows]
 
+    def write(batch_rows: list[dict[str, Any]], results: list[UtteranceFeatures]) -> None:
+        for row, features in zip(batch_rows, results, strict=True):
+            writer.add(row["utterance"], features)
+            progress.advance(row["seconds"])
+
     with (
         ShardWriter(
             path,
@@ -84,13 +90,17 @@ def extract_shard(
             codebook,
         ) as writer,
         WorkProgress(label, float(rows["seconds"].sum()), "seconds of audio") as progress,
+        ThreadPoolExecutor(1) as pool,
     ):
+        written: Future[None] | None = None
         for batch, inputs in prefetch(batches, read_inputs):
             batch_rows = [utterances[index] for index in batch]
             results = extractor.extract(batch_rows, inputs)
-            for row, features in zip(batch_rows, results, strict=True):
-                writer.add(row["utterance"], features)
-                progress.advance(row["seconds"])
+            if written is not None:
+                written.result()  # at most one batch waits, and an error stops the extraction
+            written = pool.submit(write, batch_rows, results)
+        if written is not None:
+            written.result()
         writer.finish(rows["utterance"].to_list())
 
 
