@@ -58,7 +58,7 @@ class Representation(Protocol):
     #     which are stored, and read as vectors of `dimension` = groups * width values.
     # `batch_seconds` (float): limit of a batch, (number of utterances) * (longest utterance in
     #     seconds); utterances of a batch have similar lengths. Default: one utterance per batch.
-    # `to(device)`: called once, with "cpu" or "cuda", before `extract`.
+    # `to(device)`: called once, with "cpu" or "cuda" (torch's current GPU), before `extract`.
 
     def extract(self, batch: Sequence[Any]) -> Sequence[Any]:
         """Compute the features of each utterance.

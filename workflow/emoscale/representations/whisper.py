@@ -118,7 +118,10 @@ class WhisperEncoder:
     def _hidden_states(self, chunks: Sequence[Waveform]) -> list[NDArray[np.generic]]:
         """Return ``[layers, frames, dimension]`` of each chunk of at most 30 seconds."""
         prepared = self._model.feature_extractor(
-            list(chunks), sampling_rate=self._model.sample_rate, return_tensors="pt"
+            list(chunks),
+            sampling_rate=self._model.sample_rate,
+            device=self._device.type,  # a core takes 20 ms for the log-mel features of a chunk
+            return_tensors="pt",
         )
         inputs = prepared.input_features.to(self._device, self._precision)
         output = self._network(inputs, output_hidden_states=True)
