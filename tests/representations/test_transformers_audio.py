@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from emoscale.config.representations import TransformersAudioSettings
 from emoscale.representations.contract import UtteranceFeatures
 from emoscale.representations.registry import build_representation
+from emoscale.representations.throughput import count_operations
 from emoscale.representations.torchaudio_guard import import_torchaudio
 from emoscale.representations.transformers_audio import BATCH_INVARIANT_TYPES, TransformersAudio
 from emoscale.representations.whisper import WhisperEncoder
@@ -177,6 +178,12 @@ def test_model_types_that_depend_on_padding_are_not_batched(tmp_path: Path, name
     assert np.abs(batched - single).max() > 1e-3
     representation.to("cpu")
     assert representation.batch_seconds == 0.0
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_operations_can_be_counted(tmp_path: Path, name: str) -> None:
+    one, two = (count_operations(build(save_model(tmp_path, name)), n) for n in (1.0, 2.0))
+    assert 1e6 < one < two
 
 
 def test_long_utterances_are_computed_in_chunks(tmp_path: Path) -> None:

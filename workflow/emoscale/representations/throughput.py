@@ -11,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from emoscale.audio.waveform import SAMPLE_RATE
+from emoscale.runtime.errors import error_summary
 
 _MATRIX_ROWS = {"cpu": 1536, "cuda": 4096}
 _MATRIX_PRODUCTS = 3
@@ -42,18 +43,19 @@ def describe_throughput(
     -------
     str
         Audio, time and rate; on a GPU also the share of the rate of a matrix product of the same
-        type, where torch can count the operations.
+        type, or why it is unknown.
     """
     audio = sum(seconds)
     text = f"{audio:,.0f} s of audio in {elapsed:,.1f} s, {audio / elapsed:,.0f} s of audio per s"
     if device.type == "cpu" or precision is None or representation.modality == "text" or not audio:
         return text
-    # They grow almost linearly with the duration.
-    operations = len(seconds) * count_operations(representation, audio / len(seconds))
-    if not operations:
-        return text
-    share = operations / elapsed / matrix_rate(getattr(torch, precision), device)
-    return f"{text}, {share:.0%} of the rate of matrix products"
+    try:
+        # They grow almost linearly with the duration.
+        operations = len(seconds) * count_operations(representation, audio / len(seconds))
+        rate = matrix_rate(getattr(torch, precision), device)
+    except Exception as error:  # of any type; the features are complete without this line
+        return f"{text} (share of the rate of matrix products unknown: {error_summary(error)})"
+    return f"{text}, {operations / elapsed / rate:.0%} of the rate of matrix products"
 
 
 def count_operations(representation: Any, seconds: float) -> int:

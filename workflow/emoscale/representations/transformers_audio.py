@@ -55,7 +55,8 @@ class TransformersAudio:
     def __init__(self, settings: TransformersAudioSettings, loaded: AudioModel) -> None:
         config = loaded.network.config
         self._model = loaded
-        self._network = loaded.network
+        # torch's counter of operations fails at normalised weights that require a gradient.
+        self._network = loaded.network.requires_grad_(False)
         self._network.adapter = None  # it follows the hidden states
         self._model_type = str(config.model_type)
         self._selection = select_layers(settings.layer, config.num_hidden_layers, settings.model)
