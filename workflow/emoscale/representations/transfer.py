@@ -54,4 +54,4 @@ def stored_arrays(frames: Sequence[Tensor], dtype: torch.dtype) -> list[NDArray[
     if joined.is_cuda:  # a GPU copies to pinned memory several times as fast
         joined = torch.empty(joined.shape, dtype=dtype, pin_memory=True).copy_(joined)
     counts = [each.shape[-2] for each in frames]
-    return [each.numpy() for each in joined.split(counts, dim=-2)]
+    return [each.numpy() for each in torch.split(joined, counts, dim=-2)]
