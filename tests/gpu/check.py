@@ -1,0 +1,328 @@
+"""Check that trainings and features on a GPU are reproducible and equal those on the CPU.
+
+Features and weights are random, so nothing is downloaded. Every kind of network is trained shortly
+in processes of their own, alone and at the same time on the GPU, one of which is killed and started
+again; the weights must be bitwise equal. What is resumed is the cache of finished trainings, not
+the tables of a cell, which `make test` covers. Probabilities and features are compared with those
+of the CPU. There is nothing to check without a GPU, except with --device cpu, which only checks
+this program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import click
+import numpy as np
+import torch
+
+from emoscale.models.contract import InputShape
+from emoscale.runtime.devices import choose_device, device_name, use_deterministic_algorithms
+from emoscale.store.features import Features
+from emoscale.training.cache import TrainingCache
+from emoscale.training.cell_features import CellFeatures
+from emoscale.training.tasks import TrainedModel, predict_from_weights, train_all
+from tests.gpu.cases import (
+    CASES,
+    CLASSES,
+    cell_features,
+    iemocap_seconds,
+    model_settings,
+    plan_training,
+    random_features,
+    random_network,
+    random_representation,
+    random_waveforms,
+    shapes_of,
+    training_settings,
+)
+
+DEVELOPMENT_UTTERANCES = 32
+TRAININGS_BEFORE_KILL = 3
+NETWORKS = ("wav2vec_large", "wav2vec 2.0 base", "WavLM base", "Whisper base")
+FLOAT32_BOUND = 1e-4
+BFLOAT16_BOUND = 0.1
+"""Only gross errors exceed it: the type itself has an error of up to 0.4 % per value."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table of results."""
+
+    check: str
+    case: str
+    value: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Device and amount of work."""
+
+    device: str
+    tiny: bool
+
+    @property
+    def utterances(self) -> int:
+        """Number of utterances with features."""
+        return 48 if self.tiny else 128
+
+    @property
+    def steps(self) -> int:
+        """Steps of a training."""
+        return 2 if self.tiny else 20
+
+
+@cache
+def stored_features(shape: InputShape, utterances: int) -> Features:
+    return random_features(shape, iemocap_seconds(utterances))
+
+
+def features_of(name: str, sizes: Sizes, device: torch.device) -> CellFeatures:
+    shapes = shapes_of(CASES[name], sizes.tiny)
+    return cell_features([stored_features(shape, sizes.utterances) for shape in shapes], device)
+
+
+def train(
+    name: str, sizes: Sizes, features: CellFeatures, steps: int = 0, dropout: float | None = None
+) -> TrainedModel:
+    case = CASES[name]
+    steps = steps or sizes.steps
+    training = {**case.training, "maximum_steps": steps, "steps_between_evaluations": steps // 2}
+    indices = torch.arange(sizes.utterances)
+    planned = plan_training(
+        name,
+        model_settings(case.model, dropout),
+        features,
+        training_settings(training),
+        indices[DEVELOPMENT_UTTERANCES:],
+        indices[:DEVELOPMENT_UTTERANCES],
+    )
+    with contextlib.redirect_stderr(io.StringIO()):  # a line of progress per training
+        ((_, trained),) = train_all(
+            name, [planned], shapes_of(case, sizes.tiny), CLASSES, features
+        )
+    return trained
+
+
+def train_cases(names: Sequence[str], folder: Path, sizes: Sizes, start: Any) -> None:
+    """Train cases that are not in a cache; a process of its own runs it."""
+    device = prepare(sizes.device)
+    trainings = TrainingCache(folder)
+    start.wait(120)
+    for name in names:
+        if trainings.get(name) is None:
+            trainings.put(name, train(name, sizes, features_of(name, sizes, device)))
+
+
+def prepare(device: str) -> torch.device:
+    chosen = choose_device(device)
+    use_deterministic_algorithms(chosen)
+    if chosen.type == "cpu":  # otherwise the CPU only computes what the GPU is compared with
+        torch.set_num_threads(1)
+    return chosen
+
+
+def run_processes(
+    orders: Mapping[Path, Sequence[str]], sizes: Sizes, killed: Path | None = None
+) -> int:
+    """Train in one process per folder, all at the same time.
+
+    Return the number of trainings in the folder whose process is killed after the first ones.
+    """
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(len(orders))
+    processes = {
+        folder: context.Process(target=train_cases, args=(names, folder, sizes, start))
+        for folder, names in orders.items()
+    }
+    for process in processes.values():
+        process.start()
+    count = 0
+    if killed is not None:
+        victim = processes.pop(killed)
+        while victim.is_alive() and count < TRAININGS_BEFORE_KILL:
+            time.sleep(0.002)
+            count = len(list(killed.glob("*.safetensors")))
+        victim.kill()
+        victim.join()
+        count = len(list(killed.glob("*.safetensors")))
+    for process in processes.values():
+        process.join()
+        if process.exitcode:
+            raise click.ClickException("a process that trains has failed, see above")
+    return count
+
+
+def rotated(count: int) -> list[str]:
+    names = list(CASES)
+    return names[count:] + names[:count]
+
+
+def check_processes(folder: Path, sizes: Sizes) -> list[Result]:
+    """Compare the weights of a process alone with those of several at once, one of them killed."""
+    alone, second, third, killed = (folder / name for name in ("a", "b", "c", "d"))
+    run_processes({alone: rotated(0)}, sizes)
+    orders = {second: rotated(4), third: rotated(1), killed: rotated(8)}
+    finished = run_processes(orders, sizes, killed)
+    run_processes({killed: rotated(8)}, sizes)
+    value = f"after {finished} of {len(CASES)} trainings"
+    return [
+        Result("killed", "one process", value, TRAININGS_BEFORE_KILL <= finished < len(CASES)),
+        compare_weights("alone, and with others at the same time", alone, second),
+        compare_weights("alone, and with others in another order", alone, third),
+        compare_weights("alone, and killed and started again", alone, killed),
+    ]
+
+
+def compare_weights(check: str, first: Path, second: Path) -> Result:
+    different = []
+    for name in CASES:
+        a, b = (TrainingCache(folder).get(name) for folder in (first, second))
+        assert a is not None and b is not None
+        if not all(torch.equal(a.weights[key], b.weights[key]) for key in a.weights):
+            different.append(name)
+    equal = f"{len(CASES) - len(different)} of {len(CASES)} trainings bitwise equal"
+    return Result(check, ", ".join(different) or "all", equal, not different)
+
+
+def check_probabilities(name: str, folder: Path, sizes: Sizes) -> list[Result]:
+    """Compare probabilities of equal weights, and of weights trained without dropout."""
+    device, cpu = torch.device(sizes.device), torch.device("cpu")
+    case, shapes = CASES[name], shapes_of(CASES[name], sizes.tiny)
+    features = {where: features_of(name, sizes, where) for where in (device, cpu)}
+    trained = TrainingCache(folder / "a").get(name)
+    assert trained is not None
+
+    def predict(weights: Any, where: torch.device, precision: str = "float32") -> Any:
+        indices = torch.arange(sizes.utterances)
+        model = model_settings(case.model)
+        return predict_from_weights(
+            model, shapes, CLASSES, weights, features[where], indices, precision
+        )
+
+    expected = predict(trained.weights, cpu)
+    results = []
+    for precision, bound in (("float32", FLOAT32_BOUND), ("bfloat16", BFLOAT16_BOUND)):
+        error = np.abs(predict(trained.weights, device, precision) - expected).max()
+        of_cpu = np.abs(predict(trained.weights, cpu, precision) - expected).max()
+        value = f"{error:.1e}" + (f" (CPU: {of_cpu:.1e})" if precision == "bfloat16" else "")
+        check = f"probabilities, {precision}, and the CPU's in float32: at most {bound:g}"
+        results.append(Result(check, name, value, bool(error <= bound)))
+    if "precision" not in case.training:
+        first, second = (
+            predict(train(name, sizes, features[where], 6, dropout=0.0).weights, cpu)
+            for where in (device, cpu)
+        )
+        error = np.abs(first - second).max()
+        check = f"probabilities after six steps here and on the CPU: at most {FLOAT32_BOUND:g}"
+        results.append(Result(check, name, f"{error:.1e}", bool(error <= FLOAT32_BOUND)))
+    return results
+
+
+def check_residency(name: str, sizes: Sizes) -> list[Result]:
+    """Compare features resident on the GPU with those that are gathered from main memory."""
+    device = torch.device(sizes.device)
+    with patch.object(torch.cuda, "mem_get_info", return_value=(0, 0)):
+        gathered = features_of(name, sizes, device)
+    resident = features_of(name, sizes, device)
+    first, second = (train(name, sizes, each).weights for each in (resident, gathered))
+    equal = all(torch.equal(first[key], second[key]) for key in first)
+    check = "features on the GPU and in main memory"
+    return [Result(check, name, "bitwise equal" if equal else "different", equal)]
+
+
+def check_extraction(name: str, folder: Path, sizes: Sizes) -> list[Result]:
+    """Compare features with those of the CPU in float32, and batches with single utterances."""
+    seconds = iemocap_seconds(4 if sizes.tiny else 8).clip(max=2.0 if sizes.tiny else None)
+    waveforms = random_waveforms(seconds)
+    network = random_network(name, "cpu", sizes.tiny)
+
+    def represent(device: str, precision: str) -> Any:
+        on_device = copy.deepcopy(network).to(device)
+        return random_representation(name, on_device, precision, folder, "float32")
+
+    def extract(representation: Any, batches: list[list[Any]]) -> list[Any]:
+        outputs = [each for batch in batches for each in representation.extract(batch)]
+        return [np.asarray(getattr(each, "frames", each)) for each in outputs]
+
+    single = [[waveform] for waveform in waveforms]
+    exact = extract(represent("cpu", "float32"), single)
+    results = []
+    for precision, bound in (("float32", FLOAT32_BOUND), ("bfloat16", BFLOAT16_BOUND)):
+        representation = represent(sizes.device, precision)
+        batched, alone = extract(representation, [waveforms]), extract(representation, single)
+        for check, computed, expected in (
+            ("features in a batch, and the CPU's in float32", batched, exact),
+            ("features in a batch and one by one", batched, alone),
+        ):
+            errors = [
+                np.linalg.norm(a - b) / np.linalg.norm(b)
+                for a, b in zip(computed, expected, strict=True)
+            ]
+            text = f"{check}, {precision}: relative error at most {bound:g}"
+            results.append(Result(text, name, f"{max(errors):.1e}", bool(max(errors) <= bound)))
+    return results
+
+
+@click.command(help=__doc__)
+@click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
+@click.option("--tiny", is_flag=True, help="Small features and networks, for a CPU.")
+@click.option("--seconds", default=270.0, show_default=True, help="No check is started later.")
+@click.option("--output", type=click.Path(path_type=Path), help="JSON file of the results.")
+def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        click.echo("skipped: torch finds no CUDA GPU")
+        return
+    begin, sizes, results = time.monotonic(), Sizes(device, tiny), []
+    name = device_name(prepare(device))
+    click.echo(
+        f"{name}, torch {torch.__version__}\n\n| check | case | result | passed |\n|---|---|---|---|"
+    )
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
+        checks: list[Callable[[], list[Result]]] = [
+            lambda: check_processes(folder, sizes),
+            *(lambda name=name: check_probabilities(name, folder, sizes) for name in CASES),
+            *(lambda name=name: check_extraction(name, folder, sizes) for name in NETWORKS),
+        ]
+        if device == "cuda":
+            checks += [lambda name=name: check_residency(name, sizes) for name in CASES]
+        left_out = 0
+        for check in checks:
+            if time.monotonic() - begin > seconds:
+                left_out += 1
+                continue
+            for result in check():
+                results.append(result)
+                passed = "yes" if result.passed else "NO"
+                click.echo(f"| {result.check} | {result.case} | {result.value} | {passed} |")
+            if device == "cuda":
+                torch.cuda.empty_cache()
+    failed = sum(not result.passed for result in results)
+    click.echo(
+        f"\n{len(results) - failed} of {len(results)} comparisons passed in "
+        f"{time.monotonic() - begin:.0f} s"
+        + (f"; {left_out} of {len(checks)} checks were left out, for time" if left_out else "")
+    )
+    if output is not None:
+        record = {"device": name, "torch": torch.__version__, "left_out": left_out}
+        output.write_text(json.dumps(record | {"results": [asdict(each) for each in results]}))
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
