@@ -156,7 +156,9 @@ def shapes_of(case: Case, tiny: bool) -> list[InputShape]:
     if not tiny:
         return shapes
     return [
-        replace(each, dimension=min(8, each.dimension), frame_rate=(each.frame_rate or 0) / 10 or None)
+        replace(
+            each, dimension=min(8, each.dimension), frame_rate=(each.frame_rate or 0) / 10 or None
+        )
         for each in shapes
     ]
 
@@ -237,6 +239,7 @@ _TINY_WHISPER = {
     "encoder_layers": 2,
     "encoder_attention_heads": 2,
     "encoder_ffn_dim": 32,
+    "decoder_attention_heads": 2,
 }
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec_large": ("wav2vec", WAV2VEC_LARGE),
@@ -274,9 +277,8 @@ def random_network(name: str, device: str, tiny: bool = False) -> Any:
         transformers = _import_transformers()
         if tiny:
             arguments = arguments | (_TINY_WHISPER if kind == "Whisper" else _TINY)
-        if kind == "Whisper":  # the decoder is not used
-            special = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 1)
-            arguments = {"decoder_layers": 1, "vocab_size": 100, **special, **arguments}
+        if kind == "Whisper":
+            arguments = arguments | {"decoder_layers": 1}  # it is not used
         config = getattr(transformers, f"{kind}Config")(**arguments)
         network = getattr(transformers, f"{kind}Model")(config).eval()
         return network.encoder if kind == "Whisper" else network

@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -34,7 +34,7 @@ from emoscale.runtime.devices import choose_device, device_name, use_determinist
 from emoscale.store.features import Features
 from emoscale.training.cache import TrainingCache
 from emoscale.training.cell_features import CellFeatures
-from emoscale.training.tasks import TrainedModel, predict_from_weights, train_all
+from emoscale.training.tasks import TrainedModel, Weights, predict_from_weights, train_all
 from tests.gpu.cases import (
     CASES,
     CLASSES,
@@ -50,9 +50,12 @@ from tests.gpu.cases import (
     training_settings,
 )
 
-DEVELOPMENT_UTTERANCES = 32
 TRAININGS_BEFORE_KILL = 3
+STEPS_WITHOUT_DROPOUT = 6
+TINY_CASES = ("pooled, layers", "pooled, mean, bfloat16", "recurrent, lstm", "late_fusion")
+TINY_CASES += ("aligned_fusion, within_word", "waveform")
 NETWORKS = ("wav2vec_large", "wav2vec 2.0 base", "WavLM base", "Whisper base")
+TINY_NETWORKS = ("wav2vec_large", "WavLM base", "Whisper base")
 FLOAT32_BOUND = 1e-4
 BFLOAT16_BOUND = 0.1
 """Only gross errors exceed it: the type itself has an error of up to 0.4 % per value."""
@@ -73,17 +76,16 @@ class Sizes:
     """Device and amount of work."""
 
     device: str
-    tiny: bool
+    tiny: bool = False
 
-    @property
-    def utterances(self) -> int:
-        """Number of utterances with features."""
-        return 48 if self.tiny else 128
+    utterances: int = 128
+    """Number of utterances, a quarter of them for development."""
 
-    @property
-    def steps(self) -> int:
-        """Steps of a training."""
-        return 2 if self.tiny else 20
+    steps: int = 20
+    """Steps of a training."""
+
+    cases: tuple[str, ...] = tuple(CASES)
+    """Names of networks that are trained."""
 
 
 @cache
@@ -97,24 +99,23 @@ def features_of(name: str, sizes: Sizes, device: torch.device) -> CellFeatures:
 
 
 def train(
-    name: str, sizes: Sizes, features: CellFeatures, steps: int = 0, dropout: float | None = None
+    name: str, sizes: Sizes, features: CellFeatures, dropout: float | None = None
 ) -> TrainedModel:
-    case = CASES[name]
-    steps = steps or sizes.steps
+    case, steps = CASES[name], sizes.steps
     training = {**case.training, "maximum_steps": steps, "steps_between_evaluations": steps // 2}
-    indices = torch.arange(sizes.utterances)
+    development, training_indices = torch.arange(sizes.utterances).tensor_split(
+        [sizes.utterances // 4]
+    )
     planned = plan_training(
         name,
         model_settings(case.model, dropout),
         features,
         training_settings(training),
-        indices[DEVELOPMENT_UTTERANCES:],
-        indices[:DEVELOPMENT_UTTERANCES],
+        training_indices,
+        development,
     )
     with contextlib.redirect_stderr(io.StringIO()):  # a line of progress per training
-        ((_, trained),) = train_all(
-            name, [planned], shapes_of(case, sizes.tiny), CLASSES, features
-        )
+        ((_, trained),) = train_all(name, [planned], shapes_of(case, sizes.tiny), CLASSES, features)
     return trained
 
 
@@ -143,7 +144,8 @@ def run_processes(
 
     Return the number of trainings in the folder whose process is killed after the first ones.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # none of its processes inherits CUDA
+    context.set_forkserver_preload(["tests.gpu.cases"])
     start = context.Barrier(len(orders))
     processes = {
         folder: context.Process(target=train_cases, args=(names, folder, sizes, start))
@@ -167,36 +169,42 @@ def run_processes(
     return count
 
 
-def rotated(count: int) -> list[str]:
-    names = list(CASES)
-    return names[count:] + names[:count]
-
-
 def check_processes(folder: Path, sizes: Sizes) -> list[Result]:
     """Compare the weights of a process alone with those of several at once, one of them killed."""
     alone, second, third, killed = (folder / name for name in ("a", "b", "c", "d"))
-    run_processes({alone: rotated(0)}, sizes)
-    orders = {second: rotated(4), third: rotated(1), killed: rotated(8)}
+    names = sizes.cases
+    run_processes({alone: names}, sizes)
+    orders = {second: names, third: names[::-1], killed: [*names[1:], names[0]]}
     finished = run_processes(orders, sizes, killed)
-    run_processes({killed: rotated(8)}, sizes)
-    value = f"after {finished} of {len(CASES)} trainings"
+    run_processes({killed: names}, sizes)
+    value = f"after {finished} of {len(names)} trainings"
     return [
-        Result("killed", "one process", value, TRAININGS_BEFORE_KILL <= finished < len(CASES)),
-        compare_weights("alone, and with others at the same time", alone, second),
-        compare_weights("alone, and with others in another order", alone, third),
-        compare_weights("alone, and killed and started again", alone, killed),
+        Result("killed", "one process", value, TRAININGS_BEFORE_KILL <= finished < len(names)),
+        compare_weights("alone, and with others at the same time", names, alone, second),
+        compare_weights("alone, and with others in another order", names, alone, third),
+        compare_weights("alone, and killed and started again", names, alone, killed),
     ]
 
 
-def compare_weights(check: str, first: Path, second: Path) -> Result:
-    different = []
-    for name in CASES:
-        a, b = (TrainingCache(folder).get(name) for folder in (first, second))
-        assert a is not None and b is not None
-        if not all(torch.equal(a.weights[key], b.weights[key]) for key in a.weights):
-            different.append(name)
-    equal = f"{len(CASES) - len(different)} of {len(CASES)} trainings bitwise equal"
+def compare_weights(check: str, names: Sequence[str], first: Path, second: Path) -> Result:
+    different = [
+        name
+        for name in names
+        if not are_equal(trained_weights(first, name), trained_weights(second, name))
+    ]
+    equal = f"{len(names) - len(different)} of {len(names)} trainings bitwise equal"
     return Result(check, ", ".join(different) or "all", equal, not different)
+
+
+def trained_weights(folder: Path, name: str) -> Weights:
+    trained = TrainingCache(folder).get(name)
+    if trained is None:
+        raise click.ClickException(f"a process has not stored the training of {name}")
+    return trained.weights
+
+
+def are_equal(first: Weights, second: Weights) -> bool:
+    return all(torch.equal(first[key], second[key]) for key in first)
 
 
 def check_probabilities(name: str, folder: Path, sizes: Sizes) -> list[Result]:
@@ -204,31 +212,34 @@ def check_probabilities(name: str, folder: Path, sizes: Sizes) -> list[Result]:
     device, cpu = torch.device(sizes.device), torch.device("cpu")
     case, shapes = CASES[name], shapes_of(CASES[name], sizes.tiny)
     features = {where: features_of(name, sizes, where) for where in (device, cpu)}
-    trained = TrainingCache(folder / "a").get(name)
-    assert trained is not None
+    weights = trained_weights(folder / "a", name)
 
-    def predict(weights: Any, where: torch.device, precision: str = "float32") -> Any:
+    def predict(weights: Weights, where: torch.device, precision: str = "float32") -> Any:
         indices = torch.arange(sizes.utterances)
         model = model_settings(case.model)
         return predict_from_weights(
             model, shapes, CLASSES, weights, features[where], indices, precision
         )
 
-    expected = predict(trained.weights, cpu)
+    expected = predict(weights, cpu)
     results = []
     for precision, bound in (("float32", FLOAT32_BOUND), ("bfloat16", BFLOAT16_BOUND)):
-        error = np.abs(predict(trained.weights, device, precision) - expected).max()
-        of_cpu = np.abs(predict(trained.weights, cpu, precision) - expected).max()
+        error = np.abs(predict(weights, device, precision) - expected).max()
+        of_cpu = np.abs(predict(weights, cpu, precision) - expected).max()
         value = f"{error:.1e}" + (f" (CPU: {of_cpu:.1e})" if precision == "bfloat16" else "")
         check = f"probabilities, {precision}, and the CPU's in float32: at most {bound:g}"
         results.append(Result(check, name, value, bool(error <= bound)))
     if "precision" not in case.training:
+        short = replace(sizes, steps=STEPS_WITHOUT_DROPOUT)
         first, second = (
-            predict(train(name, sizes, features[where], 6, dropout=0.0).weights, cpu)
+            predict(train(name, short, features[where], dropout=0.0).weights, cpu)
             for where in (device, cpu)
         )
         error = np.abs(first - second).max()
-        check = f"probabilities after six steps here and on the CPU: at most {FLOAT32_BOUND:g}"
+        check = (
+            f"probabilities after {STEPS_WITHOUT_DROPOUT} steps here and on the CPU: at most "
+            f"{FLOAT32_BOUND:g}"
+        )
         results.append(Result(check, name, f"{error:.1e}", bool(error <= FLOAT32_BOUND)))
     return results
 
@@ -239,10 +250,32 @@ def check_residency(name: str, sizes: Sizes) -> list[Result]:
     with patch.object(torch.cuda, "mem_get_info", return_value=(0, 0)):
         gathered = features_of(name, sizes, device)
     resident = features_of(name, sizes, device)
-    first, second = (train(name, sizes, each).weights for each in (resident, gathered))
-    equal = all(torch.equal(first[key], second[key]) for key in first)
-    check = "features on the GPU and in main memory"
-    return [Result(check, name, "bitwise equal" if equal else "different", equal)]
+    equal = are_equal(*(train(name, sizes, each).weights for each in (resident, gathered)))
+    check, is_used = "features on the GPU, and in main memory", resident.on_gpu > gathered.on_gpu
+    value = "bitwise equal weights" if equal else "different weights"
+    return [Result(check, name, value, equal and is_used)]
+
+
+def check_out_of_memory(sizes: Sizes) -> list[Result]:
+    """Compare a training that runs out of the GPU's memory with an undisturbed one.
+
+    After the features are copied, the process may use 2 MB more; a batch needs about 100 MB, and
+    the features have 500.
+    """
+    name, sizes = "pooled, mean", replace(sizes, utterances=1024)
+    device = torch.device(sizes.device)
+    expected = train(name, sizes, features_of(name, sizes, device)).weights
+    torch.cuda.empty_cache()
+    features = features_of(name, sizes, device)
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2e6) / total)
+    weights = train(name, sizes, features).weights
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    equal = are_equal(expected, weights)
+    value = "ran out of memory" if not features.on_gpu else "did not run out of memory"
+    value += ", bitwise equal weights" if equal else ", different weights"
+    check = "features on the GPU, and after its memory ran out"
+    return [Result(check, name, value, equal and not features.on_gpu)]
 
 
 def check_extraction(name: str, folder: Path, sizes: Sizes) -> list[Result]:
@@ -287,20 +320,23 @@ def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         click.echo("skipped: torch finds no CUDA GPU")
         return
-    begin, sizes, results = time.monotonic(), Sizes(device, tiny), []
+    begin, results = time.monotonic(), list[Result]()
+    sizes, networks = Sizes(device), NETWORKS
+    if tiny:
+        sizes, networks = Sizes(device, True, 24, 2, TINY_CASES), TINY_NETWORKS
     name = device_name(prepare(device))
-    click.echo(
-        f"{name}, torch {torch.__version__}\n\n| check | case | result | passed |\n|---|---|---|---|"
-    )
+    click.echo(f"{name}, torch {torch.__version__}\n")
+    click.echo("| check | case | result | passed |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as path:
         folder = Path(path)
         checks: list[Callable[[], list[Result]]] = [
-            lambda: check_processes(folder, sizes),
-            *(lambda name=name: check_probabilities(name, folder, sizes) for name in CASES),
-            *(lambda name=name: check_extraction(name, folder, sizes) for name in NETWORKS),
+            partial(check_processes, folder, sizes),
+            *(partial(check_probabilities, name, folder, sizes) for name in sizes.cases),
+            *(partial(check_extraction, name, folder, sizes) for name in networks),
         ]
         if device == "cuda":
-            checks += [lambda name=name: check_residency(name, sizes) for name in CASES]
+            checks += [partial(check_residency, name, sizes) for name in sizes.cases]
+            checks.append(partial(check_out_of_memory, sizes))
         left_out = 0
         for check in checks:
             if time.monotonic() - begin > seconds:
@@ -319,7 +355,7 @@ def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
         + (f"; {left_out} of {len(checks)} checks were left out, for time" if left_out else "")
     )
     if output is not None:
-        record = {"device": name, "torch": torch.__version__, "left_out": left_out}
+        record = {"device": name, "torch": torch.__version__, "checks_left_out": left_out}
         output.write_text(json.dumps(record | {"results": [asdict(each) for each in results]}))
     sys.exit(failed > 0)
 
