@@ -1,7 +1,8 @@
 """Conventional training code: one process per training, a data loader, padded batches.
 
-It is the reference of training_speed.py. Models and training are those of the kinds `pooled` and
-`convolutional`: the same layers, loss, optimiser and number of steps and evaluations.
+It is the reference of training_speed.py and, on a GPU, of gpu_speed.py. Models and training are
+those of the kinds `pooled`, `convolutional` and `recurrent`: the same layers, loss, optimiser and
+number of steps and evaluations.
 """
 
 from __future__ import annotations
@@ -60,11 +61,17 @@ class Pooled(nn.Module):
 
 
 class Convolutional(nn.Module):
-    """Two convolutions of kernel 1 with ReLU and dropout, masked mean, hidden layer, linear."""
+    """Two convolutions with ReLU and dropout, masked mean, hidden layer, linear."""
 
-    def __init__(self, dimension: int, classes: int) -> None:
+    def __init__(self, dimension: int, classes: int, kernels: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList([nn.Conv1d(dimension, 128, 1), nn.Conv1d(128, 128, 1)])
+        first, second = kernels
+        self.convolutions = nn.ModuleList(
+            [
+                nn.Conv1d(dimension, 128, first, padding=first // 2),
+                nn.Conv1d(128, 128, second, padding=second // 2),
+            ]
+        )
         self.dropout = nn.Dropout(0.2)
         self.hidden = nn.Linear(128, 128)
         self.classify = nn.Linear(128, classes)
@@ -79,10 +86,36 @@ class Convolutional(nn.Module):
         return logits
 
 
+class Recurrent(nn.Module):
+    """Bidirectional GRU on packed sequences, attention pooling, dropout, linear."""
+
+    def __init__(self, dimension: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = nn.GRU(dimension, 100, batch_first=True, bidirectional=True)
+        self.score = nn.Sequential(nn.Linear(200, 128), nn.Tanh(), nn.Linear(128, 1))
+        self.dropout = nn.Dropout(0.5)
+        self.classify = nn.Linear(200, classes)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Compute logits of padded frames."""
+        packed = nn.utils.rnn.pack_padded_sequence(
+            frames, lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
+        scores = self.score(states)[:, :, 0].masked_fill(~mask_of(states, lengths), -torch.inf)
+        vectors = (states * scores.softmax(dim=1)[:, :, None]).sum(dim=1)
+        logits: Tensor = self.classify(self.dropout(vectors))
+        return logits
+
+
+def mask_of(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Return [batch, longest], true where padded frames are those of an utterance."""
+    return torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]
+
+
 def masked_mean(frames: Tensor, lengths: Tensor) -> Tensor:
     """Compute the mean of each utterance over its frames, without padding."""
-    mask = torch.arange(frames.shape[1]) < lengths[:, None]
-    return (frames * mask[:, :, None]).sum(dim=1) / lengths[:, None]
+    return (frames * mask_of(frames, lengths)[:, :, None]).sum(dim=1) / lengths[:, None]
 
 
 def main() -> None:
