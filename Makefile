@@ -5,6 +5,8 @@
 # make test-commands run the commands of the README and the tutorials in a new folder, the demo among them
 # make test-fairseq  compare wav2vec with fairseq, which needs Python 3.8 to 3.10
 # make test-slurm    start a SLURM cluster of one node here (as root), and run studies on it
+# make test-gpu      check trainings and features on a GPU; no installation: make PYTHON_GPU=python3 test-gpu
+# make bench-gpu     measure them, and compute the hours of config/iemocap.yaml; both take five minutes
 # make docs          build the documentation into site/, which opens offline
 # make bench         repeat the measurements of docs/explanation/benchmarks.md
 # make evidence      check the statistics by simulation, and by the demo with permuted labels
@@ -20,7 +22,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constr
 COMMANDS := tests/workflow/test_documented_commands.py
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: install demo docs test test-slow test-commands test-fairseq test-slurm bench evidence simulate_statistics simulate_curves format schema clean-demo
+.PHONY: install demo docs test test-slow test-commands test-fairseq test-slurm test-gpu bench-gpu bench evidence simulate_statistics simulate_curves format schema clean-demo
 
 install: $(VENV)/.demo
 
@@ -70,6 +72,20 @@ $(FAIRSEQ)/.ready: envs/fairseq.txt
 # Skips with a reason where SLURM's packages are missing.
 test-slurm: $(VENV)/.dev
 	EMOSCALE_SLURM=1 PATH="$$PATH:/usr/sbin" $(BIN)/pytest -s tests/slurm
+
+# They need torch, numpy, h5py, safetensors, transformers, PyYAML, click and rich only.
+# PYTHON_GPU=python3 names an interpreter that has them; by default it is that of the environment.
+PYTHON_GPU ?= $(BIN)/python
+OUTPUT_GPU ?= results
+
+test-gpu bench-gpu: export PYTHONPATH := workflow:.
+test-gpu bench-gpu: $(if $(filter $(BIN)/python,$(PYTHON_GPU)),$(VENV)/.dev)
+
+test-gpu:
+	$(PYTHON_GPU) -m tests.gpu.check --output $(OUTPUT_GPU)/test-gpu.json
+
+bench-gpu:
+	$(PYTHON_GPU) benchmarks/gpu_speed.py --output $(OUTPUT_GPU)/bench-gpu.json
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/plan_large_study.py

@@ -407,7 +407,7 @@ def measure_grid(device: torch.device, tiny: bool, budget: Budget) -> dict[str, 
     features = cell_features([stored], device)
     synchronise(device)
     copying = time.perf_counter() - start
-    training, development, test = torch.split(torch.arange(sum(counts)), counts)
+    training, development, test = torch.split(torch.arange(sum(counts)), list(counts))
     settings = training_settings(case.training | ({"maximum_steps": 2} if tiny else {}))
     model, shapes = model_settings(case.model), [shape]
     rows = []
@@ -622,6 +622,7 @@ def main(
         return
     results = measure(prepare(device), tiny, Budget(seconds))
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(results, indent=1))
 
 

@@ -151,15 +151,17 @@ def training_settings(values: Mapping[str, Any]) -> Any:
 
 
 def shapes_of(case: Case, tiny: bool) -> list[InputShape]:
-    """Return the shapes of a case's inputs; tiny: at most 8 values, a tenth of the frame rate."""
+    """Return the shapes of a case's inputs; tiny: few values per frame, few frames per second."""
     shapes = [SHAPES[name] for name in case.inputs]
     if not tiny:
         return shapes
     return [
         replace(
-            each, dimension=min(8, each.dimension), frame_rate=(each.frame_rate or 0) / 10 or None
+            shape,
+            dimension=min(8, shape.dimension),
+            frame_rate=None if shape.frame_rate is None else shape.frame_rate / 40,
         )
-        for each in shapes
+        for shape in shapes
     ]
 
 
@@ -189,10 +191,12 @@ def random_features(shape: InputShape, seconds: NDArray[np.float64]) -> Features
     return Features.packed(frames, lengths, seconds=times)
 
 
-def cell_features(stored: Sequence[Features], device: torch.device) -> CellFeatures:
+def cell_features(
+    stored: Sequence[Features], device: torch.device, resident: bool | None = None
+) -> CellFeatures:
     """Return the features of a cell with the given inputs."""
     utterances = [str(number) for number in range(len(stored[0].lengths))]
-    return CellFeatures(utterances, stored, device)
+    return CellFeatures(utterances, stored, device, resident=resident)
 
 
 def plan_training(
