@@ -174,15 +174,23 @@ def iemocap_seconds(count: int) -> NDArray[np.float64]:
     return durations.clip(1.0, 20.0)
 
 
-def random_features(shape: InputShape, seconds: NDArray[np.float64]) -> Features:
-    """Return random features in memory; tokens have times, one in twenty is without."""
+def random_features(
+    shape: InputShape, seconds: NDArray[np.float64], std_of_means: float = 0.0
+) -> Features:
+    """Return random features in memory; tokens have times, one in twenty is without.
+
+    The standard deviation of the frames is 1, and that of the utterances' means is chosen: with 0,
+    utterances hardly differ after pooling.
+    """
     lengths = np.maximum(1, seconds * (shape.frame_rate or TOKENS_PER_SECOND)).astype(np.int64)
     frame_shape = (shape.dimension,) if shape.layers is None else (shape.layers, shape.dimension)
     total, random = int(lengths.sum()), np.random.default_rng(shape.dimension)
+    dtype, scale = (np.int16, 1000) if shape.dimension == 1 else (np.float16, 1)  # as are stored
     block = random.standard_normal((min(total, 5_000), *frame_shape), dtype=np.float32)
-    is_audio = shape.dimension == 1
-    block = (block * 1000).astype(np.int16) if is_audio else block.astype(np.float16)
-    frames = np.resize(block, (total, *frame_shape))
+    frames = np.resize((scale * block).astype(dtype), (total, *frame_shape))
+    if std_of_means:
+        means = scale * std_of_means * random.standard_normal((len(lengths), *frame_shape))
+        frames += np.repeat(means.astype(dtype), lengths, axis=0)
     if shape.frame_rate is not None:
         return Features.packed(frames, lengths)
     starts = np.concatenate([np.arange(length) for length in lengths]) / TOKENS_PER_SECOND

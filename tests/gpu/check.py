@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import io
 import json
 import multiprocessing
@@ -82,7 +83,7 @@ class Sizes:
     device: str
     tiny: bool = False
 
-    utterances: int = 128
+    utterances: int = 96
     """Number of utterances, a quarter of them for development."""
 
     steps: int = 20
@@ -94,7 +95,7 @@ class Sizes:
 
 @cache
 def stored_features(shape: InputShape, utterances: int) -> Features:
-    return random_features(shape, iemocap_seconds(utterances))
+    return random_features(shape, iemocap_seconds(utterances), std_of_means=0.5)
 
 
 def features_of(
@@ -222,7 +223,7 @@ def check_probabilities(name: str, folder: Path, sizes: Sizes) -> list[Result]:
     weights = trained_weights(folder / "a", name)
 
     def predict(weights: Weights, where: torch.device, precision: str = "float32") -> Any:
-        indices = torch.arange(sizes.utterances)
+        indices = torch.arange(sizes.utterances // 2)
         model = model_settings(case.model)
         return predict_from_weights(
             model, shapes, CLASSES, weights, features[where], indices, precision
@@ -272,6 +273,7 @@ def check_out_of_memory(sizes: Sizes) -> list[Result]:
     name, sizes = "pooled, mean", replace(sizes, utterances=1024)
     device = torch.device(sizes.device)
     expected = train(name, sizes, features_of(name, sizes, device, True)).weights
+    gc.collect()
     torch.cuda.empty_cache()
     features = features_of(name, sizes, device, True)
     _, total = torch.cuda.mem_get_info()
