@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from emoscale.config import parse_settings
 from emoscale.config.models import ModelSettings
 from emoscale.config.training import TrainingSettings
+from tests.gpu import check
 from tests.gpu.cases import CASES, MODEL_DEFAULTS, TRAINING_DEFAULTS
 
 PROGRAMS = {"check": ["-m", "tests.gpu.check"], "speed": ["benchmarks/gpu_speed.py"]}
@@ -64,6 +66,18 @@ def test_without_a_gpu(name: str, project: Path, tmp_path: Path) -> None:
         pytest.skip("there is a GPU")
     (line,) = run_program(name, project, tmp_path).splitlines()
     assert line == "skipped: torch finds no CUDA GPU"
+
+
+def test_a_difference_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [check.Result("weights", "pooled", "different", False)]
+    monkeypatch.setattr(check, "check_processes", lambda *_: results)
+    monkeypatch.setattr(check, "TINY_CASES", ())
+    monkeypatch.setattr(check, "TINY_NETWORKS", ())
+    run = CliRunner().invoke(check.main, ["--device", "cpu", "--tiny"])
+    assert run.exit_code == 1
+    assert "| weights | pooled | different | NO |" in run.output
+    run = CliRunner().invoke(check.main, ["--device", "cpu", "--tiny", "--seconds", "0"])
+    assert "1 of 1 checks were left out, for time" in run.output
 
 
 def tiny(output: Path) -> tuple[str, ...]:
