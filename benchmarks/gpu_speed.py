@@ -243,7 +243,7 @@ def build_trainer(case: Case, features: CellFeatures, tiny: bool, steps: int) ->
     endless = {"maximum_steps": 10**9, "patience": 10**9, "steps_between_evaluations": steps}
     settings = training_settings(case.training | endless)
     utterances = torch.arange(len(features.index_of))
-    count = max(1, min(DEVELOPMENT_UTTERANCES * steps // STEPS, len(utterances) // 4))
+    count = max(1, min(DEVELOPMENT_UTTERANCES * steps // STEPS, len(utterances) // 2))
     torch.manual_seed(0)
     model = model_settings(case.model)
     planned = plan_training("", model, features, settings, utterances[count:], utterances[:count])
@@ -274,7 +274,7 @@ class PlainTraining:
     def __init__(self, name: str, device: torch.device, tiny: bool, steps: int, workers: int):
         (shape,), case = shapes_of(STUDY_CASES[name], tiny), STUDY_CASES[name]
         features = stored_features(shape, 24 if tiny else UTTERANCES)
-        count = min(DEVELOPMENT_UTTERANCES, len(features.lengths) // 4)
+        count = min(DEVELOPMENT_UTTERANCES, len(features.lengths) // 2)
         options: dict[str, Any] = {"collate_fn": collate_padded, "num_workers": workers}
         options |= {"pin_memory": device.type == "cuda", "persistent_workers": workers > 0}
         training = PlainUtterances(features, range(count, len(features.lengths)))
@@ -491,10 +491,14 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     click.echo("\n| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for row in rows:
-        cells = [row.get(column, "") for column in columns]
-        click.echo(
-            "| " + " | ".join(f"{x:,.3g}" if isinstance(x, float) else str(x) for x in cells) + " |"
-        )
+        cells = [_text(row.get(column, "")) for column in columns]
+        click.echo("| " + " | ".join(cells) + " |")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def prepare(device: str) -> torch.device:
