@@ -251,7 +251,6 @@ _TINY_WHISPER = {
     "encoder_layers": 2,
     "encoder_attention_heads": 2,
     "encoder_ffn_dim": 32,
-    "decoder_attention_heads": 2,
 }
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec_large": ("wav2vec", WAV2VEC_LARGE),
@@ -259,7 +258,15 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec 2.0 large": ("Wav2Vec2", {**_LARGE, "conv_bias": True}),
     "WavLM base": ("WavLM", {}),
     "WavLM large": ("WavLM", _LARGE),
-    "Whisper base": ("Whisper", {"d_model": 512, "encoder_layers": 6, "encoder_ffn_dim": 2048}),
+    "Whisper base": (
+        "Whisper",
+        {
+            "d_model": 512,
+            "encoder_layers": 6,
+            "encoder_attention_heads": 8,
+            "encoder_ffn_dim": 2048,
+        },
+    ),
     "Whisper large": (
         "Whisper",
         {
@@ -290,7 +297,8 @@ def random_network(name: str, device: str, tiny: bool = False) -> Any:
         if tiny:
             arguments = arguments | (_TINY_WHISPER if kind == "Whisper" else _TINY)
         if kind == "Whisper":
-            arguments = arguments | {"decoder_layers": 1}  # it is not used
+            heads = arguments["encoder_attention_heads"]  # of a decoder that is not used
+            arguments = arguments | {"decoder_layers": 1, "decoder_attention_heads": heads}
         config = getattr(transformers, f"{kind}Config")(**arguments)
         network = getattr(transformers, f"{kind}Model")(config).eval()
         return network.encoder if kind == "Whisper" else network

@@ -19,7 +19,7 @@ from emoscale.config import parse_settings
 from emoscale.config.models import ModelSettings
 from emoscale.config.training import TrainingSettings
 from tests.gpu import check
-from tests.gpu.cases import CASES, MODEL_DEFAULTS, TRAINING_DEFAULTS
+from tests.gpu.cases import CASES, MODEL_DEFAULTS, TRAINING_DEFAULTS, random_network
 
 PROGRAMS = {"check": ["-m", "tests.gpu.check"], "speed": ["benchmarks/gpu_speed.py"]}
 MISSING = ("polars", "pydantic", "soundfile", "soxr", "snakemake", "opensmile", "torchaudio")
@@ -82,6 +82,24 @@ def test_a_difference_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tiny(output: Path) -> tuple[str, ...]:
     return ("--device", "cpu", "--tiny", "--output", str(output))
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    {
+        "wav2vec_large": 29.4,  # without the layers that only pre-training uses
+        "wav2vec 2.0 base": 94.4,
+        "wav2vec 2.0 large": 315.4,
+        "WavLM base": 94.4,
+        "WavLM large": 315.5,
+        "Whisper base": 20.6,
+        "Whisper large": 637.0,
+    }.items(),
+)
+def test_networks_have_the_size_of_the_public_ones(name: str, millions: float) -> None:
+    network = random_network(name, "meta")
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert count / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 def test_defaults_are_those_of_the_configuration() -> None:
