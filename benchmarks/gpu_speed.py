@@ -14,7 +14,7 @@ whole grid is 5 folds × 5 sizes × 5 repeats of one representation at IEMOCAP's
 training per size is measured, with its predictions of the test set.
 
 --count needs no GPU: it counts the floating-point operations, and computes the hours from rates
-that are assumptions (--assumed-rate, --assumed-overhead).
+that are assumptions.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from emoscale.models.contract import InputShape
+from emoscale.models.packed_layout import PackedLayout
+from emoscale.models.recurrent_encoder import RecurrentEncoder
 from emoscale.models.registry import build_model
 from emoscale.representations.batching import plan_batches
 from emoscale.runtime.devices import choose_device, device_name, use_deterministic_algorithms
@@ -81,6 +83,7 @@ STUDY_CASES = {
     if STUDY["models"][experiment["model"]]["kind"] != "estimator"
 }
 MEASURED_CASES = STUDY_CASES | {"LSTM": CASES["recurrent, lstm"]}
+EVALUATION_STEPS = STUDY["training"]["steps_between_evaluations"]
 AUDIO_SECONDS = 12 * 3600.0
 """Of all recordings of IEMOCAP."""
 
@@ -107,9 +110,8 @@ PLAIN: dict[str, Callable[[int, int], nn.Module]] = {
     "wav2vec_convolutional": partial(Convolutional, kernels=(5, 3)),
     "wav2vec_recurrent": Recurrent,
 }
-ASSUMED_START = 15.0
 TOGETHER = "sum of several processes"
-PROCESSES, ROUNDS, STEPS, UTTERANCES = 5, 3, 50, 700
+PROCESSES, ROUNDS, STEPS, UTTERANCES = 5, 3, 10, 700
 
 
 class Budget:
@@ -243,7 +245,7 @@ def build_trainer(case: Case, features: CellFeatures, tiny: bool, steps: int) ->
     endless = {"maximum_steps": 10**9, "patience": 10**9, "steps_between_evaluations": steps}
     settings = training_settings(case.training | endless)
     utterances = torch.arange(len(features.index_of))
-    count = max(1, min(DEVELOPMENT_UTTERANCES * steps // STEPS, len(utterances) // 2))
+    count = max(1, min(DEVELOPMENT_UTTERANCES * steps // EVALUATION_STEPS, len(utterances) // 2))
     torch.manual_seed(0)
     model = model_settings(case.model)
     planned = plan_training("", model, features, settings, utterances[count:], utterances[:count])
@@ -274,7 +276,9 @@ class PlainTraining:
     def __init__(self, name: str, device: torch.device, tiny: bool, steps: int, workers: int):
         (shape,), case = shapes_of(STUDY_CASES[name], tiny), STUDY_CASES[name]
         features = stored_features(shape, 24 if tiny else UTTERANCES)
-        count = min(DEVELOPMENT_UTTERANCES, len(features.lengths) // 2)
+        count = min(
+            DEVELOPMENT_UTTERANCES * steps // EVALUATION_STEPS + 1, len(features.lengths) // 2
+        )
         options: dict[str, Any] = {"collate_fn": collate_padded, "num_workers": workers}
         options |= {"pin_memory": device.type == "cuda", "persistent_workers": workers > 0}
         training = PlainUtterances(features, range(count, len(features.lengths)))
@@ -434,12 +438,25 @@ def measure_grid(device: torch.device, tiny: bool, budget: Budget) -> dict[str, 
     return {"seconds to copy the features": copying, "trainings": rows}
 
 
-def count_training(case: Case) -> float:
-    """Return the FLOP of a training step and its share of an evaluation, on a CPU."""
+def count_training(case: Case) -> tuple[float, int]:
+    """Return the FLOP of a training step with its share of an evaluation, and its time steps.
+
+    Time steps are those of recurrent layers, which are computed one after the other: the longest
+    utterance of the batch, in both directions.
+    """
     trainer = build_trainer(case, features_of(case, False, torch.device("cpu")), False, 1)
+    time_steps = []
+
+    def count_steps(encoder: RecurrentEncoder, inputs: tuple[Tensor, PackedLayout], _: Any) -> None:
+        if encoder.training:
+            time_steps.append(2 * len(encoder.forwards) * max(inputs[1].lengths))
+
+    for module in trainer.model.modules():
+        if isinstance(module, RecurrentEncoder):
+            module.register_forward_hook(count_steps)
     with FlopCounterMode(display=False) as counter:
         train_until_evaluation(trainer)
-    return float(counter.get_total_flops())
+    return float(counter.get_total_flops()), sum(time_steps)
 
 
 def print_hours(
@@ -582,24 +599,31 @@ def free_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def count(assumed_rate: float, assumed_overhead: float) -> None:
+def count(rate: float, overhead: float, time_step: float, start: float) -> None:
     networks = dict.fromkeys(name for names in NETWORKS_OF.values() for name in names)
     per_second = {name: count_extraction(name, False) for name in {**networks, **NETWORKS}}
     print_table(
-        [{"network": name, "GFLOP/s of audio": flop / 1e9} for name, flop in per_second.items()]
+        [{"network": name, "GFLOP per s of audio": n / 1e9} for name, n in per_second.items()]
     )
-    flop_per_step = {name: count_training(case) for name, case in STUDY_CASES.items()}
+    counts = {name: count_training(case) for name, case in STUDY_CASES.items()}
     print_table(
-        [{"experiment": name, "GFLOP per step": n / 1e9} for name, n in flop_per_step.items()]
+        [
+            {"experiment": name, "GFLOP per step": flop / 1e9, "time steps": time_steps}
+            for name, (flop, time_steps) in counts.items()
+        ]
     )
     click.echo(
-        f"\nassumed, not measured: {assumed_rate:g} FLOP/s, {1000 * assumed_overhead:g} ms for the "
-        "start of a step's operations, and {ASSUMED_START:g} s for the start of a cell"
+        f"\nassumed, not measured: {rate:g} FLOP/s; {1e3 * overhead:g} ms to start the operations "
+        f"of a step; {1e6 * time_step:g} µs per time step of a recurrent layer, forward and "
+        f"backward; {start:g} s to start a cell; one cell at a time"
     )
     print_hours(
-        {name: flop / assumed_rate + assumed_overhead for name, flop in flop_per_step.items()},
-        {name: assumed_rate / flop for name, flop in per_second.items()},
-        ASSUMED_START,
+        {
+            name: flop / rate + overhead + time_steps * time_step
+            for name, (flop, time_steps) in counts.items()
+        },
+        {name: rate / flop for name, flop in per_second.items()},
+        start,
         1,
     )
 
@@ -610,8 +634,10 @@ def count(assumed_rate: float, assumed_overhead: float) -> None:
 @click.option("--seconds", default=270.0, show_default=True, help="Time for all measurements.")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON file of the results.")
 @click.option("--count", "only_count", is_flag=True, help="Count operations; needs no GPU.")
-@click.option("--assumed-rate", default=3e13, show_default=True, help="FLOP/s, with --count.")
-@click.option("--assumed-overhead", default=0.003, show_default=True, help="s per step.")
+@click.option("--assumed-rate", default=3e13, show_default=True, help="FLOP/s.")
+@click.option("--assumed-overhead", default=3e-3, show_default=True, help="s per training step.")
+@click.option("--assumed-time-step", default=3e-5, show_default=True, help="s per time step.")
+@click.option("--assumed-start", default=15.0, show_default=True, help="s per cell.")
 @click.option("--first-step", is_flag=True, hidden=True)
 def main(
     device: str,
@@ -621,10 +647,12 @@ def main(
     only_count: bool,
     assumed_rate: float,
     assumed_overhead: float,
+    assumed_time_step: float,
+    assumed_start: float,
     first_step: bool,
 ) -> None:
     if only_count:
-        count(assumed_rate, assumed_overhead)
+        count(assumed_rate, assumed_overhead, assumed_time_step, assumed_start)
         return
     if device == "cuda" and not torch.cuda.is_available():
         click.echo("skipped: torch finds no CUDA GPU")

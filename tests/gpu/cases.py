@@ -116,8 +116,8 @@ CASES = {
     "convolutional": Case(
         {"kind": "convolutional", "layers": ((128, 5), (128, 3)), "pooling": "attention"}
     ),
-    "recurrent, gru": Case(RECURRENT),
-    "recurrent, lstm": Case(RECURRENT | {"rnn_type": "lstm", "num_layers": 2}),
+    "recurrent, gru": Case(RECURRENT | {"num_layers": 2}),
+    "recurrent, lstm": Case(RECURRENT | {"rnn_type": "lstm"}),
     "early_fusion": Case({"kind": "early_fusion", "dropout": 0.5}, ("wav2vec", "bert")),
     "late_fusion": Case(
         {"kind": "late_fusion", "branches": (RECURRENT, {"kind": "pooled"})}, ("wav2vec", "bert")

@@ -51,7 +51,7 @@ from tests.gpu.cases import (
 )
 
 TRAININGS_BEFORE_KILL = 3
-STEPS_WITHOUT_DROPOUT = 6
+STEPS_WITHOUT_DROPOUT = 4
 TINY_CASES: tuple[str, ...] = (
     "pooled, layers",
     "pooled, mean, bfloat16",
@@ -86,7 +86,7 @@ class Sizes:
     utterances: int = 96
     """Number of utterances, a quarter of them for development."""
 
-    steps: int = 20
+    steps: int = 12
     """Steps of a training."""
 
     cases: tuple[str, ...] = tuple(CASES)
