@@ -233,11 +233,11 @@ def stored_features(shape: InputShape, utterances: int) -> Features:
     return random_features(shape, iemocap_seconds(utterances))
 
 
-def features_of(case: Case, tiny: bool, device: torch.device) -> CellFeatures:
-    utterances = 24 if tiny else UTTERANCES
-    return cell_features(
-        [stored_features(shape, utterances) for shape in shapes_of(case, tiny)], device
-    )
+def features_of(
+    case: Case, tiny: bool, device: torch.device, utterances: int = UTTERANCES
+) -> CellFeatures:
+    count = 24 if tiny else utterances
+    return cell_features([stored_features(shape, count) for shape in shapes_of(case, tiny)], device)
 
 
 def build_trainer(case: Case, features: CellFeatures, tiny: bool, steps: int) -> Trainer:
@@ -442,9 +442,11 @@ def count_training(case: Case) -> tuple[float, int]:
     """Return the FLOP of a training step with its share of an evaluation, and its time steps.
 
     Time steps are those of recurrent layers, which are computed one after the other: the longest
-    utterance of the batch, in both directions.
+    utterance of the batch, in both directions. The batch has the quantiles of all lengths.
     """
-    trainer = build_trainer(case, features_of(case, False, torch.device("cpu")), False, 1)
+    cpu, evaluated = torch.device("cpu"), DEVELOPMENT_UTTERANCES // EVALUATION_STEPS
+    features = features_of(case, False, cpu, case.training["batch_size"] + evaluated)
+    trainer = build_trainer(case, features, False, 1)
     time_steps = []
 
     def count_steps(encoder: RecurrentEncoder, inputs: tuple[Tensor, PackedLayout], _: Any) -> None:
