@@ -62,6 +62,7 @@ from emoscale.models.packed_layout import PackedLayout
 from emoscale.models.recurrent_encoder import RecurrentEncoder
 from emoscale.models.registry import build_model
 from emoscale.representations.batching import plan_batches
+from emoscale.representations.throughput import matrix_rate
 from emoscale.runtime.devices import choose_device, device_name, use_deterministic_algorithms
 from emoscale.store.features import Features
 from emoscale.training.cell_features import CellFeatures
@@ -156,21 +157,13 @@ def interleave(
     return {name: statistics.median(times[1:]) for name, times in seconds.items()}
 
 
-def measure_matrix_rates(device: torch.device, tiny: bool, budget: Budget) -> dict[str, float]:
-    """Measure products of square matrices, in FLOP/s."""
-    size = 256 if tiny else 8192
-    products: dict[str, Callable[[], Any]] = {}
-    for precision in ("float32", "bfloat16"):
-        matrix = torch.randn(size, size, device=device, dtype=getattr(torch, precision))
-        products[precision] = partial(_multiply, matrix, 2 if tiny else 20)
-    seconds = interleave(products, ROUNDS, device, budget)
-    count = 2 if tiny else 20
-    return {name: 2 * size**3 * count / each for name, each in seconds.items()}
-
-
-def _multiply(matrix: Tensor, count: int) -> None:
-    for _ in range(count):
-        matrix @ matrix
+def measure_matrix_rates(device: torch.device, tiny: bool) -> dict[str, float]:
+    """Measure products of square matrices, in FLOP/s; the precisions take turns."""
+    rates: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    for _ in range(1 if tiny else 3 * ROUNDS):
+        for precision, each in rates.items():
+            each.append(matrix_rate(getattr(torch, precision), device))
+    return {precision: statistics.median(each) for precision, each in rates.items()}
 
 
 def count_extraction(name: str, tiny: bool) -> float:
@@ -532,7 +525,7 @@ def measure(device: torch.device, tiny: bool, budget: Budget) -> dict[str, Any]:
         f"{results['device']}, torch {torch.__version__}"
         + ("; tiny networks: only the program is tested, the figures mean nothing" if tiny else "")
     )
-    rates = results["matrix rate, FLOP/s"] = measure_matrix_rates(device, tiny, budget)
+    rates = results["matrix rate, FLOP/s"] = measure_matrix_rates(device, tiny)
     print_table([{"matrix rate": key, "TFLOP/s": rate / 1e12} for key, rate in rates.items()])
     results["extraction"] = measure_extraction(device, tiny, rates, budget)
     print_table(results["extraction"])
