@@ -19,7 +19,8 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -31,6 +32,7 @@ import torch
 
 from emoscale.models.contract import InputShape
 from emoscale.runtime.devices import choose_device, device_name, use_deterministic_algorithms
+from emoscale.runtime.errors import error_summary
 from emoscale.store.features import Features
 from emoscale.training.cache import TrainingCache
 from emoscale.training.cell_features import CellFeatures
@@ -135,7 +137,10 @@ def train_cases(names: Sequence[str], folder: Path, sizes: Sizes, start: Any) ->
     start.wait(120)
     for name in names:
         if trainings.get(name) is None:
-            trainings.put(name, train(name, sizes, features_of(name, sizes, device)))
+            try:
+                trainings.put(name, train(name, sizes, features_of(name, sizes, device)))
+            except Exception:  # the missing weights are a failed comparison; the others go on
+                traceback.print_exc()
 
 
 def prepare(device: str) -> torch.device:
@@ -195,20 +200,13 @@ def check_processes(folder: Path, sizes: Sizes) -> list[Result]:
 
 
 def compare_weights(check: str, names: Sequence[str], first: Path, second: Path) -> Result:
-    different = [
-        name
-        for name in names
-        if not are_equal(trained_weights(first, name), trained_weights(second, name))
-    ]
+    different = []
+    for name in names:
+        a, b = (TrainingCache(folder).get(name) for folder in (first, second))
+        if a is None or b is None or not are_equal(a.weights, b.weights):
+            different.append(name)
     equal = f"{len(names) - len(different)} of {len(names)} trainings bitwise equal"
     return Result(check, ", ".join(different) or "all", equal, not different)
-
-
-def trained_weights(folder: Path, name: str) -> Weights:
-    trained = TrainingCache(folder).get(name)
-    if trained is None:
-        raise click.ClickException(f"a process has not stored the training of {name}")
-    return trained.weights
 
 
 def are_equal(first: Weights, second: Weights) -> bool:
@@ -220,7 +218,10 @@ def check_probabilities(name: str, folder: Path, sizes: Sizes) -> list[Result]:
     device, cpu = torch.device(sizes.device), torch.device("cpu")
     case, shapes = CASES[name], shapes_of(CASES[name], sizes.tiny)
     features = {where: features_of(name, sizes, where) for where in (device, cpu)}
-    weights = trained_weights(folder / "a", name)
+    trained = TrainingCache(folder / "a").get(name)
+    if trained is None:
+        return [Result("probabilities", name, "the training failed, see above", False)]
+    weights = trained.weights
 
     def predict(weights: Weights, where: torch.device, precision: str = "float32") -> Any:
         indices = torch.arange(sizes.utterances // 2)
@@ -342,7 +343,7 @@ def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
     click.echo("| check | case | result | passed |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as path:
         folder = Path(path)
-        checks: list[Callable[[], list[Result]]] = [
+        checks: list[partial[list[Result]]] = [
             partial(check_processes, folder, sizes),
             *(partial(check_probabilities, name, folder, sizes) for name in sizes.cases),
             *(partial(check_residency, name, sizes) for name in sizes.cases),
@@ -355,7 +356,13 @@ def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
             if time.monotonic() - begin > seconds:
                 left_out += 1
                 continue
-            for result in check():
+            try:
+                computed = check()
+            except Exception as error:  # it is a failed check; the others go on
+                traceback.print_exc()
+                name_of_check = " ".join(map(str, (check.func.__name__, *check.args[:1])))
+                computed = [Result("error", name_of_check, error_summary(error), False)]
+            for result in computed:
                 results.append(result)
                 passed = "yes" if result.passed else "NO"
                 click.echo(f"| {result.check} | {result.case} | {result.value} | {passed} |")

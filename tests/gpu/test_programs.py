@@ -76,8 +76,16 @@ def test_a_difference_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     run = CliRunner().invoke(check.main, ["--device", "cpu", "--tiny"])
     assert run.exit_code == 1
     assert "| weights | pooled | different | NO |" in run.output
+    monkeypatch.setattr(check, "check_processes", fail)
+    run = CliRunner().invoke(check.main, ["--device", "cpu", "--tiny"])
+    assert run.exit_code == 1
+    assert "| error |" in run.output
     run = CliRunner().invoke(check.main, ["--device", "cpu", "--tiny", "--seconds", "0"])
     assert "1 of 1 checks were left out, for time" in run.output
+
+
+def fail(*_: object) -> None:
+    raise RuntimeError("no kernel")
 
 
 def tiny(output: Path) -> tuple[str, ...]:
