@@ -444,7 +444,7 @@ def count_training(case: Case) -> tuple[float, int]:
 
     def count_steps(encoder: RecurrentEncoder, inputs: tuple[Tensor, PackedLayout], _: Any) -> None:
         if encoder.training:
-            time_steps.append(2 * len(encoder.forwards) * max(inputs[1].lengths))
+            time_steps.append(2 * len(encoder.networks) * max(inputs[1].lengths))
 
     for module in trainer.model.modules():
         if isinstance(module, RecurrentEncoder):

@@ -19,6 +19,7 @@ import click
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
@@ -32,7 +33,7 @@ from emoscale.config.training import TrainingSettings
 from emoscale.models.contract import InputShape
 from emoscale.models.layers import Dropout, LayerWeights, PackedConvolution
 from emoscale.models.packed_layout import PackedLayout
-from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_packed
+from emoscale.models.recurrent_encoder import RecurrentEncoder, _encode_each, _encode_packed
 from emoscale.models.registry import build_model
 from emoscale.models.waveform import BlockConvolution
 from emoscale.store.features import Features
@@ -140,9 +141,16 @@ def strided_convolution(self: BlockConvolution, signal: Tensor) -> Tensor:
 
 
 def padded_recurrent(self: RecurrentEncoder, frames: Tensor, layout: PackedLayout) -> Tensor:
+    """Compute each direction by a network with its weights, backwards on reversed utterances."""
+    (network,) = self.networks
     utterances = torch.split(frames, layout.lengths)
-    forwards, _ = self.forwards[0](pad_sequence(list(utterances)))
-    backwards, _ = self.backwards[0](pad_sequence([each.flip(0) for each in utterances]))
+    single = nn.GRU(frames.shape[1], self.output_size // 2)
+    directions = []
+    for suffix, batch in (("", utterances), ("_reverse", [each.flip(0) for each in utterances])):
+        names = [name for name, _ in single.named_parameters()]
+        weights: dict[str, Tensor] = {each: network.get_parameter(each + suffix) for each in names}
+        directions.append(functional_call(single, weights, (pad_sequence(list(batch)),))[0])
+    forwards, backwards = directions
     return torch.cat(
         [
             torch.cat([forwards[:length, index], backwards[:length, index].flip(0)], dim=1)
@@ -152,18 +160,11 @@ def padded_recurrent(self: RecurrentEncoder, frames: Tensor, layout: PackedLayou
 
 
 def recurrent_one_by_one(self: RecurrentEncoder, frames: Tensor, layout: PackedLayout) -> Tensor:
-    (forwards,), (backwards,) = self.forwards, self.backwards
-    return torch.cat(
-        [
-            torch.cat([forwards(each)[0], backwards(each.flip(0))[0].flip(0)], dim=1)
-            for each in torch.split(frames, layout.lengths)
-        ]
-    )
+    return _encode_each(self.networks[0], frames, layout)
 
 
 def packed_recurrent(self: RecurrentEncoder, frames: Tensor, layout: PackedLayout) -> Tensor:
-    networks = (self.forwards[0], self.backwards[0])
-    return _encode_packed(networks, frames, layout)
+    return _encode_packed(self.networks[0], frames, layout)
 
 
 def layers_at_once(self: LayerWeights, frames: Tensor, standardise: nn.Module) -> Tensor:

@@ -66,7 +66,7 @@ class OneOperation(Function):
 def one_operation(
     self: nn.RNNBase, packed: PackedSequence, _: Tensor | None = None
 ) -> tuple[PackedSequence, None]:
-    states = OneOperation.apply(packed.data, self.hidden_size, *self.parameters())
+    states = OneOperation.apply(packed.data, 2 * self.hidden_size, *self.parameters())
     return PackedSequence(states, packed.batch_sizes), None
 
 

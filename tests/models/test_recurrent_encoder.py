@@ -37,10 +37,9 @@ def torch_parameters(
 ) -> dict[str, Any]:
     """Return a value of each of the encoder's weights, by its name in torch's network."""
     return {
-        name.replace("l0", f"l{layer}") + suffix: value(weight)
+        name.replace("l0", f"l{layer}"): value(weight)
         for layer in range(num_layers)
-        for direction, suffix in ((encoder.forwards, ""), (encoder.backwards, "_reverse"))
-        for name, weight in direction[layer].named_parameters()
+        for name, weight in encoder.networks[layer].named_parameters()
     }
 
 

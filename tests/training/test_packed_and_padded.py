@@ -105,11 +105,7 @@ def recurrent(weights: Weights, frames: Tensor, mask: Tensor) -> Tensor:
     """Compute logits with torch's bidirectional GRU over a padded batch, which it packs."""
     inputs = standardised(weights, frames, mask, 0)
     network = nn.GRU(inputs.shape[2], 6, bidirectional=True, batch_first=True)
-    names = {
-        f"{name}{suffix}": weights[f"encoder.{direction}.0.{name}"]
-        for direction, suffix in (("forwards", ""), ("backwards", "_reverse"))
-        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    }
+    names = {name: weights[f"encoder.networks.0.{name}"] for name, _ in network.named_parameters()}
     packed = nn.utils.rnn.pack_padded_sequence(
         inputs, mask.sum(dim=1), batch_first=True, enforce_sorted=False
     )

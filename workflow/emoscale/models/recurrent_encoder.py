@@ -20,7 +20,7 @@ _RNN_CLASSES = {"gru": nn.GRU, "lstm": nn.LSTM}
 class RecurrentEncoder(nn.Module):
     """Stacked bidirectional recurrent layers with dropout between them.
 
-    The weights are those of torch's GRU or LSTM, one network per layer and direction. torch also
+    The weights are those of torch's bidirectional GRU or LSTM, one network per layer. torch also
     computes the steps: on packed sequences on a GPU (cuDNN), and one utterance at a time for an
     LSTM on a CPU. Only a GRU on a CPU is computed by `emoscale.models.gru_scan`, which is two to
     three times as fast. States are in float32.
@@ -52,8 +52,9 @@ class RecurrentEncoder(nn.Module):
         """Dimension of the output frames."""
         input_sizes = [input_size] + [self.output_size] * (num_layers - 1)
         rnn_class = _RNN_CLASSES[rnn_type]
-        self.forwards = nn.ModuleList(rnn_class(size, hidden_size) for size in input_sizes)
-        self.backwards = nn.ModuleList(rnn_class(size, hidden_size) for size in input_sizes)
+        self.networks = nn.ModuleList(
+            rnn_class(size, hidden_size, bidirectional=True) for size in input_sizes
+        )
         self.dropout = Dropout(dropout)
 
     def forward(self, frames: Tensor, layout: PackedLayout) -> Tensor:
@@ -61,57 +62,49 @@ class RecurrentEncoder(nn.Module):
 
         The states of the forward direction come first.
         """
-        for layer, networks in enumerate(zip(self.forwards, self.backwards, strict=True)):
+        for layer, network in enumerate(self.networks):
             if layer:
                 frames = self.dropout(frames)
             if prefers_few_operations(frames.device):
                 encode = _encode_packed
-            elif isinstance(networks[0], nn.LSTM):
+            elif isinstance(network, nn.LSTM):
                 encode = _encode_each
             else:
                 encode = _encode_with_scan
-            frames = encode(networks, frames, layout)
+            frames = encode(network, frames, layout)
         return frames
 
 
-def _encode_packed(
-    networks: tuple[nn.Module, nn.Module], frames: Tensor, layout: PackedLayout
-) -> Tensor:
+def _encode_packed(network: nn.Module, frames: Tensor, layout: PackedLayout) -> Tensor:
     """Compute one layer with torch's `PackedSequence`."""
-    outputs = []
+    index, _ = layout.time_major
     with torch.autocast(frames.device.type, enabled=False):
-        for network, index in zip(networks, layout.time_major, strict=True):
-            sorted_frames = torch.empty_like(frames).index_copy(0, index, frames).float()
-            states, _ = network(PackedSequence(sorted_frames, layout.batch_sizes))
-            outputs.append(states.data.index_select(0, index))
-    return torch.cat(outputs, dim=1)
+        sorted_frames = torch.empty_like(frames).index_copy(0, index, frames).float()
+        states, _ = network(PackedSequence(sorted_frames, layout.batch_sizes))
+    encoded: Tensor = states.data.index_select(0, index)
+    return encoded
 
 
-def _encode_each(
-    networks: tuple[nn.Module, nn.Module], frames: Tensor, layout: PackedLayout
-) -> Tensor:
+def _encode_each(network: nn.Module, frames: Tensor, layout: PackedLayout) -> Tensor:
     """Compute one layer, one utterance at a time."""
-    forwards, backwards = networks
     with torch.autocast("cpu", enabled=False):
-        return torch.cat(
-            [
-                torch.cat([forwards(utterance)[0], backwards(utterance.flip(0))[0].flip(0)], dim=1)
-                for utterance in torch.split(frames.float(), layout.lengths)
-            ]
-        )
+        utterances = torch.split(frames.float(), layout.lengths)
+        return torch.cat([network(utterance)[0] for utterance in utterances])
 
 
-def _encode_with_scan(
-    networks: tuple[nn.Module, nn.Module], frames: Tensor, layout: PackedLayout
-) -> Tensor:
+def _encode_with_scan(network: nn.Module, frames: Tensor, layout: PackedLayout) -> Tensor:
     """Compute one layer of gated recurrent units."""
+
+    def parameters(name: str) -> list[Tensor]:
+        return [network.get_parameter(f"{name}_l0{suffix}") for suffix in ("", "_reverse")]
+
     projected_inputs = []
-    for network, index in zip(networks, layout.time_major, strict=True):
-        weight, bias = map(network.get_parameter, ("weight_ih_l0", "bias_ih_l0"))
+    for weight, bias, index in zip(
+        parameters("weight_ih"), parameters("bias_ih"), layout.time_major, strict=True
+    ):
         projected = linear(frames, weight, bias).float()
         projected_inputs.append(torch.empty_like(projected).index_copy(0, index, projected))
-    weights = torch.stack([network.get_parameter("weight_hh_l0") for network in networks])
-    biases = torch.stack([network.get_parameter("bias_hh_l0") for network in networks])
+    weights, biases = map(torch.stack, (parameters("weight_hh"), parameters("bias_hh")))
     with torch.autocast("cpu", enabled=False):  # gru_states needs tensors of one type
         states = gru_states(
             torch.stack(projected_inputs), weights, biases, layout.batch_sizes.tolist()
