@@ -22,7 +22,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c envs/constr
 COMMANDS := tests/workflow/test_documented_commands.py
 INPUTS := pyproject.toml envs/constraints.txt
 
-.PHONY: install demo docs test test-slow test-commands test-fairseq test-slurm test-gpu bench-gpu bench evidence simulate_statistics simulate_curves format schema clean-demo
+.PHONY: install demo docs test check-style check-types check-rules check-docs test-slow test-commands test-fairseq test-slurm test-gpu bench-gpu bench evidence simulate_statistics simulate_curves format schema clean-demo
 
 install: $(VENV)/.demo
 
@@ -30,15 +30,26 @@ demo: $(VENV)/.demo
 	$(BIN)/snakemake --cores $(CORES) $$(test -t 2 && echo --logger rich)
 	@$(BIN)/python scripts/show_results.py $(DEMO)
 
+CHECKS := check-style check-types check-rules check-docs
+
 test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(CHECKS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+
+check-style:
 	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --check
 	$(BIN)/numpydoc lint $$(find workflow/emoscale -name '*.py')
+
+check-types:
 	$(BIN)/mypy
+
+check-rules:
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+check-docs:
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site

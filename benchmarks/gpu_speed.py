@@ -5,13 +5,14 @@ like IEMOCAP's (1 to 20 s, median 3.6 s). Speeds are medians of interleaved roun
 
 Extraction goes from waveforms in memory to features in memory, through the project's classes with
 their own batches: reading audio and writing shards are not included. The share of the matrix rate
-counts the operations of each utterance without padding.
+counts the operations of each utterance without padding, except Whisper's of 30 s.
 
 The start of a cell is a process that imports the project and takes one step with tiny features.
-A training step includes its share of the evaluations of 265 utterances, one per 50 steps. Features
-are on the GPU. The plain loop has a data loader, padded batches and cuDNN (plain_training.py). The
-whole grid is 5 folds × 5 sizes × 5 repeats of one representation at IEMOCAP's size, of which one
-training per size is measured, with its predictions of the test set.
+Steps in several processes are measured for one experiment of each kind of model, and the others
+are scaled by its gain. A training step includes its share of the evaluations of 265 utterances, one
+per 50 steps. Features are on the GPU. The plain loop has a data loader, padded batches and cuDNN
+(plain_training.py). The whole grid is 5 folds × 5 sizes × 5 repeats of one representation at
+IEMOCAP's size, of which one training per size is measured, with its predictions of the test set.
 
 --count needs no GPU: it counts the floating-point operations, and computes the hours from rates
 that are assumptions.
@@ -274,6 +275,8 @@ class PlainTraining:
         )
         options: dict[str, Any] = {"collate_fn": collate_padded, "num_workers": workers}
         options |= {"pin_memory": device.type == "cuda", "persistent_workers": workers > 0}
+        # Batches that are ready before the clock starts are none of the loop's speed.
+        options |= {"prefetch_factor": 1} if workers else {}
         training = PlainUtterances(features, range(count, len(features.lengths)))
         batch_size = case.training["batch_size"]
         self._loader = DataLoader(training, batch_size, shuffle=True, **options)
@@ -361,10 +364,11 @@ def measure_rates_of_process(
 
 
 def measure_processes(device: torch.device, tiny: bool) -> dict[str, float]:
-    """Return the sum of the steps per second of processes that train at the same time."""
+    """Return the sum of the steps per second of processes that train one case of each kind."""
     context = multiprocessing.get_context("forkserver")  # none of its processes inherits CUDA
     context.set_forkserver_preload(["tests.gpu.cases"])
-    count, cases = PROCESSES, list(MEASURED_CASES)
+    count = PROCESSES
+    cases = list({case.model["kind"]: name for name, case in MEASURED_CASES.items()}.values())
     if tiny:
         count, cases = 2, cases[:2]
     barrier, queue = context.Barrier(count), context.SimpleQueue()
@@ -518,9 +522,16 @@ def prepare(device: str) -> torch.device:
     return choose_device(device)
 
 
-def measure(device: torch.device, tiny: bool, budget: Budget) -> dict[str, Any]:
-    """Measure everything, and print each table as soon as it is complete."""
+def measure(device: torch.device, tiny: bool, budget: Budget, output: Path | None) -> None:
+    """Measure everything; print and write each part as soon as it is complete."""
     results: dict[str, Any] = {"device": device_name(device), "torch": torch.__version__}
+
+    def write() -> None:
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            content = results | {"left out": budget.left_out}
+            output.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
     click.echo(
         f"{results['device']}, torch {torch.__version__}"
         + ("; tiny networks: only the program is tested, the figures mean nothing" if tiny else "")
@@ -532,17 +543,30 @@ def measure(device: torch.device, tiny: bool, budget: Budget) -> dict[str, Any]:
     free_memory(device)
     use_deterministic_algorithms(device)  # as trainings do, and extraction does not
     results["start, s"] = measure_start(device, tiny)
-    training = measure_training(device, tiny, budget)
-    free_memory(device)
-    if budget.has(0.0 if tiny else 60.0, "several processes at the same time"):
-        for case, rate in measure_processes(device, tiny).items():
-            training[case][TOGETHER] = rate
+    write()
+    training = results["training, steps/s"] = measure_training(device, tiny, budget)
     print_table([{"steps per second": case} | row for case, row in training.items()])
-    results["training, steps/s"] = training
+    write()
+    free_memory(device)
     grid = results["grid"] = measure_grid(device, tiny, budget)
     print_table(grid["trainings"])
     start = results["start, s"] + grid["seconds to copy the features"]
     print_hours_of_grid(grid["trainings"], start)
+    write()
+    free_memory(device)
+    if budget.has(0.0 if tiny else 100.0, "several processes at the same time"):
+        together = measure_processes(device, tiny)
+        gains = {
+            MEASURED_CASES[case].model["kind"]: rate / training[case]["alone"]
+            for case, rate in together.items()
+        }
+        print_table(
+            [{f"{TOGETHER}, relative to one": kind, "gain": gain} for kind, gain in gains.items()]
+        )
+        for case, row in training.items():
+            if (kind := MEASURED_CASES[case].model["kind"]) in gains:
+                row[TOGETHER] = row["alone"] * gains[kind]
+        write()
     audio_rates = {
         row["network"]: row["seconds of audio per second"]
         for row in results["extraction"]
@@ -571,7 +595,7 @@ def measure(device: torch.device, tiny: bool, budget: Budget) -> dict[str, Any]:
     click.echo(f"\n{time.monotonic() - budget.begin:.0f} s")
     if budget.left_out:
         click.echo("left out, for time: " + "; ".join(budget.left_out))
-    return results | {"left out": budget.left_out}
+    write()
 
 
 def print_hours_of_grid(trainings: Sequence[dict[str, Any]], start_seconds: float) -> None:
@@ -655,10 +679,7 @@ def main(
     if first_step:
         take_first_step(prepare(device))
         return
-    results = measure(prepare(device), tiny, Budget(seconds))
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(results, indent=1))
+    measure(prepare(device), tiny, Budget(seconds), output)
 
 
 if __name__ == "__main__":

@@ -271,7 +271,7 @@ def check_residency(name: str, sizes: Sizes) -> list[Result]:
 def check_out_of_memory(sizes: Sizes) -> list[Result]:
     """Compare a training that runs out of the GPU's memory with an undisturbed one.
 
-    After the features are copied, the process may use 2 MB more; a batch needs about 100 MB, and
+    After the features are copied, the process may use 16 MB more; a batch needs about 100 MB, and
     the features have 500.
     """
     name, sizes = "pooled, mean", replace(sizes, utterances=1024)
@@ -281,7 +281,7 @@ def check_out_of_memory(sizes: Sizes) -> list[Result]:
     torch.cuda.empty_cache()
     features = features_of(name, sizes, device, True)
     _, total = torch.cuda.mem_get_info()
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2e6) / total)
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 16e6) / total)
     weights = train(name, sizes, features).weights
     torch.cuda.set_per_process_memory_fraction(1.0)
     equal, ran_out = are_equal(expected, weights), not features.resident
@@ -321,7 +321,8 @@ def check_extraction(name: str, folder: Path, sizes: Sizes) -> list[Result]:
                 for a, b in zip(computed, expected, strict=True)
             ]
             text = f"{check}, {precision}: relative error at most {bound:g}"
-            results.append(Result(text, name, f"{max(errors):.1e}", bool(max(errors) <= bound)))
+            worst = float(np.max(errors))  # NaN if one is
+            results.append(Result(text, name, f"{worst:.1e}", worst <= bound))
     return results
 
 
@@ -347,10 +348,10 @@ def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
             partial(check_processes, folder, sizes),
             *(partial(check_probabilities, name, folder, sizes) for name in sizes.cases),
             *(partial(check_residency, name, sizes) for name in sizes.cases),
-            *(partial(check_extraction, name, folder, sizes) for name in networks),
         ]
         if device == "cuda":
             checks.append(partial(check_out_of_memory, sizes))
+        checks += [partial(check_extraction, name, folder, sizes) for name in networks]
         left_out = 0
         for check in checks:
             if time.monotonic() - begin > seconds:
@@ -378,7 +379,7 @@ def main(device: str, tiny: bool, seconds: float, output: Path | None) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         record = {"device": name, "torch": torch.__version__, "checks_left_out": left_out}
         output.write_text(json.dumps(record | {"results": [asdict(each) for each in results]}))
-    sys.exit(failed > 0)
+    sys.exit(failed > 0 or left_out > 0)
 
 
 if __name__ == "__main__":

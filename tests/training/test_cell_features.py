@@ -48,6 +48,22 @@ def test_mapped_features_are_copied_to_a_gpu_if_they_fit(
     assert len(gathered) == gathered_later
 
 
+def test_memory_that_another_process_takes_while_features_are_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 2000))
+    with monkeypatch.context() as patched:
+        patched.setattr(InputFeatures, "_copy_to_device", full)
+        inputs = InputFeatures(features(None), torch.device("meta"))
+        with pytest.raises(torch.OutOfMemoryError):
+            InputFeatures(features(None), torch.device("meta"), resident=True)
+    assert inputs.resident is None
+    assert inputs.batch([0]).frames.shape == (4, 2)
+
+
 def test_within_word_attention_without_times_is_an_error(tmp_path: Path) -> None:
     header = ShardHeader("{}", 2, None, "code", "rows")
     write_shard(tmp_path / "bert" / "00.h5", header, ["u"], [np.zeros((1, 2))], "float16")

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from emoscale.models.contract import PackedFrames
 from emoscale.models.execution import prefers_few_operations
-from emoscale.models.packed_layout import PackedLayout
+from emoscale.models.packed_layout import PackedLayout, send
 
 
 class AlignedAttention(nn.Module):
@@ -188,8 +188,10 @@ def within_word_mask(seconds: Tensor, counts: Tensor, longest: int, frame_rate: 
     >>> mask.int().tolist()
     [[[1, 1, 1, 0], [0, 0, 1, 0], [1, 1, 1, 1]]]
     """
-    indices = torch.arange(longest, device=seconds.device)
-    centres = (indices + 0.5) / frame_rate
+    indices = torch.arange(longest)
+    # On the CPU: a GPU multiplies by the reciprocal, and centres at the edge of a word would move.
+    (centres,) = send(seconds.device, (indices + 0.5) / frame_rate)
+    (indices,) = send(seconds.device, indices)
     start, end = seconds[..., :1], seconds[..., 1:]
     within = (start <= centres) & (centres <= end)
     # If any frame is within the word, so is the frame nearest to the word's middle.

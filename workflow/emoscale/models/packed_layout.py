@@ -7,6 +7,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from emoscale.models.execution import prefers_few_operations
+
 
 class PackedLayout:
     """Indices of a packed batch, and reductions over each utterance's frames.
@@ -101,6 +103,9 @@ class PackedLayout:
             Sums, ``[utterances, dim]``.
         """
         frames = frames if frames.dtype == torch.float64 else frames.float()
+        if prefers_few_operations(self.device):
+            # A GPU adds frames of one index one after the other, to get the same sum in each run.
+            return self.pad(frames).sum(dim=1)
         zeros = frames.new_zeros(len(self.lengths), frames.shape[1])
         return zeros.index_add(0, self.utterance, frames)
 
@@ -132,6 +137,8 @@ class PackedLayout:
         Tensor
             One vector per frame, ``[total frames, dim]``.
         """
+        if prefers_few_operations(self.device):  # its gradient is a sum over frames, see `sum`
+            return self.unpad(vectors[:, None].expand(-1, max(self.lengths), -1))
         return vectors.index_select(0, self.utterance)
 
     def softmax(self, logits: Tensor) -> Tensor:

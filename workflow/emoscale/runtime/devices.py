@@ -47,7 +47,7 @@ def choose_device(requested: str) -> torch.device:
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
         # Otherwise cuDNN's recurrent networks may differ between runs (torch's note on nn.LSTM).
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         if torch.cuda.device_count() > 1 and "LOCAL_RANK" not in os.environ:
             gpu = _reserve_gpu()
             torch.cuda.set_device(gpu)

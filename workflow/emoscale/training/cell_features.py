@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -70,13 +71,14 @@ class CellFeatures:
 
     @property
     def resident(self) -> bool:
-        """Whether all frames of an input are in the memory of the device."""
+        """Whether there is an input of which all frames are in the memory of the device."""
         return any(each.resident is not None for each in self.inputs)
 
     def release(self) -> None:
         """Gather the frames of each batch from the shards from now on; they stay the same."""
         for each in self.inputs:
             each.resident = None
+        torch.cuda.empty_cache()  # for other processes too; does nothing if no GPU is in use
 
     def batch(self, indices: Tensor) -> list[PackedFrames]:
         """Return a batch of utterances, per input of the model.
@@ -125,10 +127,12 @@ class InputFeatures:
         self._dtype = torch.from_numpy(np.empty(0, features.dtype)).dtype
         self.resident: tuple[Tensor, ...] | None = None
         """Normalised frames of each utterance, if all are in the memory of the device."""
-        if resident is None:
-            resident = device.type != "cpu" and self._fits()
         if resident:
             self.resident = self._copy_to_device()
+        elif resident is None and device.type != "cpu" and self._fits():
+            # Another process may have taken the memory since; each batch is then gathered.
+            with contextlib.suppress(torch.OutOfMemoryError):
+                self.resident = self._copy_to_device()
         self._seconds: tuple[Tensor, ...] | None = None
         if features.seconds is not None:
             seconds = torch.from_numpy(features.seconds).float().to(device)
