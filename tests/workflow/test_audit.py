@@ -72,6 +72,7 @@ def test_a_duplicate_stops_the_run_before_training(checkout: Checkout) -> None:
     assert not re.search(r"(src|href)=", page)  # the page needs no network
 
 
+@pytest.mark.slow
 def test_an_excluded_duplicate_stops_nothing(checkout: Checkout) -> None:
     config = {**STUDY, "labels": {**STUDY["labels"], "exclude": ["session3/F2"]}}
     measured = checkout.folder / "results" / "duplicate" / "corpus" / "acoustics.parquet"
