@@ -12,6 +12,7 @@ from tests.audit.speech import write_corpus
 from tests.workflow.small_study import ROWS, STUDY, snakemake, write_config
 
 
+@pytest.mark.slow
 def test_a_study_of_many_jobs_can_be_planned(tmp_path: Path, project: Path) -> None:
     """Time and memory of larger ones are measured by `make bench`."""
     path = project / "benchmarks" / "plan_large_study.py"

@@ -85,6 +85,7 @@ def test_one_more_recording_trains_its_checkpoint_again(study: TouchedStudy) -> 
     assert_trains_again(study.pending(), "learned")
 
 
+@pytest.mark.slow
 def test_a_changed_recording_trains_its_checkpoint_again(study: TouchedStudy) -> None:
     path = study.folder / "unlabelled" / "speaker0" / "a.wav"
     before = path.stat()
@@ -93,6 +94,7 @@ def test_a_changed_recording_trains_its_checkpoint_again(study: TouchedStudy) ->
     assert_trains_again(study.pending(), "learned")
 
 
+@pytest.mark.slow
 def test_touched_copied_and_moved_recordings_rerun_nothing(study: TouchedStudy) -> None:
     unlabelled = study.folder / "unlabelled"
     os.utime(unlabelled / "speaker0" / "a.wav", (2_000_000_000, 2_000_000_000))
@@ -104,6 +106,7 @@ def test_touched_copied_and_moved_recordings_rerun_nothing(study: TouchedStudy) 
     assert study.pending(changed(CONFIG, "checkpoints.learned.speech.root", "elsewhere")) == {}
 
 
+@pytest.mark.slow
 def test_labels_and_the_name_of_a_corpus_without_labels_rerun_no_training(
     study: TouchedStudy,
 ) -> None:
