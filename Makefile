@@ -36,6 +36,8 @@ test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(CHECKS)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
+$(CHECKS): $(VENV)/.dev
+
 check-style:
 	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --check
@@ -51,8 +53,7 @@ check-rules:
 check-docs:
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site
 
-docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir site
+docs: check-docs
 	@echo "the documentation is site/index.html; to search in it: .venv/bin/mkdocs serve"
 
 test-slow: $(VENV)/.dev

@@ -1,7 +1,7 @@
 """Random features and networks of true size, for the checks and the benchmark on a GPU.
 
 They need torch, numpy, safetensors, transformers, PyYAML and rich only: settings are plain
-namespaces in place of the checked ones of `emoscale.config`, with the same keys and defaults.
+namespaces instead of the models of `emoscale.config`, with the same keys and defaults.
 """
 
 from __future__ import annotations

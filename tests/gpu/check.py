@@ -282,8 +282,10 @@ def check_out_of_memory(sizes: Sizes) -> list[Result]:
     features = features_of(name, sizes, device, True)
     _, total = torch.cuda.mem_get_info()
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 16e6) / total)
-    weights = train(name, sizes, features).weights
-    torch.cuda.set_per_process_memory_fraction(1.0)
+    try:
+        weights = train(name, sizes, features).weights
+    finally:  # the next checks need the memory
+        torch.cuda.set_per_process_memory_fraction(1.0)
     equal, ran_out = are_equal(expected, weights), not features.resident
     value = "ran out of memory" if ran_out else "did not run out of memory"
     value += ", bitwise equal weights" if equal else ", different weights"

@@ -49,7 +49,7 @@ def test_mapped_features_are_copied_to_a_gpu_if_they_fit(
 
 
 def test_memory_that_another_process_takes_while_features_are_copied(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: object, **__: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -60,6 +60,7 @@ def test_memory_that_another_process_takes_while_features_are_copied(
         inputs = InputFeatures(features(None), torch.device("meta"))
         with pytest.raises(torch.OutOfMemoryError):
             InputFeatures(features(None), torch.device("meta"), resident=True)
+    assert "ran out while features were copied (CUDA out of memory)" in capfd.readouterr().err
     assert inputs.resident is None
     assert inputs.batch([0]).frames.shape == (4, 2)
 

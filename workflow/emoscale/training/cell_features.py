@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from emoscale.models.contract import PackedFrames
-from emoscale.runtime.errors import ConfigurationError
+from emoscale.runtime.errors import ConfigurationError, error_summary
 from emoscale.store.features import Features
 
 if TYPE_CHECKING:
@@ -130,9 +130,15 @@ class InputFeatures:
         if resident:
             self.resident = self._copy_to_device()
         elif resident is None and device.type != "cpu" and self._fits():
-            # Another process may have taken the memory since; each batch is then gathered.
-            with contextlib.suppress(torch.OutOfMemoryError):
+            try:
                 self.resident = self._copy_to_device()
+            except torch.OutOfMemoryError as error:  # another process has taken it since
+                print(
+                    f"the GPU's memory ran out while features were copied ({error_summary(error)});"
+                    " they are read from main memory (the results do not change)",
+                    file=sys.stderr,
+                    flush=True,
+                )
         self._seconds: tuple[Tensor, ...] | None = None
         if features.seconds is not None:
             seconds = torch.from_numpy(features.seconds).float().to(device)
