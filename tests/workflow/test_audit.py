@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return Checkout(folder)
 
 
-def test_a_duplicate_stops_the_run_before_training(checkout: Checkout) -> None:
-    ran = checkout.run("--cores", "2", config=STUDY)
-    assert ran.returncode != 0
+@pytest.fixture(scope="module")
+def stopped(checkout: Checkout) -> subprocess.CompletedProcess:
+    """Run the study to the error of the audit."""
+    return checkout.run("--cores", "2", config=STUDY)
+
+
+def test_a_duplicate_stops_the_run_before_training(
+    checkout: Checkout, stopped: subprocess.CompletedProcess
+) -> None:
+    assert stopped.returncode != 0
     message = r"session1/F0 and session3/F2 are the same recording and are in the roles"
-    assert re.search(message, ran.stdout)
-    assert "Traceback" not in ran.stdout
+    assert re.search(message, stopped.stdout)
+    assert "Traceback" not in stopped.stdout
     results = checkout.folder / "results" / "duplicate"
     assert not (results / "runs").exists()
     audit = pl.read_parquet(results / "corpus" / "audit.parquet")
@@ -73,6 +81,7 @@ def test_a_duplicate_stops_the_run_before_training(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stopped")
 def test_an_excluded_duplicate_stops_nothing(checkout: Checkout) -> None:
     config = {**STUDY, "labels": {**STUDY["labels"], "exclude": ["session3/F2"]}}
     measured = checkout.folder / "results" / "duplicate" / "corpus" / "acoustics.parquet"
