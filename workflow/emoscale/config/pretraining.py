@@ -203,7 +203,8 @@ class PretrainingSettings(Settings):
     """Largest norm of the gradient; null: no limit."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Number type of the products. bfloat16 is faster where the processor or GPU has it."""
+    """Number type of the products. bfloat16 is faster on GPUs and on CPUs with instructions for it
+    (`lscpu` shows avx512_bf16 or amx_bf16), and many times slower on other CPUs."""
 
     held_out: float = Field(default=0.05, gt=0.0, lt=1.0)
     """Share of the speakers, or of the recordings where speakers are not known, that only measure
