@@ -237,7 +237,7 @@ def corpora_page() -> str:
         "`corpus: {reader: <reader>, root: <folder>}` reads a copy of one of these corpora. Where "
         "its utterances have several labels, `label` chooses one. A copy with other counts is "
         "read, and `corpus/rejected.csv` says what is missing. Emotions have the same names in all "
-        "corpora (anger, happiness, sadness …), but for the codes of IEMOCAP. "
+        "corpora (anger, happiness, sadness …), but for the codes of IEMOCAP and BAVED's levels. "
         "[Another corpus](../tutorials/own-corpus.md) needs a table or a short module.",
         "",
         "| corpus | `reader` | language | utterances | speakers | `label` | emotions | files |",

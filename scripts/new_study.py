@@ -202,7 +202,7 @@ def _csv_settings(folder: Path, table: Path, yes: bool, notes: list[str]) -> Csv
     advice = "; ".join(
         [
             f"write {folder}/utterances.csv with the columns file, speaker and emotion "
-            "(docs/tutorials/described-corpus.md)",
+            "(docs/tutorials/own-corpus.md)",
             *unread[:3],
         ]
     )

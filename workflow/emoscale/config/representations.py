@@ -98,8 +98,8 @@ class PretrainedSettings(Settings):
 
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number type of the network's arithmetic. bfloat16 is about twice as fast on a CPU with
-    instructions for it (`lscpu` shows avx512_bf16 or amx_bf16), many times slower on other CPUs, and
-    changes every value by about 1 %; float16 is for GPUs."""
+    instructions for it (`lscpu` shows avx512_bf16 or amx_bf16), many times slower on other CPUs,
+    and changes every value by about 1 %; float16 is for GPUs."""
 
     storage_dtype: Literal["float16", "float32"] = "float16"
     """Number type of the stored features. float16 rounds every value by at most 0.05 %."""

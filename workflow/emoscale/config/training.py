@@ -100,8 +100,8 @@ class TrainingSettings(Settings):
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """Number type of the products of frames with weights. Sums over frames, losses and weights are
-    always in float32. bfloat16 is faster on GPUs and on CPUs with instructions for it (`lscpu` shows
-    avx512_bf16 or amx_bf16), and many times slower on other CPUs."""
+    always in float32. bfloat16 is faster on GPUs and on CPUs with instructions for it (`lscpu`
+    shows avx512_bf16 or amx_bf16), and many times slower on other CPUs."""
 
 
 class CellSettings(Settings):

@@ -41,7 +41,8 @@ _GROUP_FIELDS = [
         pa.string(),
         "property that groups the utterances: sex, speaker, session, style, text (whether the "
         "transcript occurs in the fold's training pool), duration, agreement (fraction of the "
-        "raters' votes for the label), noise (estimated signal-to-noise ratio), corpus",
+        "raters' votes for the label), noise (estimated signal-to-noise ratio), corpus, "
+        "split (the official split of the release)",
     ),
     schema_field("group", pa.string(), "value of the property; unknown: not in the corpus"),
 ]
