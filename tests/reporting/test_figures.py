@@ -140,6 +140,18 @@ def test_long_names_are_not_truncated(tmp_path: Path) -> None:
     assert name in "".join(text_elements(svg)).replace(" ", "")
 
 
+def test_legends_have_space_for_a_wider_font(tmp_path: Path) -> None:
+    def width(path: Path) -> float:
+        return float(re.findall(r'<svg [^>]*width="([0-9.]+)"', path.read_text())[0])
+
+    names = pl.DataFrame({"x": [1, 2], "name": ["short", "egemaps_svm_speaker"]})
+    chart = alt.Chart(names).mark_point().encode(x="x:Q", color="name:N")
+    saved, tight = tmp_path / "saved.svg", tmp_path / "tight.svg"
+    save(chart, saved)
+    chart.configure_legend(labelFontSize=12, titleFontSize=13).save(str(tight))
+    assert width(saved) == width(tight) + 20
+
+
 def test_each_source_of_weights_is_named_once_with_its_experiments() -> None:
     scores = pl.DataFrame(
         {

@@ -254,7 +254,7 @@ def save(chart: alt.TopLevelMixin, *paths: Path) -> None:
     styled = chart.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(
         labelFontSize=12, titleFontSize=13
     )
-    # Legends are laid out in Arial; a reader's font may be a fifth wider.
+    # Legends are laid out in a font like Arial; a reader's font may be wider.
     styled = styled.properties(padding={"left": 5, "top": 5, "right": 25, "bottom": 5})
     for path in paths:
         file_format = path.suffix.lower().removeprefix(".")
