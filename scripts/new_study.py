@@ -19,7 +19,7 @@ import yaml
 
 from emoscale.config import parse_study
 from emoscale.config.corpus import AudformatCorpus, CsvCorpus, ReleaseCorpus
-from emoscale.corpus.files import audio_files
+from emoscale.corpus.files import corpus_files
 from emoscale.corpus.folder_metadata import (
     Candidate,
     Table,
@@ -245,7 +245,7 @@ def _unused_rows(table: Table, emotion: Candidate) -> list[str]:
 
 def _recordings(folder: Path, notes: list[str]) -> list[str]:
     files = []
-    for name in audio_files(folder, CorpusManifest("csv")):
+    for name in corpus_files(folder, CorpusManifest("csv")):
         if name.isprintable():
             files.append(name)
         else:

@@ -9,7 +9,7 @@ from emoscale.config.corpus import AudioChecks, CsvCorpus, LabelSettings
 from emoscale.corpus.csv_table import read
 from emoscale.corpus.readers import CorpusManifest
 from emoscale.corpus.votes import add_vote_shares
-from emoscale.runtime.errors import CorpusError
+from emoscale.runtime.errors import CorpusError, UserError
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
 
@@ -217,7 +217,7 @@ def test_a_row_that_cannot_be_used_is_rejected_with_its_line(
 def test_a_table_that_cannot_be_used(
     tmp_path: Path, text: str, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(UserError, match=message):
         read_text(tmp_path, text, **options)
 
 

@@ -113,13 +113,106 @@ def test_two_tables_that_lack_a_recording(tmp_path: Path) -> None:
         (tmp_path / f"{name}.csv").write_text(text)
     (tmp_path / "old.csv").write_bytes(b"file,emotion\n000.wav,\xe4rger\n")
     (tmp_path / "long.txt").write_text(f'a,b\n1,"{"x" * 140_000}"\n')
+    (tmp_path / "prose.txt").write_bytes(b"\xe4, b\n")
     emotion, speaker = likeliest(tmp_path, files)
     assert emotion.description == "column emotion of test.csv and tables like it"
     assert speaker.column == "speaker"
     assert speaker.values == (*(str(number % 3) for number in range(11)), "")
     _, unread = read_tables(tmp_path)
     assert unread[0] == "old.csv is not UTF-8; save it as UTF-8"
-    assert unread[1].startswith("long.txt cannot be read: field larger than field limit")
+    assert unread[1].startswith("files .txt not read as tables: 2 (first: long.txt, line 2: field")
+    assert len(unread) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["train test", "male female", "strong weak", "F M", "take1 take2"]
+)
+def test_splits_sexes_and_intensities_are_no_speakers(words: str) -> None:
+    files = [
+        f"{word}/{emotion}/{number}.wav"
+        for word, emotion, number in product(words.split(), EMOTIONS, range(6))
+    ]
+    listed = candidates(files, [])
+    emotion = emotion_candidates(listed)[0]
+    assert "folder 1" not in [each.description for each in speaker_candidates(listed, emotion)]
+
+
+def test_a_speaker_within_a_split(tmp_path: Path) -> None:
+    files = [
+        f"{split}/{speaker}/{emotion}_{number}.wav"
+        for split, speaker, emotion, number in product(
+            ("train", "test"), SPEAKERS, EMOTIONS, range(3)
+        )
+    ]
+    _, speaker = likeliest(tmp_path, files)
+    assert speaker.description == "folder 2"
+
+
+def write_labels(path: Path, *rows: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["path,speaker,mood", *rows]))
+
+
+def write_labels(path: Path, *rows: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["path,speaker,mood", *rows]))
+
+
+def test_hidden_tables_are_not_read_and_the_first_row_counts(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.csv", "a.wav,anna,sad", "b.wav,ben,happy", "a.wav,cleo,angry")
+    for name in (".ipynb_checkpoints/labels.csv", "__MACOSX/l.csv", "~$labels.csv", "._l.csv"):
+        write_labels(tmp_path / name, "a.wav,dan,angry", "b.wav,dan,angry")
+    tables, unread = read_tables(tmp_path)
+    assert ([each.path for each in tables], unread) == (["labels.csv"], [])
+    values = {each.column: each.values for each in candidates(["a.wav", "b.wav"], tables)}
+    assert (values["speaker"], values["mood"]) == (("anna", "ben"), ("sad", "happy"))
+
+
+def test_tables_of_linked_folders_are_read(tmp_path: Path) -> None:
+    write_labels(tmp_path / "disk" / "labels.csv", "a.wav,anna,sad")
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "linked").symlink_to(tmp_path / "disk")
+    tables, _ = read_tables(tmp_path / "corpus")
+    assert [each.path for each in tables] == ["linked/labels.csv"]
+    (tmp_path / "corpus" / "labels.csv").symlink_to(tmp_path / "disk" / "labels.csv")
+    _, unread = read_tables(tmp_path / "corpus")
+    assert "labels.csv is a link to" in unread[0]
+
+
+def test_quotes_and_unusual_characters_lose_no_row(tmp_path: Path) -> None:
+    text = 'path,said\na.wav,"one\ntwo"\nb.wav,three\u0085four\nc.wav,"five, six"\n'
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "stray.csv").write_text('path,said\na.wav,"one\nb.wav,two\n')
+    (table,), unread = read_tables(tmp_path)
+    assert [row["said"] for row in table.rows] == ["one\ntwo", "three\x85four", "five, six"]
+    assert unread[0].startswith("stray.csv, line 3: ")
+
+
+@pytest.mark.parametrize(
+    ("table", "form"),
+    [
+        ("labels.csv", "/home/someone/corpus/{speaker}/{take}.wav"),
+        ("labels.csv", "C:\\corpus\\{speaker}\\{take}.wav"),
+        ("labels.csv", "data/wavs/{speaker}/{take}.mp3"),
+        ("meta/labels.csv", "../{speaker}/{take}.wav"),
+        ("labels.csv", "{speaker}/{take}"),
+        ("{speaker}/labels.csv", "{take}.wav"),
+        ("{speaker}/labels.csv", "{take}"),
+    ],
+)
+def test_paths_in_a_table(tmp_path: Path, table: str, form: str) -> None:
+    rows: dict[str, list[str]] = {}
+    files, moods = [], []
+    for speaker, take in product(SPEAKERS, range(6)):
+        files.append(f"wavs/{speaker}/{take}.wav" if "wavs" in form else f"{speaker}/{take}.wav")
+        moods.append(EMOTIONS[take % 3])
+        path = form.format(speaker=speaker, take=take)
+        rows.setdefault(table.format(speaker=speaker), []).append(f"{path},{speaker},{moods[-1]}")
+    for name in rows:
+        write_labels(tmp_path / name, *rows[name])
+    emotion, speaker_candidate = likeliest(tmp_path, files)
+    assert (emotion.column, speaker_candidate.column) == ("mood", "speaker")
+    assert list(emotion.values) == moods
 
 
 def test_words_mean_one_emotion() -> None:

@@ -12,7 +12,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.checks import check_fold, check_folds, protocol_warnings
 from emoscale.protocol.fold_file import read_fold_file
 from emoscale.protocol.orders import make_fold
-from emoscale.runtime.errors import ProtocolError
+from emoscale.runtime.errors import ProtocolError, UserError
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora, write_fold_file
 
 TABLE = several_corpora().filter(pl.col("corpus") == "a").sort("utterance")
@@ -153,7 +153,7 @@ def test_speakers_with_several_roles_in_the_file(tmp_path: Path) -> None:
 def test_an_invalid_file_is_an_error(tmp_path: Path, content: str | bytes, message: str) -> None:
     path = tmp_path / "f.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ProtocolError, match=message):
+    with pytest.raises(UserError, match=message):
         read_fold_file(path)
 
 

@@ -81,7 +81,7 @@ class CsvCorpus(NamedCorpus):
     """Folder to which the table's file names are relative."""
 
     table: UserPath = "utterances.csv"
-    """Path of the table, relative to `root`: comma-separated (.csv) or tab-separated (.tsv)."""
+    """Path of the table, relative to `root`; commas, semicolons or tabs separate its fields."""
 
     columns: dict[str, str] = Field(default_factory=dict)
     """Column names of the table that differ from the expected ones: {speaker: spk_id}."""

@@ -42,9 +42,9 @@ class ProtocolSettings(Settings):
     sessions and corpora are training data in every fold. null: all are tested in turn."""
 
     fold_file: UserPath | None = None
-    """With `fold_unit: file`: a table (.csv or .tsv) with the columns `utterance` and `fold` (each
-    fold tests its utterances), or `utterance`, `fold` and `role` (train, dev or test) with one row
-    per utterance and fold, or `utterance` and `role` for a single fold."""
+    """With `fold_unit: file`: a table with the columns `utterance` and `fold` (each fold tests its
+    utterances), or `utterance`, `fold` and `role` (train, dev or test) with one row per utterance
+    and fold, or `utterance` and `role` for a single fold."""
 
     ignore_unmatched: bool = False
     """With `fold_unit: file`: whether utterances that are missing in the table or in the corpus are

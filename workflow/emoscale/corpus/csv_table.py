@@ -1,9 +1,7 @@
-"""Reader for any folder of recordings with a metadata table (CSV or TSV), and votes of raters."""
+"""Reader for any folder of recordings with a metadata table, and votes of raters."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +18,7 @@ from emoscale.corpus.metadata_rows import (
 from emoscale.corpus.readers import CorpusManifest, external_link_target
 from emoscale.corpus.release import Unusable, anonymous_votes, vote_count
 from emoscale.runtime.errors import CorpusError
+from emoscale.runtime.text_table import parse_table
 
 VOTE_COLUMNS = ("utterance", "rater", "label")
 """Columns of the table of votes."""
@@ -43,6 +42,8 @@ def read(settings: CsvCorpus) -> CorpusManifest:
     ------
     CorpusError
         If a table or a required column is missing, no row is valid, or no vote is for an utterance.
+    UserError
+        If a quote of a table is not closed.
     """
     manifest = CorpusManifest("csv")
     table = _Table(settings, "table", REQUIRED_COLUMNS)
@@ -94,20 +95,9 @@ class _Table:
             ) from None
         except OSError as error:
             raise CorpusError(f"{self.path} cannot be read: {error.strerror}; set {key}") from None
-        delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
-        # strict: one stray quote would otherwise swallow all rows up to the next one
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        try:
-            self.header = [cell.strip() for cell in next(rows, [])]
-            self.rows = [
-                (f"line {rows.line_num}", [cell.strip() for cell in row])
-                for row in rows
-                if any(cell.strip() for cell in row)
-            ]
-        except csv.Error as error:
-            raise CorpusError(
-                f"{self.path}, line {rows.line_num}: {error}; look for a quote that is not closed"
-            ) from None
+        parsed = parse_table(text, self.path)
+        self.header = parsed.header
+        self.rows = [(f"line {line}", cells) for line, cells in parsed.rows]
 
     def positions(
         self,

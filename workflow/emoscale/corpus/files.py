@@ -1,9 +1,9 @@
-"""Recordings in a folder and its subfolders."""
+"""Recordings and other files in a folder and its subfolders."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,11 +12,13 @@ from emoscale.corpus.readers import CorpusManifest
 from emoscale.runtime.errors import CorpusError
 
 
-def audio_files(root: Path, manifest: CorpusManifest) -> Iterator[str]:
-    """List all recordings in a folder; linked folders are read, but none twice.
+def corpus_files(
+    root: Path, manifest: CorpusManifest, suffixes: Collection[str] = SUFFIXES
+) -> Iterator[str]:
+    """List the recordings, or other files, in a folder; linked folders are read, but none twice.
 
-    Hidden files and folders, the `._` files and `__MACOSX` folders that macOS adds to archives
-    are not recordings.
+    Hidden files and folders, the `._` files and `__MACOSX` folders that macOS adds to archives, and
+    the `~$` files of office programs are left out.
 
     Parameters
     ----------
@@ -24,6 +26,8 @@ def audio_files(root: Path, manifest: CorpusManifest) -> Iterator[str]:
         The folder.
     manifest : CorpusManifest
         Rejects the links to folders that are read under another name.
+    suffixes : collection of str
+        Suffixes of the files, in lower case; default: those of recordings.
 
     Yields
     ------
@@ -52,7 +56,7 @@ def audio_files(root: Path, manifest: CorpusManifest) -> Iterator[str]:
                 visited.add(target)
                 subfolders.append(name)
         for name in sorted(files):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in suffixes and not name.startswith((".", "~$")):
                 yield (relative / name).as_posix()
 
 

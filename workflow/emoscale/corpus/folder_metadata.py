@@ -7,13 +7,17 @@ emotions, and one of the speaker has values that occur with several emotions eac
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from emoscale.corpus.files import corpus_files
+from emoscale.corpus.readers import CorpusManifest, external_link_target
+from emoscale.runtime.errors import UserError
+from emoscale.runtime.text_table import parse_table
 
 EMOTION_WORDS = {
     "anger": "ang anger angry mad furious rage wut ärger aerger zorn wütend colère colere "
@@ -53,10 +57,15 @@ _NO_SPEAKER_COLUMN = re.compile(
 _SPEAKER_NAME = re.compile(
     r"(s|sp|spk|speaker|actor|subj|subject|p|m|f|male|female|man|woman)[ _-]?\d+", re.IGNORECASE
 )
+_NO_SPEAKER_NAME = re.compile(
+    r"(train(ing)?|dev(elopment)?|val(id(ation)?)?|eval(uation)?|test|split|fold|part|set|session|"
+    r"disc|take|sentence|script)[ _-]?\d*|[fmw]|(fe)?males?|(wo)?m[ae]n|(low|high|weak|strong|"
+    r"normal|medium|mild|moderate|intense)([ _-]?intensity)?",
+    re.IGNORECASE,
+)
 _SEPARATORS = re.compile(r"[\s_.\-()]+")
 _LETTERS_AND_DIGITS = re.compile(r"[^\W\d_]+|\d+")
 _MIN_SHARE = 0.6  # of the recordings that a candidate has a value for
-_MAX_TABLES = 1000
 
 
 def emotion_class(label: str) -> str | None:
@@ -89,6 +98,9 @@ class Table:
 
     rows: tuple[dict[str, str], ...]
     """Fields by column."""
+
+    folders: tuple[str, ...]
+    """[rows] Folder of the file that each row is in, relative to the folder."""
 
     is_alone: bool
     """Whether it is one file."""
@@ -141,49 +153,64 @@ def read_tables(root: Path) -> tuple[list[Table], list[str]]:
     Returns
     -------
     tables : list of Table
-        Files .csv, .tsv and .txt with a header; those with the same columns are one table.
+        Files .csv, .tsv and .txt with two columns or more; those with the same columns are one
+        table.
     unread : list of str
         Tables that cannot be read, with the reason.
+
+    Raises
+    ------
+    CorpusError
+        If a subfolder cannot be read.
     """
-    paths = sorted(
-        (path for path in root.rglob("*") if path.suffix.lower() in (".csv", ".tsv", ".txt")),
-        key=lambda path: (path.suffix.lower() == ".txt", len(path.parts), path),
+    names = sorted(
+        corpus_files(root, CorpusManifest("csv"), (".csv", ".tsv", ".txt")),
+        key=lambda name: (name.lower().endswith(".txt"), name.count("/"), name),
     )
-    rows_of: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
-    files_of: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    unread = []
-    for path in paths[:_MAX_TABLES]:
-        name = str(path.relative_to(root))
+    files: dict[tuple[str, ...], list[tuple[str, list[dict[str, str]]]]] = defaultdict(list)
+    unread, no_tables = [], []
+    for name in names:
         try:
-            rows = _rows(path)
-        except UnicodeDecodeError:
-            unread.append(f"{name} is not UTF-8; save it as UTF-8")
-        except (OSError, csv.Error) as error:
-            unread.append(f"{name} cannot be read: {error}")
-        else:
-            if rows:
-                rows_of[tuple(rows[0])] += rows
-                files_of[tuple(rows[0])].append(name)
-    if len(paths) > _MAX_TABLES:
-        unread.append(f"{len(paths) - _MAX_TABLES:,} more tables were not read")
-    tables = [
-        Table(files_of[header][0], tuple(rows), len(files_of[header]) == 1)
-        for header, rows in rows_of.items()
-    ]
-    return tables, unread
+            rows = _rows(root, name)
+        except UserError as error:
+            (no_tables if name.lower().endswith(".txt") else unread).append(str(error))
+            continue
+        if rows:
+            files[tuple(rows[0])].append((name, rows))
+    if no_tables:  # most files .txt are none
+        unread.append(f"files .txt not read as tables: {len(no_tables):,} (first: {no_tables[0]})")
+    return [_joined(tables) for tables in files.values()], unread
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(root: Path, name: str) -> list[dict[str, str]]:
     """Rows of a table; empty if the file is none."""
-    text = path.read_text(encoding="utf-8-sig")
-    first = text.partition("\n")[0]
-    delimiter = max("\t,;", key=first.count)
-    if delimiter not in first:
+    path = root / name
+    target = external_link_target(path, root)
+    if target is not None:
+        raise UserError(f"{name} is a link to {target}, outside the folder; copy it")
+    try:
+        table = parse_table(path.read_text(encoding="utf-8-sig"), Path(name))
+    except UnicodeDecodeError:
+        raise UserError(f"{name} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
+    if len(table.header) < 2:
         return []
+    named = [(number, column) for number, column in enumerate(table.header) if column]
     return [
-        {key.strip(): (value or "").strip() for key, value in row.items() if key}
-        for row in csv.DictReader(text.splitlines(), delimiter=delimiter, restval="")
+        {column: fields[number] if number < len(fields) else "" for number, column in named}
+        for _, fields in table.rows
     ]
+
+
+def _joined(tables: Sequence[tuple[str, list[dict[str, str]]]]) -> Table:
+    """One table of the rows of several files."""
+    return Table(
+        path=tables[0][0],
+        rows=tuple(row for _, rows in tables for row in rows),
+        folders=tuple(str(PurePosixPath(name).parent) for name, rows in tables for _ in rows),
+        is_alone=len(tables) == 1,
+    )
 
 
 def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]:
@@ -203,7 +230,8 @@ def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]
         between letters and digits; only those that most recordings have, with two values or more.
     """
     paths = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in files]
-    listed = [each for table in tables for each in _table_candidates(table, files)]
+    index = _files_by_end(files)
+    listed = [each for table in tables for each in _table_candidates(table, files, index)]
     folders = [path.parts[:-1] for path in paths]
     for level in range(max(map(len, folders))):
         values = tuple(parts[level] if level < len(parts) else "" for parts in folders)
@@ -225,8 +253,10 @@ def _runs(stem: str) -> list[str]:
     return _LETTERS_AND_DIGITS.findall(stem)
 
 
-def _table_candidates(table: Table, files: Sequence[str]) -> list[Candidate]:
-    by_file = _rows_by_file(table.rows, files)
+def _table_candidates(
+    table: Table, files: Sequence[str], index: Mapping[str, Sequence[str]]
+) -> list[Candidate]:
+    by_file = _rows_by_file(table, index)
     others = "" if table.is_alone else " and tables like it"
     return [
         Candidate(
@@ -239,24 +269,47 @@ def _table_candidates(table: Table, files: Sequence[str]) -> list[Candidate]:
     ]
 
 
-def _rows_by_file(
-    rows: Sequence[dict[str, str]], files: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """Row of each file, by the column whose values name most of the files."""
-    by_name: dict[str, list[str]] = defaultdict(list)
+def _files_by_end(files: Sequence[str]) -> dict[str, list[str]]:
+    """Files by each end of their path (a/b/c.wav, b/c.wav, c.wav), with and without suffix."""
+    index: dict[str, list[str]] = defaultdict(list)
     for file in files:
-        path = PurePosixPath(file)
-        for name in {file, str(path.with_suffix("")), path.name, path.stem}:
-            by_name[name].append(file)
+        for end in _ends(PurePosixPath(file)):
+            index[end].append(file)
+    return index
+
+
+def _ends(path: PurePosixPath) -> Iterator[str]:
+    parts = [part for part in path.parts if part not in ("/", "..")]
+    for number in range(len(parts)):
+        end = PurePosixPath(unicodedata.normalize("NFC", "/".join(parts[number:])))
+        yield str(end)
+        if end.suffix[1:].isalnum() and not end.suffix[1:].isdigit():
+            yield str(end.with_suffix(""))
+
+
+def _rows_by_file(table: Table, index: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Row of each file, by the column whose values name most of the files."""
     best: dict[str, dict[str, str]] = {}
-    for column in rows[0]:
-        rows_of = {
-            matching[0]: row
-            for row in rows
-            if len(matching := by_name.get(row.get(column, "").replace("\\", "/"), [])) == 1
-        }
-        best = max(best, rows_of, key=len)
+    for column in table.rows[0]:
+        row_of: dict[str, dict[str, str]] = {}
+        for row, folder in zip(table.rows, table.folders, strict=True):
+            file = _named_file(row[column], folder, index)
+            if file is not None:
+                row_of.setdefault(file, row)
+        best = max(best, row_of, key=len)
     return best
+
+
+def _named_file(value: str, folder: str, index: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the file that a field names, by the longest end of its path that is one file's."""
+    if not value:
+        return None
+    path = PurePosixPath(folder, value.replace("\\", "/"))
+    for end in _ends(path):
+        files = index.get(end, ())
+        if len(files) == 1 or end in files:
+            return end if end in files else files[0]
+    return None
 
 
 def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
@@ -298,17 +351,20 @@ def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[
     Returns
     -------
     list of Candidate
-        Those whose values occur with two emotions or more each: columns named as a speaker's, then
+        Those whose values occur with two emotions or more each, and are not all words such as train
+        and test, male and female, weak and strong: columns named as a speaker's, then
         folders, then parts of file names such as spk03, then others; numbers last.
     """
     likely = [
-        each for each in listed if each.values != emotion.values and _is_crossed(each, emotion)
+        each for each in listed if each.values != emotion.values and _may_be_speaker(each, emotion)
     ]
     return sorted(likely, key=_rank)
 
 
-def _is_crossed(candidate: Candidate, emotion: Candidate) -> bool:
+def _may_be_speaker(candidate: Candidate, emotion: Candidate) -> bool:
     if candidate.column is not None and _NO_SPEAKER_COLUMN.fullmatch(candidate.column):
+        return False
+    if all(_NO_SPEAKER_NAME.fullmatch(value) for value in candidate.distinct):
         return False
     emotions_of: dict[str, set[str]] = defaultdict(set)
     for value, label in zip(candidate.values, emotion.values, strict=True):

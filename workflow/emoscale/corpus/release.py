@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import unicodedata
@@ -16,9 +14,10 @@ from typing import Any
 
 from emoscale.audio.containers import LFS_POINTER
 from emoscale.config.corpus import ReleaseCorpus
-from emoscale.corpus.files import audio_files
+from emoscale.corpus.files import corpus_files
 from emoscale.corpus.readers import CorpusManifest, Utterance
-from emoscale.runtime.errors import CorpusError
+from emoscale.runtime.errors import CorpusError, UserError
+from emoscale.runtime.text_table import parse_table
 
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 """Sex in the utterance table by what tables and names have in lower case."""
@@ -165,15 +164,18 @@ def read_rows(
         raise CorpusError(f"{root} has no table {' or '.join(names)}; copy it from the release")
     text = read_text(path, encoding)
     try:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        header, *cells = ([cell.strip() for cell in row] for row in rows if any(row))
-    except csv.Error as error:
-        raise CorpusError(f"{path}: {error}; copy it again") from None
-    except ValueError:
-        raise CorpusError(f"{path} is empty; copy it again") from None
-    if missing := [name for name in columns if name not in header]:
+        table = parse_table(text, path, delimiter)
+    except UserError as error:
+        raise CorpusError(f"{error}, or copy the file again") from None
+    if not table.header:
+        raise CorpusError(f"{path} is empty; copy it again")
+    if missing := [name for name in columns if name not in table.header]:
         raise CorpusError(f"{path} has no column {', '.join(missing)}; copy it from the release")
-    return [dict(zip_longest(header, row[: len(header)], fillvalue="")) for row in cells]
+    columns_count = len(table.header)
+    return [
+        dict(zip_longest(table.header, fields[:columns_count], fillvalue=""))
+        for _, fields in table.rows
+    ]
 
 
 def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
@@ -360,7 +362,7 @@ class NamedFiles:
         """
         pattern = re.compile(rf"(?:^|/)(?:{self.pattern})$")
         folder = next((name for name in self.folders if (root / name).is_dir()), ".")
-        for name in audio_files(root / folder, manifest):
+        for name in corpus_files(root / folder, manifest):
             name = str(PurePosixPath(folder, name))
             path = str(PurePosixPath(name).with_suffix(""))
             match = pattern.search(unicodedata.normalize("NFC", path))

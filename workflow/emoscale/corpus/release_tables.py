@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from emoscale.corpus.files import audio_files
+from emoscale.corpus.files import corpus_files
 from emoscale.corpus.readers import CorpusManifest
 
 NO_AGREEMENT = "no agreement"
@@ -33,7 +33,7 @@ def recordings_by_name(root: Path, folder: str, manifest: CorpusManifest) -> dic
     paths: dict[str, str] = {}
     if not (root / folder).is_dir():
         return paths
-    for name in audio_files(root / folder, manifest):
+    for name in corpus_files(root / folder, manifest):
         path = str(PurePosixPath(folder, name))
         stem = PurePosixPath(name).stem
         if stem in paths:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from emoscale.prediction.recordings import resolved_path
 from emoscale.runtime.errors import CorpusError
+from emoscale.runtime.text_table import parse_table
 
 
 class RecordingTable:
@@ -19,13 +18,13 @@ class RecordingTable:
     Parameters
     ----------
     path : Path
-        CSV file (TSV if its suffix is .tsv) with the column file.
+        Table with the column file.
     column : str
         Name of the column with the values.
 
     Raises
     ------
-    CorpusError
+    UserError
         If the table cannot be read.
     """
 
@@ -53,26 +52,15 @@ class RecordingTable:
         return self._relative_to_current.get(path, self._relative_to_table.get(path))
 
     def _read(self, table: Path) -> None:
-        delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
-        # strict: otherwise a stray quote would include all rows up to the next quote
-        rows = csv.reader(
-            io.StringIO(read_text(table), newline=""), delimiter=delimiter, strict=True
-        )
-        try:
-            header = [field.strip() for field in next(rows, [])]
-            for name in self._columns:
-                if header.count(name) != 1:
-                    raise CorpusError(
-                        f"{table}: needs one column {name} (its columns: "
-                        f"{', '.join(header) or 'none'})"
-                    )
-            for fields in rows:
-                if any(field.strip() for field in fields):
-                    self._add(table, f"line {rows.line_num}", header, fields)
-        except csv.Error as error:
-            raise CorpusError(
-                f"{table}, line {rows.line_num}: {error}; look for a quote that is not closed"
-            ) from None
+        parsed = parse_table(read_text(table), table)
+        for name in self._columns:
+            if parsed.header.count(name) != 1:
+                raise CorpusError(
+                    f"{table}: needs one column {name} (its columns: "
+                    f"{', '.join(parsed.header) or 'none'})"
+                )
+        for line, fields in parsed.rows:
+            self._add(table, f"line {line}", parsed.header, fields)
 
     def _add(self, table: Path, position: str, header: list[str], fields: list[str]) -> None:
         if len(fields) != len(header):
@@ -80,7 +68,7 @@ class RecordingTable:
                 f"{table}, {position}: has {len(fields)} fields and the header {len(header)}; put "
                 "quotes around a field that contains the delimiter"
             )
-        name, value = (fields[header.index(column)].strip() for column in self._columns)
+        name, value = (fields[header.index(column)] for column in self._columns)
         path = resolved_path(Path(name))
         if self._relative_to_current.setdefault(path, value) != value:
             raise CorpusError(

@@ -19,7 +19,7 @@ from emoscale.audio.decoding import SUFFIXES, Recording
 from emoscale.audit.fingerprint import fingerprint
 from emoscale.config.corpus import AudioChecks
 from emoscale.config.pretraining import DemoSpeech, FolderSpeech, SpeechSettings
-from emoscale.corpus.files import audio_files
+from emoscale.corpus.files import corpus_files
 from emoscale.corpus.readers import CorpusManifest, Utterance, read_corpus
 from emoscale.corpus.recordings import check_and_measure, rejected_table, sort_rejected
 from emoscale.runtime.errors import CorpusError, UserError
@@ -76,7 +76,7 @@ def _read_folder(reader: str, root: Path, speaker_pattern: str | None) -> Corpus
     pattern = re.compile(speaker_pattern) if speaker_pattern is not None else None
     if not os.path.isdir(root):  # noqa: PTH112 - False instead of an error for invalid names
         raise CorpusError(f"{root} does not exist; set the root of the speech to a folder")
-    for name in sorted(audio_files(root, manifest)):
+    for name in sorted(corpus_files(root, manifest)):
         match = pattern.search(name) if pattern is not None else None
         # accented letters as one character: two spellings are one speaker
         speaker = unicodedata.normalize("NFC", (match and match[1]) or "")

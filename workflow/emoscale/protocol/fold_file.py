@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.development import roles_by_unit
 from emoscale.runtime.errors import ProtocolError
+from emoscale.runtime.text_table import parse_table
 
 _ROLES = {
     "train": "train",
@@ -29,7 +27,7 @@ _SINGLE_FOLD = "1"
 def read_fold_file(path: Path | str) -> pl.DataFrame:
     """Read a table of folds.
 
-    The file (CSV, or TSV by its suffix) has the columns `utterance` and `fold` (each fold tests its
+    The file has the columns `utterance` and `fold` (each fold tests its
     utterances), or `utterance`, `fold` and `role`, or `utterance` and `role` (a single fold).
 
     Parameters
@@ -47,39 +45,29 @@ def read_fold_file(path: Path | str) -> pl.DataFrame:
     ProtocolError
         If the file has another format, or lists an utterance twice in a fold (without roles: twice
         in the file); the message names the line.
+    UserError
+        If a quote is not closed.
     """
     path = Path(path)
-    reader = csv.reader(
-        io.StringIO(_read_text(path), newline=""),
-        delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
-        strict=True,
-    )
+    table = parse_table(_read_text(path), path)
+    if "utterance" not in table.header or not {"fold", "role"} & {*table.header}:
+        raise ProtocolError(
+            f"{path}: its first line must name the columns utterance, and fold or role or both "
+            f"(actual columns: {', '.join(table.header) or 'none'})"
+        )
     line_of: dict[tuple[str, str], int] = {}
     rows: list[tuple[str, str, str | None]] = []
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        if "utterance" not in header or not {"fold", "role"} & set(header):
+    for line, cells in table.rows:
+        values = dict(zip(table.header, cells, strict=False))
+        utterance, fold, role = _parse_row(values, table.header, f"{path}, line {line}")
+        key = (utterance, fold if role else "")
+        if key in line_of:
             raise ProtocolError(
-                f"{path}: its first line must name the columns utterance, and fold or role or both "
-                f"(actual columns: {', '.join(header) or 'none'})"
+                f"{path}, line {line}: {utterance} is already listed in line {line_of[key]}; "
+                "remove one of the two"
             )
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            values = dict(zip(header, cells, strict=False))
-            utterance, fold, role = _parse_row(values, header, path, reader)
-            key = (utterance, fold if role else "")
-            if key in line_of:
-                raise ProtocolError(
-                    f"{path}, line {reader.line_num}: {utterance} is already listed in line "
-                    f"{line_of[key]}; remove one of the two"
-                )
-            line_of[key] = reader.line_num
-            rows.append((utterance, fold, role))
-    except csv.Error as error:
-        raise ProtocolError(
-            f"{path}, line {reader.line_num}: {error}; look for a quote that is not closed"
-        ) from None
+        line_of[key] = line
+        rows.append((utterance, fold, role))
     schema = {"utterance": pl.String, "fold": pl.String, "role": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -178,22 +166,18 @@ def _read_text(path: Path) -> str:
 
 
 def _parse_row(
-    row: dict[str, str], header: list[str], path: Path, reader: Any
+    row: dict[str, str], header: list[str], location: str
 ) -> tuple[str, str, str | None]:
     """Utterance, fold and role of a row."""
-    values = {name: row.get(name, "").strip() for name in ("utterance", "fold", "role")}
+    values = {name: row.get(name, "") for name in ("utterance", "fold", "role")}
     for name in values:
         if name in header and not values[name]:
-            raise ProtocolError(
-                f"{path}, line {reader.line_num}: the row has no {name}; fill it in"
-            )
+            raise ProtocolError(f"{location}: the row has no {name}; fill it in")
     if "role" not in header:
         return values["utterance"], values["fold"], None
     role = _ROLES.get(values["role"].lower())
     if role is None:
-        raise ProtocolError(
-            f"{path}, line {reader.line_num}: unknown role {values['role']}; use train, dev or test"
-        )
+        raise ProtocolError(f"{location}: unknown role {values['role']}; use train, dev or test")
     return values["utterance"], values["fold"] or _SINGLE_FOLD, role
 
 

@@ -1,0 +1,67 @@
+"""Tables that users write: text with fields between commas, semicolons or tabs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoscale.runtime.errors import UserError
+
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table, whose fields have no spaces at both ends."""
+
+    header: list[str]
+    """Names of the columns."""
+
+    rows: list[tuple[int, list[str]]]
+    """Number of the line that a row ends in, and its fields; rows without any field are left out.
+    A row may have more or less fields than the header."""
+
+
+def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTable:
+    r"""Parse a table.
+
+    Parameters
+    ----------
+    text : str
+        The table. A field in double quotes may contain the delimiter, line breaks and, doubled,
+        quotes.
+    path : Path
+        Its file, for error messages.
+    delimiter : str or None
+        Character between the fields; None: of comma, semicolon and tab, the one that the first line
+        has most of.
+
+    Returns
+    -------
+    TextTable
+        The table.
+
+    Raises
+    ------
+    UserError
+        If a quote is not closed, or a field has more than 131,072 characters.
+
+    Examples
+    --------
+    >>> parse_table("file;emotion\na.wav;sad\n", Path("labels.csv")).rows
+    [(2, ['a.wav', 'sad'])]
+    """
+    if delimiter is None:
+        delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
+    # strict: otherwise a stray quote would include all rows up to the next quote
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [field.strip() for field in next(rows, [])]
+        stripped = ((rows.line_num, [field.strip() for field in row]) for row in rows)
+        return TextTable(header, [(line, fields) for line, fields in stripped if any(fields)])
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {rows.line_num}: {error}; look for a quote that is not closed"
+        ) from None
