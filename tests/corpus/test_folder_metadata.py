@@ -153,11 +153,6 @@ def write_labels(path: Path, *rows: str) -> None:
     path.write_text("\n".join(["path,speaker,mood", *rows]))
 
 
-def write_labels(path: Path, *rows: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(["path,speaker,mood", *rows]))
-
-
 def test_hidden_tables_are_not_read_and_the_first_row_counts(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels.csv", "a.wav,anna,sad", "b.wav,ben,happy", "a.wav,cleo,angry")
     for name in (".ipynb_checkpoints/labels.csv", "__MACOSX/l.csv", "~$labels.csv", "._l.csv"):

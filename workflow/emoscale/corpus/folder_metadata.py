@@ -168,7 +168,8 @@ def read_tables(root: Path) -> tuple[list[Table], list[str]]:
         key=lambda name: (name.lower().endswith(".txt"), name.count("/"), name),
     )
     files: dict[tuple[str, ...], list[tuple[str, list[dict[str, str]]]]] = defaultdict(list)
-    unread, no_tables = [], []
+    unread: list[str] = []
+    no_tables: list[str] = []
     for name in names:
         try:
             rows = _rows(root, name)
