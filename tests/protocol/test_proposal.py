@@ -48,6 +48,11 @@ def test_sessions_are_folds_where_a_corpus_has_some() -> None:
     assert (proposal.protocol.fold_unit, proposal.protocol.folds) == ("session", 5)
 
 
+def test_sessions_that_share_speakers_are_no_folds() -> None:
+    corpus = [replace(each, session=f"day{n % 3}") for n, each in enumerate(utterances(6))]
+    assert propose(corpus, emotion_class).protocol.fold_unit == "speakers"
+
+
 @pytest.mark.parametrize(
     ("splits", "expected"),
     [
@@ -86,6 +91,20 @@ def test_a_class_that_a_fold_lacks_is_not_used() -> None:
     proposal = propose([*utterances(4, labels=("angry", "sad")), *calm], emotion_class)
     assert list(proposal.classes) == ["anger", "sadness"]
     assert proposal.unused == {"calm": "the dev set of fold 3 has none"}
+
+
+def test_the_reason_of_a_class_that_a_fold_lacks_is_in_the_error() -> None:
+    calm = [each for each in utterances(4, labels=("calm",)) if each.speaker != "s3"]
+    with pytest.raises(ProtocolError, match=r"less than two .*calm: the dev set of fold 3 has non"):
+        propose([*utterances(4, labels=("angry",)), *calm], emotion_class)
+
+
+def test_the_labels_of_a_class_are_counted_together() -> None:
+    corpus = [*utterances(4), *utterances(4, each=2, labels=("happy", "Happy"))]
+    assert propose(corpus, emotion_class).classes["happiness"] == ["Happy", "happy"]
+    rare = utterances(2, each=2, labels=("happy", "Happy"))
+    unused = propose([*utterances(4), *rare], emotion_class).unused
+    assert unused == dict.fromkeys(("Happy", "happy"), "only 8 utterances; speakers: 2")
 
 
 def test_a_corpus_that_allows_no_test_is_an_error() -> None:

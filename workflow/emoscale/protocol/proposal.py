@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -58,8 +58,8 @@ def propose(
     -------
     Proposal
         Classes with enough utterances and speakers; as folds the official test splits whose
-        speakers are in no other split, else sessions where there are 3 to 12, else groups of
-        speakers; sizes in equal steps of a logarithmic scale.
+        speakers are in no other split, else sessions where there are 3 to 12 and each speaker is in
+        one, else groups of speakers; sizes in equal steps of a logarithmic scale.
 
     Raises
     ------
@@ -67,15 +67,29 @@ def propose(
         If the corpus has one speaker, or less than two classes.
     """
     classes, unused = _classes(utterances, class_of)
-    if len(classes) < 2:
-        reasons = "; ".join(f"{label}: {reason}" for label, reason in unused.items())
-        raise ProtocolError(f"the corpus has less than two classes ({reasons})")
-    label_of = {label: name for name, labels in classes.items() for label in labels}
+    while True:
+        if len(classes) < 2:
+            reasons = "; ".join(f"{label}: {reason}" for label, reason in unused.items())
+            raise ProtocolError(f"the corpus has less than two classes ({reasons})")
+        table = _table(utterances, classes)
+        protocol = _protocol(table.drop_nulls("label"), repeats)
+        folds = [assign_roles(table, protocol, fold, seed=1) for fold in range(protocol.folds)]
+        missing = _missing_classes(folds, classes)
+        if not missing:
+            break
+        for name, reason in missing.items():
+            unused |= dict.fromkeys(classes.pop(name), reason)
+    smallest = min(len(fold.filter(pl.col("role") == "train")) for fold in folds)
+    return Proposal(classes, unused, protocol, _sizes(smallest, len(classes)), smallest)
+
+
+def _table(utterances: Iterable[Utterance], classes: Mapping[str, Iterable[str]]) -> pl.DataFrame:
+    class_of = {label: name for name, labels in classes.items() for label in labels}
     rows = [
         {
             "utterance": each.utterance,
             "corpus": "corpus",
-            "label": label_of.get(each.emotion),
+            "label": class_of.get(each.emotion),
             "speaker": each.speaker,
             "sex": each.sex,
             "session": each.session,
@@ -83,18 +97,7 @@ def propose(
         }
         for each in utterances
     ]
-    table = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
-    protocol = _protocol(table.drop_nulls("label"), repeats)
-    folds = [assign_roles(table, protocol, fold, seed=1) for fold in range(protocol.folds)]
-    missing = _missing_classes(folds, classes)
-    if missing:
-        absent = {label: missing[name] for name in missing for label in classes[name]}
-        reduced = propose(
-            utterances, lambda label: None if label in absent else class_of(label), repeats
-        )
-        return replace(reduced, unused=reduced.unused | absent)
-    smallest = min(len(fold.filter(pl.col("role") == "train")) for fold in folds)
-    return Proposal(classes, unused, protocol, _sizes(smallest, len(classes)), smallest)
+    return pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
 
 
 def _missing_classes(folds: Sequence[pl.DataFrame], classes: Iterable[str]) -> dict[str, str]:
@@ -111,23 +114,27 @@ def _classes(
     utterances: Sequence[Utterance], class_of: Callable[[str], str | None]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Labels of each class, and the reason for each label in no class."""
-    counts = Counter(each.emotion for each in utterances)
-    speakers: dict[str, set[str]] = defaultdict(set)
+    of_class: dict[str | None, list[Utterance]] = defaultdict(list)
     for each in utterances:
-        speakers[each.emotion].add(each.speaker)
+        of_class[class_of(each.emotion)].append(each)
     enough_speakers = min(3, len({each.speaker for each in utterances}))
     enough = max(_MIN_CLASS_UTTERANCES, _MIN_CLASS_SHARE * len(utterances))
-    classes: dict[str, list[str]] = defaultdict(list)
-    unused = {}
-    for label, count in sorted(counts.items()):
-        name = class_of(label)
+    classes: dict[str, list[str]] = {}
+    unused: dict[str, str] = {}
+    for name, members in of_class.items():
+        counts = Counter(each.emotion for each in members)
+        speakers = len({each.speaker for each in members})
         if name is None:
-            unused[label] = f"{count:,} utterances; not an emotion that is known by name"
-        elif count < enough or len(speakers[label]) < enough_speakers:
-            unused[label] = f"only {count:,} utterances; speakers: {len(speakers[label])}"
+            unused |= {
+                label: f"{count:,} utterances; not an emotion that is known by name"
+                for label, count in counts.items()
+            }
+        elif len(members) < enough or speakers < enough_speakers:
+            reason = f"only {len(members):,} utterances; speakers: {speakers}"
+            unused |= dict.fromkeys(counts, reason)
         else:
-            classes[name].append(label)
-    return dict(sorted(classes.items())), unused
+            classes[name] = sorted(counts)
+    return dict(sorted(classes.items())), dict(sorted(unused.items()))
 
 
 def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
@@ -140,7 +147,8 @@ def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
             repeats=repeats,
         )
     sessions = labelled["session"].n_unique()
-    if not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
+    apart = labelled.select("speaker", "session").n_unique() == labelled["speaker"].n_unique()
+    if apart and not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
         return ProtocolSettings(fold_unit="session", folds=sessions, repeats=repeats)
     speakers = labelled["speaker"].n_unique()
     if speakers < 2:
