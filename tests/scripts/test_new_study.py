@@ -42,7 +42,8 @@ def test_emodb_is_recognised(emodb_root: Path, tmp_path: Path) -> None:
     output = tmp_path / "emodb.yaml"
     ran = invoke("new_study.py", str(emodb_root), "--output", str(output), "--yes")
     assert ran.exit_code == 0, ran.stderr
-    assert "recognised as a copy of EMO-DB" in ran.stdout
+    assert "recognised as a complete copy of EMO-DB" in ran.stdout
+    assert "its table utterances.csv is read with corpus: {reader: csv, root: …}" in ran.stdout
     study = written(output)
     assert (study.corpus.reader, study.protocol.folds) == ("emodb", 5)
     assert len(study.labels.classes) == 7
@@ -119,8 +120,11 @@ def test_without_a_speaker_nothing_is_guessed(tmp_path: Path) -> None:
         (folder / f"{emotion}_{take:02d}.wav").touch()
     (folder / "labels.csv").write_bytes(b"file,emotion\na,\xe4rger\n")
     ran, output = new_study(folder, "--yes")
-    assert "no part of the names and no table gives the speaker; write" in ran.stderr
-    assert "labels.csv is not UTF-8; save it as UTF-8" in ran.stderr
+    assert (
+        "no table certainly gives the speaker; it may be part 2 of the file name: choose w"
+        in ran.stderr
+    )
+    assert "labels.csv is not UTF-8; save it as UTF-8" in ran.stdout
     assert not output.exists()
 
 
@@ -182,7 +186,7 @@ def test_a_folder_without_recordings_or_emotions_is_an_error(tmp_path: Path) -> 
     for name in ("a1.wav", "b2.wav"):
         (folder / name).touch()
     ran, _ = new_study(folder, "--yes")
-    assert "no part of the names and no table gives the emotion; write" in ran.stderr
+    assert "no part of the names and no table certainly gives the emotion; write" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -190,3 +194,139 @@ def test_a_release_with_some_of_its_files_says_why_it_is_not_recognised(foreign:
     (foreign / "03a01Fa.wav").touch()
     ran, _ = new_study(foreign, "--yes")
     assert "not EMO-DB: 1 recordings are named as its utterances; others: 60 name" in ran.stdout
+
+
+def described(tmp_path: Path, rows: list[str], columns: str = "file,speaker,emotion") -> Path:
+    """Write a folder whose utterances.csv has these rows, with the recordings that they name."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "utterances.csv").write_text("\n".join([columns, *rows, ""]), encoding="utf-8")
+    for row in rows:
+        (folder / row.split(columns[4])[0].strip('"')).touch()
+    return folder
+
+
+def rows_of(
+    *labels: str, takes: int = 12, form: str = "{speaker}_{number}_{take}.wav"
+) -> list[str]:
+    """Rows of three speakers with each label."""
+    return [
+        f"{form.format(speaker=speaker, number=number, take=take)},{speaker},{label}"
+        for speaker in ("P1", "P2", "P3")
+        for number, label in enumerate(labels)
+        for take in range(takes)
+    ]
+
+
+def test_a_table_has_precedence_over_names_like_those_of_a_release(tmp_path: Path) -> None:
+    rows = rows_of("bored", "tired", form="{speaker}_anger_{number}{take}.wav")
+    ran, output = new_study(described(tmp_path, rows), "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    study = written(output)
+    assert study.corpus.reader == "csv"
+    assert study.labels.classes == {"boredom": ["bored"], "tired": ["tired"]}
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_table_with_other_delimiters(tmp_path: Path, delimiter: str) -> None:
+    rows = [row.replace(",", delimiter) for row in rows_of("angry", "sad")]
+    folder = described(tmp_path, rows, delimiter.join(("file", "speaker", "emotion")))
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert len(read_corpus(written(output).corpus).utterances) == 72
+
+
+def test_labels_of_a_table_need_not_be_known_emotions(tmp_path: Path) -> None:
+    folder = described(tmp_path, rows_of("0", "1", "no way", "怒り", "unknown"))
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    classes = {"0": ["0"], "1": ["1"], "class5": ["怒り"], "no_way": ["no way"]}
+    assert written(output).labels.classes == classes
+
+
+def test_a_label_with_a_line_break(tmp_path: Path) -> None:
+    rows = [*rows_of("angry", "sad"), 'x.wav,P1,"ha\nppy"']
+    ran, output = new_study(described(tmp_path, rows), "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert r"# not used: ha\nppy (only 1 utterances; speakers: 1)" in output.read_text()
+
+
+def test_recordings_that_do_not_exist_are_not_counted(tmp_path: Path) -> None:
+    folder = described(tmp_path, rows_of("angry", "sad", "happy"))
+    for path in folder.glob("P?_2_*.wav"):
+        path.unlink()
+    (folder / "P1_0_0.wav").unlink()
+    (folder / "P1_0_0.wav").symlink_to(tmp_path / "elsewhere.wav")
+    (tmp_path / "elsewhere.wav").touch()
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert written(output).labels.classes == {"anger": ["angry"], "sadness": ["sad"]}
+    assert "not used: 37 recordings do not exist in" in output.read_text()
+    assert "# Emotion in corpus: 71 utterances" in output.read_text()
+    for path in folder.glob("*.wav"):
+        path.unlink()
+    output.unlink()
+    ran, _ = new_study(folder, "--yes")
+    assert "108 recordings do not exist in" in ran.stderr
+
+
+def test_a_damaged_table_is_an_error(tmp_path: Path) -> None:
+    folder = described(tmp_path, [*rows_of("angry", "sad"), '"x.wav,P1,sad'])
+    ran, output = new_study(folder, "--yes")
+    assert "utterances.csv, line 74: " in ran.stderr
+    assert not output.exists()
+
+
+def test_a_small_folder_with_the_names_of_a_release_is_confirmed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for speaker, emotion, take in product(("P1", "P2", "P3"), ("anger", "sadness"), range(12)):
+        (folder / f"{speaker}_{emotion}_{take}.wav").touch()
+    monkeypatch.setattr("click.confirm", lambda *_: False)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: 1)
+    ran, output = new_study(folder)
+    assert "this copy has 72 of the 4,481 utterances of nEMO" in ran.stdout
+    assert written(output).corpus.reader == "csv"
+    output.unlink()
+    output.with_suffix(".csv").unlink()
+    ran, output = new_study(folder, "--yes")
+    assert written(output).corpus.reader == "nemo"
+    assert "# - this copy has 72 of the 4,481 utterances of nEMO" in output.read_text()
+
+
+def test_an_error_says_what_was_recognised(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for take in range(12):
+        (folder / f"P1_anger_{take}.wav").touch()
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == 1
+    assert "recognised as a copy of nEMO" in ran.stdout
+    assert not output.exists()
+
+
+def test_none_of_the_candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "corpus"
+    for emotion, take in product(("angry", "sad"), range(12)):
+        (folder / "anna" / emotion).mkdir(parents=True, exist_ok=True)
+        (folder / "anna" / emotion / f"{take}.wav").touch()
+    monkeypatch.setattr("click.prompt", lambda *_, **__: 0)
+    ran, _ = new_study(folder)
+    assert "0: none of these" in ran.stdout
+    assert "utterances.csv with the columns file, speaker and emotion" in ran.stderr
+
+
+def test_another_file_named_db_yaml(foreign: Path) -> None:
+    (foreign / "db.yaml").write_text("host: localhost\n")
+    ran, output = new_study(foreign, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert "db.yaml is not read: without usage, it is not in audformat" in output.read_text()
+
+
+def test_an_output_that_cannot_be_written(foreign: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    output = tmp_path / "file" / "study.yaml"
+    ran = invoke("new_study.py", str(foreign), "--yes", "--output", str(output))
+    assert "study.yaml cannot be written: " in ran.stderr

@@ -247,7 +247,17 @@ def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]
         if len({len(row) for row in parts}) > 1:
             last = tuple(row[-1] if row else "" for row in parts)
             listed.append(Candidate(f"last {kind} of the file name", last))
-    return [each for each in listed if len(each.distinct) > 1 and each.coverage >= _MIN_SHARE]
+    likeliest: dict[tuple[str, ...], Candidate] = {}
+    for each in sorted(listed, key=_rank):  # a part and a run of letters may be the same
+        if each.column is None:
+            likeliest.setdefault(each.values, each)
+    return [
+        each
+        for each in listed
+        if len(each.distinct) > 1
+        and each.coverage >= _MIN_SHARE
+        and (each.column or each is likeliest[each.values])
+    ]
 
 
 def _runs(stem: str) -> list[str]:

@@ -57,7 +57,11 @@ def utterance_of(row: Mapping[str, str], emotions: Sequence[str] | None = None) 
         if not row.get(name):
             raise Unusable("empty field", f"the row has no {name}")
     path = PurePosixPath(row["file"].replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.name:
+    if path.is_absolute():
+        raise Unusable(
+            "outside the corpus", f"{row['file']} is absolute; write it relative to the corpus root"
+        )
+    if ".." in path.parts or not path.name:
         raise Unusable("outside the corpus", f"{row['file']} is not within the corpus root")
     if emotions is not None and row["emotion"] not in emotions:
         raise Unusable(

@@ -45,6 +45,12 @@ class Match:
         """Whether the folder is a copy of the corpus: most of its entries are utterances of it."""
         return self.share >= _MIN_SHARE
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has the utterances of a complete copy, by their counts."""
+        others = any(row.reason == "other counts" for row in self.manifest.rejected)
+        return bool(self.release.counts) and not others
+
 
 _HARMLESS = frozenset({"duplicate key", "other counts", "missing", "song or video"})
 
