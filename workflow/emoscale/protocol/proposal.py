@@ -147,8 +147,10 @@ def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
             repeats=repeats,
         )
     sessions = labelled["session"].n_unique()
-    apart = labelled.select("speaker", "session").n_unique() == labelled["speaker"].n_unique()
-    if apart and not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
+    one_session_each = (
+        labelled.select("speaker", "session").n_unique() == labelled["speaker"].n_unique()
+    )
+    if one_session_each and not labelled["session"].null_count() and 3 <= sessions <= _MAX_SESSIONS:
         return ProtocolSettings(fold_unit="session", folds=sessions, repeats=repeats)
     speakers = labelled["speaker"].n_unique()
     if speakers < 2:
