@@ -227,3 +227,12 @@ def test_a_missing_table_and_a_table_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "utterances.csv").write_bytes(b"file,speaker,emotion\n\xff.wav,a,b\n")
     with pytest.raises(CorpusError, match="byte 21 is not UTF-8"):
         read(CsvCorpus(reader="csv", root=str(tmp_path)))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_delimiters(tmp_path: Path, delimiter: str) -> None:
+    lines = ["file,speaker,emotion", "a.wav,anna,sad"]
+    text = "\n".join(lines).replace(",", delimiter).replace("emotion", '"emotion (a, b, c, d)"')
+    columns = {"emotion": "emotion (a, b, c, d)"}
+    (utterance,) = read_text(tmp_path, text, columns=columns).utterances
+    assert utterance.emotion == "sad"

@@ -11,12 +11,14 @@ from emoscale.corpus.folder_metadata import (
     EMOTION_WORDS,
     Candidate,
     candidates,
+    certain_emotion,
+    certain_speaker,
     emotion_candidates,
     emotion_class,
-    read_tables,
     speaker_candidates,
     transcript_candidate,
 )
+from emoscale.corpus.folder_tables import Table, read_tables
 
 SPEAKERS = ("anna", "ben", "cleo")
 EMOTIONS = ("Wut", "Freude", "neutral")
@@ -92,7 +94,8 @@ def test_a_number_is_no_certain_speaker(form: str) -> None:
     ]
     listed = candidates(files, [])
     (emotion,) = emotion_candidates(listed)
-    assert not any(each.is_certain_speaker for each in speaker_candidates(listed, emotion))
+    likely = speaker_candidates(listed, emotion)
+    assert certain_speaker(likely, ask=True) is certain_speaker(likely, ask=False) is None
 
 
 def test_a_folder_is_likelier_than_a_numbered_part(tmp_path: Path) -> None:
@@ -100,9 +103,11 @@ def test_a_folder_is_likelier_than_a_numbered_part(tmp_path: Path) -> None:
         f"{speaker}/s{sentence:02d}_{emotion}.wav"
         for speaker, sentence, emotion in product(SPEAKERS, range(3), EMOTIONS)
     ]
-    _, speaker = likeliest(tmp_path, [*files, "intro.wav"])
-    assert (speaker.description, speaker.values[-1]) == ("folder 1", "")
-    assert speaker.is_certain_speaker
+    listed = candidates([*files, "intro.wav"], [])
+    speakers = speaker_candidates(listed, emotion_candidates(listed)[0])
+    assert (speakers[0].description, speakers[0].values[-1]) == ("folder 1", "")
+    assert certain_speaker(speakers, ask=True) is None
+    assert certain_speaker(speakers, ask=False) is speakers[0]
 
 
 def test_two_tables_that_lack_a_recording(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_two_tables_that_lack_a_recording(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text(f'a,b\n1,"{"x" * 140_000}"\n')
     (tmp_path / "prose.txt").write_bytes(b"\xe4, b\n")
     emotion, speaker = likeliest(tmp_path, files)
-    assert emotion.description == "column emotion of test.csv and tables like it"
+    assert emotion.description == "column emotion of test.csv and 1 like it"
     assert speaker.column == "speaker"
     assert speaker.values == (*(str(number % 3) for number in range(11)), "")
     _, unread = read_tables(tmp_path)
@@ -158,7 +163,7 @@ def test_hidden_tables_are_not_read_and_the_first_row_counts(tmp_path: Path) -> 
     for name in (".ipynb_checkpoints/labels.csv", "__MACOSX/l.csv", "~$labels.csv", "._l.csv"):
         write_labels(tmp_path / name, "a.wav,dan,angry", "b.wav,dan,angry")
     tables, unread = read_tables(tmp_path)
-    assert ([each.path for each in tables], unread) == (["labels.csv"], [])
+    assert ([each.files[0] for each in tables], unread) == (["labels.csv"], [])
     values = {each.column: each.values for each in candidates(["a.wav", "b.wav"], tables)}
     assert (values["speaker"], values["mood"]) == (("anna", "ben"), ("sad", "happy"))
 
@@ -168,7 +173,7 @@ def test_tables_of_linked_folders_are_read(tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "linked").symlink_to(tmp_path / "disk")
     tables, _ = read_tables(tmp_path / "corpus")
-    assert [each.path for each in tables] == ["linked/labels.csv"]
+    assert [each.files[0] for each in tables] == ["linked/labels.csv"]
     (tmp_path / "corpus" / "labels.csv").symlink_to(tmp_path / "disk" / "labels.csv")
     _, unread = read_tables(tmp_path / "corpus")
     assert "labels.csv is a link to" in unread[0]
@@ -179,7 +184,7 @@ def test_quotes_and_unusual_characters_lose_no_row(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     (tmp_path / "stray.csv").write_text('path,said\na.wav,"one\nb.wav,two\n')
     (table,), unread = read_tables(tmp_path)
-    assert [row["said"] for row in table.rows] == ["one\ntwo", "three\x85four", "five, six"]
+    assert [row["said"] for _, row in table.rows] == ["one\ntwo", "three\x85four", "five, six"]
     assert unread[0].startswith("stray.csv, line 3: ")
 
 
@@ -208,6 +213,123 @@ def test_paths_in_a_table(tmp_path: Path, table: str, form: str) -> None:
     emotion, speaker_candidate = likeliest(tmp_path, files)
     assert (emotion.column, speaker_candidate.column) == ("mood", "speaker")
     assert list(emotion.values) == moods
+
+
+def test_a_row_of_a_missing_recording_describes_no_other(tmp_path: Path) -> None:
+    rows = [
+        f"{name}/{take}.wav,{name},{EMOTIONS[take % 3]}" for name in SPEAKERS for take in range(9)
+    ]
+    write_labels(tmp_path / "labels.csv", *rows)
+    files = [f"ben/{take}.wav" for take in range(6)] + [f"cleo/{take}.wav" for take in range(5, 9)]
+    _, speaker = likeliest(tmp_path, files)
+    assert speaker.values == tuple(name.partition("/")[0] for name in files)
+
+
+def test_the_number_of_a_row_is_not_the_name_of_a_recording(tmp_path: Path) -> None:
+    rows = [f"{9 - n},{n + 1}.wav,{SPEAKERS[n % 3]},{EMOTIONS[n // 3]}" for n in range(9)]
+    text = "\n".join(["id,clip,speaker,emotion", *rows])
+    (tmp_path / "labels.csv").write_text(text)
+    emotion, speaker = likeliest(tmp_path, [f"{number + 1}.wav" for number in range(9)])
+    assert list(emotion.values) == [EMOTIONS[number // 3] for number in range(9)]
+    assert list(speaker.values) == [SPEAKERS[number % 3] for number in range(9)]
+
+
+def certain(files: list[str], tables: list[Table], ask: bool) -> Candidate | None:
+    listed = candidates(files, tables)
+    return certain_speaker(speaker_candidates(listed, emotion_candidates(listed)[0]), ask)
+
+
+@pytest.mark.parametrize(
+    ("form", "speaker"),
+    [
+        ("{speaker}/{emotion}/{take}.wav", "folder 1"),
+        ("train_set/{speaker}/{emotion}{take}.wav", "folder 2"),
+        ("day{take}/{speaker}/{emotion}.wav", "folder 2"),
+        ("studio{take}/spk{number}_{emotion}.wav", "part 1 of the file name"),
+        ("room{take}x/{speaker}/{emotion}.wav", None),
+        ("all/{speaker}_{emotion}_p{take}.wav", None),
+        ("clean{number}/{emotion}_{take}.wav", None),
+    ],
+)
+def test_what_is_certain_without_a_question(form: str, speaker: str | None) -> None:
+    files = [
+        form.format(speaker=name, number=number, emotion=label, take=take)
+        for (number, name), label, take in product(enumerate(SPEAKERS), EMOTIONS, range(4))
+    ]
+    chosen = certain(files, [], ask=False)
+    assert (chosen and chosen.description) == speaker
+
+
+def test_a_folder_of_two_values_is_not_certain() -> None:
+    files = [
+        f"{language}/{label}/{n}.wav"
+        for language, label, n in product(("english", "german"), EMOTIONS, range(4))
+    ]
+    assert certain(files, [], ask=False) is None
+
+
+def test_a_column_of_speakers_needs_no_two_emotions_each(tmp_path: Path) -> None:
+    files = [f"batch_{number % 3}/{number}.wav" for number in range(30)]
+    rows = [f"{file},crowd{n},{EMOTIONS[n % 3]}" for n, file in enumerate(files)]
+    write_labels(tmp_path / "labels.csv", *rows)
+    speaker = certain(files, read_tables(tmp_path)[0], ask=True)
+    assert speaker is not None
+    assert (speaker.column, len(speaker.distinct)) == ("speaker", 30)
+
+
+def test_numbers_of_women_and_men_are_different_speakers() -> None:
+    files = [
+        f"{sex}/{number:02d}/{label}_{take}.wav"
+        for sex, number, label, take in product(("female", "male"), range(3), EMOTIONS, range(2))
+    ]
+    speaker = certain(files, [], ask=False)
+    assert speaker is not None
+    assert speaker.distinct[:2] == ["female/00", "female/01"]
+    assert len(speaker.distinct) == 6
+
+
+def test_a_column_named_emotion_is_likelier_than_predictions(tmp_path: Path) -> None:
+    files = [f"{number}.wav" for number in range(9)]
+    for name, column in (("a.csv", "predicted"), ("b.csv", "emotion")):
+        rows = [f"{file},{EMOTIONS[n % 3]}" for n, file in enumerate(files)]
+        (tmp_path / name).write_text("\n".join([f"file,{column}", *rows]))
+    listed = candidates(files, read_tables(tmp_path)[0])
+    chosen = certain_emotion(emotion_candidates(listed), ask=True)
+    assert chosen is not None
+    assert chosen.column == "emotion"
+
+
+def test_numbers_in_a_column_named_emotion(tmp_path: Path) -> None:
+    files = [f"{number}.wav" for number in range(9)]
+    rows = [f"{file},{n % 3}" for n, file in enumerate(files)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,Emotion", *rows]))
+    (emotion,) = emotion_candidates(candidates(files, read_tables(tmp_path)[0]))
+    assert emotion.column == "Emotion"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a.wav,anna,sad\nb.wav,ben,sad\n", "labels.csv has no header; add a first line"),
+        ("file|speaker\na.wav|anna\n", "labels.csv has less than two columns; separate them by"),
+    ],
+)
+def test_tables_that_are_none(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    tables, (note,) = read_tables(tmp_path)
+    assert tables == []
+    assert note.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "form", ["{number:02d}_{emotion}/{speaker}.wav", "{speaker}_{emotion}7.wav"]
+)
+def test_emotions_in_parts_of_folders_and_beside_digits(form: str) -> None:
+    files = [
+        form.format(speaker=name, number=number, emotion=label)
+        for name, (number, label) in product(SPEAKERS, enumerate(EMOTIONS))
+    ]
+    assert emotion_candidates(candidates(files, []))[0].distinct == sorted(EMOTIONS)
 
 
 def test_words_mean_one_emotion() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from emoscale.config.configuration_file import read_configuration_file
 from emoscale.config.corpus import CsvCorpus
 from emoscale.config.study import Study
 from emoscale.corpus.readers import read_corpus
+from tests.corpus.releases.trees import write_emodb
 from tests.scripts.test_programs import invoke
 
 
@@ -65,14 +67,14 @@ def test_an_unknown_folder_gets_a_table(foreign: Path) -> None:
 
 def test_what_is_in_doubt_is_asked(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in sorted(foreign.rglob("*.wav")):
-        path.rename(path.with_name(f"{path.parent.name[0]}_{path.name}"))
+        path.rename(path.with_name(f"{'xy'[int(path.name[5]) % 2]}_{path.name}"))
     answers = iter([2])
     monkeypatch.setattr("click.prompt", lambda *_, **__: next(answers))
     ran, output = new_study(foreign)
     assert "What is the speaker?" in ran.stdout
     assert "1: folder 1 (3 values: anna, ben, cleo)" in ran.stdout
     with open(output.with_suffix(".csv"), encoding="utf-8") as table:
-        assert {row["speaker"] for row in csv.DictReader(table)} == {"a", "b", "c"}
+        assert {row["speaker"] for row in csv.DictReader(table)} == {"x", "y"}
 
 
 def test_tables_of_the_folder_are_used(foreign: Path) -> None:
@@ -158,7 +160,7 @@ def test_a_name_that_is_not_utf8_is_reported(foreign: Path) -> None:
     (foreign / "ben" / "rec-00_Wut.wav").rename(foreign / "ben" / os.fsdecode(b"\xe4.wav"))
     ran, output = new_study(foreign, "--yes")
     assert ran.exit_code == 0, ran.stderr
-    assert "is not printable UTF-8; rename it" in output.read_text()
+    assert "is not printable UTF-8, or has spaces at its ends; rename it" in output.read_text()
 
 
 def test_parquet_files_are_unpacked_first(tmp_path: Path) -> None:
@@ -330,3 +332,54 @@ def test_an_output_that_cannot_be_written(foreign: Path, tmp_path: Path) -> None
     output = tmp_path / "file" / "study.yaml"
     ran = invoke("new_study.py", str(foreign), "--yes", "--output", str(output))
     assert "study.yaml cannot be written: " in ran.stderr
+
+
+def test_recordings_beside_those_of_a_release_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    write_emodb(folder)
+    (folder / "own").mkdir()
+    for take in range(9):
+        (folder / "own" / f"anna_Wut_{take}.wav").touch()
+    ran, _ = new_study(folder, "--yes")
+    assert "not used: 9 recordings that are not where those of EMO-DB are (first" in ran.stdout
+
+
+def test_labels_that_would_have_the_same_name_are_different_classes(tmp_path: Path) -> None:
+    ran, output = new_study(described(tmp_path, rows_of("-1", "1", "very+", "very-")), "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    classes = {"1": ["-1"], "class2": ["1"], "class4": ["very-"], "very": ["very+"]}
+    assert written(output).labels.classes == classes
+
+
+def test_copies_in_another_folder_are_left_out(foreign: Path) -> None:
+    shutil.copytree(foreign, foreign / "backup")
+    ran, output = new_study(foreign, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert "not used: 60 recordings whose path below another folder is the same" in ran.stdout
+    assert {each.speaker for each in read_corpus(written(output).corpus).utterances} == {
+        "anna",
+        "ben",
+        "cleo",
+    }
+
+
+def test_tables_that_contradict_each_other_are_an_error(foreign: Path) -> None:
+    files = sorted(str(path.relative_to(foreign)) for path in foreign.rglob("*.wav"))
+    for rater in (0, 1):
+        rows = [f"{name},{('sad', 'angry')[(n + rater) % 2]}" for n, name in enumerate(files)]
+        (foreign / f"rater{rater}.csv").write_text("\n".join(["file,emotion", *rows, ""]))
+    ran, _ = new_study(foreign, "--yes")
+    assert "rows of rater0.csv and 1 like it give 60 recordings different values of" in ran.stderr
+
+
+def test_a_table_of_segments_with_other_column_names(tmp_path: Path) -> None:
+    rows = [
+        f"{speaker}.wav,{speaker},{label},{start},{start + 1}"
+        for speaker in ("P1", "P2", "P3")
+        for start, label in enumerate(["angry", "sad"] * 12)
+    ]
+    folder = described(tmp_path, rows, "file,spk,label,start,end")
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert len(read_corpus(written(output).corpus).utterances) == 72
+    assert "not used" not in output.read_text()

@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from emoscale.corpus.files import corpus_files
-from emoscale.corpus.readers import CorpusManifest, external_link_target
-from emoscale.runtime.errors import UserError
-from emoscale.runtime.text_table import parse_table
+from emoscale.corpus.folder_tables import Table
 
 EMOTION_WORDS = {
     "anger": "ang anger angry mad furious rage wut ärger aerger zorn wütend colère colere "
@@ -30,11 +27,12 @@ EMOTION_WORDS = {
     "fear": "fea fear fearful afraid scared angst furcht peur paura pau miedo medo страх 恐惧",
     "frustration": "fru frustrated frustration",
     "happiness": "hap happy happiness joy joyful freude glücklich joie gioia gio allegria alegría "
-    "alegria felicidad радость 快乐 高兴",
+    "alegria felicidad felicidade радость 快乐 高兴",
     "neutral": "neu neutral neutrality neutre neutrale neutro neutralität нейтрально 中立 中性",
     "sadness": "sad sadness trauer traurig traurigkeit tristesse tristezza tri triste tristeza "
     "грусть 伤心 悲伤",
-    "surprise": "sur surprise surprised überraschung ueberraschung sorpresa sor ps удивление 惊喜",
+    "surprise": "sur surprise surprised überraschung ueberraschung sorpresa surpresa sor ps "
+    "удивление 惊喜",
 }
 """Words and usual codes of each emotion, in the languages of published corpora."""
 
@@ -51,16 +49,32 @@ _SPEAKER_COLUMN = re.compile(
 _TEXT_COLUMN = re.compile(
     r"(transcript(ion)?|(raw_)?text|sentence|utterance_text|orthography)", re.IGNORECASE
 )
+_EMOTION_COLUMN = re.compile(
+    r"(emo(tion)?s?|mood|affect|feeling|label|class|category)([ _-]?(label|name|class|id|code))?",
+    re.IGNORECASE,
+)
+_FILE_COLUMN = re.compile(r"(audio|wav)?[ _-]?(file|path)[ _-]?(name|path)?", re.IGNORECASE)
+_COLUMNS = {
+    "file": _FILE_COLUMN,
+    "speaker": _SPEAKER_COLUMN,
+    "emotion": _EMOTION_COLUMN,
+    "transcript": _TEXT_COLUMN,
+}
 _NO_SPEAKER_COLUMN = re.compile(
     rf"{_TEXT_COLUMN.pattern}|sex|gender|age|split|fold|take|intensity|duration|id", re.IGNORECASE
 )
 _SPEAKER_NAME = re.compile(
-    r"(s|sp|spk|speaker|actor|subj|subject|p|m|f|male|female|man|woman)[ _-]?\d+", re.IGNORECASE
+    r"(spk|speaker|actor|actress|subj|subject|participant|child|patient|(fe)?male|(wo)?man|[fm])"
+    r"[ _-]?\d+",
+    re.IGNORECASE,
 )
+_SEX = re.compile(r"[fmw]|(fe)?males?|(wo)?m[ae]n", re.IGNORECASE)
 _NO_SPEAKER_NAME = re.compile(
     r"(train(ing)?|dev(elopment)?|val(id(ation)?)?|eval(uation)?|test|split|fold|part|set|session|"
-    r"disc|take|sentence|script)[ _-]?\d*|[fmw]|(fe)?males?|(wo)?m[ae]n|(low|high|weak|strong|"
-    r"normal|medium|mild|moderate|intense)([ _-]?intensity)?",
+    r"day|batch|disc|take|sentence|script|audio|wavs?|mp3|flac|data|backup|copy|old|new|original|"
+    r"augmented|clean|noisy)([ _-]?(set|data|\d+))?|"
+    rf"{_SEX.pattern}|(low|high|weak|strong|normal|medium|mild|moderate|intense)"
+    r"([ _-]?intensity)?",
     re.IGNORECASE,
 )
 _SEPARATORS = re.compile(r"[\s_.\-()]+")
@@ -90,23 +104,6 @@ def emotion_class(label: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table in a folder of recordings."""
-
-    path: str
-    """Path relative to the folder; of tables with the same columns, which are one, the first."""
-
-    rows: tuple[dict[str, str], ...]
-    """Fields by column."""
-
-    folders: tuple[str, ...]
-    """[rows] Folder of the file that each row is in, relative to the folder."""
-
-    is_alone: bool
-    """Whether it is one file."""
-
-
-@dataclass(frozen=True)
 class Candidate:
     """A property of the recordings of a folder that may be their speaker or emotion."""
 
@@ -122,6 +119,9 @@ class Candidate:
     table: Table | None = None
     """Its table."""
 
+    contradictions: int = 0
+    """Recordings that rows of the table give different values."""
+
     @property
     def distinct(self) -> list[str]:
         """The different values, sorted, without the empty one."""
@@ -132,86 +132,9 @@ class Candidate:
         """Share of the recordings that have a value."""
         return sum(map(bool, self.values)) / len(self.values)
 
-    @property
-    def is_certain_speaker(self) -> bool:
-        """Whether its kind says that it is the speaker: a named column, a folder, or spk03."""
-        return _rank(self) < 3
-
     def __str__(self) -> str:
         shown = ", ".join(self.distinct[:6]) + (" …" if len(self.distinct) > 6 else "")
         return f"{self.description} ({len(self.distinct)} values: {shown})"
-
-
-def read_tables(root: Path) -> tuple[list[Table], list[str]]:
-    """Read the tables in a folder and its subfolders.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-
-    Returns
-    -------
-    tables : list of Table
-        Files .csv, .tsv and .txt with two columns or more; those with the same columns are one
-        table.
-    unread : list of str
-        Tables that cannot be read, with the reason.
-
-    Raises
-    ------
-    CorpusError
-        If a subfolder cannot be read.
-    """
-    names = sorted(
-        corpus_files(root, CorpusManifest("csv"), (".csv", ".tsv", ".txt")),
-        key=lambda name: (name.lower().endswith(".txt"), name.count("/"), name),
-    )
-    files: dict[tuple[str, ...], list[tuple[str, list[dict[str, str]]]]] = defaultdict(list)
-    unread: list[str] = []
-    no_tables: list[str] = []
-    for name in names:
-        try:
-            rows = _rows(root, name)
-        except UserError as error:
-            (no_tables if name.lower().endswith(".txt") else unread).append(str(error))
-            continue
-        if rows:
-            files[tuple(rows[0])].append((name, rows))
-    if no_tables:  # most files .txt are none
-        unread.append(f"files .txt not read as tables: {len(no_tables):,} (first: {no_tables[0]})")
-    return [_joined(tables) for tables in files.values()], unread
-
-
-def _rows(root: Path, name: str) -> list[dict[str, str]]:
-    """Rows of a table; empty if the file is none."""
-    path = root / name
-    target = external_link_target(path, root)
-    if target is not None:
-        raise UserError(f"{name} is a link to {target}, outside the folder; copy it")
-    try:
-        table = parse_table(path.read_text(encoding="utf-8-sig"), Path(name))
-    except UnicodeDecodeError:
-        raise UserError(f"{name} is not UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{name} cannot be read: {error.strerror}") from None
-    if len(table.header) < 2:
-        return []
-    named = [(number, column) for number, column in enumerate(table.header) if column]
-    return [
-        {column: fields[number] if number < len(fields) else "" for number, column in named}
-        for _, fields in table.rows
-    ]
-
-
-def _joined(tables: Sequence[tuple[str, list[dict[str, str]]]]) -> Table:
-    """One table of the rows of several files."""
-    return Table(
-        path=tables[0][0],
-        rows=tuple(row for _, rows in tables for row in rows),
-        folders=tuple(str(PurePosixPath(name).parent) for name, rows in tables for _ in rows),
-        is_alone=len(tables) == 1,
-    )
 
 
 def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]:
@@ -227,26 +150,21 @@ def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]
     Returns
     -------
     list of Candidate
-        Columns of tables, folders of the path, and parts of the file names between separators and
-        between letters and digits; only those that most recordings have, with two values or more.
+        Columns of tables, folders of the path, and parts of the names of folders and files between
+        separators and between letters and digits; only those that most recordings have, with two
+        values or more.
     """
-    paths = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in files]
-    index = _files_by_end(files)
-    listed = [each for table in tables for each in _table_candidates(table, files, index)]
-    folders = [path.parts[:-1] for path in paths]
-    for level in range(max(map(len, folders))):
-        values = tuple(parts[level] if level < len(parts) else "" for parts in folders)
-        listed.append(Candidate(f"folder {level + 1}", values))
-    for kind, split in (("part", _SEPARATORS.split), ("run of letters or digits", _runs)):
-        parts = [[part for part in split(path.stem) if part] for path in paths]
-        if kind != "part" and all(_SEPARATORS.search(path.stem) for path in paths):
-            continue  # the parts between separators say more
-        for number in range(max(map(len, parts))):
-            values = tuple(row[number] if number < len(row) else "" for row in parts)
-            listed.append(Candidate(f"{kind} {number + 1} of the file name", values))
-        if len({len(row) for row in parts}) > 1:
+    listed = [each for table in tables for each in _table_candidates(table, files)]
+    for name, texts in _components(files):
+        if name != "the file name":
+            listed.append(Candidate(name, texts))
+        for kind, split in (("part", _SEPARATORS.split), ("run of letters or digits", _runs)):
+            parts = [[part for part in split(text) if part] for text in texts]
+            for number in range(max(map(len, parts))):
+                values = tuple(row[number] if number < len(row) else "" for row in parts)
+                listed.append(Candidate(f"{kind} {number + 1} of {name}", values))
             last = tuple(row[-1] if row else "" for row in parts)
-            listed.append(Candidate(f"last {kind} of the file name", last))
+            listed.append(Candidate(f"last {kind} of {name}", last))
     likeliest: dict[tuple[str, ...], Candidate] = {}
     for each in sorted(listed, key=_rank):  # a part and a run of letters may be the same
         if each.column is None:
@@ -260,71 +178,39 @@ def candidates(files: Sequence[str], tables: Sequence[Table]) -> list[Candidate]
     ]
 
 
-def _runs(stem: str) -> list[str]:
-    return _LETTERS_AND_DIGITS.findall(stem)
+def _components(files: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Name and text of each level of the paths."""
+    paths = [PurePosixPath(unicodedata.normalize("NFC", name)) for name in files]
+    components: list[tuple[str, tuple[str, ...]]] = []
+    for level in range(max(len(path.parts) for path in paths) - 1):
+        texts = tuple(path.parts[level] if level < len(path.parts) - 1 else "" for path in paths)
+        if components and all(map(_SEX.fullmatch, components[-1][1])):
+            sexes = components[-1][1]  # female/01 and male/01 are two speakers
+            texts = tuple(f"{sex}/{text}" for sex, text in zip(sexes, texts, strict=True))
+        components.append((f"folder {level + 1}", texts))
+    return [*components, ("the file name", tuple(path.stem for path in paths))]
 
 
-def _table_candidates(
-    table: Table, files: Sequence[str], index: Mapping[str, Sequence[str]]
-) -> list[Candidate]:
-    by_file = _rows_by_file(table, index)
-    others = "" if table.is_alone else " and tables like it"
+def _runs(text: str) -> list[str]:
+    return _LETTERS_AND_DIGITS.findall(text)
+
+
+def _table_candidates(table: Table, files: Sequence[str]) -> list[Candidate]:
+    rows_of = table.rows_of(files)
     return [
         Candidate(
-            f"column {column} of {table.path}{others}",
-            tuple((by_file.get(file) or {}).get(column, "") for file in files),
+            f"column {column} of {table}",
+            tuple(rows_of[file][0][column] if file in rows_of else "" for file in files),
             column,
             table,
+            sum(len({row[column] for row in rows}) > 1 for rows in rows_of.values()),
         )
-        for column in table.rows[0]
+        for column in table.columns
     ]
 
 
-def _files_by_end(files: Sequence[str]) -> dict[str, list[str]]:
-    """Files by each end of their path (a/b/c.wav, b/c.wav, c.wav), with and without suffix."""
-    index: dict[str, list[str]] = defaultdict(list)
-    for file in files:
-        for end in _ends(PurePosixPath(file)):
-            index[end].append(file)
-    return index
-
-
-def _ends(path: PurePosixPath) -> Iterator[str]:
-    parts = [part for part in path.parts if part not in ("/", "..")]
-    for number in range(len(parts)):
-        end = PurePosixPath(unicodedata.normalize("NFC", "/".join(parts[number:])))
-        yield str(end)
-        if end.suffix[1:].isalnum() and not end.suffix[1:].isdigit():
-            yield str(end.with_suffix(""))
-
-
-def _rows_by_file(table: Table, index: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Row of each file, by the column whose values name most of the files."""
-    best: dict[str, dict[str, str]] = {}
-    for column in table.rows[0]:
-        row_of: dict[str, dict[str, str]] = {}
-        for row, folder in zip(table.rows, table.folders, strict=True):
-            file = _named_file(row[column], folder, index)
-            if file is not None:
-                row_of.setdefault(file, row)
-        best = max(best, row_of, key=len)
-    return best
-
-
-def _named_file(value: str, folder: str, index: Mapping[str, Sequence[str]]) -> str | None:
-    """Return the file that a field names, by the longest end of its path that is one file's."""
-    if not value:
-        return None
-    path = PurePosixPath(folder, value.replace("\\", "/"))
-    for end in _ends(path):
-        files = index.get(end, ())
-        if len(files) == 1 or end in files:
-            return end if end in files else files[0]
-    return None
-
-
 def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that name an emotion of most recordings, the likeliest first.
+    """Return the candidates that may be the emotion, the likeliest first.
 
     Parameters
     ----------
@@ -334,19 +220,46 @@ def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
     Returns
     -------
     list of Candidate
-        Those with words for at least two emotions.
+        Those with words for at least two emotions, columns with a name such as emotion or label
+        first; then other columns with such a name.
     """
+    likely = [each for each in listed if _emotion_rank(each) < 3]
+    return sorted(likely, key=lambda each: (_emotion_rank(each), -_words(each)))
 
-    def share(candidate: Candidate) -> float:
-        stated = [value for value in candidate.values if value]
-        return sum(emotion_class(value) is not None for value in stated) / len(stated)
 
-    likely = [
-        each
-        for each in listed
-        if share(each) >= _MIN_SHARE and len({*map(emotion_class, each.distinct)} - {None}) > 1
-    ]
-    return sorted(likely, key=lambda each: -share(each))
+def _words(candidate: Candidate) -> int:
+    return sum(emotion_class(value) is not None for value in candidate.values)
+
+
+def _emotion_rank(candidate: Candidate) -> int:
+    """How likely a candidate is the emotion: 0 is likeliest, 3 is none."""
+    stated = sum(map(bool, candidate.values))
+    classes = {emotion_class(value) for value in candidate.distinct} - {None}
+    is_named = candidate.column is not None and _EMOTION_COLUMN.fullmatch(candidate.column)
+    if len(classes) > 1 and _words(candidate) >= _MIN_SHARE * stated:
+        return 0 if is_named else 1
+    return 2 if is_named else 3
+
+
+def certain_emotion(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
+    """Return the emotion, if no question is needed.
+
+    Parameters
+    ----------
+    likely : sequence of Candidate
+        What `emotion_candidates` returns.
+    ask : bool
+        Whether a question is possible; otherwise the likeliest candidate is taken.
+
+    Returns
+    -------
+    Candidate or None
+        The emotion; None: ask, or there is none.
+    """
+    if not likely:
+        return None
+    ranks = [_emotion_rank(each) for each in likely]
+    return likely[0] if ranks.count(ranks[0]) == 1 or not ask else None
 
 
 def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[Candidate]:
@@ -362,37 +275,96 @@ def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[
     Returns
     -------
     list of Candidate
-        Those whose values occur with two emotions or more each, and are not all words such as train
-        and test, male and female, weak and strong: columns named as a speaker's, then
-        folders, then parts of file names such as spk03, then others; numbers last.
+        Columns named as a speaker's; then names such as spk03, folders, other columns, and parts of
+        names, numbers last, if most of their values occur with two emotions or more, and not all
+        are words such as train and test, female and male, weak and strong. Of those that divide the
+        recordings alike, the likeliest.
     """
-    likely = [
-        each for each in listed if each.values != emotion.values and _may_be_speaker(each, emotion)
-    ]
-    return sorted(likely, key=_rank)
+    of_division: dict[tuple[int, ...], Candidate] = {}
+    for each in sorted(listed, key=_rank):
+        if each.values != emotion.values and (_rank(each) == 0 or _may_be_speaker(each, emotion)):
+            numbers: dict[str, int] = {}
+            division = tuple(numbers.setdefault(value, len(numbers)) for value in each.values)
+            of_division.setdefault(division, each)
+    return list(of_division.values())
 
 
 def _may_be_speaker(candidate: Candidate, emotion: Candidate) -> bool:
     if candidate.column is not None and _NO_SPEAKER_COLUMN.fullmatch(candidate.column):
         return False
-    if all(_NO_SPEAKER_NAME.fullmatch(value) for value in candidate.distinct):
+    if all(map(_NO_SPEAKER_NAME.fullmatch, candidate.distinct)):
         return False
     emotions_of: dict[str, set[str]] = defaultdict(set)
     for value, label in zip(candidate.values, emotion.values, strict=True):
         if value and label:
             emotions_of[value].add(label)
-    return sum(len(labels) > 1 for labels in emotions_of.values()) > 0.8 * len(emotions_of)
+    return sum(len(labels) > 1 for labels in emotions_of.values()) > 0.5 * len(emotions_of)
 
 
 def _rank(candidate: Candidate) -> int:
     """How likely the kind of a candidate is a speaker: 0 is likeliest."""
-    if candidate.column is not None:
-        return 0 if _SPEAKER_COLUMN.fullmatch(candidate.column) else 3
-    if candidate.description.startswith("folder"):
+    if candidate.column is not None and _SPEAKER_COLUMN.fullmatch(candidate.column):
+        return 0
+    if all(map(_SPEAKER_NAME.fullmatch, candidate.distinct)):
         return 1
-    if all(_SPEAKER_NAME.fullmatch(value) for value in candidate.distinct):
+    if candidate.description.startswith("folder"):
         return 2
+    if candidate.column is not None:
+        return 3
     return 5 if all(value.isdigit() for value in candidate.distinct) else 4
+
+
+def certain_speaker(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
+    """Return the speaker, if no question is needed.
+
+    Parameters
+    ----------
+    likely : sequence of Candidate
+        What `speaker_candidates` returns.
+    ask : bool
+        Whether a question is possible; otherwise folders are taken where only one level of them may
+        be the speaker, with three values or more.
+
+    Returns
+    -------
+    Candidate or None
+        The speaker; None: ask, or nothing gives it with certainty.
+    """
+    if not likely:
+        return None
+    first, ranks = likely[0], [_rank(each) for each in likely]
+    is_alone = ranks.count(ranks[0]) == 1
+    if ranks[0] < 2:
+        return first if is_alone or not ask else None
+    is_likely_folder = ranks[0] == 2 and is_alone and len(first.distinct) > 2
+    return first if is_likely_folder and not ask else None
+
+
+def named_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Return the columns of a table whose names say what they are.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the columns.
+
+    Returns
+    -------
+    dict
+        Name of the column by file, speaker, emotion and transcript; without those that no column,
+        or more than one, may be.
+
+    Examples
+    --------
+    >>> named_columns(["file", "spk", "label", "split"])
+    {'file': 'file', 'speaker': 'spk', 'emotion': 'label'}
+    """
+    named = {}
+    for name, pattern in _COLUMNS.items():
+        matching = [each for each in columns if pattern.fullmatch(each)]
+        if name in columns or len(matching) == 1:
+            named[name] = name if name in columns else matching[0]
+    return named
 
 
 def transcript_candidate(listed: Sequence[Candidate]) -> Candidate | None:

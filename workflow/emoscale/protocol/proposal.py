@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from emoscale.config.protocol import ProtocolSettings
+from emoscale.corpus.folder_metadata import emotion_class
 from emoscale.corpus.readers import Utterance
 from emoscale.protocol.folds import assign_roles
 from emoscale.protocol.official import IS_TEST_SPLIT
@@ -18,6 +20,10 @@ _MIN_CLASS_SHARE = 0.02
 _MIN_CLASS_UTTERANCES = 10
 _MAX_SESSIONS = 12
 _MAX_SIZES = 6
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
+_NO_EMOTIONS = frozenset(
+    {"other", "no agreement", "hidden", "oth", "xxx", "unknown", "none", "nan", "n/a", "na", "-"}
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,35 @@ class Proposal:
 
     smallest_training_set: int
     """Training utterances of the fold that has fewest."""
+
+
+def class_names(labels: Iterable[str]) -> dict[str, str]:
+    """Return a class for each label that is an emotion, known by name or not.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Labels of a corpus.
+
+    Returns
+    -------
+    dict
+        Class of each label except those such as other and unknown: the emotion that it means, else
+        the label itself, as far as a class may have this name.
+
+    Examples
+    --------
+    >>> class_names(["Wut", "very tired", "0", "other"])
+    {'0': '0', 'Wut': 'anger', 'very tired': 'very_tired'}
+    """
+    class_of: dict[str, str] = {}
+    for number, label in enumerate(sorted(labels), start=1):
+        if label.casefold() not in _NO_EMOTIONS:
+            name = _NO_NAME.sub("_", label).strip("_-")[:64]
+            if not name or name in class_of.values():
+                name = f"class{number}"
+            class_of[label] = emotion_class(label) or name
+    return class_of
 
 
 def propose(

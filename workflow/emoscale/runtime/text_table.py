@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from emoscale.runtime.errors import UserError
 
 _DELIMITERS = ",;\t"
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTabl
     Raises
     ------
     UserError
-        If a quote is not closed, or a field has more than 131,072 characters.
+        If a quote is not closed or doubled, or a field has more than 131,072 characters.
 
     Examples
     --------
@@ -54,7 +56,8 @@ def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTabl
     [(2, ['a.wav', 'sad'])]
     """
     if delimiter is None:
-        delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
+        first = _QUOTED.sub("", text.partition("\n")[0])
+        delimiter = max(_DELIMITERS, key=first.count)
     # strict: otherwise a stray quote would include all rows up to the next quote
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -63,5 +66,6 @@ def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTabl
         return TextTable(header, [(line, fields) for line, fields in stripped if any(fields)])
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {rows.line_num}: {error}; look for a quote that is not closed"
+            f"{path}, line {rows.line_num}: {error}; look for a quote that is not closed, or not "
+            "doubled within a field"
         ) from None
