@@ -247,6 +247,7 @@ def certain(files: list[str], tables: list[Table], ask: bool) -> Candidate | Non
         ("day{take}/{speaker}/{emotion}.wav", "folder 2"),
         ("studio{take}/spk{number}_{emotion}.wav", "part 1 of the file name"),
         ("room{take}x/{speaker}/{emotion}.wav", None),
+        ("room{number}x/{speaker}_{emotion}_{take}.wav", "folder 1"),
         ("all/{speaker}_{emotion}_p{take}.wav", None),
         ("clean{number}/{emotion}_{take}.wav", None),
     ],
@@ -258,6 +259,14 @@ def test_what_is_certain_without_a_question(form: str, speaker: str | None) -> N
     ]
     chosen = certain(files, [], ask=False)
     assert (chosen and chosen.description) == speaker
+
+
+def test_folders_that_something_joins_are_not_certain() -> None:
+    files = [
+        f"{session}{part}/{session}_{label}_{take}.wav"
+        for session, part, label, take in product(("Ses01", "Ses02"), "abc", EMOTIONS, range(2))
+    ]
+    assert certain(files, [], ask=False) is None
 
 
 def test_a_folder_of_two_values_is_not_certain() -> None:

@@ -160,7 +160,9 @@ def test_a_name_that_is_not_utf8_is_reported(foreign: Path) -> None:
     (foreign / "ben" / "rec-00_Wut.wav").rename(foreign / "ben" / os.fsdecode(b"\xe4.wav"))
     ran, output = new_study(foreign, "--yes")
     assert ran.exit_code == 0, ran.stderr
-    assert "is not printable UTF-8, or has spaces at its ends; rename it" in output.read_text()
+    assert (
+        "are not printable UTF-8, or have spaces at their ends; rename them" in output.read_text()
+    )
 
 
 def test_parquet_files_are_unpacked_first(tmp_path: Path) -> None:
@@ -242,7 +244,7 @@ def test_labels_of_a_table_need_not_be_known_emotions(tmp_path: Path) -> None:
     folder = described(tmp_path, rows_of("0", "1", "no way", "怒り", "unknown"))
     ran, output = new_study(folder, "--yes")
     assert ran.exit_code == 0, ran.stderr
-    classes = {"0": ["0"], "1": ["1"], "class5": ["怒り"], "no_way": ["no way"]}
+    classes = {"0": ["0"], "1": ["1"], "class4": ["怒り"], "no_way": ["no way"]}
     assert written(output).labels.classes == classes
 
 
@@ -347,7 +349,7 @@ def test_recordings_beside_those_of_a_release_are_counted(tmp_path: Path) -> Non
 def test_labels_that_would_have_the_same_name_are_different_classes(tmp_path: Path) -> None:
     ran, output = new_study(described(tmp_path, rows_of("-1", "1", "very+", "very-")), "--yes")
     assert ran.exit_code == 0, ran.stderr
-    classes = {"1": ["-1"], "class2": ["1"], "class4": ["very-"], "very": ["very+"]}
+    classes = {"1": ["1"], "class2": ["-1"], "class4": ["very-"], "very": ["very+"]}
     assert written(output).labels.classes == classes
 
 

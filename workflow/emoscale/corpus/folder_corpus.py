@@ -149,7 +149,7 @@ class FolderCorpus:
         self.has_known_labels = emotion.column is not None or emotion not in emotions
         speakers = speaker_candidates(listed, emotion)
         speaker = certain_speaker(speakers, self.ask)
-        speaker = self._choice("speaker", speaker, speakers, listed)
+        speaker = self._choice("speaker", speaker, speakers, listed, emotion)
         transcript = transcript_candidate(listed)
         if transcript:
             self.notes.append(f"transcript: {transcript.description}")
@@ -167,14 +167,16 @@ class FolderCorpus:
         return CsvCorpus(reader="csv", root=root, table=str(self.table.resolve()))
 
     def _recordings(self) -> list[str]:
-        files = []
-        for name in corpus_files(self.folder, CorpusManifest("csv")):
-            if name.isprintable() and name == name.strip():
-                files.append(name)
-            else:
-                shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                problem = "is not printable UTF-8, or has spaces at its ends"
-                self.notes.append(f"not used: the name {shown!r} {problem}; rename it")
+        every = list(corpus_files(self.folder, CorpusManifest("csv")))
+        files = [name for name in every if name.isprintable() and name == name.strip()]
+        unusable = sorted({*every} - {*files})
+        if unusable:
+            first = unusable[0].encode("utf-8", "surrogateescape")
+            self.notes.append(
+                f"not used: {len(unusable):,} names (first: "
+                f"{first.decode('utf-8', 'backslashreplace')!r}) are not printable UTF-8, or have "
+                "spaces at their ends; rename them"
+            )
         if not files and any(self.folder.rglob("*.parquet")):
             raise UserError(
                 f"{self.folder} holds Parquet files; unpack them first: "
@@ -199,8 +201,9 @@ class FolderCorpus:
         certain: Candidate | None,
         likely: Sequence[Candidate],
         listed: Sequence[Candidate],
+        *chosen: Candidate,
     ) -> Candidate:
-        """Return the certain candidate, or the one that the user names."""
+        """Return the certain candidate, or the one that the user names; not one already chosen."""
         if certain is not None:
             others = [each.description for each in likely if each is not certain][:3]
             remark = f" (or {', '.join(others)})" if others else ""
@@ -213,7 +216,10 @@ class FolderCorpus:
                 f"no part of the names and no table certainly gives the {what}{choice} "
                 f"{self._advice}"
             )
-        options = [*likely, *(each for each in listed if each not in likely)]
+        options = list(likely)
+        for each in listed:
+            if each.division not in {option.division for option in [*options, *chosen]}:
+                options.append(each)
         click.echo(f"\nWhat is the {what}?")
         for number, each in enumerate(options, start=1):
             click.echo(f"  {number}: {each}")

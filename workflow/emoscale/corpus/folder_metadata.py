@@ -42,8 +42,8 @@ _CLASS_OF = {
     for word in words.split()
 }
 _SPEAKER_COLUMN = re.compile(
-    r"(speaker|spk|actor|subject|participant|user|client|person|sprecher|locuteur|parlante)"
-    r"([ _-]?(id|name|no|number))?",
+    r"(speaker|spk|talker|actor|subj|subject|participant|user|client|person|sprecher|proband|"
+    r"locuteur|parlante|hablante)([ _-]?(id|name|no|number|code))?",
     re.IGNORECASE,
 )
 _TEXT_COLUMN = re.compile(
@@ -126,6 +126,12 @@ class Candidate:
     def distinct(self) -> list[str]:
         """The different values, sorted, without the empty one."""
         return sorted({value for value in self.values if value})
+
+    @property
+    def division(self) -> tuple[int, ...]:
+        """[recordings] Number of the group with the same value, whatever the values are."""
+        numbers: dict[str, int] = {}
+        return tuple(numbers.setdefault(value, len(numbers)) for value in self.values)
 
     @property
     def coverage(self) -> float:
@@ -283,9 +289,7 @@ def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[
     of_division: dict[tuple[int, ...], Candidate] = {}
     for each in sorted(listed, key=_rank):
         if each.values != emotion.values and (_rank(each) == 0 or _may_be_speaker(each, emotion)):
-            numbers: dict[str, int] = {}
-            division = tuple(numbers.setdefault(value, len(numbers)) for value in each.values)
-            of_division.setdefault(division, each)
+            of_division.setdefault(each.division, each)
     return list(of_division.values())
 
 
@@ -323,7 +327,7 @@ def certain_speaker(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
         What `speaker_candidates` returns.
     ask : bool
         Whether a question is possible; otherwise folders are taken where only one level of them may
-        be the speaker, with three values or more.
+        be the speaker, with three values or more, and nothing divides them further or joins them.
 
     Returns
     -------
@@ -335,9 +339,17 @@ def certain_speaker(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
     first, ranks = likely[0], [_rank(each) for each in likely]
     is_alone = ranks.count(ranks[0]) == 1
     if ranks[0] < 2:
-        return first if is_alone or not ask else None
+        return first if is_alone else None
     is_likely_folder = ranks[0] == 2 and is_alone and len(first.distinct) > 2
-    return first if is_likely_folder and not ask else None
+    is_nested = any(_are_nested(first, each) for each in likely if 2 < _rank(each) < 5)
+    return first if is_likely_folder and not is_nested and not ask else None
+
+
+def _are_nested(first: Candidate, second: Candidate) -> bool:
+    """Whether each value of one occurs with a single value of the other."""
+    pairs = {pair for pair in zip(first.values, second.values, strict=True) if all(pair)}
+    numbers = [len({pair[side] for pair in pairs}) for side in (0, 1)]
+    return min(numbers) > 1 and len(pairs) in numbers
 
 
 def named_columns(columns: Sequence[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -46,12 +46,12 @@ class Proposal:
     """Training utterances of the fold that has fewest."""
 
 
-def class_names(labels: Iterable[str]) -> dict[str, str]:
+def class_names(labels: Collection[str]) -> dict[str, str]:
     """Return a class for each label that is an emotion, known by name or not.
 
     Parameters
     ----------
-    labels : iterable of str
+    labels : collection of str
         Labels of a corpus.
 
     Returns
@@ -65,12 +65,13 @@ def class_names(labels: Iterable[str]) -> dict[str, str]:
     >>> class_names(["Wut", "very tired", "0", "other"])
     {'0': '0', 'Wut': 'anger', 'very tired': 'very_tired'}
     """
+    names = {label: _NO_NAME.sub("_", label).strip("_-")[:64] for label in labels}
     class_of: dict[str, str] = {}
-    for number, label in enumerate(sorted(labels), start=1):
+    for label in sorted(labels, key=lambda label: (names[label] != label, label)):
         if label.casefold() not in _NO_EMOTIONS:
-            name = _NO_NAME.sub("_", label).strip("_-")[:64]
+            name = names[label]
             if not name or name in class_of.values():
-                name = f"class{number}"
+                name = f"class{len(class_of) + 1}"
             class_of[label] = emotion_class(label) or name
     return class_of
 
