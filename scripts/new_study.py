@@ -97,7 +97,7 @@ _PROTOCOL_NOTES = {
 @click.option("--name", help="Name of the study; default: that of the folder.")
 @click.option("--label", help="Label of an utterance, where a published corpus has several.")
 @click.option("--output", type=click.Path(path_type=Path), help="Default: config/NAME.yaml.")
-@click.option("--yes", is_flag=True, help="Ask nothing: take what is likeliest.")
+@click.option("--yes", is_flag=True, help="Ask nothing; what is in doubt is an error.")
 @report_user_errors
 def main(folder: Path, name: str | None, label: str | None, output: Path | None, yes: bool) -> None:
     if not str(folder.resolve()).isprintable():
