@@ -9,7 +9,7 @@ from emoscale.config.corpus import AudioChecks, CsvCorpus, LabelSettings
 from emoscale.corpus.csv_table import read
 from emoscale.corpus.readers import CorpusManifest
 from emoscale.corpus.votes import add_vote_shares
-from emoscale.runtime.errors import CorpusError, UserError
+from emoscale.runtime.errors import CorpusError
 from tests.conftest import WriteWav
 from tests.corpus.checked import check_recordings
 
@@ -132,7 +132,7 @@ def test_columns_with_numbers_of_votes(tmp_path: Path) -> None:
     [
         (
             None,
-            r"votes\.csv does not exist: expected a table with the columns utterance, rater, la",
+            r"votes\.csv does not exist; set .* corpus.votes to a table with the columns utterance",
         ),
         ("utterance,label\n", r"has no column rater \(.*\); rename a column of the table"),
         ("utterance,rater,label\n", "no vote can be used: the table has no rows"),
@@ -217,12 +217,12 @@ def test_a_row_that_cannot_be_used_is_rejected_with_its_line(
 def test_a_table_that_cannot_be_used(
     tmp_path: Path, text: str, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(CorpusError, match=message):
         read_text(tmp_path, text, **options)
 
 
 def test_a_missing_table_and_a_table_that_is_not_utf8(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"utterances\.csv does not exist: expected a table"):
+    with pytest.raises(CorpusError, match=r"utterances\.csv does not exist; set corpus.root and"):
         read(CsvCorpus(reader="csv", root=str(tmp_path)))
     (tmp_path / "utterances.csv").write_bytes(b"file,speaker,emotion\n\xff.wav,a,b\n")
     with pytest.raises(CorpusError, match="byte 21 is not UTF-8"):

@@ -7,7 +7,7 @@ import pytest
 from emoscale.config.corpus import AudioChecks
 from emoscale.prediction.recordings import find_recordings, read_list, split_recording
 from emoscale.prediction.transcripts import Transcripts
-from emoscale.runtime.errors import CorpusError, UserError
+from emoscale.runtime.errors import CorpusError
 from tests.conftest import WriteWav
 
 
@@ -97,5 +97,5 @@ def test_paths_in_a_table_are_relative_to_the_current_folder_or_the_table(
 def test_errors_in_a_table_of_transcripts(tmp_path: Path, content: str, message: str) -> None:
     table = tmp_path / "transcripts.csv"
     table.write_text(content)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(CorpusError, match=message):
         Transcripts(table)

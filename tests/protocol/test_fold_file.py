@@ -12,7 +12,7 @@ from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.checks import check_fold, check_folds, protocol_warnings
 from emoscale.protocol.fold_file import read_fold_file
 from emoscale.protocol.orders import make_fold
-from emoscale.runtime.errors import ProtocolError, UserError
+from emoscale.runtime.errors import CorpusError, ProtocolError, UserError
 from tests.protocol.small_corpora import folds_of, of_role, several_corpora, write_fold_file
 
 TABLE = several_corpora().filter(pl.col("corpus") == "a").sort("utterance")
@@ -147,7 +147,7 @@ def test_speakers_with_several_roles_in_the_file(tmp_path: Path) -> None:
         ),
         ("fold,utterance,role\n1,a,dev\n\n1,a,test\n", r"line 4: a is already listed in line 2"),
         ('utterance,fold\n"a,1\n', r"f\.csv, line 2: .*look for a quote that is not closed"),
-        (b"utterance,fold\n\xe4,1\n", r"byte 15 is not UTF-8; save the table as UTF-8"),
+        (b"utterance,fold\n\xe4,1\n", r"byte 15 is not UTF-8; save it as UTF-8"),
     ],
 )
 def test_an_invalid_file_is_an_error(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -158,9 +158,9 @@ def test_an_invalid_file_is_an_error(tmp_path: Path, content: str | bytes, messa
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ProtocolError, match=r"nowhere.csv does not exist; set protocol.fold_file"):
+    with pytest.raises(CorpusError, match=r"nowhere.csv does not exist; set protocol.fold_file"):
         read_fold_file(tmp_path / "nowhere.csv")
-    with pytest.raises(ProtocolError, match=r"cannot be read: .*; set protocol.fold_file"):
+    with pytest.raises(CorpusError, match=r"cannot be read: .*; set protocol.fold_file"):
         read_fold_file(tmp_path)
 
 

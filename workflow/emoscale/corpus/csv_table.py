@@ -18,7 +18,7 @@ from emoscale.corpus.metadata_rows import (
 from emoscale.corpus.readers import CorpusManifest, external_link_target
 from emoscale.corpus.release import Unusable, anonymous_votes, vote_count
 from emoscale.runtime.errors import CorpusError
-from emoscale.runtime.text_table import parse_table
+from emoscale.runtime.text_table import read_table
 
 VOTE_COLUMNS = ("utterance", "rater", "label")
 """Columns of the table of votes."""
@@ -42,8 +42,6 @@ def read(settings: CsvCorpus) -> CorpusManifest:
     ------
     CorpusError
         If a table or a required column is missing, no row is valid, or no vote is for an utterance.
-    UserError
-        If a quote of a table is not closed.
     """
     manifest = CorpusManifest("csv")
     table = _Table(settings, "table", REQUIRED_COLUMNS)
@@ -82,22 +80,12 @@ class _Table:
                 f"{self.path} is a link to {target}, outside the corpus; if that is intended, set "
                 f"{key} to it"
             )
-        try:
-            text = self.path.read_text(encoding="utf-8-sig")
-        except (FileNotFoundError, NotADirectoryError):
-            raise CorpusError(
-                f"{self.path} does not exist: expected a table with the columns "
-                f"{', '.join(expected)}; set corpus.root and {key}"
-            ) from None
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"{self.path}: byte {error.start} is not UTF-8; save the table as UTF-8"
-            ) from None
-        except OSError as error:
-            raise CorpusError(f"{self.path} cannot be read: {error.strerror}; set {key}") from None
-        parsed = parse_table(text, self.path)
-        self.header = parsed.header
-        self.rows = [(f"line {line}", cells) for line, cells in parsed.rows]
+        table = read_table(
+            self.path,
+            f"set corpus.root and {key} to a table with the columns {', '.join(expected)}",
+        )
+        self.header = table.header
+        self.rows = [(f"line {line}", cells) for line, cells in table.rows]
 
     def positions(
         self,

@@ -16,7 +16,7 @@ from emoscale.audio.containers import LFS_POINTER
 from emoscale.config.corpus import ReleaseCorpus
 from emoscale.corpus.files import corpus_files
 from emoscale.corpus.readers import CorpusManifest, Utterance
-from emoscale.runtime.errors import CorpusError, UserError
+from emoscale.runtime.errors import CorpusError
 from emoscale.runtime.text_table import parse_table
 
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
@@ -165,7 +165,7 @@ def read_rows(
     text = read_text(path, encoding)
     try:
         table = parse_table(text, path, delimiter)
-    except UserError as error:
+    except CorpusError as error:
         raise CorpusError(f"{error}, or copy the file again") from None
     if not table.header:
         raise CorpusError(f"{path} is empty; copy it again")

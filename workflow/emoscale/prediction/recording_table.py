@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emoscale.prediction.recordings import resolved_path
 from emoscale.runtime.errors import CorpusError
-from emoscale.runtime.text_table import parse_table
+from emoscale.runtime.text_table import read_table
 
 
 class RecordingTable:
@@ -24,7 +24,7 @@ class RecordingTable:
 
     Raises
     ------
-    UserError
+    CorpusError
         If the table cannot be read.
     """
 
@@ -33,7 +33,15 @@ class RecordingTable:
         self._columns = ("file", column)
         self._relative_to_current: dict[Path, str] = {}
         self._relative_to_table: dict[Path, str] = {}
-        self._read(path)
+        table = read_table(path, "name another file")
+        for name in self._columns:
+            if table.header.count(name) != 1:
+                raise CorpusError(
+                    f"{path}: needs one column {name} (its columns: "
+                    f"{', '.join(table.header) or 'none'})"
+                )
+        for line, fields in table.rows:
+            self._add(f"line {line}", table.header, fields)
 
     def find(self, file: Path) -> str | None:
         """Return the value of a recording.
@@ -51,56 +59,17 @@ class RecordingTable:
         path = resolved_path(file)
         return self._relative_to_current.get(path, self._relative_to_table.get(path))
 
-    def _read(self, table: Path) -> None:
-        parsed = parse_table(read_text(table), table)
-        for name in self._columns:
-            if parsed.header.count(name) != 1:
-                raise CorpusError(
-                    f"{table}: needs one column {name} (its columns: "
-                    f"{', '.join(parsed.header) or 'none'})"
-                )
-        for line, fields in parsed.rows:
-            self._add(table, f"line {line}", parsed.header, fields)
-
-    def _add(self, table: Path, position: str, header: list[str], fields: list[str]) -> None:
+    def _add(self, position: str, header: list[str], fields: list[str]) -> None:
         if len(fields) != len(header):
             raise CorpusError(
-                f"{table}, {position}: has {len(fields)} fields and the header {len(header)}; put "
+                f"{self.path}, {position}: has {len(fields)} fields and the header {len(header)}; put "
                 "quotes around a field that contains the delimiter"
             )
         name, value = (fields[header.index(column)] for column in self._columns)
         path = resolved_path(Path(name))
         if self._relative_to_current.setdefault(path, value) != value:
             raise CorpusError(
-                f"{table}, {position}: {name} has another {self._columns[1]} above; remove one of "
+                f"{self.path}, {position}: {name} has another {self._columns[1]} above; remove one of "
                 "them"
             )
-        self._relative_to_table[resolved_path(table.parent / name)] = value
-
-
-def read_text(path: Path) -> str:
-    """Read a text file.
-
-    Parameters
-    ----------
-    path : Path
-        The file, UTF-8.
-
-    Returns
-    -------
-    str
-        Its content.
-
-    Raises
-    ------
-    CorpusError
-        If the file cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from None
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
+        self._relative_to_table[resolved_path(self.path.parent / name)] = value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emoscale.prediction.recording_table import RecordingTable, read_text
+from emoscale.prediction.recording_table import RecordingTable
 from emoscale.runtime.errors import CorpusError
+from emoscale.runtime.text_table import read_text
 
 
 class Transcripts:
@@ -60,5 +61,5 @@ class Transcripts:
                 f"{file}: has no transcript, which the model needs; write it to {text_file}, or "
                 "name a table with --transcripts"
             )
-        lines = read_text(text_file).splitlines()
+        lines = read_text(text_file, "name a table with --transcripts").splitlines()
         return " ".join(line.strip() for line in lines if line.strip())

@@ -9,7 +9,7 @@ import polars as pl
 from emoscale.config.protocol import ProtocolSettings
 from emoscale.protocol.development import roles_by_unit
 from emoscale.runtime.errors import ProtocolError
-from emoscale.runtime.text_table import parse_table
+from emoscale.runtime.text_table import read_table
 
 _ROLES = {
     "train": "train",
@@ -45,11 +45,11 @@ def read_fold_file(path: Path | str) -> pl.DataFrame:
     ProtocolError
         If the file has another format, or lists an utterance twice in a fold (without roles: twice
         in the file); the message names the line.
-    UserError
-        If a quote is not closed.
+    CorpusError
+        If the file cannot be read, or a quote is not closed.
     """
     path = Path(path)
-    table = parse_table(_read_text(path), path)
+    table = read_table(path, "set protocol.fold_file")
     if "utterance" not in table.header or not {"fold", "role"} & {*table.header}:
         raise ProtocolError(
             f"{path}: its first line must name the columns utterance, and fold or role or both "
@@ -148,21 +148,6 @@ def count_unknown_utterances(corpus: pl.Series, settings: ProtocolSettings) -> i
         return 0
     listed = read_fold_file(settings.fold_file)["utterance"].unique()
     return len(listed) - int(listed.is_in(corpus.implode()).sum())
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ProtocolError(f"{path} does not exist; set protocol.fold_file") from None
-    except UnicodeDecodeError as error:
-        raise ProtocolError(
-            f"{path}: byte {error.start} is not UTF-8; save the table as UTF-8"
-        ) from None
-    except OSError as error:
-        raise ProtocolError(
-            f"{path} cannot be read: {error.strerror}; set protocol.fold_file"
-        ) from None
 
 
 def _parse_row(

@@ -42,6 +42,8 @@ def one_line(text: str) -> str:
     if len(text) > MAX_MESSAGE_CHARACTERS:
         head, tail = text[: MAX_MESSAGE_CHARACTERS * 2 // 3], text[-MAX_MESSAGE_CHARACTERS // 3 :]
         text = f"{head} … {tail}"
+    if text.isprintable():
+        return text
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
@@ -83,7 +85,7 @@ class ConfigurationError(UserError):
 
 
 class CorpusError(UserError):
-    """The corpus does not have the structure that its reader expects."""
+    """The corpus, or a table that the user wrote, does not have the expected structure."""
 
 
 class AudioError(UserError):

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from emoscale.runtime.errors import UserError
+from emoscale.runtime.errors import CorpusError
 
 _DELIMITERS = ",;\t"
 _QUOTED = re.compile(r'"[^"]*"')
@@ -24,6 +24,59 @@ class TextTable:
     rows: list[tuple[int, list[str]]]
     """Number of the line that a row ends in, and its fields; rows without any field are left out.
     A row may have more or less fields than the header."""
+
+
+def read_table(path: Path, remedy: str) -> TextTable:
+    """Read a table.
+
+    Parameters
+    ----------
+    path : Path
+        The file, UTF-8.
+    remedy : str
+        What to do about a file that cannot be opened, for error messages.
+
+    Returns
+    -------
+    TextTable
+        The table.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read, or a quote is not closed or doubled.
+    """
+    return parse_table(read_text(path, remedy), path)
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """Read a text file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, UTF-8.
+    remedy : str
+        What to do about a file that cannot be opened, for error messages.
+
+    Returns
+    -------
+    str
+        Its content.
+
+    Raises
+    ------
+    CorpusError
+        If the file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise CorpusError(f"{path} does not exist; {remedy}") from None
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}; {remedy}") from None
 
 
 def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTable:
@@ -47,7 +100,7 @@ def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTabl
 
     Raises
     ------
-    UserError
+    CorpusError
         If a quote is not closed or doubled, or a field has more than 131,072 characters.
 
     Examples
@@ -65,7 +118,7 @@ def parse_table(text: str, path: Path, delimiter: str | None = None) -> TextTabl
         stripped = ((rows.line_num, [field.strip() for field in row]) for row in rows)
         return TextTable(header, [(line, fields) for line, fields in stripped if any(fields)])
     except csv.Error as error:
-        raise UserError(
+        raise CorpusError(
             f"{path}, line {rows.line_num}: {error}; look for a quote that is not closed, or not "
             "doubled within a field"
         ) from None
