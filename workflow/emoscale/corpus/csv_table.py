@@ -80,10 +80,9 @@ class _Table:
                 f"{self.path} is a link to {target}, outside the corpus; if that is intended, set "
                 f"{key} to it"
             )
-        table = read_table(
-            self.path,
-            f"set corpus.root and {key} to a table with the columns {', '.join(expected)}",
-        )
+        columns = ", ".join(expected)
+        remedy = f"set corpus.root and {key} to a table with the columns {columns}"
+        table = read_table(self.path, remedy)
         self.header = table.header
         self.rows = [(f"line {line}", cells) for line, cells in table.rows]
 

@@ -62,14 +62,14 @@ class RecordingTable:
     def _add(self, position: str, header: list[str], fields: list[str]) -> None:
         if len(fields) != len(header):
             raise CorpusError(
-                f"{self.path}, {position}: has {len(fields)} fields and the header {len(header)}; put "
-                "quotes around a field that contains the delimiter"
+                f"{self.path}, {position}: has {len(fields)} fields and the header {len(header)}; "
+                "put quotes around a field that contains the delimiter"
             )
         name, value = (fields[header.index(column)] for column in self._columns)
         path = resolved_path(Path(name))
         if self._relative_to_current.setdefault(path, value) != value:
             raise CorpusError(
-                f"{self.path}, {position}: {name} has another {self._columns[1]} above; remove one of "
-                "them"
+                f"{self.path}, {position}: {name} has another {self._columns[1]} above; remove one "
+                "of them"
             )
         self._relative_to_table[resolved_path(self.path.parent / name)] = value
