@@ -18,6 +18,7 @@ import jinja2
 import yaml
 
 from emoscale.config import parse_study
+from emoscale.corpus.files import corpus_files
 from emoscale.corpus.folder_corpus import Corpus, FolderCorpus
 from emoscale.corpus.folder_metadata import emotion_class
 from emoscale.corpus.readers import (
@@ -33,7 +34,7 @@ from emoscale.runtime.errors import UserError, one_line
 TEMPLATE = """\
 # Emotion in {{ name }}: {{ utterances }} utterances of {{ speakers }} speakers.
 {%- for note in notes %}
-# - {{ note }}
+# - {{ note | line }}
 {%- endfor %}
 #
 #   {{ command }}
@@ -122,11 +123,13 @@ def main(folder: Path, name: str | None, label: str | None, output: Path | None,
     try:
         corpus = corpus_in_folder.settings(label)
         manifest = read_corpus(corpus)
-        _leave_out_missing(manifest, Path(corpus.root), notes)
+        _compare_with_files(manifest, Path(corpus.root), notes)
         labels = {each.emotion for each in manifest.utterances}
-        class_of = class_names(labels).get if corpus_in_folder.has_known_labels else emotion_class
+        class_of = (
+            class_names(labels).get if corpus_in_folder.all_labels_are_emotions else emotion_class
+        )
         proposal = propose(manifest.utterances, class_of)
-        notes = [one_line(note) for note in notes + _doubts(manifest)]
+        notes += _doubts(manifest)
         text = _configuration(study, output, corpus, manifest, proposal, notes)
         parse_study(yaml.safe_load(text))
     except BaseException as error:
@@ -145,25 +148,30 @@ def _command(output: Path) -> str:
     return f".venv/bin/snakemake --cores 2 --configfile {shlex.quote(str(output))}"
 
 
-def _leave_out_missing(manifest: CorpusManifest, root: Path, notes: list[str]) -> None:
-    """Leave out utterances without a recording, which the study would reject."""
-    existing = [
-        each
-        for each in manifest.utterances
-        if os.path.isfile(root / each.audio)  # noqa: PTH113 - False for names that are too long
-        and external_link_target(root / each.audio, root) is None
-    ]
-    missing = {each.audio for each in manifest.utterances} - {each.audio for each in existing}
-    if not missing:
-        return
-    problem = (
-        f"{len(missing):,} recordings do not exist in {root}, or are links to files outside "
-        f"(first: {min(missing)})"
-    )
-    if not existing:
-        raise UserError(f"{problem}; no other is described, so correct the paths")
-    notes.append(f"not used: {problem}")
-    manifest.utterances = existing
+def _compare_with_files(manifest: CorpusManifest, root: Path, notes: list[str]) -> None:
+    """Leave out utterances without a recording; note recordings without an utterance."""
+    listed = {each.audio for each in manifest.utterances}
+    existing = {
+        name
+        for name in listed
+        if os.path.isfile(root / name)  # noqa: PTH113 - False for names that are too long
+        and external_link_target(root / name, root) is None
+    }
+    if existing < listed:
+        problem = (
+            f"{len(listed - existing):,} recordings do not exist in {root}, or are links to files "
+            f"outside (first: {min(listed - existing)})"
+        )
+        if not existing:
+            raise UserError(f"{problem}; no other is described, so correct the paths")
+        notes.append(f"not used: {problem}")
+        manifest.utterances = [each for each in manifest.utterances if each.audio in existing]
+    others = {*corpus_files(root, CorpusManifest("csv"))} - listed
+    others -= {row.file for row in manifest.rejected}
+    if others:
+        notes.append(
+            f"not used: {len(others):,} recordings that nothing describes (first: {min(others)})"
+        )
 
 
 def _doubts(manifest: CorpusManifest) -> list[str]:
@@ -177,6 +185,9 @@ def _doubts(manifest: CorpusManifest) -> list[str]:
     labels = {each.emotion for each in manifest.utterances}
     if {"exc", "hap"} <= labels:
         notes.append("happiness and excitement are often one class: happiness: [hap, exc]")
+    speakers = {each.speaker for each in manifest.utterances}
+    if len({speaker.casefold() for speaker in speakers}) < len(speakers):
+        notes.append("some speakers differ only in upper and lower case")
     return notes
 
 
@@ -230,7 +241,7 @@ def _print_summary(
     _print_notes(notes)
     protocol = proposal.protocol
     click.echo(
-        f"  {protocol.folds} folds: {_PROTOCOL_NOTES[protocol.fold_unit]}; training sizes: "
+        f"  folds: {protocol.folds}; {_PROTOCOL_NOTES[protocol.fold_unit]}; training sizes: "
         f"{', '.join([*map(str, proposal.sizes), 'all'])}"
     )
 

@@ -11,8 +11,8 @@ from emoscale.corpus.folder_metadata import (
     EMOTION_WORDS,
     Candidate,
     candidates,
-    certain_emotion,
-    certain_speaker,
+    choose_emotion,
+    choose_speaker,
     emotion_candidates,
     emotion_class,
     speaker_candidates,
@@ -87,7 +87,7 @@ def test_names_without_a_word_for_emotions_have_no_candidate() -> None:
 @pytest.mark.parametrize(
     "form", ["{emotion}_{take:02d}.wav", "{emotion}_{number}_{take}.wav", "a/{emotion}_{take}.wav"]
 )
-def test_a_number_is_no_certain_speaker(form: str) -> None:
+def test_a_number_is_no_choose_speaker(form: str) -> None:
     files = [
         form.format(emotion=emotion, take=take, number=take // 2)
         for emotion, take in product(EMOTIONS, range(4))
@@ -95,7 +95,7 @@ def test_a_number_is_no_certain_speaker(form: str) -> None:
     listed = candidates(files, [])
     (emotion,) = emotion_candidates(listed)
     likely = speaker_candidates(listed, emotion)
-    assert certain_speaker(likely, ask=True) is certain_speaker(likely, ask=False) is None
+    assert choose_speaker(likely, ask=True) is choose_speaker(likely, ask=False) is None
 
 
 def test_a_folder_is_likelier_than_a_numbered_part(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_folder_is_likelier_than_a_numbered_part(tmp_path: Path) -> None:
     listed = candidates([*files, "intro.wav"], [])
     speakers = speaker_candidates(listed, emotion_candidates(listed)[0])
     assert (speakers[0].description, speakers[0].values[-1]) == ("folder 1", "")
-    assert certain_speaker(speakers, ask=True) is None
-    assert certain_speaker(speakers, ask=False) is speakers[0]
+    assert choose_speaker(speakers, ask=True) is None
+    assert choose_speaker(speakers, ask=False) is speakers[0]
 
 
 def test_two_tables_that_lack_a_recording(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_two_tables_that_lack_a_recording(tmp_path: Path) -> None:
     assert speaker.column == "speaker"
     assert speaker.values == (*(str(number % 3) for number in range(11)), "")
     _, unread = read_tables(tmp_path)
-    assert unread[0] == "old.csv is not UTF-8; save it as UTF-8"
+    assert unread[0] == "old.csv: byte 21 is not UTF-8; save it as UTF-8"
     assert unread[1].startswith("files .txt not read as tables: 2 (first: long.txt, line 2: field")
     assert len(unread) == 2
 
@@ -236,7 +236,7 @@ def test_the_number_of_a_row_is_not_the_name_of_a_recording(tmp_path: Path) -> N
 
 def certain(files: list[str], tables: list[Table], ask: bool) -> Candidate | None:
     listed = candidates(files, tables)
-    return certain_speaker(speaker_candidates(listed, emotion_candidates(listed)[0]), ask)
+    return choose_speaker(speaker_candidates(listed, emotion_candidates(listed)[0]), ask)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,8 @@ def certain(files: list[str], tables: list[Table], ask: bool) -> Candidate | Non
         ("room{number}x/{speaker}_{emotion}_{take}.wav", "folder 1"),
         ("all/{speaker}_{emotion}_p{take}.wav", None),
         ("clean{number}/{emotion}_{take}.wav", None),
+        ("room{take}x/{speaker}_{emotion}.wav", None),
+        ("{emotion}/f{take}_{speaker}.wav", None),
     ],
 )
 def test_what_is_certain_without_a_question(form: str, speaker: str | None) -> None:
@@ -267,6 +269,23 @@ def test_folders_that_something_joins_are_not_certain() -> None:
         for session, part, label, take in product(("Ses01", "Ses02"), "abc", EMOTIONS, range(2))
     ]
     assert certain(files, [], ask=False) is None
+
+
+def test_a_column_named_file_is_the_file(tmp_path: Path) -> None:
+    files = [f"{number}.wav" for number in range(9)]
+    rows = [f"{n},{8 - n},{SPEAKERS[n % 3]},{EMOTIONS[n // 3]}" for n in range(9)]
+    (tmp_path / "labels.csv").write_text("\n".join(["no,file,speaker,emotion", *rows]))
+    emotion, _ = likeliest(tmp_path, files)
+    assert list(emotion.values) == [EMOTIONS[(8 - number) // 3] for number in range(9)]
+
+
+def test_names_of_speakers_in_several_folders_are_asked() -> None:
+    files = [
+        f"site{site}x/spk{number}_{label}.wav"
+        for site, number, label in product("AB", range(3), EMOTIONS)
+    ]
+    assert certain(files, [], ask=True) is None
+    assert certain(files, [], ask=False) is not None
 
 
 def test_a_folder_of_two_values_is_not_certain() -> None:
@@ -303,7 +322,7 @@ def test_a_column_named_emotion_is_likelier_than_predictions(tmp_path: Path) -> 
         rows = [f"{file},{EMOTIONS[n % 3]}" for n, file in enumerate(files)]
         (tmp_path / name).write_text("\n".join([f"file,{column}", *rows]))
     listed = candidates(files, read_tables(tmp_path)[0])
-    chosen = certain_emotion(emotion_candidates(listed), ask=True)
+    chosen = choose_emotion(emotion_candidates(listed), ask=True)
     assert chosen is not None
     assert chosen.column == "emotion"
 
@@ -321,6 +340,12 @@ def test_numbers_in_a_column_named_emotion(tmp_path: Path) -> None:
     [
         ("a.wav,anna,sad\nb.wav,ben,sad\n", "labels.csv has no header; add a first line"),
         ("file|speaker\na.wav|anna\n", "labels.csv has less than two columns; separate them by"),
+        (
+            "file,text,speaker\na.wav,well, yes,anna\n",
+            "labels.csv, line 2: has 4 fields and the he",
+        ),
+        ("file,label,label\na.wav,sad,happy\n", "labels.csv has two columns of the same name"),
+        ("file,label\n", "labels.csv has no row below its header"),
     ],
 )
 def test_tables_that_are_none(tmp_path: Path, text: str, problem: str) -> None:

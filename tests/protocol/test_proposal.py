@@ -59,6 +59,8 @@ def test_sessions_that_share_speakers_are_no_folds() -> None:
         (["train", "train", "dev", "test1", "test2"], ("official", 2, "official")),
         (["train", "train", "train", "test", "test"], ("official", 1, "random")),
         (["train", "train", "train", "train", "train"], ("speakers", 5, "unit")),
+        (["test", "test", "test", "test", "test"], ("speakers", 5, "unit")),
+        (["dev", "dev", "dev", "test", "test"], ("speakers", 5, "unit")),
     ],
 )
 def test_official_splits_are_folds_where_they_keep_speakers_apart(

@@ -126,7 +126,7 @@ def test_without_a_speaker_nothing_is_guessed(tmp_path: Path) -> None:
         "no table certainly gives the speaker; it may be part 2 of the file name: choose w"
         in ran.stderr
     )
-    assert "labels.csv is not UTF-8; save it as UTF-8" in ran.stdout
+    assert "labels.csv: byte 15 is not UTF-8; save it as UTF-8" in ran.stdout
     assert not output.exists()
 
 
@@ -343,7 +343,37 @@ def test_recordings_beside_those_of_a_release_are_counted(tmp_path: Path) -> Non
     for take in range(9):
         (folder / "own" / f"anna_Wut_{take}.wav").touch()
     ran, _ = new_study(folder, "--yes")
-    assert "not used: 9 recordings that are not where those of EMO-DB are (first" in ran.stdout
+    assert "not used: 9 recordings that nothing describes (first: own/anna_Wut_0.wav)" in ran.stdout
+
+
+def test_recordings_beside_a_table_are_counted(tmp_path: Path) -> None:
+    folder = described(tmp_path, rows_of("angry", "sad"))
+    (folder / "other.wav").touch()
+    ran, _ = new_study(folder, "--yes")
+    assert "not used: 1 recordings that nothing describes (first: other.wav)" in ran.stdout
+
+
+def test_utterances_csv_beside_a_table_like_it(tmp_path: Path) -> None:
+    folder = described(tmp_path, rows_of("angry", "sad"))
+    text = (folder / "utterances.csv").read_text()
+    (folder / "labels.csv").write_text(text.replace("angry", "happy"))
+    ran, output = new_study(folder, "--yes")
+    assert ran.exit_code == 0, ran.stderr
+    assert written(output).labels.classes == {"anger": ["angry"], "sadness": ["sad"]}
+
+
+def test_speakers_that_differ_in_case(tmp_path: Path) -> None:
+    rows = rows_of("angry", "sad")
+    rows += [f"x{row.replace('P1', 'p1')}" for row in rows if "P1" in row]
+    ran, _ = new_study(described(tmp_path, rows), "--yes")
+    assert "some speakers differ only in upper and lower case" in ran.stdout
+
+
+def test_recordings_without_an_emotion_are_not_used(foreign: Path) -> None:
+    (foreign / "anna" / "intro.wav").touch()
+    ran, output = new_study(foreign, "--yes")
+    assert "1 recordings without speaker or emotion (first: anna/intro.wav)" in ran.stdout
+    assert len(read_corpus(written(output).corpus).utterances) == 60
 
 
 def test_labels_that_would_have_the_same_name_are_different_classes(tmp_path: Path) -> None:

@@ -15,22 +15,20 @@ from emoscale.corpus.files import corpus_files
 from emoscale.corpus.folder_metadata import (
     Candidate,
     candidates,
-    certain_emotion,
-    certain_speaker,
+    choose_emotion,
+    choose_speaker,
     emotion_candidates,
     named_columns,
     speaker_candidates,
     transcript_candidate,
 )
-from emoscale.corpus.folder_tables import Table, read_tables
+from emoscale.corpus.folder_tables import UTTERANCES, Table, read_tables
 from emoscale.corpus.metadata_rows import REQUIRED_COLUMNS
 from emoscale.corpus.readers import CorpusManifest
 from emoscale.corpus.recognition import Match, matching_releases
 from emoscale.runtime.errors import UserError
 
 Corpus = ReleaseCorpus | CsvCorpus | AudformatCorpus
-
-_TABLE = "utterances.csv"
 
 
 class FolderCorpus:
@@ -51,7 +49,7 @@ class FolderCorpus:
         self.folder, self.table, self.ask = folder, table, ask
         self.notes: list[str] = []
         """What the settings are based on, and what is not used."""
-        self.has_known_labels = True
+        self.all_labels_are_emotions = True
         """Whether each label is an emotion, known by name or not; otherwise it may be a word in a
         file name that is none."""
 
@@ -78,22 +76,19 @@ class FolderCorpus:
         root = str(self.folder.resolve())
         tables, unread = read_tables(self.folder)
         self.notes += unread
-        for note in unread:
-            if note.startswith(_TABLE):
-                raise UserError(note)
         matches = matching_releases(self.folder)
         copy = next((each for each in matches if each.is_copy), None)
-        described = next((each for each in tables if each.files[0] == _TABLE), None)
+        described = next((each for each in tables if each.files == (UTTERANCES,)), None)
         if copy is not None and copy.is_complete:
             self.notes.append(f"recognised as a complete copy of {copy.release.name}")
             if described is not None:
                 self.notes.append(
-                    f"its table {_TABLE} is read with corpus: {{reader: csv, root: …}}"
+                    f"its table {UTTERANCES} is read with corpus: {{reader: csv, root: …}}"
                 )
             return self._release(copy, label)
         columns = named_columns(described.columns) if described else {}
         if {*REQUIRED_COLUMNS} <= {*columns}:
-            self.notes.append(f"described by its table {_TABLE}")
+            self.notes.append(f"described by its table {UTTERANCES}")
             columns = {key: name for key, name in columns.items() if key != name}
             return CsvCorpus(reader="csv", root=root, columns=columns)
         if self._is_audformat(self.folder / "db.yaml"):
@@ -131,11 +126,6 @@ class FolderCorpus:
             if self.ask:
                 question = f"{match.release.name} has several labels for an utterance; use"
                 label = click.prompt(question, type=click.Choice(labels), default=label)
-        if match.unlisted:
-            self.notes.append(
-                f"not used: {len(match.unlisted):,} recordings that are not where those of "
-                f"{match.release.name} are (first: {match.unlisted[0]})"
-            )
         root = str(Path(match.settings.root).resolve())
         return ReleaseCorpus(reader=match.settings.reader, root=root, label=label)
 
@@ -144,25 +134,30 @@ class FolderCorpus:
         files = self._recordings()
         listed = candidates(files, tables)
         emotions = emotion_candidates(listed)
-        emotion = certain_emotion(emotions, self.ask)
+        emotion = choose_emotion(emotions, self.ask)
         emotion = self._choice("emotion", emotion, emotions, listed)
-        self.has_known_labels = emotion.column is not None or emotion not in emotions
+        self.all_labels_are_emotions = emotion.column is not None or emotion not in emotions
         speakers = speaker_candidates(listed, emotion)
-        speaker = certain_speaker(speakers, self.ask)
+        speaker = choose_speaker(speakers, self.ask)
         speaker = self._choice("speaker", speaker, speakers, listed, emotion)
         transcript = transcript_candidate(listed)
         if transcript:
             self.notes.append(f"transcript: {transcript.description}")
-        used = {each.table for each in (emotion, speaker, transcript) if each}
-        for table in tables:
-            if table not in used:
-                self.notes.append(f"not used: {table}")
-        self._check_rows(emotion, speaker)
+        chosen = [each for each in (emotion, speaker, transcript) if each]
+        unused = [table for table in tables if table not in [each.table for each in chosen]]
+        if unused:
+            self.notes.append(f"not used: {len(unused):,} tables (first: {unused[0]})")
+        self._check_rows(chosen, files)
+        texts = transcript.values if transcript else [""] * len(files)
+        rows = list(zip(files, speaker.values, emotion.values, texts, strict=True))
+        complete = [row for row in rows if all(row[:3])]
+        if len(complete) < len(rows):
+            self.notes.append(
+                f"not used: {len(rows) - len(complete):,} recordings without speaker or emotion "
+                f"(first: {next(row[0] for row in rows if not all(row[:3]))})"
+            )
         with open(self.table, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["file", "speaker", "emotion", "transcript"])
-            texts = transcript.values if transcript else [""] * len(files)
-            writer.writerows(zip(files, speaker.values, emotion.values, texts, strict=True))
+            csv.writer(stream).writerows([["file", "speaker", "emotion", "transcript"], *complete])
         root = str(self.folder.resolve())
         return CsvCorpus(reader="csv", root=root, table=str(self.table.resolve()))
 
@@ -233,11 +228,11 @@ class FolderCorpus:
     @property
     def _advice(self) -> str:
         return (
-            f"write {self.folder}/{_TABLE} with the columns file, speaker and emotion "
+            f"write {self.folder}/{UTTERANCES} with the columns file, speaker and emotion "
             "(docs/tutorials/own-corpus.md)"
         )
 
-    def _check_rows(self, *chosen: Candidate) -> None:
+    def _check_rows(self, chosen: Sequence[Candidate], files: Sequence[str]) -> None:
         """Check that rows do not contradict each other; note those that describe no recording."""
         for each in chosen:
             if each.contradictions:
@@ -246,9 +241,9 @@ class FolderCorpus:
                     f"values of {each.column}; remove a table, or {self._advice}, and with start "
                     "and end for segments of recordings"
                 )
-        for table in {each.table for each in chosen if each.table}:
-            unused = len(table.rows) - sum(map(bool, chosen[0].values))
-            if unused > 0:
+        for table in dict.fromkeys(each.table for each in chosen if each.table):
+            unused = len(table.rows) - len(table.rows_of(files))
+            if unused:
                 self.notes.append(
                     f"not used: {unused:,} rows of {table}, which name no recording, or the same "
                     "as another"

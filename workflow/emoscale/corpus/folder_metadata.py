@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from emoscale.corpus.folder_tables import Table
+from emoscale.corpus.folder_tables import FILE_COLUMN, Table
 
 EMOTION_WORDS = {
     "anger": "ang anger angry mad furious rage wut ärger aerger zorn wütend colère colere "
@@ -53,9 +53,8 @@ _EMOTION_COLUMN = re.compile(
     r"(emo(tion)?s?|mood|affect|feeling|label|class|category)([ _-]?(label|name|class|id|code))?",
     re.IGNORECASE,
 )
-_FILE_COLUMN = re.compile(r"(audio|wav)?[ _-]?(file|path)[ _-]?(name|path)?", re.IGNORECASE)
 _COLUMNS = {
-    "file": _FILE_COLUMN,
+    "file": FILE_COLUMN,
     "speaker": _SPEAKER_COLUMN,
     "emotion": _EMOTION_COLUMN,
     "transcript": _TEXT_COLUMN,
@@ -64,7 +63,7 @@ _NO_SPEAKER_COLUMN = re.compile(
     rf"{_TEXT_COLUMN.pattern}|sex|gender|age|split|fold|take|intensity|duration|id", re.IGNORECASE
 )
 _SPEAKER_NAME = re.compile(
-    r"(spk|speaker|actor|actress|subj|subject|participant|child|patient|(fe)?male|(wo)?man|[fm])"
+    r"(spk|speaker|actor|actress|subj|subject|participant|child|patient|(fe)?male|(wo)?man)"
     r"[ _-]?\d+",
     re.IGNORECASE,
 )
@@ -226,10 +225,10 @@ def emotion_candidates(listed: Sequence[Candidate]) -> list[Candidate]:
     Returns
     -------
     list of Candidate
-        Those with words for at least two emotions, columns with a name such as emotion or label
-        first; then other columns with such a name.
+        Those with words for at least two emotions, columns with a name such as emotion, then label,
+        first; then columns named emotion with other values.
     """
-    likely = [each for each in listed if _emotion_rank(each) < 3]
+    likely = [each for each in listed if _emotion_rank(each) < 4]
     return sorted(likely, key=lambda each: (_emotion_rank(each), -_words(each)))
 
 
@@ -238,17 +237,20 @@ def _words(candidate: Candidate) -> int:
 
 
 def _emotion_rank(candidate: Candidate) -> int:
-    """How likely a candidate is the emotion: 0 is likeliest, 3 is none."""
+    """How likely a candidate is the emotion: 0 is likeliest, 4 is none."""
     stated = sum(map(bool, candidate.values))
     classes = {emotion_class(value) for value in candidate.distinct} - {None}
-    is_named = candidate.column is not None and _EMOTION_COLUMN.fullmatch(candidate.column)
+    column = candidate.column or ""
+    is_emotion = column.lower().startswith(("emo", "mood", "affect", "feeling"))
     if len(classes) > 1 and _words(candidate) >= _MIN_SHARE * stated:
-        return 0 if is_named else 1
-    return 2 if is_named else 3
+        if _EMOTION_COLUMN.fullmatch(column):
+            return 0 if is_emotion else 1
+        return 2
+    return 3 if is_emotion and _EMOTION_COLUMN.fullmatch(column) else 4
 
 
-def certain_emotion(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
-    """Return the emotion, if no question is needed.
+def choose_emotion(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
+    """Return the emotion that is taken without a question.
 
     Parameters
     ----------
@@ -260,7 +262,7 @@ def certain_emotion(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
     Returns
     -------
     Candidate or None
-        The emotion; None: ask, or there is none.
+        The only one of its kind, or with `ask=False` the likeliest; None: ask.
     """
     if not likely:
         return None
@@ -288,7 +290,7 @@ def speaker_candidates(listed: Sequence[Candidate], emotion: Candidate) -> list[
     """
     of_division: dict[tuple[int, ...], Candidate] = {}
     for each in sorted(listed, key=_rank):
-        if each.values != emotion.values and (_rank(each) == 0 or _may_be_speaker(each, emotion)):
+        if each.values != emotion.values and _may_be_speaker(each, emotion):
             of_division.setdefault(each.division, each)
     return list(of_division.values())
 
@@ -298,11 +300,14 @@ def _may_be_speaker(candidate: Candidate, emotion: Candidate) -> bool:
         return False
     if all(map(_NO_SPEAKER_NAME.fullmatch, candidate.distinct)):
         return False
+    if _rank(candidate) == 0:
+        return True
     emotions_of: dict[str, set[str]] = defaultdict(set)
     for value, label in zip(candidate.values, emotion.values, strict=True):
         if value and label:
             emotions_of[value].add(label)
-    return sum(len(labels) > 1 for labels in emotions_of.values()) > 0.5 * len(emotions_of)
+    several = sum(len(labels) > 1 for labels in emotions_of.values())
+    return len(emotions_of) > 1 and several > len(emotions_of) / 2
 
 
 def _rank(candidate: Candidate) -> int:
@@ -315,19 +320,27 @@ def _rank(candidate: Candidate) -> int:
         return 2
     if candidate.column is not None:
         return 3
-    return 5 if all(value.isdigit() for value in candidate.distinct) else 4
+    return 5 if _is_numbering(candidate.values) else 4
 
 
-def certain_speaker(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
-    """Return the speaker, if no question is needed.
+def _is_numbering(values: Sequence[str]) -> bool:
+    """Whether nearly all values are numbers after the same letters, such as s01 and s02."""
+    stated = [value for value in values if value]
+    letters = Counter(value.rstrip("0123456789") for value in stated if value[-1].isdigit())
+    return max(letters.values(), default=0) > 0.9 * len(stated)
+
+
+def choose_speaker(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
+    """Return the speaker that is taken without a question.
 
     Parameters
     ----------
     likely : sequence of Candidate
         What `speaker_candidates` returns.
     ask : bool
-        Whether a question is possible; otherwise folders are taken where only one level of them may
-        be the speaker, with three values or more, and nothing divides them further or joins them.
+        Whether a question is possible. Otherwise names such as spk03 are preferred to folders, and
+        folders with three values or more are taken where, besides them, only numbers may be the
+        speaker.
 
     Returns
     -------
@@ -338,18 +351,12 @@ def certain_speaker(likely: Sequence[Candidate], ask: bool) -> Candidate | None:
         return None
     first, ranks = likely[0], [_rank(each) for each in likely]
     is_alone = ranks.count(ranks[0]) == 1
-    if ranks[0] < 2:
+    if ranks[0] == 0:
         return first if is_alone else None
-    is_likely_folder = ranks[0] == 2 and is_alone and len(first.distinct) > 2
-    is_nested = any(_are_nested(first, each) for each in likely if 2 < _rank(each) < 5)
-    return first if is_likely_folder and not is_nested and not ask else None
-
-
-def _are_nested(first: Candidate, second: Candidate) -> bool:
-    """Whether each value of one occurs with a single value of the other."""
-    pairs = {pair for pair in zip(first.values, second.values, strict=True) if all(pair)}
-    numbers = [len({pair[side] for pair in pairs}) for side in (0, 1)]
-    return min(numbers) > 1 and len(pairs) in numbers
+    if ranks[0] == 1:
+        return first if is_alone and not (ask and 2 in ranks) else None
+    is_likely_folder = ranks[0] == 2 and {*ranks[1:]} <= {5} and len(first.distinct) > 2
+    return first if is_likely_folder and not ask else None
 
 
 def named_columns(columns: Sequence[str]) -> dict[str, str]:

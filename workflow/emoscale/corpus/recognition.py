@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoscale.config.corpus import RELEASES, ReleaseCorpus
-from emoscale.corpus.files import corpus_files
 from emoscale.corpus.readers import READERS, CorpusManifest
 from emoscale.corpus.release import Release
 from emoscale.runtime.errors import CorpusError
@@ -28,9 +27,6 @@ class Match:
 
     manifest: CorpusManifest
     """Its utterances in the folder."""
-
-    unlisted: list[str]
-    """Recordings in the folder that its reader neither lists nor rejects."""
 
     @property
     def rejected(self) -> Counter[str]:
@@ -73,16 +69,12 @@ def matching_releases(root: Path) -> list[Match]:
         Readers that list at least one utterance, those of most utterances first.
     """
     matches = []
-    recordings = {*corpus_files(root, CorpusManifest("csv"))}
     for name in RELEASES:
         release: Release = importlib.import_module(READERS[name]).RELEASE
         label = release.labels[0] if release.labels else None
         settings = ReleaseCorpus(reader=name, root=str(root), label=label)
         try:
-            manifest = release.read(settings)
+            matches.append(Match(settings, release, release.read(settings)))
         except CorpusError:
             continue  # not this corpus
-        listed = {each.audio for each in manifest.utterances}
-        listed |= {row.file for row in manifest.rejected}
-        matches.append(Match(settings, release, manifest, sorted(recordings - listed)))
     return sorted(matches, key=lambda each: (-len(each.manifest.utterances), each.settings.reader))

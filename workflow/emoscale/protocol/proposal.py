@@ -175,7 +175,7 @@ def _classes(
 
 def _protocol(labelled: pl.DataFrame, repeats: int) -> ProtocolSettings:
     test_splits = labelled.filter(IS_TEST_SPLIT)["split"].n_unique()
-    if test_splits and not _shares_speakers(labelled):
+    if test_splits and "train" in labelled["split"] and not _shares_speakers(labelled):
         return ProtocolSettings(
             fold_unit="official",
             folds=test_splits,
