@@ -98,7 +98,7 @@ _PROTOCOL_NOTES = {
 @click.option("--name", help="Name of the study; default: that of the folder.")
 @click.option("--label", help="Label of an utterance, where a published corpus has several.")
 @click.option("--output", type=click.Path(path_type=Path), help="Default: config/NAME.yaml.")
-@click.option("--yes", is_flag=True, help="Ask nothing; what is in doubt is an error.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take what is likeliest, if anything is.")
 @report_user_errors
 def main(folder: Path, name: str | None, label: str | None, output: Path | None, yes: bool) -> None:
     if not str(folder.resolve()).isprintable():
@@ -123,7 +123,9 @@ def main(folder: Path, name: str | None, label: str | None, output: Path | None,
     try:
         corpus = corpus_in_folder.settings(label)
         manifest = read_corpus(corpus)
-        _compare_with_files(manifest, Path(corpus.root), notes)
+        _leave_out_missing(manifest, Path(corpus.root), notes)
+        if not table.exists():  # it has all recordings that can be used
+            notes += _undescribed(manifest, Path(corpus.root))
         labels = {each.emotion for each in manifest.utterances}
         class_of = (
             class_names(labels).get if corpus_in_folder.all_labels_are_emotions else emotion_class
@@ -148,8 +150,8 @@ def _command(output: Path) -> str:
     return f".venv/bin/snakemake --cores 2 --configfile {shlex.quote(str(output))}"
 
 
-def _compare_with_files(manifest: CorpusManifest, root: Path, notes: list[str]) -> None:
-    """Leave out utterances without a recording; note recordings without an utterance."""
+def _leave_out_missing(manifest: CorpusManifest, root: Path, notes: list[str]) -> None:
+    """Leave out utterances without a recording, which the study would reject."""
     listed = {each.audio for each in manifest.utterances}
     existing = {
         name
@@ -166,12 +168,16 @@ def _compare_with_files(manifest: CorpusManifest, root: Path, notes: list[str]) 
             raise UserError(f"{problem}; no other is described, so correct the paths")
         notes.append(f"not used: {problem}")
         manifest.utterances = [each for each in manifest.utterances if each.audio in existing]
-    others = {*corpus_files(root, CorpusManifest("csv"))} - listed
+
+
+def _undescribed(manifest: CorpusManifest, root: Path) -> list[str]:
+    """Return a note on recordings that the metadata does not name."""
+    others = {*corpus_files(root, CorpusManifest("csv"))}
+    others -= {each.audio for each in manifest.utterances}
     others -= {row.file for row in manifest.rejected}
-    if others:
-        notes.append(
-            f"not used: {len(others):,} recordings that nothing describes (first: {min(others)})"
-        )
+    if not others:
+        return []
+    return [f"not used: {len(others):,} recordings that nothing describes (first: {min(others)})"]
 
 
 def _doubts(manifest: CorpusManifest) -> list[str]:
