@@ -75,7 +75,6 @@ class FolderCorpus:
         """
         root = str(self.folder.resolve())
         tables, unread = read_tables(self.folder)
-        self.notes += unread
         matches = matching_releases(self.folder)
         copy = next((each for each in matches if each.is_copy), None)
         described = next((each for each in tables if each.files == (UTTERANCES,)), None)
@@ -99,6 +98,7 @@ class FolderCorpus:
             return self._release(copy, label)
         for each in matches:
             click.echo(_difference(each))
+        self.notes += unread
         return self._unknown(tables)
 
     def _is_audformat(self, header: Path) -> bool:
