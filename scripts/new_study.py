@@ -174,10 +174,13 @@ def _undescribed(manifest: CorpusManifest, root: Path) -> list[str]:
     """Return a note on recordings that the metadata does not name."""
     others = {*corpus_files(root, CorpusManifest("csv"))}
     others -= {each.audio for each in manifest.utterances}
-    others -= {row.file for row in manifest.rejected}
+    others -= {name for row in manifest.rejected for name in (row.file, row.utterance)}
     if not others:
         return []
-    return [f"not used: {len(others):,} recordings that nothing describes (first: {min(others)})"]
+    first = min(others)
+    return [
+        f"not used: {len(others):,} recordings that are not listed as utterances (first: {first})"
+    ]
 
 
 def _doubts(manifest: CorpusManifest) -> list[str]:

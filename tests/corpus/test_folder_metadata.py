@@ -87,7 +87,7 @@ def test_names_without_a_word_for_emotions_have_no_candidate() -> None:
 @pytest.mark.parametrize(
     "form", ["{emotion}_{take:02d}.wav", "{emotion}_{number}_{take}.wav", "a/{emotion}_{take}.wav"]
 )
-def test_a_number_is_no_choose_speaker(form: str) -> None:
+def test_a_number_is_no_certain_speaker(form: str) -> None:
     files = [
         form.format(emotion=emotion, take=take, number=take // 2)
         for emotion, take in product(EMOTIONS, range(4))

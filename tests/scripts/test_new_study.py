@@ -343,14 +343,20 @@ def test_recordings_beside_those_of_a_release_are_counted(tmp_path: Path) -> Non
     for take in range(9):
         (folder / "own" / f"anna_Wut_{take}.wav").touch()
     ran, _ = new_study(folder, "--yes")
-    assert "not used: 9 recordings that nothing describes (first: own/anna_Wut_0.wav)" in ran.stdout
+    assert (
+        "not used: 9 recordings that are not listed as utterances (first: own/anna_Wut_0.wav)"
+        in ran.stdout
+    )
 
 
 def test_recordings_beside_a_table_are_counted(tmp_path: Path) -> None:
-    folder = described(tmp_path, rows_of("angry", "sad"))
+    folder = described(tmp_path, [*rows_of("angry", "sad"), "rejected.wav,,sad"])
     (folder / "other.wav").touch()
     ran, _ = new_study(folder, "--yes")
-    assert "not used: 1 recordings that nothing describes (first: other.wav)" in ran.stdout
+    assert "  the row has no speaker" in ran.stdout
+    assert (
+        "not used: 1 recordings that are not listed as utterances (first: other.wav)" in ran.stdout
+    )
 
 
 def test_utterances_csv_beside_a_table_like_it(tmp_path: Path) -> None:

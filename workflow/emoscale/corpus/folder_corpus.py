@@ -211,19 +211,20 @@ class FolderCorpus:
                 f"no part of the names and no table certainly gives the {what}{choice} "
                 f"{self._advice}"
             )
-        options = list(likely)
+        options = {each.division: each for each in likely}
         for each in listed:
-            if each.division not in {option.division for option in [*options, *chosen]}:
-                options.append(each)
+            if each.division not in [other.division for other in chosen]:
+                options.setdefault(each.division, each)
         click.echo(f"\nWhat is the {what}?")
-        for number, each in enumerate(options, start=1):
+        for number, each in enumerate(options.values(), start=1):
             click.echo(f"  {number}: {each}")
         click.echo("  0: none of these")
         number = click.prompt("number", type=click.IntRange(0, len(options)), default=1)
         if number == 0:
             raise UserError(self._advice)
-        self.notes.append(f"{what}: {options[number - 1]}")
-        return options[number - 1]
+        answer = list(options.values())[number - 1]
+        self.notes.append(f"{what}: {answer}")
+        return answer
 
     @property
     def _advice(self) -> str:

@@ -27,8 +27,8 @@ _SINGLE_FOLD = "1"
 def read_fold_file(path: Path | str) -> pl.DataFrame:
     """Read a table of folds.
 
-    The file has the columns `utterance` and `fold` (each fold tests its
-    utterances), or `utterance`, `fold` and `role`, or `utterance` and `role` (a single fold).
+    The file has the columns `utterance` and `fold` (each fold tests its utterances), or
+    `utterance`, `fold` and `role`, or `utterance` and `role` (a single fold).
 
     Parameters
     ----------
